@@ -1,0 +1,88 @@
+"""The values the evaluator works on, and the seams around it. No logic lives here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Protocol
+
+from harnesses.tree import HarnessTree
+from populations.records import FailureCategory, PaperResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """A source document. `paper_id` is the first 16 hex digits of the SHA-256 of its normalised text."""
+
+    paper_id: str
+    title: str
+    text: str
+    source: str  # file name, for people; never sent into a box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    criterion: str
+    weight: int  # negative: met is bad
+    category: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    context: str
+    question: str
+    reference_answer: str
+    rubric: tuple[Criterion, ...]
+    question_type: str
+    tags: tuple[str, ...]
+
+
+class Status(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One independent answer of one solver, with the judge's marks (one per criterion, in rubric order)."""
+
+    solver: str  # weak | strong
+    index: int
+    seed: int
+    answer: str
+    marks: tuple[bool, ...]
+    score: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the evaluator says of one example. UNDECIDED: weak rollouts passed, strong ones not run yet.
+
+    A report whose weak rollouts already rule acceptance out is REJECTED with that reason.
+    """
+
+    example_hash: str
+    round_number: int
+    status: Status
+    category: FailureCategory | None
+    reason: str
+    weak: tuple[Rollout, ...]
+    strong: tuple[Rollout, ...]
+
+
+class PaperEvaluator(Protocol):
+    """Runs one harness on one paper in a sandbox and scores it.
+
+    Guarantees: the result depends only on (harness tree, paper, replicate) and the frozen evaluator;
+    finished results are kept (by `key`) and returned again without a box or a call; a misbehaving
+    harness is a verdict, never an exception. Raises InfrastructureError, BudgetExceeded. Thread-safe.
+    """
+
+    evaluator_hash: str
+
+    def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult: ...
+
+
+StopEarly = Callable[[Sequence[PaperResult]], bool]
+"""Given the results so far, in paper order: may the rest be left out?"""

@@ -1,0 +1,38 @@
+"""A harness as an immutable value: relative POSIX paths and bytes, with a manifest read from them.
+
+Nothing here runs harness code. Reading folders and writing them is `harnesses/folder.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harnesses.manifest import Manifest, read_manifest
+from studbook.identity import hash_bytes, hash_json
+
+MANIFEST_NAME = "harness.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessTree:
+    """Files of one harness. Equal trees have equal `tree_hash` (exact bytes)."""
+
+    files: Mapping[str, bytes]
+
+    @staticmethod
+    def of(files: Mapping[str, bytes]) -> "HarnessTree":
+        return HarnessTree(MappingProxyType(dict(sorted(files.items()))))
+
+    @property
+    def tree_hash(self) -> str:
+        return hash_json({path: hash_bytes(data) for path, data in self.files.items()})
+
+    @property
+    def manifest(self) -> Manifest:
+        """The validated manifest; raises ManifestError naming file and key."""
+        return read_manifest(self.files)
+
+    def replace(self, changes: Mapping[str, bytes | None]) -> "HarnessTree":
+        """A new tree with `changes` applied; None deletes."""
+        files = {**self.files, **{path: data for path, data in changes.items() if data is not None}}
+        return HarnessTree.of({path: data for path, data in files.items() if changes.get(path, b"") is not None})

@@ -1,0 +1,129 @@
+"""The records that are written down: one paper, one evaluation, one decision, one mutant.
+
+Plain values; `to_json`/`from_json` live in `populations/events.py`. Nothing here computes a score.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from studbook.llm.contracts import Usage
+from studbook.rate import NO_RATE, Rate
+
+
+class PaperVerdict(StrEnum):
+    """How one paper ended for one harness. Only ACCEPTED counts as passed."""
+
+    ACCEPTED = "accepted"
+    NOT_ACCEPTED = "not_accepted"  # the harness ended in order, no example was accepted
+    CRASHED = "crashed"  # the harness raised or exited non-zero
+    TIMED_OUT = "timed_out"  # past the box's deadline
+    OUT_OF_LIMITS = "out_of_limits"  # memory, processes, output, frame limits
+    PROTOCOL_ERROR = "protocol_error"  # frames the host refuses
+    NO_EXAMPLE = "no_example"  # ended in order without ever evaluating an example
+
+
+class FailureCategory(StrEnum):
+    """Why one round was not accepted."""
+
+    TOO_EASY = "too_easy"  # the weak solver did too well
+    TOO_HARD = "too_hard"  # a weak rollout scored nothing where the predicate forbids it
+    STRONG_FAILED = "strong_failed"  # strong average under its floor or at its ceiling
+    SMALL_GAP = "small_gap"
+    QUALITY = "quality"  # the evaluator's final quality verifier failed it
+    MALFORMED = "malformed"  # the example could not be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundResult:
+    """One example evaluated. Scores are averages over rollouts in [0, 1] as exact "numerator/denominator"."""
+
+    number: int
+    status: str  # accepted | rejected | undecided
+    category: FailureCategory | None
+    reason: str
+    weak_average: str | None
+    strong_average: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperResult:
+    """One harness on one paper with one replicate number. `key` names its trajectory file."""
+
+    key: str
+    paper_id: str
+    replicate: int
+    verdict: PaperVerdict
+    reason: str
+    rounds: tuple[RoundResult, ...]
+    usage: Usage
+    calls: int
+    trajectory_hash: str
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict is PaperVerdict.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One harness over papers of one split with one replicate number.
+
+    `complete` is False when racing stopped it early: `results` then holds the papers that were run,
+    in the order in which they were run.
+    """
+
+    harness_id: str
+    tree_hash: str
+    evaluator_hash: str
+    split: str
+    replicate: int
+    results: tuple[PaperResult, ...]
+    complete: bool = True
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(sum(result.passed for result in self.results), len(self.results))
+
+
+class Verdict(StrEnum):
+    """How one iteration ended."""
+
+    ADMITTED = "admitted"
+    REJECTED = "rejected"  # evaluated, and did not strictly beat its parent
+    BROKEN = "broken"  # a gate before money failed: does not apply, parse, import or survive one paper
+    DUPLICATE = "duplicate"  # the same normalised tree was seen before
+    NO_CHANGE = "no_change"  # the implementer proposed nothing
+
+
+class MutationKind(StrEnum):
+    SEED = "seed"
+    PROMPT = "prompt"
+    CODE = "code"  # touches code, perhaps prompts too
+    KNOBS = "knobs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A harness that was made: the seed (`parent_id` None, iteration 0) or a change of its parent."""
+
+    harness_id: str  # "seed", "m0001", …: the number is the iteration
+    parent_id: str | None
+    iteration: int
+    kind: MutationKind
+    tree_hash: str
+    commit: str
+    hypothesis: str
+    knobs: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The outcome of an iteration, with its reason and what it rests on."""
+
+    iteration: int
+    parent_id: str
+    mutant_id: str | None
+    verdict: Verdict
+    reason: str
+    parent_rate: Rate = NO_RATE
+    mutant_rate: Rate = NO_RATE

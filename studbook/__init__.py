@@ -1,0 +1,1 @@
+"""The ground every other package stands on: errors, rates, identities, and the one door to models."""

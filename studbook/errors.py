@@ -1,0 +1,81 @@
+"""Every error Studbook raises on purpose.
+
+    StudbookError
+    ├── UsageError                 the user can mend it; exit code 2
+    │   ├── SpecError              a spec key or value
+    │   ├── ManifestError          a harness.yaml key or value, a harness folder
+    │   ├── CorpusError            papers: too few, unreadable, in two splits
+    │   └── RevisionError          a run, mutant or paper that does not exist
+    ├── InfrastructureError        the world failed; never a score
+    │   ├── ModelError
+    │   │   ├── ModelUnavailable   no connection, timeout, 429, 5xx, empty reply: retried before it is raised
+    │   │   └── ModelRejected      wrong key, unknown model, request refused: retrying cannot help
+    │   ├── SandboxError           engine, image, start, attach
+    │   └── StorageError           full disk, unwritable folder, second writer
+    ├── BudgetExceeded             a limit of the spec was reached
+    ├── IntegrityError             a record does not hash, a journal line is damaged (names the place)
+    └── ReplayDifference           a replay missed a record or gave another result (says where)
+
+A failing paper, harness, mutant or model reply is *data* (an outcome with a category), not an exception.
+Messages say what happened, with which value, and what to do next.
+"""
+
+
+class StudbookError(Exception):
+    """Root of the tree. `str(error)` is a complete message for the user, one to three lines."""
+
+
+class UsageError(StudbookError):
+    """The user can mend it."""
+
+
+class SpecError(UsageError):
+    """A spec key or value is wrong."""
+
+
+class ManifestError(UsageError):
+    """A harness folder or its harness.yaml is wrong."""
+
+
+class CorpusError(UsageError):
+    """The papers do not allow the run that was asked for."""
+
+
+class RevisionError(UsageError):
+    """A run, mutant or paper was named that does not exist."""
+
+
+class InfrastructureError(StudbookError):
+    """The world failed: never a score."""
+
+
+class ModelError(InfrastructureError):
+    """A model could not be called."""
+
+
+class ModelUnavailable(ModelError):
+    """Connection, timeout, rate limit, server error or empty reply, after all retries."""
+
+
+class ModelRejected(ModelError):
+    """The endpoint refused the request for good: key, model name, content."""
+
+
+class SandboxError(InfrastructureError):
+    """The sandbox itself failed: engine, image, start, attach."""
+
+
+class StorageError(InfrastructureError):
+    """Disk full, folder unwritable, or locked by another writer."""
+
+
+class BudgetExceeded(StudbookError):
+    """A limit of the spec was reached."""
+
+
+class IntegrityError(StudbookError):
+    """Something written earlier does not hash; the message names the place."""
+
+
+class ReplayDifference(StudbookError):
+    """A replay missed a record or gave another result; the message says where."""

@@ -1,0 +1,1 @@
+"""Models: one client for every role, its records, and the built-in testbed."""

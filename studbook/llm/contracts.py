@@ -1,0 +1,98 @@
+"""What a model call is, for every role and every endpoint.
+
+Two seams: `Chat` is what the rest of Studbook calls (roles, no model names); `Backend` is one way of
+answering a resolved request (an OpenAI-compatible endpoint, the testbed). Neither knows harnesses or papers.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Speaker = Literal["system", "user", "assistant"]
+
+HARNESS_ROLES = ("challenger", "verifier", "orchestrator")
+"""Roles a harness may chat with from inside its box."""
+
+EVALUATOR_ROLES = ("weak", "strong", "judge", "final_verifier")
+"""Frozen roles, called by the evaluator only."""
+
+META_ROLES = ("analyzer", "implementer")
+"""Roles of the outer loop."""
+
+ROLES = HARNESS_ROLES + EVALUATOR_ROLES + META_ROLES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    role: Speaker
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCall:
+    """A call as the rest of Studbook makes it: a role, not a model.
+
+    `seed` is also the sample index: two calls that differ only in `seed` are two independent samples,
+    whether or not the endpoint honours seeds. `None` for temperature/max_tokens means the role's setting.
+    """
+
+    role: str
+    messages: tuple[Message, ...]
+    seed: int
+    temperature: float | None = None
+    max_tokens: int | None = None
+    json_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A call resolved to a model: what a backend sends, and what the record's key is made of."""
+
+    model: str
+    messages: tuple[Message, ...]
+    seed: int
+    temperature: float
+    max_tokens: int
+    json_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatReply:
+    """`finish_reason` as the endpoint gave it: "stop", "length", "content_filter"."""
+
+    text: str
+    usage: Usage
+    finish_reason: str = "stop"
+    model: str = ""
+    recorded: bool = False
+    """True when it was answered from the records: nothing was paid."""
+
+
+class Chat(Protocol):
+    """The one choke point. Thread-safe. Every call is metered, limited, retried and recorded.
+
+    Raises ModelUnavailable after the last retry, ModelRejected at once, BudgetExceeded when the run's
+    budget is spent, ReplayDifference in recorded replay when there is no record of the call.
+    """
+
+    def chat(self, call: ChatCall) -> ChatReply: ...
+
+
+class Backend(Protocol):
+    """One way of answering. Thread-safe, no retries, no records.
+
+    Raises ModelUnavailable (worth retrying; may carry `retry_after_seconds`) or ModelRejected.
+    """
+
+    def complete(self, request: ChatRequest) -> ChatReply: ...

@@ -1,0 +1,48 @@
+"""Fixtures every suite shares: the Docker engine (never silently absent in CI) and a closed network."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+import docker
+from docker.errors import DockerException
+
+
+def _engine_answers() -> bool:
+    try:
+        client = docker.from_env(timeout=10)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except DockerException:
+        return False
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> None:
+    """Skips without an engine; fails instead when STUDBOOK_REQUIRE_DOCKER=1."""
+    if _engine_answers():
+        return
+    if os.environ.get("STUDBOOK_REQUIRE_DOCKER") == "1":
+        pytest.fail("STUDBOOK_REQUIRE_DOCKER=1 and no Docker engine answers")
+    pytest.skip("no Docker engine answers")
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests talk to this machine and to nobody else."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in {"127.0.0.1", "::1", "localhost"}:
+            raise OSError(f"tests may not connect to {host}")
+        connect(self, address)  # type: ignore[arg-type]  # whatever the caller gave
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
