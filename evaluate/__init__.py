@@ -1,1 +1,1 @@
-"""How good a harness is: papers, rubric scoring, acceptance, the evaluator and the sandbox around the harness."""
+"""How good a harness is: papers, rubric scoring, acceptance, the evaluator, the sandbox around it."""

@@ -42,7 +42,7 @@ class Proposal:
 
 
 TryHarness = Callable[[HarnessTree], str]
-"""Runs a tree on one training paper in the sandbox; returns a short plain-text account for the implementer."""
+"""Runs a tree on one training paper in the sandbox; returns a short account for the implementer."""
 
 
 class Analyzer(Protocol):

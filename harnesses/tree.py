@@ -35,4 +35,5 @@ class HarnessTree:
     def replace(self, changes: Mapping[str, bytes | None]) -> "HarnessTree":
         """A new tree with `changes` applied; None deletes."""
         files = {**self.files, **{path: data for path, data in changes.items() if data is not None}}
-        return HarnessTree.of({path: data for path, data in files.items() if changes.get(path, b"") is not None})
+        deleted = {path for path, data in changes.items() if data is None}
+        return HarnessTree.of({path: data for path, data in files.items() if path not in deleted})

@@ -1,1 +1,1 @@
-"""What has lived: records of evaluations and decisions, the journal, the lineage, the population folded from them."""
+"""What has lived: records, the journal, the lineage, and the population folded from them."""

@@ -27,7 +27,8 @@ class Rate:
         if self.n == 0:
             return "– (n=0)"
         low, high = self.interval()
-        return f"{100 * self.passed / self.n:.1f} % ({self.passed}/{self.n}, 95 % {100 * low:.1f}–{100 * high:.1f})"
+        percent = 100 * self.passed / self.n
+        return f"{percent:.1f} % ({self.passed}/{self.n}, 95 % {100 * low:.1f}–{100 * high:.1f})"
 
     @property
     def fraction(self) -> Fraction:

@@ -4,9 +4,8 @@ import os
 import socket
 from collections.abc import Iterator
 
-import pytest
-
 import docker
+import pytest
 from docker.errors import DockerException
 
 

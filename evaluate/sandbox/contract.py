@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All a box is told. `files` are the harness's; `payload` is {"paper": {...}, "knobs": {...}, "seed": int}."""
+    """All a box is told. `payload` is {"paper": {...}, "knobs": {...}, "max_rounds": int}."""
 
     files: Mapping[str, bytes]
     entry: str

@@ -1,0 +1,56 @@
+# Two commands matter: `make demo` (see the whole loop work, no key) and `make test`.
+# Everything is installed into .venv by the first target that needs it; nothing else is touched.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# the number of test processes; Docker tests share one engine
+JOBS ?= 4
+
+.PHONY: demo test check lint types imports format test-llm bench-testbed clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+
+$(VENV)/.run: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Studbook needs Python 3.11 or newer: none of python3.13, python3.12, python3.11, python3 is. Install one, or: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && uv pip install --quiet --python $(BIN)/python -e . ; \
+	else \
+	  "$(PYTHON)" -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && $(BIN)/python -m pip install --quiet -e . ; \
+	fi
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --group dev; \
+	else $(BIN)/python -m pip install --quiet --group dev; fi
+	@touch $@
+
+demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with the testbed models
+	@$(BIN)/studbook run experiments/quickstart.yaml
+
+test: $(VENV)/.dev ## the whole suite (Docker tests run when an engine answers)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+check: lint types imports test ## everything CI does
+
+lint: $(VENV)/.dev ## format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## imports fall downward
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## write the format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
+	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
+
+clean: ## remove the environments (runs/ stays)
+	rm -rf $(VENV) .venv.llm
