@@ -56,6 +56,10 @@ class ModelError(InfrastructureError):
 class ModelUnavailable(ModelError):
     """Connection, timeout, rate limit, server error or empty reply, after all retries."""
 
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class ModelRejected(ModelError):
     """The endpoint refused the request for good: key, model name, content."""
