@@ -1,0 +1,248 @@
+"""What an experiment may say: the `version: 1` spec as validated, frozen models with every default.
+
+Only the shape and the meaning of single values live here. Reading YAML, overrides, the environment and the
+wording of errors are `experiments/spec_loading.py`; turning a spec into objects is `experiments/assembly.py`.
+"""
+
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from studbook.llm.contracts import ROLES
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+RoleName = Literal[
+    "challenger",
+    "verifier",
+    "orchestrator",
+    "weak",
+    "strong",
+    "judge",
+    "final_verifier",
+    "analyzer",
+    "implementer",
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveNumber = Annotated[float, Field(gt=0)]
+
+DEFAULT_HARNESS = "harnesses/agentic_self_instruct"
+SHORTHANDS = {"sandbox": "kind"}
+"""`sandbox: docker` means `sandbox: {kind: docker}`."""
+
+ROLE_TEMPERATURES = {"weak": 1.0, "strong": 1.0, "judge": 0.0, "final_verifier": 0.0, "verifier": 0.0}
+"""Where a role's default differs from 0.7: solvers are sampled (published), whoever marks is not."""
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values are not coerced, nothing changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class SyntheticSpec(Section):
+    """`count` null: as many papers as the splits need."""
+
+    count: Positive | None = None
+    seed: int = 0
+
+
+class SplitsSpec(Section):
+    train: Positive = 50
+    validation: Positive = 25
+    test: Positive = 25
+
+    @property
+    def total(self) -> int:
+        return self.train + self.validation + self.test
+
+
+class CorpusSpec(Section):
+    """One folder or file (`path`), or one for each split; without either, synthetic papers."""
+
+    path: str | None = None
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    synthetic: SyntheticSpec = SyntheticSpec()
+    splits: SplitsSpec = SplitsSpec()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [self.train, self.validation, self.test]
+        if any(given) and not all(given):
+            raise ValueError("train, validation and test paths are given together or not at all")
+        if any(given) and self.path is not None:
+            raise ValueError("give either path or the three paths train, validation and test")
+        return self
+
+
+class EndpointSpec(Section):
+    """Where models answer. `api_key_env` names an environment variable; a key is never written in a spec."""
+
+    kind: Literal["testbed", "openai"]
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    timeout_seconds: PositiveNumber = 120.0
+    concurrency: Positive = 8
+    retries: Count = 4
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http(s) address")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("no user name, password or query: the key goes into the variable of api_key_env")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable_name(cls, value: str) -> str:
+        if not value.isidentifier() or value.startswith("sk_"):
+            raise ValueError("must be the name of an environment variable, never the key itself")
+        return value
+
+
+class RoleSpec(Section):
+    """Which model speaks for a role, and how. Prices are what the budget in dollars is counted with."""
+
+    endpoint: str = "testbed"
+    model: str = "testbed"
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    max_tokens: Positive = 4096
+    dollars_per_million_input: Annotated[float, Field(ge=0)] = 0.0
+    dollars_per_million_output: Annotated[float, Field(ge=0)] = 0.0
+
+
+def _standard_endpoints() -> dict[str, EndpointSpec]:
+    return {"testbed": EndpointSpec(kind="testbed"), "openai": EndpointSpec(kind="openai")}
+
+
+class ModelsSpec(Section):
+    """`default` is for every role; a role's own entry changes single keys of it.
+
+    The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address.
+    """
+
+    endpoints: dict[str, EndpointSpec] = Field(default_factory=_standard_endpoints)
+    default: RoleSpec = RoleSpec()
+    roles: dict[RoleName, RoleSpec] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, raw: Any) -> Any:
+        """Spread `default` over the roles while one still sees which keys were written."""
+        if not isinstance(raw, dict):
+            return raw
+        default, roles, endpoints = (raw.get(key) or {} for key in ("default", "roles", "endpoints"))
+        if not all(isinstance(part, dict) for part in (default, roles, endpoints)):
+            return raw
+        standard = {name: endpoint.model_dump() for name, endpoint in _standard_endpoints().items()}
+        return {
+            **raw,
+            "roles": {**roles, **{role: _role_over(role, default, roles.get(role) or {}) for role in ROLES}},
+            "endpoints": {
+                name: _over(standard.get(name), endpoints.get(name)) for name in {**standard, **endpoints}
+            },
+        }
+
+    @model_validator(mode="after")
+    def _known_endpoints(self) -> Self:
+        for name, role in {"default": self.default, **self.roles}.items():
+            if role.endpoint not in self.endpoints:
+                where = name if name == "default" else f"roles.{name}"
+                raise ValueError(
+                    f"{where}.endpoint is {role.endpoint!r}, which models.endpoints does not define "
+                    f"(it has {', '.join(self.endpoints)})"
+                )
+        return self
+
+
+def _over(base: dict[str, Any] | None, changes: Any) -> Any:
+    if isinstance(changes, dict):
+        merged: dict[str, Any] = {} if base is None else dict(base)
+        return {**merged, **changes}
+    return base if changes is None else changes
+
+
+def _role_over(role: str, default: dict[str, Any], given: Any) -> Any:
+    return _over({"temperature": ROLE_TEMPERATURES.get(role, 0.7), **default}, given)
+
+
+class EvaluatorSpec(Section):
+    """The frozen part. Every key here is hashed into every evaluation."""
+
+    predicate: Literal["deployed", "prose"] = "deployed"
+    max_rounds: Positive = 8
+    calls_per_paper: Positive = 400
+    tokens_per_paper: Positive = 4_000_000
+
+
+class LimitsSpec(Section):
+    """Of one box. See evaluate/sandbox/contract.py."""
+
+    wall_seconds: PositiveNumber = 120.0
+    memory_megabytes: Positive = 512
+    cpus: PositiveNumber = 1.0
+    processes: Positive = 128
+    open_files: Positive = 256
+    tmpfs_megabytes: Positive = 64
+    requests: Positive = 2000
+
+
+class SandboxSpec(Section):
+    """`auto` takes Docker when an engine answers and says which it took."""
+
+    kind: Literal["auto", "docker", "process"] = "auto"
+    image: str | None = None
+    limits: LimitsSpec = LimitsSpec()
+
+
+class SearchSpec(Section):
+    """`lag`: iteration i sees the population after iteration i - lag. `patience` null: no early end."""
+
+    iterations: Count = 20
+    selection: Literal["boltzmann"] = "boltzmann"
+    temperature: PositiveNumber = 0.1
+    minibatch: Positive = 5
+    lag: Positive = 1
+    knob_share: Share = 0.2
+    full_scores: bool = False
+    patience: Positive | None = None
+
+
+class ChampionSpec(Section):
+    candidates: Positive = 3
+    confirm_replicates: Positive = 2
+    test_replicates: Positive = 8
+
+
+class BudgetSpec(Section):
+    """Null: no limit."""
+
+    dollars: PositiveNumber | None = None
+    calls: Positive | None = None
+    tokens: Positive | None = None
+    hours: PositiveNumber | None = None
+
+
+class Spec(Section):
+    """One experiment."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    seed: int = 0
+    harness: str = DEFAULT_HARNESS
+    corpus: CorpusSpec = CorpusSpec()
+    models: ModelsSpec = Field(default_factory=lambda: ModelsSpec.model_validate({}))
+    evaluator: EvaluatorSpec = EvaluatorSpec()
+    sandbox: SandboxSpec = SandboxSpec()
+    search: SearchSpec = SearchSpec()
+    champion: ChampionSpec = ChampionSpec()
+    budget: BudgetSpec = BudgetSpec()
+    workers: Positive = 4

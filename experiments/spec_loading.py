@@ -1,0 +1,180 @@
+"""Reads a spec from YAML, overrides and environment: flag > environment > .env > YAML > default.
+
+Environment variables are arguments here; only the command line reads the real ones. Checks nothing in the
+world (papers, engines, keys); the wording of errors is `experiments/spec_errors.py`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from experiments.spec import DEFAULT_HARNESS, SHORTHANDS, Spec
+from experiments.spec_errors import Override, explain
+from studbook.errors import SpecError
+from studbook.identity import hash_json
+
+VARIABLE_PREFIX = "STUDBOOK_SPEC_"
+"""STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
+
+PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
+RESOLVED_HEADER = (
+    "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
+    "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
+)
+
+
+def parse_override(text: str, origin: str = "-s") -> Override:
+    """`a.b=value`, the value read as YAML."""
+    key, equals, value = text.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        raise SpecError(f"{origin} {text!r} is not key=value\n  write it like -s search.iterations=30")
+    return Override(path=path, value=_yaml_value(value, f"{origin} {key}"), origin=origin)
+
+
+def environment_overrides(environment: Mapping[str, str], origin: str = "environment") -> list[Override]:
+    """STUDBOOK_SPEC_A__B for `a.b`, and OPENAI_BASE_URL for the endpoint `openai`."""
+    found = []
+    if url := environment.get("OPENAI_BASE_URL"):
+        found.append(
+            Override(
+                path=("models", "endpoints", "openai", "base_url"),
+                value=url,
+                origin=f"{origin} OPENAI_BASE_URL",
+            )
+        )
+    for name in sorted(environment):
+        if name.startswith(VARIABLE_PREFIX):
+            key = name.removeprefix(VARIABLE_PREFIX).lower().replace("__", ".")
+            found.append(parse_override(f"{key}={environment[name]}", f"{origin} {name}"))
+    return found
+
+
+def load_spec(
+    path: Path,
+    flags: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+    dotenv: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Spec:
+    """The spec in force. `folder`: where paths given as flags or variables are looked up (default: here)."""
+    raw = _read_yaml(path)
+    here = folder or Path()
+    # later ones win
+    overrides = [
+        *environment_overrides(dotenv or {}, ".env"),
+        *environment_overrides(environment or {}),
+        *(parse_override(text) for text in flags),
+    ]
+    spelled = {"harness": DEFAULT_HARNESS, **_spell_out(raw)}
+    for key in PATH_KEYS:
+        _relocate(spelled, key, [path.parent, here, application_root()])
+    for override in overrides:
+        value = override.value
+        if override.key in PATH_KEYS and isinstance(value, str):
+            value = _locate(value, [here, application_root()])
+        _set(spelled, override, value)
+    return validate_spec(spelled, path.as_posix(), overrides)
+
+
+def read_resolved(path: Path) -> Spec:
+    """spec.resolved.yaml of a run: no environment, no overrides, no lookups."""
+    return validate_spec(_read_yaml(path), path.as_posix())
+
+
+def write_resolved(spec: Spec) -> str:
+    body = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    return RESOLVED_HEADER + body
+
+
+def spec_hash(spec: Spec) -> str:
+    """Of everything that may change a result: the number of workers and where files lie may not."""
+    values = spec.model_dump(mode="json", exclude={"workers", "name"})
+    values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
+    del values["harness"]
+    return hash_json(values)
+
+
+def application_root() -> Path:
+    """The folder that holds `experiments/` and `harnesses/`."""
+    return Path(__file__).resolve().parent.parent
+
+
+def validate_spec(raw: Mapping[str, Any], source: str, overrides: Iterable[Override] = ()) -> Spec:
+    try:
+        return Spec.model_validate(dict(raw))
+    except ValidationError as error:
+        raise SpecError(explain(error, source, tuple(overrides))) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(_missing(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot read the spec {path}: {error}") from None
+    value = _yaml_value(text, path.as_posix())
+    if not isinstance(value, dict):
+        raise SpecError(f"{path}: a spec is a mapping of keys, this holds {type(value).__name__}")
+    return value
+
+
+def _missing(path: Path) -> str:
+    there = sorted(found.as_posix() for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.as_posix(), there, n=1, cutoff=0.5)
+    shipped = sorted(found.name for found in Path(__file__).parent.glob("*.yaml"))
+    hint = f"did you mean {near[0]}?" if near else f"Studbook brings experiments/: {', '.join(shipped)}"
+    return f"no spec at {path}\n  {hint}"
+
+
+def _yaml_value(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise SpecError(f"{source}: nested too deeply to be a spec") from None
+
+
+def _spell_out(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep copy of the mappings, with shorthands written in full."""
+    copy = {key: _spell_out(value) if isinstance(value, dict) else value for key, value in raw.items()}
+    for key, inner in SHORTHANDS.items():
+        if isinstance(copy.get(key), str):
+            copy[key] = {inner: copy[key]}
+    return copy
+
+
+def _set(raw: dict[str, Any], override: Override, value: Any) -> None:
+    *parents, last = override.path
+    if len(override.path) == 1 and last in SHORTHANDS and isinstance(value, str):
+        parents, last = [last], SHORTHANDS[last]
+    place = raw
+    for parent in parents:
+        if not isinstance(place.get(parent), dict):
+            place[parent] = {}
+        place = place[parent]
+    place[last] = value
+
+
+def _relocate(raw: dict[str, Any], key: str, folders: list[Path]) -> None:
+    *parents, last = key.split(".")
+    place: Any = raw
+    for parent in parents:
+        place = place.get(parent) if isinstance(place, dict) else None
+    if isinstance(place, dict) and isinstance(place.get(last), str):
+        place[last] = _locate(place[last], folders)
+
+
+def _locate(value: str, folders: list[Path]) -> str:
+    """The first that exists, absolute; what exists nowhere stays as written, its reader reports it."""
+    wanted = Path(value).expanduser()
+    for folder in folders:
+        if (found := folder / wanted).exists():
+            return found.resolve().as_posix()
+    return value
