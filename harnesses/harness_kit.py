@@ -1,0 +1,176 @@
+"""What a harness imports: one `Box` with the paper, the models of its roles, and the evaluator's answer.
+
+Injected into every box, so: standard library only, Python >= 3.9, and quick to import (`http.client` alone costs
+30 ms a box). It holds no secret and decides nothing: whatever a harness does to this module changes only its own
+box, because budgets, scores and limits are kept on the other side.
+
+    from harness_kit import Box
+
+    def main(box: Box) -> None:
+        text = box.chat("challenger", [{"role": "user", "content": box.paper.text}])
+        report = box.evaluate({"context": ..., "question": ..., ...})
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+Reply = dict[str, Any]
+Send = Callable[[str, Reply], Reply]
+
+
+class BoxError(Exception):
+    """A request of this box was not answered; the message says why."""
+
+
+class ModelFailed(BoxError):
+    """The model gave no answer, after all retries."""
+
+
+class BudgetSpent(BoxError):
+    """Calls, tokens or rounds of this paper are used up: ending now is the sensible thing."""
+
+
+class MalformedExample(BoxError):
+    """The example lacks a field, or a field has the wrong type."""
+
+
+ERRORS = {"model_failed": ModelFailed, "budget_spent": BudgetSpent, "malformed_example": MalformedExample}
+
+
+class Paper:
+    """The source document of this box. `id` is opaque."""
+
+    __slots__ = ("id", "text", "title")
+
+    def __init__(self, id: str, title: str, text: str) -> None:
+        self.id = id
+        self.title = title
+        self.text = text
+
+
+class Box:
+    """Everything a harness can do. Thread-safe: requests may be made from several threads at once."""
+
+    def __init__(self, payload: dict[str, Any], read_file: Callable[[str], str], send: Send) -> None:
+        self.paper = Paper(**payload["paper"])
+        self.knobs: dict[str, int | float] = dict(payload["knobs"])
+        self.max_rounds: int = payload["max_rounds"]
+        self._read_file = read_file
+        self._send = send
+
+    def chat(
+        self,
+        role: str,
+        messages: list[dict[str, str]],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        json_mode: bool = False,
+    ) -> str:
+        """The text a model of one of this harness's roles answers with.
+
+        `messages` are {"role": "system"|"user"|"assistant", "content": str}.
+        Raises ModelFailed, BudgetSpent, BoxError.
+        """
+        body: dict[str, Any] = {"role": role, "messages": messages}
+        optional = {"temperature": temperature, "max_tokens": max_tokens, "json_mode": json_mode or None}
+        body.update({name: value for name, value in optional.items() if value is not None})
+        return str(self._request("chat", body)["text"])
+
+    def evaluate(self, example: dict[str, Any], *, solvers: str = "both") -> dict[str, Any]:
+        """The evaluator's report on `example`; `solvers` is "weak" (cheap, may end "undecided") or "both".
+
+        Every distinct example costs one round. Raises MalformedExample, BudgetSpent, BoxError.
+        """
+        return self._request("evaluate", {"example": example, "solvers": solvers})
+
+    def read(self, path: str) -> str:
+        """A text file of the harness folder, by its relative path."""
+        return self._read_file(path)
+
+    def log(self, text: str) -> None:
+        """Keep a line in the trajectory, for whoever improves this harness."""
+        self._request("log", {"text": str(text)})
+
+    def _request(self, kind: str, body: dict[str, Any]) -> Reply:
+        reply = self._send(kind, body)
+        error = reply.get("error")
+        if isinstance(error, dict):
+            raise ERRORS.get(str(error.get("type")), BoxError)(str(error.get("message")))
+        return reply
+
+
+class LoopbackSender:
+    """Sends requests to the shim over the box's own loopback: one kept-alive connection per thread in use."""
+
+    IDLE_KEPT = 8
+
+    def __init__(self, address: tuple[str, int], path: str) -> None:
+        self._address = address
+        self._path = path
+        self._idle: list[socket.socket] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: str, body: Reply) -> Reply:
+        try:
+            data = json.dumps(body, allow_nan=False).encode("ascii")
+        except (TypeError, ValueError) as error:
+            raise BoxError(f"{kind}: not JSON: {error}") from error
+        connection = self._take()
+        try:
+            connection.sendall(self._head(kind, len(data)) + data)
+            reply = json.loads(_read_response(connection))
+        except (OSError, ValueError) as error:
+            connection.close()
+            raise BoxError(f"{kind}: the box gave no answer: {error}") from error
+        self._give_back(connection)
+        return dict(reply)
+
+    def _head(self, kind: str, size: int) -> bytes:
+        head = f"POST {self._path}/{kind} HTTP/1.1\r\nHost: box\r\nContent-Length: {size}\r\n\r\n"
+        return head.encode("ascii")
+
+    def _take(self) -> socket.socket:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        connection = socket.create_connection(self._address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def _give_back(self, connection: socket.socket) -> None:
+        with self._lock:
+            if len(self._idle) < self.IDLE_KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def _read_response(connection: socket.socket) -> bytes:
+    """The body of one HTTP response that has a Content-Length, as the shim's always have."""
+    head, _, body = _read_until_blank_line(connection).partition(b"\r\n\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    chunks, missing = [body], int(fields[b"content-length"]) - len(body)
+    while missing > 0:
+        chunks.append(_receive(connection))
+        missing -= len(chunks[-1])
+    return b"".join(chunks)
+
+
+def _read_until_blank_line(connection: socket.socket) -> bytes:
+    data = _receive(connection)
+    while b"\r\n\r\n" not in data:
+        data += _receive(connection)
+    return data
+
+
+def _receive(connection: socket.socket) -> bytes:
+    chunk = connection.recv(65536)
+    if not chunk:
+        raise ConnectionError("connection closed")
+    return chunk
