@@ -10,6 +10,7 @@
     │   ├── ModelError
     │   │   ├── ModelUnavailable   no connection, timeout, 429, 5xx, empty reply: retried before it is raised
     │   │   └── ModelRejected      wrong key, unknown model, request refused: retrying cannot help
+    │   │       └── RequestRefused this one request: too long, filtered; another may succeed
     │   ├── SandboxError           engine, image, start, attach
     │   └── StorageError           full disk, unwritable folder, second writer
     ├── BudgetExceeded             a limit of the spec was reached
@@ -63,6 +64,13 @@ class ModelUnavailable(ModelError):
 
 class ModelRejected(ModelError):
     """The endpoint refused the request for good: key, model name, content."""
+
+
+class RequestRefused(ModelRejected):
+    """The endpoint refused this one request for what is in it (too long, content filter); others may succeed.
+
+    A harness that caused it is told so; it does not end the run.
+    """
 
 
 class SandboxError(InfrastructureError):
