@@ -1,0 +1,181 @@
+"""The frozen part: runs solvers on an example, has every answer marked, and says what the numbers allow.
+
+Weak before strong, and the final check only on what would be accepted. Nothing the harness claims enters a
+score. A role whose replies cannot be read after asking again is the world's failure (ModelUnavailable),
+never a verdict.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Status
+from evaluate.examples import example_hash
+from evaluate.predicates import Ruling
+from evaluate.replies import Check, read_check, read_marks
+from evaluate.rubric import score_marks
+from evaluate.settings import EvaluatorSettings
+from evaluate.text import one_line, section
+from populations.records import FailureCategory
+from studbook.errors import ModelUnavailable
+from studbook.identity import derive_seed
+from studbook.llm.contracts import Chat, ChatCall, Message
+
+Solvers = Literal["weak", "both"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Luck:
+    """The named parts every seed of one paper is derived from; the harness is not among them."""
+
+    run_seed: int
+    paper_id: str
+    replicate: int
+
+    def seed(self, purpose: str, *parts: str | int) -> int:
+        return derive_seed(purpose, self.run_seed, self.paper_id, self.replicate, *parts)
+
+
+class Evaluator:
+    """Evaluates examples made from one paper. Thread-safe; `pool`, if given, runs rollouts side by side."""
+
+    def __init__(
+        self,
+        *,
+        chat: Chat,
+        settings: EvaluatorSettings,
+        prompts: Mapping[str, str],
+        paper: Paper,
+        luck: Luck,
+        pool: Executor | None = None,
+    ) -> None:
+        self._chat = chat
+        self._settings = settings
+        self._prompts = prompts
+        self._document = section("source_document", paper.text) if settings.strong_sees_paper else ""
+        self._luck = luck
+        self._pool = pool
+
+    def evaluate(self, example: Example, round_number: int, solvers: Solvers) -> Report:
+        """A first report on an example; `solvers` = "weak" leaves strong rollouts for `complete`."""
+        weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
+        ruling = self._settings.predicate.rule([rollout.score for rollout in weak])
+        report = _report(example, round_number, ruling, weak, ())
+        return self.complete(example, report) if solvers == "both" else report
+
+    def complete(self, example: Example, report: Report) -> Report:
+        """Strong rollouts and the final check on an undecided report; any other report as it is."""
+        if report.status is not Status.UNDECIDED:
+            return report
+        number = report.round_number
+        strong = self._rollouts(example, number, "strong", self._settings.strong_rollouts)
+        scores = [rollout.score for rollout in report.weak]
+        ruling = self._settings.predicate.rule(scores, [rollout.score for rollout in strong])
+        if ruling.status is Status.ACCEPTED:
+            ruling = self._after_final_check(example, number, ruling)
+        return _report(example, number, ruling, report.weak, strong)
+
+    def _rollouts(self, example: Example, number: int, solver: str, count: int) -> tuple[Rollout, ...]:
+        def run(index: int) -> Rollout:
+            return self._rollout(example, number, solver, index)
+
+        if self._pool is None:
+            return tuple(map(run, range(count)))
+        return tuple(self._pool.map(run, range(count)))
+
+    def _rollout(self, example: Example, number: int, solver: str, index: int) -> Rollout:
+        seed = self._luck.seed("rollout", number, solver, index)
+        call = ChatCall(
+            role=solver,
+            messages=self._messages("solver", self._solver_sections(example, solver)),
+            seed=seed,
+            temperature=self._settings.solver_temperature,
+            max_tokens=self._settings.solver_max_tokens,
+        )
+        answer = self._chat.chat(call).text
+        marks = self._marks(example, answer, (number, solver, index))
+        score = score_marks(example.rubric, marks)
+        return Rollout(solver=solver, index=index, seed=seed, answer=answer, marks=marks, score=score)
+
+    def _solver_sections(self, example: Example, solver: str) -> list[str]:
+        document = [self._document] if solver == "strong" and self._document else []
+        return [*document, section("context", example.context), section("question", example.question)]
+
+    def _marks(self, example: Example, answer: str, place: tuple[int, str, int]) -> tuple[bool, ...]:
+        criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
+        sections = [
+            section("question", example.question),
+            section("answer", answer),
+            section("criteria", "\n".join(criteria)),
+        ]
+        count = len(example.rubric)
+        return self._read("judge", sections, place, lambda reply: read_marks(reply, count))
+
+    def _after_final_check(self, example: Example, number: int, ruling: Ruling) -> Ruling:
+        check = self._final_check(example, number)
+        if check.passed:
+            return replace(ruling, reason=f"{ruling.reason}; final check passed")
+        return Ruling(
+            status=Status.REJECTED,
+            category=FailureCategory.QUALITY,
+            reason=f"final check failed: {one_line(check.reason)}",
+        )
+
+    def _final_check(self, example: Example, number: int) -> Check:
+        rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
+        sections = [
+            section("context", example.context),
+            section("question", example.question),
+            section("reference_answer", example.reference_answer),
+            section("rubric", "\n".join(rubric)),
+        ]
+        return self._read("final_verifier", sections, (number,), read_check)
+
+    def _read(
+        self, role: str, sections: list[str], place: tuple[str | int, ...], read: Callable[[str], T | None]
+    ) -> T:
+        """Ask until the reply can be read, each time with another seed."""
+        for attempt in range(self._settings.reading_attempts):
+            again = (attempt,) if attempt else ()
+            call = ChatCall(
+                role=role,
+                messages=self._messages(role, sections),
+                seed=self._luck.seed(role, *place, *again),
+                temperature=self._settings.judge_temperature,
+                json_mode=True,
+            )
+            value = read(self._chat.chat(call).text)
+            if value is not None:
+                return value
+        attempts = self._settings.reading_attempts
+        raise ModelUnavailable(
+            f"the model of role `{role}` gave {attempts} replies in a row that cannot be read as its JSON.\n"
+            "This is never scored. Give the role a model that follows the format (see the call records)."
+        )
+
+    def _messages(self, prompt: str, sections: list[str]) -> tuple[Message, ...]:
+        return (
+            Message(role="system", content=self._prompts[prompt]),
+            Message(role="user", content="\n\n".join(sections)),
+        )
+
+
+def _rubric_line(number: int, item: Criterion) -> str:
+    category = one_line(item.category) or "no category"
+    return f"{number}. [weight {item.weight}, {category}] {one_line(item.criterion)}"
+
+
+def _report(
+    example: Example, number: int, ruling: Ruling, weak: tuple[Rollout, ...], strong: tuple[Rollout, ...]
+) -> Report:
+    return Report(
+        example_hash=example_hash(example),
+        round_number=number,
+        status=ruling.status,
+        category=ruling.category,
+        reason=ruling.reason,
+        weak=weak,
+        strong=strong,
+    )

@@ -1,0 +1,38 @@
+"""Counts the calls and tokens of one paper, whoever made them: harness or evaluator.
+
+Counts what the work is worth, not what was paid: a call answered from the records counts as well, so that a
+resumed run reports the same numbers. Enforces nothing.
+"""
+
+from threading import Lock
+
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
+
+
+class MeteredChat:
+    """A `Chat` that passes calls on and adds them up."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._lock = Lock()
+        self._usage = Usage()
+        self._calls: dict[str, int] = {}
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    @property
+    def calls(self) -> int:
+        return sum(self._calls.values())
+
+    @property
+    def calls_by_role(self) -> dict[str, int]:
+        return dict(sorted(self._calls.items()))
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        reply = self._chat.chat(call)
+        with self._lock:
+            self._usage += reply.usage
+            self._calls[call.role] = self._calls.get(call.role, 0) + 1
+        return reply

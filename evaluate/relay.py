@@ -1,0 +1,239 @@
+"""The host's end of one box: every request of a harness is validated, budgeted and answered here.
+
+Keeps the account of the paper (rounds, events, calls) that becomes its trajectory. Believes nothing it is
+sent; what the world does wrong is raised, what the harness does wrong is answered with an error.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from evaluate.contracts import Example, Report, Status
+from evaluate.evaluator import Evaluator, Luck
+from evaluate.examples import Admitted, Malformed, example_hash, read_example, submission_hash
+from evaluate.metering import MeteredChat
+from evaluate.reports import malformed_round, report_to_frame, report_to_round
+from evaluate.sandbox.contract import Frame
+from evaluate.settings import EvaluatorSettings
+from evaluate.transcript import Transcript
+from populations.records import RoundResult
+from studbook.errors import RequestRefused
+from studbook.llm.client import EmptyReply
+from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, Message
+
+MAX_LOGS = 200
+MAX_LOG_CHARACTERS = 4_000
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _MessageBody(_Closed):
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[str, StringConstraints(max_length=1_000_000)]
+
+
+class _ChatBody(_Closed):
+    role: Annotated[str, StringConstraints(max_length=40)]
+    messages: Annotated[list[_MessageBody], Field(min_length=1, max_length=200)]
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=32_768)] | None = None
+    json_mode: bool = False
+
+
+class _EvaluateBody(_Closed):
+    example: Any
+    solvers: Literal["weak", "both"] = "both"
+
+
+class _LogBody(_Closed):
+    text: Annotated[str, StringConstraints(max_length=1_000_000)]
+
+
+class Refusal(Exception):
+    """The harness asked for what it may not have; becomes an error frame, never leaves the relay."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(slots=True)
+class _Round:
+    """One distinct example: its number, and its report so far (None when it could not be read)."""
+
+    number: int
+    example: Example | None
+    report: Report | None
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class _Account:
+    """What the box has used and reached so far."""
+
+    rounds: dict[str, _Round] = field(default_factory=dict)
+    accepted: Example | None = None
+    calls: int = 0
+    calls_by_role: dict[str, int] = field(default_factory=dict)
+    tokens: int = 0
+    logs: int = 0
+
+
+class Relay:
+    """Answers one box. `handle` is a sandbox `Handler`: thread-safe, raises only for the world's failures."""
+
+    def __init__(
+        self,
+        *,
+        chat: MeteredChat,
+        evaluator: Evaluator,
+        settings: EvaluatorSettings,
+        roles: tuple[str, ...],
+        luck: Luck,
+        transcript: Transcript,
+    ) -> None:
+        self._chat = chat
+        self._evaluator = evaluator
+        self._settings = settings
+        self._roles = roles
+        self._luck = luck
+        self._transcript = transcript
+        self._account = _Account()
+        self._lock = Lock()
+        self._evaluating = Lock()
+        self._answers: dict[str, Callable[[Frame], Frame]] = {
+            "chat": self._answer_chat,
+            "evaluate": self._answer_evaluate,
+            "log": self._answer_log,
+        }
+
+    @property
+    def accepted(self) -> Example | None:
+        return self._account.accepted
+
+    @property
+    def rounds(self) -> tuple[RoundResult, ...]:
+        """Every example the box spent a round on, in order."""
+        return tuple(_to_result(item) for item in self._account.rounds.values())
+
+    def handle(self, kind: str, body: Frame) -> Frame:
+        """Answer one request; see `evaluate.sandbox.contract.Handler`."""
+        try:
+            answer = self._answers.get(kind)
+            if answer is None:
+                raise Refusal("refused", f"unknown request `{kind[:40]}`")
+            return answer(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])[:200]
+            return self._refuse(kind, Refusal("refused", f"{kind} request: {place}: {first['msg']}"))
+        except Refusal as refusal:
+            return self._refuse(kind, refusal)
+
+    def _refuse(self, kind: str, refusal: Refusal) -> Frame:
+        self._transcript.refused(kind, refusal.kind, str(refusal))
+        return {"error": {"type": refusal.kind, "message": str(refusal)}}
+
+    def _answer_chat(self, frame: Frame) -> Frame:
+        body = _ChatBody.model_validate(frame)
+        if body.role not in self._roles or body.role not in HARNESS_ROLES:
+            allowed = ", ".join(self._roles)
+            raise Refusal("refused", f"role `{body.role}` is not one of this harness's roles ({allowed})")
+        call = ChatCall(
+            role=body.role,
+            messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
+            seed=self._luck.seed("chat", body.role, self._reserve_call(body.role)),
+            temperature=body.temperature,
+            max_tokens=body.max_tokens,
+            json_mode=body.json_mode,
+        )
+        try:
+            reply = self._chat.chat(call)
+        except (RequestRefused, EmptyReply) as error:  # of the harness's own making: never the run's end
+            raise Refusal("model_failed", str(error)) from error
+        return self._keep_reply(call, reply)
+
+    def _reserve_call(self, role: str) -> int:
+        """The number of this call among the role's calls; refuses when the paper's budget is spent."""
+        account, settings = self._account, self._settings
+        with self._lock:
+            if account.calls >= settings.max_calls:
+                raise Refusal("budget_spent", f"all {settings.max_calls} model calls for this paper are used")
+            if account.tokens >= settings.max_tokens:
+                raise Refusal("budget_spent", f"all {settings.max_tokens} tokens for this paper are used")
+            account.calls += 1
+            number = account.calls_by_role.get(role, 0)
+            account.calls_by_role[role] = number + 1
+            return number
+
+    def _keep_reply(self, call: ChatCall, reply: ChatReply) -> Frame:
+        usage = reply.usage
+        with self._lock:
+            self._account.tokens += usage.prompt_tokens + usage.completion_tokens
+        self._transcript.chat(call, reply)
+        counts = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+        return {"text": reply.text, "finish_reason": reply.finish_reason, "usage": counts}
+
+    def _answer_evaluate(self, frame: Frame) -> Frame:
+        body = _EvaluateBody.model_validate(frame)
+        with self._evaluating:
+            if self._account.accepted is not None:
+                raise Refusal(
+                    "refused", "an example of this paper was accepted already; nothing is left to do"
+                )
+            submitted = read_example(body.example)
+            if isinstance(submitted, Malformed):
+                raise self._malformed(body.example, submitted)
+            return self._evaluate(submitted, body.solvers)
+
+    def _malformed(self, raw: Any, problem: Malformed) -> Refusal:
+        """An example that cannot be read costs a round, as it would with a real model in the loop."""
+        key = submission_hash(raw)
+        if key not in self._account.rounds:
+            number = self._next_round()
+            self._account.rounds[key] = _Round(number, None, None, problem.reason)
+            self._transcript.malformed(number, raw, problem.reason)
+        return Refusal("malformed_example", problem.reason)
+
+    def _evaluate(self, submitted: Admitted, solvers: Literal["weak", "both"]) -> Frame:
+        example = submitted.example
+        key = example_hash(example)
+        known = self._account.rounds.get(key)
+        if known is None:
+            number = self._next_round()
+            report = self._evaluator.evaluate(example, number, solvers)
+            self._transcript.report(submitted, report, earlier=None)
+        else:
+            assert known.report is not None  # only malformed rounds have none, and their keys differ
+            report = known.report
+            if solvers == "both" and report.status is Status.UNDECIDED:
+                report = self._evaluator.complete(example, report)
+                self._transcript.report(submitted, report, earlier=known.report)
+        self._account.rounds[key] = _Round(report.round_number, example, report)
+        if report.status is Status.ACCEPTED:
+            self._account.accepted = example
+        return report_to_frame(report, example, self._settings.max_rounds - len(self._account.rounds))
+
+    def _next_round(self) -> int:
+        used = len(self._account.rounds)
+        if used >= self._settings.max_rounds:
+            raise Refusal("budget_spent", f"all {self._settings.max_rounds} rounds for this paper are used")
+        return used + 1
+
+    def _answer_log(self, frame: Frame) -> Frame:
+        body = _LogBody.model_validate(frame)
+        with self._lock:
+            self._account.logs += 1
+            kept = self._account.logs <= MAX_LOGS
+        if kept:
+            self._transcript.log(body.text[:MAX_LOG_CHARACTERS])
+        return {}
+
+
+def _to_result(item: _Round) -> RoundResult:
+    return malformed_round(item.number, item.problem) if item.report is None else report_to_round(item.report)

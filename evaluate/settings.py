@@ -1,0 +1,95 @@
+"""What a run fixes about its evaluator before it starts, and the hash that names it.
+
+Frozen: nothing a harness sends can change a value here. Does not know how a spec spells these settings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib import resources
+
+from evaluate.predicates import DEPLOYED, Predicate
+from evaluate.sandbox.contract import Limits
+from studbook.identity import Json, hash_bytes, hash_json
+
+PROMPT_NAMES = ("solver", "judge", "final_verifier")
+
+SCORING_MODULES = (
+    "contracts",
+    "evaluator",
+    "examples",
+    "paper_evaluator",
+    "predicates",
+    "relay",
+    "replies",
+    "rubric",
+    "text",
+)
+
+
+def read_prompts() -> dict[str, str]:
+    """The frozen prompts as shipped, by name."""
+    folder = resources.files("evaluate") / "prompts"
+    return {name: (folder / f"{name}.md").read_text(encoding="utf-8").strip() for name in PROMPT_NAMES}
+
+
+@cache
+def scoring_code_hash() -> str:
+    """Changes whenever a module that takes part in scoring changes, so no stale score is ever reused."""
+    package = resources.files("evaluate")
+    sources = {name: (package / f"{name}.py").read_bytes() for name in SCORING_MODULES}
+    return hash_json({name: hash_bytes(source) for name, source in sources.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatorSettings:
+    """Budgets are per paper and count what the harness asks for; rollouts and marks come on top."""
+
+    predicate: Predicate = DEPLOYED
+    weak_rollouts: int = 3
+    strong_rollouts: int = 3
+    max_rounds: int = 8
+    solver_temperature: float = 1.0
+    judge_temperature: float = 0.0
+    solver_max_tokens: int | None = None
+    strong_sees_paper: bool = True
+    max_calls: int = 200
+    max_tokens: int = 4_000_000
+    reading_attempts: int = 3  # how often an unreadable mark sheet or final check is asked for again
+
+    def to_json(self) -> dict[str, Json]:
+        plain: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
+        return plain | {"predicate": self.predicate.to_json()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """Everything that decides a score besides harness and paper.
+
+    `models` maps each role to whatever identifies its model and parameters; `box_sources` holds the source
+    of what is injected into a box (harness_kit, shim); `code` identifies the scoring code.
+    """
+
+    settings: EvaluatorSettings
+    run_seed: int
+    models: Mapping[str, Json]
+    limits: Limits = field(default_factory=Limits)
+    prompts: Mapping[str, str] = field(default_factory=read_prompts)
+    box_sources: Mapping[str, str] = field(default_factory=dict)
+    code: str = field(default_factory=scoring_code_hash)
+
+    @property
+    def evaluator_hash(self) -> str:
+        limits: dict[str, Json] = {item.name: getattr(self.limits, item.name) for item in fields(self.limits)}
+        return hash_json(
+            {
+                "schema": 1,
+                "settings": self.settings.to_json(),
+                "run_seed": self.run_seed,
+                "models": dict(self.models),
+                "limits": limits,
+                "prompts": dict(self.prompts),
+                "box_sources": dict(self.box_sources),
+                "code": self.code,
+            }
+        )
