@@ -1,0 +1,60 @@
+"""The judge: a criterion is met when one or two neighbouring sentences of the answer entail it.
+
+Entailment here is: most content words shared, all numbers there, negation alike. It reads past framing such as
+"states that" or "fails to see that", which is why negative criteria in the words of a right answer misfire.
+It errs now and then, as judges do, by the seed alone.
+"""
+
+import json
+import re
+
+from studbook.llm.contracts import ChatRequest
+from studbook.llm.testbed.luck import Luck
+from studbook.llm.testbed.sections import all_text, find_section, numbered_lines
+from studbook.llm.testbed.sentences import Sentence, read_sentence, split_sentences
+
+NEEDED_SHARE = 0.62
+OVERLOOKS = 0.05
+INVENTS = 0.02
+
+_FRAMING = re.compile(
+    r"^(?:the (?:answer|response|solver) )?(?:correctly |explicitly |clearly |wrongly |incorrectly )*"
+    r"(?:states?|says?|explains?|mentions?|identifies|notes?|recogni[sz]es?|claims?|argues?|describes?|gives?|names?"
+    r"|(?:fails?|omits|forgets|neglects) to (?:see|say|state|mention|explain|recogni[sz]e|note)"
+    r"|overlooks?|misses|misunderstands?|confuses?|denies|ignores?)"
+    r"(?: (?:that|how|why|the fact that|the point that))*[ ,:]+",
+    re.IGNORECASE,
+)
+
+
+def reply(request: ChatRequest) -> str:
+    text = all_text(request.messages)
+    answer = split_sentences(find_section(text, "answer"))
+    criteria = numbered_lines(find_section(text, "criteria"))
+    luck = Luck(request.seed)
+    marks = [_mark(criterion, answer, luck, number) for number, criterion in enumerate(criteria)]
+    return json.dumps({"marks": marks})
+
+
+def _mark(criterion: str, answer: tuple[Sentence, ...], luck: Luck, number: int) -> bool:
+    if is_met(criterion, answer):
+        return not luck.happens(OVERLOOKS, "overlook", number)
+    return luck.happens(INVENTS, "invent", number)
+
+
+def is_met(criterion: str, answer: tuple[Sentence, ...]) -> bool:
+    """Without luck: does the answer entail the criterion?"""
+    claim = read_sentence(_FRAMING.sub("", criterion, count=1))
+    return any(_entails((sentence,), claim) for sentence in answer) or any(
+        _entails(pair, claim) for pair in zip(answer, answer[1:], strict=False)
+    )
+
+
+def _entails(said: tuple[Sentence, ...], claim: Sentence) -> bool:
+    if not claim.stem_set:
+        return any(claim.text.strip(" .").lower() == sentence.text.strip(" .").lower() for sentence in said)
+    shared = sum(any(item in sentence.stem_set for sentence in said) for item in claim.stem_set)
+    if shared < NEEDED_SHARE * len(claim.stem_set):
+        return False
+    numbers = frozenset().union(*(sentence.numbers for sentence in said))
+    return claim.numbers <= numbers and claim.is_negated == any(sentence.is_negated for sentence in said)

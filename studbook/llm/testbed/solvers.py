@@ -1,0 +1,106 @@
+"""Solvers: retrieval over what the prompt shows, nothing else.
+
+The weak one sees the context and knows a few commonplaces. The strong one also searches the source document,
+when the prompt holds one, and keeps more of what it finds. Both forget sentences at random, more so at a high
+temperature. Neither reasons, and neither can be told to fail: every sentence shown is only text to retrieve.
+"""
+
+from dataclasses import dataclass
+
+from studbook.llm.contracts import ChatRequest
+from studbook.llm.testbed.luck import Luck
+from studbook.llm.testbed.retrieval import Hit, Index, index_paper, index_prose, search
+from studbook.llm.testbed.sections import all_text, find_section
+from studbook.llm.testbed.sentences import Sentence, split_sentences
+from studbook.llm.testbed.words import is_number, stem, tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ability:
+    """What tells the two solvers apart: how much they take in, how much they forget."""
+
+    from_context: int
+    from_source: int
+    forgets_sentence: float
+    forgets_number: float
+    scatter: float  # how far luck may move a sentence in the ranking, as a share of the best score
+
+
+WEAK = Ability(from_context=5, from_source=0, forgets_sentence=0.30, forgets_number=0.35, scatter=0.30)
+STRONG = Ability(from_context=5, from_source=8, forgets_sentence=0.12, forgets_number=0.08, scatter=0.15)
+
+COMMONPLACES = (
+    "In general an approach like this improves performance at the cost of extra effort and complexity.",
+    "It depends on the data, the parameters and the assumptions that are made.",
+    "A simple method is easier to understand and to use, but less accurate.",
+    "Results should be compared with earlier work and tested on more examples.",
+    "The main reason is usually that structure in the problem is used instead of ignored.",
+)
+
+
+def weak(request: ChatRequest) -> str:
+    return _answer(request, WEAK)
+
+
+def strong(request: ChatRequest) -> str:
+    return _answer(request, STRONG)
+
+
+def _answer(request: ChatRequest, ability: Ability) -> str:
+    text = all_text(request.messages)
+    context, question = find_section(text, "context"), find_section(text, "question")
+    query = tuple(dict.fromkeys(item for sentence in split_sentences(question) for item in sentence.stems))
+    luck = Luck(request.seed)
+    recalled = _recall(index_prose(context), query, ability.from_context, ability, luck, "context")
+    if ability.from_source and (source := find_section(text, "source_document")):
+        recalled += _recall(index_paper(source), query, ability.from_source, ability, luck, "source")
+    kept = _forget(list(dict.fromkeys(recalled)), ability, request.temperature, luck)
+    said = [*_yes_or_no(question, luck), *kept, luck.pick(COMMONPLACES, "commonplace")]
+    return " ".join(said)[: request.max_tokens * 4]
+
+
+def _recall(
+    index: Index, query: tuple[str, ...], count: int, ability: Ability, luck: Luck, where: str
+) -> list[str]:
+    """The sentences that answer best; where too few share a word with the question, the first ones."""
+    hits = search(index, query)[: count * 3]
+    best = hits[0].score if hits else 0.0
+
+    def rank(place: int, hit: Hit) -> float:
+        return hit.score - best * ability.scatter * luck.uniform(f"{where} rank", place)
+
+    ranked = sorted(enumerate(hits), key=lambda item: -rank(*item))
+    found = [index.sentence(hit.number) for _, hit in ranked][:count]
+    if where == "context":
+        found += [passage.sentence for passage in index.passages if passage.sentence not in found]
+    return [sentence.text for sentence in found[:count]]
+
+
+def _forget(texts: list[str], ability: Ability, temperature: float, luck: Luck) -> list[str]:
+    heat = 0.3 + 0.7 * min(temperature, 1.5)
+    kept = [
+        (place, text)
+        for place, text in enumerate(texts)
+        if not luck.happens(ability.forgets_sentence * heat, "forget sentence", place)
+    ]
+    return [
+        _blur(text) if luck.happens(ability.forgets_number * heat, "forget number", place) else text
+        for place, text in kept
+    ]
+
+
+def _blur(text: str) -> str:
+    """The sentence with its figures forgotten."""
+    for token in {token for token in tokens(text) if is_number(token)}:
+        text = text.replace(token, "some")
+    return text
+
+
+_AUXILIARIES = frozenset("is are was were do does did can could will would has have should".split())
+
+
+def _yes_or_no(question: str, luck: Luck) -> list[str]:
+    sentences: tuple[Sentence, ...] = split_sentences(question)
+    opening = sentences[-1].words[:3] if sentences else ()
+    is_closed = any(word.lower() in _AUXILIARIES for word in opening[:1]) or "true" in map(stem, opening)
+    return [luck.pick(("Yes.", "Yes.", "No."), "yes or no")] if is_closed else []
