@@ -153,7 +153,7 @@ class ModelsSpec(Section):
 
     @model_validator(mode="after")
     def _known_endpoints(self) -> Self:
-        for name, role in {"default": self.default, **self.roles}.items():
+        for name, role in [("default", self.default), *self.roles.items()]:
             if role.endpoint not in self.endpoints:
                 where = name if name == "default" else f"roles.{name}"
                 raise ValueError(

@@ -1,0 +1,134 @@
+"""`studbook`: parses the command line, calls the command, and is the only place that chooses exit codes.
+
+0 done · 1 failed, or differences found · 2 usage or bad spec · 130 interrupted, state saved. A traceback is
+shown only for bugs of ours, or with -v. What the commands do is in `experiments/commands/`.
+"""
+
+import argparse
+import difflib
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from experiments.commands.table import COMMANDS, GROUPS, Command
+from experiments.console import Terminal
+from experiments.shadows import complain_about_shadows
+from studbook.errors import StudbookError, UsageError
+from studbook.version import __version__
+
+Handler = Callable[[argparse.Namespace, Terminal], int]
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+ISSUES = "this is a bug of Studbook: please report it with the lines above"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in our form: what, where, next step."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{_suggest(message)}\n  see {self.prog} --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    root = Parser(
+        prog="studbook",
+        description="Evolve agent harnesses, with a score they cannot forge and runs that replay exactly.",
+        epilog="Example: studbook run experiments/quickstart.yaml",
+    )
+    root.add_argument("--version", action="version", version=f"studbook {__version__}")
+    commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    groups = {}
+    for name, about in GROUPS.items():
+        group = commands.add_parser(name, help=about, description=about, formatter_class=_Plain)
+        groups[name] = group.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in COMMANDS:
+        group_name, _, rest = command.name.rpartition(" ")
+        _add_command(groups[group_name] if group_name else commands, rest, command)
+    return root
+
+
+class _Plain(argparse.RawDescriptionHelpFormatter):
+    """Keeps the example on a line of its own."""
+
+
+def _add_command(parsers: "argparse._SubParsersAction[Parser]", name: str, command: Command) -> None:
+    parser = parsers.add_parser(
+        name,
+        help=command.summary,
+        description=command.summary,
+        epilog=f"example:\n  {command.example}",
+        formatter_class=_Plain,
+    )
+    for flag in command.flags:
+        parser.add_argument(*flag.names, **flag.options)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead (see docs/cli.md)")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="with an error, also show where it arose"
+    )
+    parser.set_defaults(handler=command.handler)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    terminal = Terminal(is_verbose=bool({"-v", "--verbose"} & set(arguments)))
+    try:
+        return _dispatch(arguments)
+    except UsageError as error:
+        return _failed(terminal, error, EXIT_USAGE)
+    except StudbookError as error:
+        return _failed(terminal, error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        terminal.error("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our stdout went away (`studbook ls | head`): nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+            terminal.error(
+                f"{error.strerror}: {error.filename or 'while writing'}\n  free space or permit, then repeat"
+            )
+            return EXIT_FAILED
+        return _bug(terminal)
+    except Exception:  # noqa: BLE001 - the outermost door: what arrives here is our bug, shown in full
+        return _bug(terminal)
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    complain_about_shadows()
+    options = build_parser().parse_args(arguments)
+    module, _, function = options.handler.partition(":")
+    handler: Handler = getattr(importlib.import_module(module), function)
+    return handler(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
+
+
+def _failed(terminal: Terminal, error: StudbookError, code: int) -> int:
+    if terminal.is_verbose:
+        traceback.print_exc()
+    terminal.error(str(error))
+    return code
+
+
+def _bug(terminal: Terminal) -> int:
+    traceback.print_exc()
+    terminal.error(ISSUES)
+    return EXIT_FAILED
+
+
+def _suggest(message: str) -> str:
+    """argparse's message, with the nearest command where it lists choices."""
+    if "invalid choice: '" not in message:
+        return message
+    given = message.split("invalid choice: '", 1)[1].split("'", 1)[0]
+    names = [command.name for command in COMMANDS] + list(GROUPS)
+    near = difflib.get_close_matches(given, names, n=1)
+    return f"unknown command {given}" + (f", did you mean {near[0]}?" if near else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

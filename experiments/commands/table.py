@@ -1,0 +1,245 @@
+"""Every command with its flags, its help and the function that carries it out.
+
+Declares only: handlers are named ("module:function") and imported by `experiments/cli.py` when they are
+called, because importing model and engine SDKs takes longer than most commands need.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+RUNS_DIR = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Arguments of `add_argument`, kept until a parser is built."""
+
+    names: tuple[str, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`name` may have two words. `summary` is one plain sentence; `example` can be run as it stands."""
+
+    name: str
+    summary: str
+    example: str
+    handler: str
+    flags: tuple[Flag, ...] = ()
+
+
+def flag(*names: str, **options: Any) -> Flag:
+    return Flag(names, options)
+
+
+RUN = flag("run", metavar="RUN", help="a run's name in the runs folder, or its path")
+TARGET = flag(
+    "target", metavar="RUN[:HARNESS]", help="a run, or a harness of it: RUN:best, RUN:m0031, RUN:m0031^"
+)
+RUNS = flag("--runs-dir", metavar="DIR", default=RUNS_DIR, help="where runs lie (default: %(default)s)")
+SET = flag(
+    "-s",
+    "--set",
+    dest="overrides",
+    metavar="KEY=VALUE",
+    action="append",
+    default=[],
+    help="change one key of the spec, like -s search.iterations=30 (may be given many times)",
+)
+PAPERS = flag("papers", metavar="PAPERS", help="a folder or file of papers (.md, .txt)")
+
+COMMANDS = (
+    Command(
+        name="run",
+        summary="Evolve a harness as a spec describes, and leave a run folder behind.",
+        example="studbook run experiments/quickstart.yaml -s search.iterations=2",
+        handler="experiments.commands.running:run",
+        flags=(
+            flag("spec", metavar="SPEC", help="a YAML spec, like experiments/quickstart.yaml"),
+            SET,
+            RUNS,
+            flag("--name", help="name of the run (default: the spec's name and a number)"),
+            flag("--dry-run", action="store_true", help="print the plan and its worst-case cost, then stop"),
+        ),
+    ),
+    Command(
+        name="resume",
+        summary="Go on with a run that was interrupted, without repeating what is finished.",
+        example="studbook resume quickstart-1",
+        handler="experiments.commands.running:resume",
+        flags=(RUN, RUNS),
+    ),
+    Command(
+        name="stop",
+        summary="Ask a run in another terminal to save what it has and end.",
+        example="studbook stop quickstart-1",
+        handler="experiments.commands.running:stop",
+        flags=(RUN, RUNS),
+    ),
+    Command(
+        name="ls",
+        summary="List the runs with their state, best harness and pass rates.",
+        example="studbook ls",
+        handler="experiments.commands.looking:list_runs",
+        flags=(RUNS,),
+    ),
+    Command(
+        name="show",
+        summary="Show a run, one harness of it, or what one harness did on one paper.",
+        example="studbook show quickstart-1:best",
+        handler="experiments.commands.looking:show",
+        flags=(
+            TARGET,
+            flag(
+                "paper", metavar="PAPER", nargs="?", help="id of a paper (or its beginning): its trajectory"
+            ),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="tree",
+        summary="Draw the population of a run: who came from whom, and how it went.",
+        example="studbook tree quickstart-1",
+        handler="experiments.commands.looking:tree",
+        flags=(RUN, RUNS),
+    ),
+    Command(
+        name="lineage",
+        summary="Show the chain of changes from the seed to one harness.",
+        example="studbook lineage quickstart-1:best",
+        handler="experiments.commands.looking:lineage",
+        flags=(TARGET, RUNS),
+    ),
+    Command(
+        name="diff",
+        summary="Compare two harnesses: their files, then their papers, then their scores.",
+        example="studbook diff quickstart-1:seed quickstart-1:best",
+        handler="experiments.commands.looking:diff",
+        flags=(
+            flag("before", metavar="A", help="RUN:HARNESS, like quickstart-1:seed"),
+            flag("after", metavar="B", help="RUN:HARNESS, or only HARNESS of the same run"),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="replay",
+        summary="Check a run against its own records, or carry it out again from them without any paid call.",
+        example="studbook replay quickstart-1 --level recorded",
+        handler="experiments.commands.replaying:replay",
+        flags=(
+            RUN,
+            flag(
+                "--level",
+                choices=("fold", "recorded"),
+                default="fold",
+                help="fold: journal to population, no code runs; recorded: run everything again, models "
+                "answer from the records (default: %(default)s)",
+            ),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="evaluate",
+        summary="Measure one harness on papers with the frozen evaluator.",
+        example="studbook evaluate harnesses/agentic_self_instruct --papers papers --replicates 2",
+        handler="experiments.commands.measuring:evaluate",
+        flags=(
+            flag("harness", metavar="HARNESS", help="a harness folder, or RUN:HARNESS"),
+            flag("--papers", metavar="PATH", required=True, help="a folder or file of papers (.md, .txt)"),
+            flag(
+                "--replicates", metavar="N", type=int, default=1, help="independent repetitions (default: 1)"
+            ),
+            flag("--limit", metavar="N", type=int, help="only the first N papers, by file name"),
+            flag("--out", metavar="FILE", help="write the accepted examples there, as JSONL"),
+            flag("--spec", metavar="SPEC", help="take models, evaluator, sandbox and seed from this spec"),
+            SET,
+            RUNS,
+        ),
+    ),
+    Command(
+        name="export",
+        summary="Write a harness of a run into a folder of its own.",
+        example="studbook export quickstart-1:best exported-harness",
+        handler="experiments.commands.looking:export",
+        flags=(
+            TARGET,
+            flag("folder", metavar="DIR", help="a folder that does not exist yet, or is empty"),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="report",
+        summary="Write the run's report: one HTML file that opens offline.",
+        example="studbook report quickstart-1",
+        handler="experiments.commands.looking:report",
+        flags=(
+            RUN,
+            flag("--out", metavar="FILE", help="where to (default: report.html in the run folder)"),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="papers synth",
+        summary="Write synthetic papers, each saying that it is synthetic.",
+        example="studbook papers synth papers --count 20",
+        handler="experiments.commands.papers:synth",
+        flags=(
+            flag("folder", metavar="DIR", help="a folder that does not exist yet, or is empty"),
+            flag("--count", metavar="N", type=int, default=20, help="how many (default: %(default)s)"),
+            flag("--seed", metavar="N", type=int, default=0, help="the same seed gives the same papers"),
+        ),
+    ),
+    Command(
+        name="papers show",
+        summary="List the papers of a corpus, or print one of them.",
+        example="studbook papers show papers",
+        handler="experiments.commands.papers:show",
+        flags=(PAPERS, flag("paper", metavar="PAPER", nargs="?", help="id of a paper, or its beginning")),
+    ),
+    Command(
+        name="papers stats",
+        summary="Count papers and characters, and say which files were skipped and why.",
+        example="studbook papers stats papers",
+        handler="experiments.commands.papers:stats",
+        flags=(PAPERS,),
+    ),
+    Command(
+        name="init",
+        summary="Make a new harness that runs as it is, ready to be changed.",
+        example="studbook init my-harness",
+        handler="experiments.commands.measuring:init",
+        flags=(flag("folder", metavar="DIR", help="a folder that does not exist yet, or is empty"),),
+    ),
+    Command(
+        name="doctor",
+        summary="Check what this machine has and lacks for running Studbook.",
+        example="studbook doctor",
+        handler="experiments.commands.machine:doctor",
+        flags=(
+            flag(
+                "spec",
+                metavar="SPEC",
+                nargs="?",
+                help="also check the endpoints and the sandbox of this spec",
+            ),
+            SET,
+            RUNS,
+        ),
+    ),
+    Command(
+        name="testbed serve",
+        summary="Offer the testbed's models as an OpenAI-compatible server on this machine.",
+        example="studbook testbed serve --port 8787",
+        handler="experiments.commands.machine:testbed_serve",
+        flags=(
+            flag("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"),
+            flag(
+                "--port", type=int, default=8787, help="port to listen on, 0 for any (default: %(default)s)"
+            ),
+        ),
+    ),
+)
+
+GROUPS = {"papers": "Make and look at papers.", "testbed": "The testbed's models as a server."}
+"""First words of two-word commands, and what they are about."""

@@ -1,0 +1,48 @@
+"""The live view on a terminal: finished lines scroll by, one status line stays at the bottom."""
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from experiments import run_lines
+from experiments.run_views import EndView, IterationView, ProgressView, StartView
+from experiments.text import clean_line
+from studbook.rate import Rate
+
+
+class LiveDisplay:
+    def __init__(self, progress: Console, results: Console) -> None:
+        self._progress = progress
+        self._results = results
+        self._standing = ""
+        self._status = Status(Text("starting"), console=progress, spinner="dots")
+
+    def started(self, view: StartView) -> None:
+        self._print(run_lines.start_lines(view))
+        self._status.start()
+
+    def seed_measured(self, rate: Rate) -> None:
+        self._print([run_lines.seed_line(rate)])
+
+    def working(self, what: str) -> None:
+        self._status.update(Text(f"{clean_line(what)}{self._standing}"))
+
+    def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
+        self._print(run_lines.iteration_lines(view))
+        self._standing = "  " + run_lines.progress_line(progress).plain.strip()
+        self.working("next iteration")
+
+    def notice(self, text: str) -> None:
+        self._print([run_lines.notice_line(text)])
+
+    def finished(self, view: EndView) -> None:
+        self._status.stop()
+        for line in run_lines.end_lines(view):
+            self._results.print(line, soft_wrap=True)
+
+    def close(self) -> None:
+        self._status.stop()
+
+    def _print(self, lines: list[Text]) -> None:
+        for line in lines:
+            self._progress.print(line, soft_wrap=True)

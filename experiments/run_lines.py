@@ -1,0 +1,113 @@
+"""The wording of a run's progress: views in, styled lines out. Plain and live displays show the same words.
+
+Colour never carries meaning alone: every verdict has a glyph. Foreign text is cleaned here; `Text` does not
+interpret markup.
+"""
+
+from rich.text import Text
+
+from experiments.run_views import EndView, IterationView, LineageStep, ProgressView, StartView
+from experiments.text import clean_line, count, dollars, duration
+from populations.records import Verdict
+from studbook.rate import Rate
+
+GLYPHS = {
+    Verdict.ADMITTED: ("✓", "green"),
+    Verdict.REJECTED: ("✗", "red"),
+    Verdict.BROKEN: ("!", "yellow"),
+    Verdict.DUPLICATE: ("=", "dim"),
+    Verdict.NO_CHANGE: ("·", "dim"),
+}
+TESTBED_MODELS = "the testbed: text programs, not language models; its numbers say nothing about LLMs"
+
+
+def line(*parts: str | tuple[str, str]) -> Text:
+    return Text.assemble(*parts)
+
+
+def labelled(label: str, text: str, style: str = "") -> Text:
+    return line((f"{label:<9}", "bold"), (text, style))
+
+
+def start_lines(view: StartView) -> list[Text]:
+    splits = " · ".join(f"{number} {name}" for name, number in view.splits.items())
+    lines = [
+        labelled("run", f"{view.run}  →  {view.folder}"),
+        labelled("models", clean_line(view.models, 200), "yellow" if view.is_testbed else ""),
+        labelled("sandbox", clean_line(view.sandbox, 200), "" if view.contains_hostile_code else "yellow"),
+        labelled("papers", f"{clean_line(view.papers, 160)}: {splits}"),
+        labelled("harness", clean_line(view.harness)),
+        labelled("search", view.search),
+    ]
+    lines += [notice_line(note) for note in view.notes]
+    if view.finished_iterations:
+        lines.append(notice_line(f"going on after {count(view.finished_iterations, 'finished iteration')}"))
+    return lines
+
+
+def seed_line(rate: Rate) -> Text:
+    return labelled("seed", f"passes {rate} of the validation papers")
+
+
+def iteration_lines(view: IterationView) -> list[Text]:
+    glyph, style = GLYPHS[view.verdict]
+    number = f"{view.iteration:>{len(str(view.iterations))}}/{view.iterations}"
+    made = view.mutant_id or "nothing made"
+    head = line(
+        (f"{number} ", "dim"),
+        (f"{glyph} {view.verdict.value:<9} ", style),
+        (f"{view.parent_id} → {made}", "bold"),
+        f"  {clean_line(view.hypothesis, 100)}" if view.hypothesis else "",
+    )
+    indent = " " * (len(number) + 3)
+    lines = [head, line((f"{indent}{clean_line(view.reason, 140)}", "dim"))]
+    if view.mutant_rate.n:
+        lines.append(line((f"{indent}mutant {view.mutant_rate} against parent {view.parent_rate}", "dim")))
+    return lines
+
+
+def progress_line(view: ProgressView) -> Text:
+    parts = [f"best {view.best_id} {view.best_rate}", count(view.calls, "call")]
+    if view.recorded_calls:
+        parts.append(f"{view.recorded_calls:,} from the records")
+    parts += [count(view.tokens, "token"), dollars(view.cost_dollars), duration(view.seconds)]
+    if view.eta_seconds is not None and view.done < view.iterations:
+        parts.append(f"about {duration(view.eta_seconds)} left")
+    return line(("  " + " · ".join(parts), "dim"))
+
+
+def notice_line(text: str) -> Text:
+    return line(("note     ", "bold yellow"), clean_line(text, 300))
+
+
+def end_lines(view: EndView) -> list[Text]:
+    verdicts = ", ".join(f"{number} {name}" for name, number in view.verdicts.items() if number)
+    lines = [Text(), labelled("finished", f"{clean_line(view.reason)} ({verdicts or 'no iterations'})")]
+    lines.append(progress_line(view.progress))
+    lines += [Text(), line(("The winning lineage", "bold"))]
+    lines += [lineage_line(depth, step) for depth, step in enumerate(view.lineage)]
+    lines += [Text(), *champion_lines(view), Text(), line(("Try next", "bold"))]
+    width = max((len(command) for command, _ in view.next_commands), default=0)
+    lines += [line((f"  {command:<{width}}", "cyan"), f"   {what}") for command, what in view.next_commands]
+    return lines
+
+
+def lineage_line(depth: int, step: LineageStep) -> Text:
+    arrow = "  " if depth == 0 else "  " + "   " * (depth - 1) + "└─ "
+    return line(
+        arrow,
+        (step.harness_id, "bold"),
+        f"  {clean_line(step.hypothesis, 90)}" if depth else "  the harness you started from",
+        (f"  validation {step.rate}", "dim"),
+    )
+
+
+def champion_lines(view: EndView) -> list[Text]:
+    if view.champion_id is None:
+        return [line(("No champion: ", "bold"), clean_line(view.champion_reason, 300))]
+    lines = [line(("Champion: ", "bold"), view.champion_id, f" – {clean_line(view.champion_reason, 300)}")]
+    lines.append(line("  sealed test papers: ", ("champion ", "bold"), str(view.champion_test)))
+    lines.append(line("                      ", ("seed     ", "bold"), str(view.seed_test)))
+    if view.is_testbed:
+        lines.append(line(("  Measured with " + TESTBED_MODELS + ".", "yellow")))
+    return lines

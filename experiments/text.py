@@ -1,0 +1,47 @@
+"""Makes foreign text fit to be shown: what a harness, a model or a paper wrote is hostile to terminals.
+
+Control characters, escape sequences and bidirectional overrides are removed; nothing is interpreted. Escaping
+for HTML is the report's business.
+"""
+
+import re
+import unicodedata
+
+ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+KEPT = frozenset("\n\t")
+FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def clean_block(text: str) -> str:
+    """Line breaks and tabs stay, everything else that could steer a terminal goes."""
+    bare = ESCAPE_SEQUENCE.sub("", text)
+    return "".join(letter for letter in bare if letter in KEPT or _is_visible(letter))
+
+
+def _is_visible(letter: str) -> bool:
+    return unicodedata.category(letter) not in FORBIDDEN_CATEGORIES
+
+
+def clean_line(text: str, limit: int = 120) -> str:
+    """One line of at most `limit` characters, the last one … when it was longer."""
+    line = " ".join(clean_block(text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Like 1 paper, 2 papers."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Like 8 s, 3 min 05 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def dollars(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 0.01 or amount == 0 else f"${amount:.4f}"
