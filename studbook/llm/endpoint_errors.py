@@ -1,0 +1,92 @@
+"""What went wrong at an endpoint, in three lines: what, where, what to do next. Never with a key in it.
+
+Tells what is worth another try (ModelUnavailable) from what is not (ModelRejected). Does not retry.
+"""
+
+import re
+from dataclasses import dataclass
+
+from studbook.errors import ModelError, ModelRejected, ModelUnavailable
+from studbook.llm.settings import Secret
+
+LONGEST_QUOTE = 300
+KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
+WORTH_ANOTHER_TRY = {408, 409, 425, 429}
+SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+
+NEXT_STEP = {
+    400: "the endpoint cannot take this request: if it is too long, shorten papers or take another model",
+    401: "the key is wrong or missing: set OPENAI_API_KEY in the environment or in .env",
+    402: "the account cannot pay: add credit, or name another endpoint in the spec",
+    403: "this key may not use this model: check the account's rights, or name another model in the spec",
+    404: "no such model or path here: check the model's name and the base URL (it usually ends in /v1)",
+    413: "the request is too large for this endpoint: shorten papers or take another endpoint",
+    422: "the endpoint cannot take this request: check the role's settings in the spec",
+    429: "the endpoint limits the rate: lower the endpoint's max_concurrent, or wait",
+}
+NOT_REACHED = "check OPENAI_BASE_URL and that the server runs and can be reached from here"
+TOO_SLOW = "raise the endpoint's timeout_seconds, or lower its max_concurrent"
+SERVER_ERROR = "the server failed on its own side: wait and resume, or name another endpoint in the spec"
+SPENT_STEP = "the account's quota is spent: add credit, or name another endpoint in the spec"
+GARBLED = "check that the base URL is an OpenAI-compatible API (it usually ends in /v1)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """`status` 0: no answer of the endpoint at all; `message` is one line, without secrets."""
+
+    status: int
+    message: str
+    next_step: str
+    param: str = ""
+    code: str = ""
+    retry_after_seconds: float | None = None
+
+    @property
+    def is_worth_another_try(self) -> bool:
+        if self.code in SPENT:
+            return False
+        return self.status == 0 or self.status in WORTH_ANOTHER_TRY or self.status >= 500
+
+
+def to_model_error(complaint: Complaint, where: str) -> ModelError:
+    """`where` names endpoint and model."""
+    text = f"{complaint.message}\n{where}\n{complaint.next_step}"
+    if complaint.is_worth_another_try:
+        return ModelUnavailable(text, retry_after_seconds=complaint.retry_after_seconds)
+    return ModelRejected(text)
+
+
+def complaint_of_status(
+    status: int, message: str, secret: Secret, *, param: str = "", code: str = "", retry_after: str = ""
+) -> Complaint:
+    """An answer with an HTTP status of 400 and more (or a redirect, which is not followed)."""
+    if code in SPENT:
+        step = SPENT_STEP
+    elif status >= 500:
+        step = SERVER_ERROR
+    else:
+        step = NEXT_STEP.get(status, GARBLED)
+    return Complaint(
+        status=status,
+        message=f"the endpoint answered HTTP {status}: {one_line(message, secret)}",
+        next_step=step,
+        param=param,
+        code=code,
+        retry_after_seconds=seconds_of(retry_after),
+    )
+
+
+def one_line(text: str, secret: Secret) -> str:
+    """A quotation fit for a message: no line breaks, no keys, not long."""
+    flat = " ".join(KEY_LIKE.sub("****", secret.hide_in(text)).split())
+    return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + "…"
+
+
+def seconds_of(header: str) -> float | None:
+    """Retry-After in seconds; its date form is rare with model endpoints and left to the backoff."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        return None
+    return seconds if 0.0 <= seconds < float("inf") else None

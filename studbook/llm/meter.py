@@ -1,0 +1,112 @@
+"""What the calls of each role came to: the counter, and the budget that looks at it.
+
+Recorded answers are counted apart, because nothing was paid for them. Prints nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+from studbook.errors import BudgetExceeded
+from studbook.llm.contracts import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """`calls` were paid, `recorded_calls` were not; `usage`, `dollars` and `seconds` are of paid calls."""
+
+    calls: int = 0
+    recorded_calls: int = 0
+    retries: int = 0
+    failures: int = 0
+    usage: Usage = field(default_factory=Usage)
+    dollars: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            calls=self.calls + other.calls,
+            recorded_calls=self.recorded_calls + other.recorded_calls,
+            retries=self.retries + other.retries,
+            failures=self.failures + other.failures,
+            usage=self.usage + other.usage,
+            dollars=self.dollars + other.dollars,
+            seconds=self.seconds + other.seconds,
+        )
+
+    @property
+    def tokens(self) -> int:
+        return self.usage.prompt_tokens + self.usage.completion_tokens
+
+
+def sum_totals(per_role: Mapping[str, Totals]) -> Totals:
+    total = Totals()
+    for part in per_role.values():
+        total += part
+    return total
+
+
+class Meter:
+    """Thread-safe totals per role."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._per_role: dict[str, Totals] = {}
+
+    def add(self, role: str, more: Totals) -> None:
+        with self._lock:
+            self._per_role[role] = self._per_role.get(role, Totals()) + more
+
+    def snapshot(self) -> dict[str, Totals]:
+        """Totals per role so far, roles in alphabetical order."""
+        with self._lock:
+            return dict(sorted(self._per_role.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a run may pay for; None is no limit."""
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_dollars: float | None = None
+
+
+NO_LIMIT = Budget()
+
+
+class BudgetGate:
+    """Lets a call pass while the budget lasts.
+
+    Calls are counted when they start, so `max_calls` is never passed. Tokens and dollars are known only when
+    a call ends: they can be passed by the calls then under way, which the endpoint's concurrency bounds.
+    """
+
+    def __init__(self, budget: Budget, spent: Totals = Totals()) -> None:
+        self._budget = budget
+        self._spent = spent
+        self._lock = Lock()
+
+    def enter(self) -> None:
+        """Counts one call, or raises BudgetExceeded."""
+        with self._lock:
+            self._refuse("max_calls", self._spent.calls, self._budget.max_calls, "calls")
+            self._refuse("max_tokens", self._spent.tokens, self._budget.max_tokens, "tokens")
+            self._refuse("max_dollars", self._spent.dollars, self._budget.max_dollars, "dollars")
+            self._spent = replace(self._spent, calls=self._spent.calls + 1)
+
+    def paid(self, usage: Usage, dollars: float) -> None:
+        with self._lock:
+            self._spent += Totals(usage=usage, dollars=dollars)
+
+    def failed(self) -> None:
+        """The call that entered came to nothing."""
+        with self._lock:
+            self._spent = replace(self._spent, calls=self._spent.calls - 1)
+
+    def _refuse(self, key: str, spent: float, limit: float | None, unit: str) -> None:
+        if limit is not None and spent >= limit:
+            raise BudgetExceeded(
+                f"the budget of model calls is spent: {spent:,.6g} {unit} of {limit:,.6g}\n"
+                f"raise budget.{key} and resume; what is finished is kept"
+            )

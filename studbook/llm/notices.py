@@ -1,0 +1,29 @@
+"""What the client tells while it works: retries and failures. Times and luck, so never part of a result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NoticeKind(StrEnum):
+    RETRY = "retry"  # an attempt failed and will be repeated after `wait_seconds`
+    FAILURE = "failure"  # the call failed for good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelNotice:
+    kind: NoticeKind
+    role: str
+    endpoint: str
+    model: str
+    key: str
+    attempt: int
+    wait_seconds: float
+    message: str
+
+
+OnNotice = Callable[[ModelNotice], None]
+
+
+def ignore_notice(notice: ModelNotice) -> None:
+    """Tells nobody."""

@@ -1,0 +1,156 @@
+"""The one door to OpenAI-compatible endpoints: the only module that imports `openai`.
+
+One request, one answer: no streaming, no retries (the client's job), no secrets in messages. What an
+endpoint does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) is left out or renamed
+once, told through `on_notice`, and remembered per model.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from studbook.errors import ModelError, ModelUnavailable
+from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.llm.dialect import Dialect
+from studbook.llm.endpoint_errors import (
+    GARBLED,
+    NOT_REACHED,
+    TOO_SLOW,
+    Complaint,
+    complaint_of_status,
+    one_line,
+    to_model_error,
+)
+from studbook.llm.scripted import count_tokens
+from studbook.llm.settings import Secret
+
+NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
+CONNECT_SECONDS = 10.0
+
+SDK_FAILURES = (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError)
+"""All that the SDK raises when a body is no JSON, or JSON of another shape: it does not validate replies."""
+
+
+class OpenAIBackend:
+    """Implements `studbook.llm.contracts.Backend` over HTTP. Thread-safe; close it when done."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str | None,
+        api_key: Secret,
+        timeout_seconds: float = 120.0,
+        http_client: Any = None,  # an httpx2.Client: tests pass one with a transport of their own
+        on_notice: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self._name = name
+        self._secret = api_key
+        self._client = openai.OpenAI(
+            base_url=base_url,
+            api_key=api_key.reveal() or NO_KEY,
+            timeout=openai.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
+            max_retries=0,
+            http_client=http_client,
+        )
+        self._on_notice = on_notice
+        self._lock = Lock()
+        self._dialects: dict[str, Dialect] = {}
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        while True:
+            dialect = self._dialects.get(request.model, Dialect())
+            try:
+                completion = self._client.chat.completions.create(**dialect.body_of(request))
+                return self._read(request, completion)
+            except SDK_FAILURES as error:
+                complaint = self._complaint(error)
+                if not self._learn(request.model, dialect, complaint):
+                    raise to_model_error(complaint, self._where(request.model)) from error
+
+    def model_names(self) -> tuple[str, ...]:
+        """What GET /models lists; raises ModelError as `complete` does."""
+        try:
+            return tuple(str(model.id) for model in self._client.models.list().data)
+        except SDK_FAILURES as error:
+            raise to_model_error(self._complaint(error), self._where("")) from error
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _learn(self, model: str, used: Dialect, complaint: Complaint) -> bool:
+        """True when the request is worth sending again, in another dialect."""
+        learned = used.after(complaint.status, complaint.param, complaint.message)
+        if learned is None:
+            return False
+        with self._lock:
+            known = self._dialects.get(model, Dialect())
+            self._dialects[model] = known.merge(learned)
+        if known.merge(learned) != known:
+            self._on_notice(f"endpoint {self._name!r}, model {model!r}: {learned.difference(used)}")
+        return True
+
+    def _complaint(self, error: Exception) -> Complaint:
+        if isinstance(error, openai.APIStatusError):
+            return complaint_of_status(
+                error.status_code,
+                error.message,
+                self._secret,
+                param=str(error.param or ""),
+                code=str(error.code or ""),
+                retry_after=error.response.headers.get("retry-after", ""),
+            )
+        if isinstance(error, openai.APITimeoutError):
+            return Complaint(status=0, message="the endpoint did not answer in time", next_step=TOO_SLOW)
+        if isinstance(error, openai.APIConnectionError):
+            cause = one_line(str(error.__cause__ or error), self._secret)
+            return Complaint(
+                status=0, message=f"the endpoint cannot be reached: {cause}", next_step=NOT_REACHED
+            )
+        quote = one_line(f"{error.__class__.__name__}: {error}", self._secret)
+        return Complaint(
+            status=0, message=f"the endpoint's answer cannot be read: {quote}", next_step=GARBLED
+        )
+
+    def _read(self, request: ChatRequest, completion: object) -> ChatReply:
+        if not isinstance(completion, ChatCompletion):  # the SDK hands through any body that is not JSON
+            raise self._garbled(request, completion)
+        choices: object = completion.choices
+        if not isinstance(choices, list) or not choices:
+            raise self._garbled(request, completion)
+        message = choices[0].message
+        text = message.content or message.refusal or ""
+        if not isinstance(text, str):
+            raise self._garbled(request, completion)
+        return ChatReply(
+            text=text,
+            usage=_usage(request, completion, text),
+            finish_reason=str(choices[0].finish_reason or "stop"),
+            model=str(completion.model or request.model),
+        )
+
+    def _garbled(self, request: ChatRequest, answer: object) -> ModelError:
+        quote = one_line(str(answer), self._secret)[:120]
+        return ModelUnavailable(
+            f"the endpoint answered with something that is no chat completion: {quote!r}\n"
+            f"{self._where(request.model)}\n{GARBLED}"
+        )
+
+    def _where(self, model: str) -> str:
+        url = self._client.base_url.copy_with(username=None, password=None, query=None)
+        return f"endpoint {self._name!r} at {url}" + (f", model {model!r}" if model else "")
+
+
+def _usage(request: ChatRequest, completion: ChatCompletion, text: str) -> Usage:
+    """As the endpoint says; where it says nothing, an estimate, so that budgets still hold."""
+    counted: object = completion.usage
+    prompt = getattr(counted, "prompt_tokens", None)
+    answer = getattr(counted, "completion_tokens", None)
+    if not isinstance(prompt, int) or prompt < 0:
+        prompt = sum(count_tokens(message.content) for message in request.messages)
+    if not isinstance(answer, int) or answer < 0:
+        answer = count_tokens(text)
+    return Usage(prompt_tokens=prompt, completion_tokens=answer)

@@ -1,0 +1,227 @@
+"""calls.sqlite: every finished model call under a key that names the request, so that a run can be replayed.
+
+One SQLite file in WAL mode. `put` returns once the row is committed: it survives kill -9 of this process
+(a power cut may take the last calls, which are then simply paid again). Requests are not stored, only
+their key: what was said stands in the trajectories. Does not know retries, budgets or roles' models.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+
+from studbook.compression import compress, decompress
+from studbook.errors import IntegrityError, StorageError
+from studbook.identity import canonical_json, hash_json
+from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.llm.meter import Totals
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x53544442  # "STDB"
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE calls (
+    key BLOB PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, reply BLOB NOT NULL
+);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+DISK_ERRORS = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+}
+
+
+def record_key(role: str, request: ChatRequest) -> str:
+    """The name of a call: role, model, the full request and the sample index (its seed)."""
+    return hash_json(
+        {
+            "version": SCHEMA_VERSION,
+            "role": role,
+            "model": request.model,
+            "messages": [[message.role, message.content] for message in request.messages],
+            "temperature": float(request.temperature),
+            "max_tokens": request.max_tokens,
+            "json_mode": request.json_mode,
+            "seed": request.seed,
+        }
+    )
+
+
+class CallRecords:
+    """Thread-safe. `CallRecords.open(path)`, or `read_only(path)` for a replay; close it, or use `with`."""
+
+    def __init__(self, connection: sqlite3.Connection, place: str) -> None:
+        self._connection = connection
+        self._place = place
+        self._lock = Lock()
+
+    @staticmethod
+    def open(path: Path) -> "CallRecords":
+        """Opens for reading and writing; creates the file (not its folder) when it is absent or empty.
+
+        Raises IntegrityError for a damaged or foreign file, StorageError for a disk that refuses.
+        """
+        return _opened(f"{path.resolve().as_uri()}?mode=rwc", str(path), writable=True)
+
+    @staticmethod
+    def read_only(path: Path) -> "CallRecords":
+        """Opens for reading; works in a folder that cannot be written."""
+        if not path.exists():
+            raise StorageError(
+                f"no call records at {path}\na replay needs the run's calls.sqlite; is this a run folder?"
+            )
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        try:
+            return _opened(uri, str(path), writable=False)
+        except StorageError:
+            log = path.with_name(path.name + "-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            return _opened(f"{uri}&immutable=1", str(path), writable=False)
+
+    @staticmethod
+    def in_memory() -> "CallRecords":
+        """Records that end with the process, for work that has no run folder."""
+        return _opened("file::memory:", "records in memory", writable=True)
+
+    def find(self, key: str) -> ChatReply | None:
+        """The recorded reply, marked `recorded`; None when there is none."""
+        with self._lock, _storage_errors(self._place):
+            row = self._connection.execute(
+                "SELECT reply FROM calls WHERE key = ?", (bytes.fromhex(key),)
+            ).fetchone()
+        return None if row is None else self._decode(key, row[0])
+
+    def put(self, key: str, *, role: str, reply: ChatReply, dollars: float = 0.0) -> None:
+        """Commits before it returns. The first record of a key stays."""
+        usage = reply.usage
+        row = (bytes.fromhex(key), role, reply.model, usage.prompt_tokens, usage.completion_tokens, dollars)
+        with self._lock, _storage_errors(self._place):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, _encode(reply))
+            )
+
+    def totals(self) -> dict[str, Totals]:
+        """What the recorded calls of each role came to: all that this run has ever paid for."""
+        query = (
+            "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(dollars)"
+            " FROM calls GROUP BY role"
+        )
+        with self._lock, _storage_errors(self._place):
+            rows = self._connection.execute(query).fetchall()
+        return {
+            role: Totals(calls=n, usage=Usage(prompt_tokens=p, completion_tokens=c), dollars=dollars)
+            for role, n, p, c, dollars in rows
+        }
+
+    def __len__(self) -> int:
+        with self._lock, _storage_errors(self._place):
+            return int(self._connection.execute("SELECT count(*) FROM calls").fetchone()[0])
+
+    def verify(self) -> int:
+        """Reads everything; returns the number of records. Raises IntegrityError at the first damage."""
+        with self._lock, _storage_errors(self._place):
+            found = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if found != "ok":
+                raise IntegrityError(f"{self._place} is damaged: {found}")
+            rows = self._connection.execute("SELECT key, reply FROM calls").fetchall()
+        for key, data in rows:
+            self._decode(key.hex(), data)
+        return len(rows)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> "CallRecords":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _decode(self, key: str, data: bytes) -> ChatReply:
+        place = f"record {key[:16]} of {self._place}"
+        try:
+            value = json.loads(decompress(data, max_bytes=MAX_REPLY_BYTES, place=place))
+            usage = Usage(prompt_tokens=value["usage"][0], completion_tokens=value["usage"][1])
+            return ChatReply(
+                text=value["text"],
+                usage=usage,
+                finish_reason=value["finish_reason"],
+                model=value["model"],
+                recorded=True,
+            )
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise IntegrityError(f"{place} cannot be read: {error}") from error
+
+
+def _encode(reply: ChatReply) -> bytes:
+    usage = [reply.usage.prompt_tokens, reply.usage.completion_tokens]
+    value = {"text": reply.text, "usage": usage, "finish_reason": reply.finish_reason, "model": reply.model}
+    return compress(canonical_json(value))
+
+
+def _opened(uri: str, place: str, *, writable: bool) -> CallRecords:
+    with _storage_errors(place), ExitStack() as undo:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=30.0, isolation_level=None, check_same_thread=False
+        )
+        undo.callback(connection.close)
+        _prepare(connection, place, writable=writable)
+        undo.pop_all()
+    return CallRecords(connection, place)
+
+
+def _prepare(connection: sqlite3.Connection, place: str, *, writable: bool) -> None:
+    if writable:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    objects = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if writable and objects == 0 and application == 0:
+        connection.executescript(SCHEMA)
+        return
+    if application != APPLICATION_ID:
+        raise IntegrityError(
+            f"{place} is a database, but not one of Studbook's call records\nmove it away and resume"
+        )
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise IntegrityError(
+            f"{place} has schema version {version}, and this Studbook reads {SCHEMA_VERSION}\n"
+            "use the version of Studbook that made the run (environment.json names it)"
+        )
+
+
+@contextmanager
+def _storage_errors(place: str) -> Iterator[None]:
+    """sqlite3's errors as ours: the disk refused, or the file is not what we wrote."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # our bug: used after close
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+        if code in DISK_ERRORS:
+            raise StorageError(
+                f"cannot use {place}: {error}\nfree some space or mend the permissions, then resume the run"
+            ) from error
+        raise IntegrityError(
+            f"{place} is damaged or no call record file: {error}\nmove it away and resume"
+        ) from error

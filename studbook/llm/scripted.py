@@ -1,0 +1,58 @@
+"""Shipped doubles of a backend: scripted answers, in order or computed from the request."""
+
+from collections.abc import Callable, Iterable
+from threading import Lock
+
+from studbook.errors import ModelError, ModelRejected
+from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+
+CHARACTERS_PER_TOKEN = 4
+
+
+class ScriptedBackend:
+    """Gives `script` out in order, raising what is an error; then refuses. `requests`: what was asked."""
+
+    def __init__(self, script: Iterable[str | ChatReply | ModelError]) -> None:
+        self._script = list(script)
+        self._lock = Lock()
+        self.requests: list[ChatRequest] = []
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        with self._lock:
+            self.requests.append(request)
+            if not self._script:
+                raise ModelRejected(f"the script is at its end: call {len(self.requests)} was not foreseen")
+            line = self._script.pop(0)
+        if isinstance(line, ModelError):
+            raise line
+        return reply_to(request, line) if isinstance(line, str) else line
+
+
+class ComputedBackend:
+    """Answers every request with `answer(request)`, cut at the request's max_tokens."""
+
+    def __init__(self, answer: Callable[[ChatRequest], str]) -> None:
+        self._answer = answer
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        return reply_to(request, self._answer(request))
+
+
+def reply_to(request: ChatRequest, text: str) -> ChatReply:
+    """A reply as a real endpoint gives it: tokens counted, cut at max_tokens with finish_reason "length"."""
+    limit = request.max_tokens * CHARACTERS_PER_TOKEN
+    kept = text[:limit]
+    return ChatReply(
+        text=kept,
+        usage=Usage(
+            prompt_tokens=sum(count_tokens(message.content) for message in request.messages),
+            completion_tokens=count_tokens(kept),
+        ),
+        finish_reason="stop" if kept == text else "length",
+        model=request.model,
+    )
+
+
+def count_tokens(text: str) -> int:
+    """A stand-in for a tokenizer: four characters a token, at least one."""
+    return max(1, -(-len(text) // CHARACTERS_PER_TOKEN))
