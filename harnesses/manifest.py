@@ -1,7 +1,23 @@
-"""`harness.yaml`: what a harness is called, where it starts, whom it talks to, what may be changed."""
+"""`harness.yaml`: what a harness is called, where it starts, whom it talks to, what may be changed.
 
+A manifest is outside bytes: every error names the file, the key and, for an unknown key, the nearest known
+one. Does not run harness code, and does not read folders.
+"""
+
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from harnesses.strict_yaml import load_mapping
+from studbook.errors import ManifestError
+from studbook.llm.contracts import HARNESS_ROLES
+
+FILE_NAME = "harness.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +44,128 @@ class Manifest:
 
     @property
     def knob_values(self) -> dict[str, float]:
-        return {knob.name: knob.value for knob in self.knobs}
+        """Integers for integer knobs."""
+        return {knob.name: int(knob.value) if knob.is_integer else knob.value for knob in self.knobs}
+
+    def is_editable(self, path: str) -> bool:
+        """May a mutation touch this file? Never the manifest itself: knobs have a mutation of their own."""
+        return path != FILE_NAME and any(_matches(path.split("/"), glob.split("/")) for glob in self.editable)
 
 
 def read_manifest(files: Mapping[str, bytes]) -> Manifest:
     """Parse and validate; raises ManifestError naming file and key."""
-    raise NotImplementedError
+    if FILE_NAME not in files:
+        raise ManifestError(f"{FILE_NAME} is missing: a harness folder needs one beside its code.")
+    try:
+        text = files[FILE_NAME].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{FILE_NAME} is not UTF-8 text (byte {error.start}).") from error
+    try:
+        parsed = _ManifestModel.model_validate(load_mapping(text, FILE_NAME))
+    except ValidationError as error:
+        raise ManifestError(_explain(error)) from error
+    _check_entry(parsed.entry, files)
+    return Manifest(
+        name=parsed.name,
+        entry=parsed.entry,
+        roles=tuple(parsed.roles),
+        editable=tuple(parsed.editable),
+        knobs=tuple(_read_knob(name, knob) for name, knob in parsed.knobs.items()),
+        description=parsed.description.strip(),
+    )
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_KnobName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_Glob = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_*?\[\].-]+(/[A-Za-z0-9_*?\[\].-]+)*$", max_length=200)
+]
+
+
+class _KnobModel(_Closed):
+    type: Literal["int", "float"]
+    low: _Number
+    high: _Number
+    value: _Number
+
+
+class _ManifestModel(_Closed):
+    version: Literal[1]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    entry: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+\.py:[A-Za-z_]\w*$", max_length=200)]
+    roles: Annotated[list[Literal["challenger", "verifier", "orchestrator"]], Field(min_length=1)]
+    editable: Annotated[list[_Glob], Field(min_length=1, max_length=50)]
+    knobs: Annotated[dict[_KnobName, _KnobModel], Field(max_length=32)] = Field(default_factory=dict)
+
+
+_HINTS = {
+    "name": "lower-case letters, digits, `-` and `_`",
+    "entry": "`file.py:function`, such as `agent.py:main`",
+    "roles": f"a list of roles out of {', '.join(HARNESS_ROLES)}",
+    "editable": "globs of paths inside the folder, such as `*.py` or `prompts/*.md`",
+    "knobs": "`{type: int, low: 1, high: 8, value: 5}`",
+    "version": "1 is the only version there is",
+}
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [_explain_one(item) for item in error.errors(include_url=False, include_input=False)[:5]]
+    return "\n".join(lines)
+
+
+def _explain_one(item: Any) -> str:  # pydantic's ErrorDetails, whose `loc` mixes str and int
+    place = [str(part) for part in item["loc"] if part != "[key]"]
+    where = f"{FILE_NAME}: {'.'.join(place)[:200]}"
+    if item["type"] == "extra_forbidden":
+        return f"{where}: unknown key.{_nearest(place)}"
+    if item["type"] == "missing":
+        return f"{where}: this key is missing; expected {_HINTS.get(place[0], item['msg'])}."
+    hint = _HINTS.get(place[0]) if place else None
+    return f"{where}: {item['msg']}" + (f" (expected {hint})." if hint else ".")
+
+
+def _nearest(place: list[str]) -> str:
+    model = _KnobModel if len(place) > 1 else _ManifestModel
+    near = difflib.get_close_matches(place[-1], model.model_fields, n=1, cutoff=0.5)
+    known = ", ".join(model.model_fields)
+    return f" Did you mean `{near[0]}`?" if near else f" Known keys: {known}."
+
+
+def _read_knob(name: str, model: _KnobModel) -> Knob:
+    where = f"{FILE_NAME}: knobs.{name}"
+    numbers = {"low": model.low, "high": model.high, "value": model.value}
+    for key, number in numbers.items():
+        if model.type == "int" and not number.is_integer():
+            raise ManifestError(f"{where}.{key}: {number:g} is not an integer, and the knob's type is int.")
+    if model.low > model.high:
+        raise ManifestError(f"{where}.low: {model.low:g} is over high: {model.high:g}.")
+    if not model.low <= model.value <= model.high:
+        raise ManifestError(f"{where}.value: {model.value:g} is outside {model.low:g} to {model.high:g}.")
+    return Knob(name=name, is_integer=model.type == "int", **numbers)
+
+
+def _check_entry(entry: str, files: Mapping[str, bytes]) -> None:
+    path, function = entry.split(":")
+    if path not in files:
+        near = difflib.get_close_matches(path, files, n=1)
+        hint = f" Did you mean `{near[0]}:{function}`?" if near else ""
+        raise ManifestError(f"{FILE_NAME}: entry: there is no file `{path}`.{hint}")
+    source = files[path].decode("utf-8", "replace")
+    if not re.search(rf"\b{function}\b", source):  # whether it can be called is found by running it
+        near = difflib.get_close_matches(function, re.findall(r"^def (\w+)", source, re.MULTILINE), n=1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        raise ManifestError(f"{FILE_NAME}: entry: `{path}` defines no `{function}`.{hint}")
+
+
+def _matches(path: list[str], glob: list[str]) -> bool:
+    """`*` stays within a folder, `**` spans any number of them."""
+    if not glob:
+        return not path
+    if glob[0] == "**":
+        return _matches(path, glob[1:]) or (bool(path) and _matches(path[1:], glob))
+    return bool(path) and fnmatchcase(path[0], glob[0]) and _matches(path[1:], glob[1:])

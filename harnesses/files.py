@@ -1,0 +1,56 @@
+"""What may be in a harness folder: names, sizes, encodings. One rule for reading, writing and editing."""
+
+import re
+from collections.abc import Mapping
+
+from studbook.errors import ManifestError
+
+MAX_FILES = 200
+MAX_FILE_BYTES = 512 * 1024
+MAX_TREE_BYTES = 2 * 1024 * 1024
+MAX_PATH_CHARACTERS = 200
+TEXT_SUFFIXES = (".py", ".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".jinja")
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+
+
+def check_path(path: str) -> None:
+    """Raises ManifestError unless `path` is a plain relative POSIX path inside the folder."""
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise ManifestError(
+            f"{path[:60]}…: a path in a harness has at most {MAX_PATH_CHARACTERS} characters."
+        )
+    bad = next((part for part in path.split("/") if not _PART.match(part)), None)
+    if bad is not None:
+        raise ManifestError(
+            f"{path!r}: `{bad}` is not allowed in a path of a harness.\n"
+            "Use letters, digits, `_`, `-` and `.`, not first; no links, no `..`, nothing hidden."
+        )
+
+
+def check_files(files: Mapping[str, bytes]) -> None:
+    """Raises ManifestError naming the first file that a harness may not have."""
+    if len(files) > MAX_FILES:
+        raise ManifestError(f"a harness has at most {MAX_FILES} files, this one has {len(files)}.")
+    total = sum(len(data) for data in files.values())
+    if total > MAX_TREE_BYTES:
+        raise ManifestError(f"a harness has at most {MAX_TREE_BYTES} bytes, this one has {total}.")
+    lower: dict[str, str] = {}
+    for path, data in files.items():
+        check_path(path)
+        check_content(path, data)
+        if lower.setdefault(path.lower(), path) != path:
+            raise ManifestError(f"{path} and {lower[path.lower()]} differ only in case.")
+
+
+def check_content(path: str, data: bytes) -> None:
+    """Raises ManifestError when a file is too large, or text that is not UTF-8."""
+    if len(data) > MAX_FILE_BYTES:
+        raise ManifestError(f"{path} has {len(data)} bytes, more than the {MAX_FILE_BYTES} allowed.")
+    if path.endswith(TEXT_SUFFIXES):
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{path} is not UTF-8 text (byte {error.start}).") from error
+        if "\0" in text:
+            raise ManifestError(f"{path} holds a NUL character.")
