@@ -1,0 +1,150 @@
+"""Who has lived, how they did, and what was decided: an immutable value folded from events.
+
+Pure: `Population.extend` makes the next value from the one before and some events, and `fold` is the same
+from nothing, so a live run and its journal cannot disagree. Results are kept as verdicts per paper; rounds,
+reasons and diagnoses stay in the journal, so that a run of thousands of iterations stays small. What a score
+counts is said in `populations/tally.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+
+from populations.draft import Draft
+from populations.events import ChampionChosen, Event, RunFinished, RunStarted
+from populations.records import Decision, Mutant
+from populations.statistics import shrunk_rate
+from populations.tally import NO_TALLY, EvaluationSummary, Tally
+from studbook.rate import NO_RATE, Rate
+
+SEED_ID = "seed"
+
+SHRINKAGE = 25
+"""How many papers' worth of the seed's rate is mixed into each rate when `best_id` ranks the members."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """`members` are the seed and the admitted, in order; decision k of `decisions` ended iteration k + 1.
+
+    `refused_actions` holds, per decision, how many edits were refused.
+    """
+
+    start: RunStarted | None = None
+    mutants: Mapping[str, Mutant] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    refused_actions: tuple[int, ...] = ()
+    evaluations: tuple[EvaluationSummary, ...] = ()
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    champion: ChampionChosen | None = None
+    finish: RunFinished | None = None
+
+    @property
+    def iterations_done(self) -> int:
+        return len(self.decisions)
+
+    @property
+    def next_iteration(self) -> int:
+        return len(self.decisions) + 1
+
+    def score(self, harness_id: str) -> Rate:
+        """Pooled validation rate so far (see the module's docstring); n = 0 when there is none."""
+        tally = self.tallies.get(harness_id)
+        return tally.score if tally else NO_RATE
+
+    def shrunk_score(self, harness_id: str) -> Fraction:
+        """The score drawn towards the seed's, as `best_id` ranks by it."""
+        return shrunk_rate(self.score(harness_id), self.score(SEED_ID), SHRINKAGE)
+
+    @property
+    def best_id(self) -> str:
+        """The champion once one was chosen, else the member with the highest shrunk score (the earliest)."""
+        if self.champion:
+            return self.champion.harness_id
+        return max(self.members, key=self.shrunk_score, default=SEED_ID)
+
+    def find_by_tree_hash(self, tree_hash: str) -> Mutant | None:
+        """The first harness made with exactly these files."""
+        return next((mutant for mutant in self.mutants.values() if mutant.tree_hash == tree_hash), None)
+
+    def find_decision(self, harness_id: str) -> Decision | None:
+        """The decision about a mutant; None for the seed."""
+        mutant = self.mutants.get(harness_id)
+        if mutant is None or not 1 <= mutant.iteration <= len(self.decisions):
+            return None
+        return self.decisions[mutant.iteration - 1]
+
+    def evaluations_of(self, harness_id: str) -> tuple[EvaluationSummary, ...]:
+        return tuple(each for each in self.evaluations if each.harness_id == harness_id)
+
+    def apply(self, event: Event) -> "Population":
+        return self.extend((event,))
+
+    def extend(self, events: Iterable[Event]) -> "Population":
+        """The population after `events`; raises IntegrityError for one that cannot have happened then.
+
+        Copies its collections once per call (about 0.1 ms after 2,000 iterations): give it an iteration's
+        events together.
+        """
+        draft = Draft(
+            start=self.start,
+            mutants=dict(self.mutants),
+            members=list(self.members),
+            decisions=list(self.decisions),
+            refused_actions=list(self.refused_actions),
+            evaluations=list(self.evaluations),
+            tallies=dict(self.tallies),
+            champion=self.champion,
+            finish=self.finish,
+        )
+        for event in events:
+            draft.apply(event)
+        return Population(
+            start=draft.start,
+            mutants=MappingProxyType(draft.mutants),
+            members=tuple(draft.members),
+            decisions=tuple(draft.decisions),
+            refused_actions=tuple(draft.refused_actions),
+            evaluations=tuple(draft.evaluations),
+            tallies=MappingProxyType(draft.tallies),
+            champion=draft.champion,
+            finish=draft.finish,
+        )
+
+    def as_of(self, iteration: int) -> "Population":
+        """The population as it stood when `iteration` had ended (0: the seed alone)."""
+        if iteration >= self.iterations_done:
+            return self
+        kept = tuple(each for each in self.evaluations if each.iteration <= iteration)
+        mutants = {name: each for name, each in self.mutants.items() if each.iteration <= iteration}
+        tallies = {name: tally for name, tally in self.tallies.items() if name in mutants}
+        later = {each.harness_id for each in self.evaluations if each.iteration > iteration}
+        for name in later & tallies.keys():
+            tallies[name] = self._tally(each for each in kept if each.harness_id == name)
+        return Population(
+            start=self.start,
+            mutants=MappingProxyType(mutants),
+            members=tuple(name for name in self.members if name in mutants),
+            decisions=self.decisions[:iteration],
+            refused_actions=self.refused_actions[:iteration],
+            evaluations=kept,
+            tallies=MappingProxyType({name: tally for name, tally in tallies.items() if tally != NO_TALLY}),
+        )
+
+    def _tally(self, summaries: Iterable[EvaluationSummary]) -> Tally:
+        splits = self.start.splits if self.start else {}
+        tally = NO_TALLY
+        for summary in summaries:
+            if summary.is_scored:
+                tally = tally.add(summary, len(splits.get(summary.split, ())))
+        return tally
+
+
+EMPTY = Population()
+
+
+def fold(events: Iterable[Event]) -> Population:
+    """The population after a whole journal."""
+    return EMPTY.extend(events)
