@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
-from studbook.errors import ModelError, ModelUnavailable, ReplayDifference, SpecError
+from studbook.errors import ModelError, ModelUnavailable, ReplayDifference, RequestRefused, SpecError
 from studbook.identity import derive_seed
 from studbook.llm.contracts import ChatCall, ChatReply, ChatRequest
 from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_totals
@@ -127,11 +127,7 @@ class ModelClient:
         with self._slots[to.endpoint]:
             reply = self._endpoints[to.endpoint].backend.complete(request)
         if not reply.text.strip():
-            raise EmptyReply(
-                f"the model answered with an empty text (finish_reason {reply.finish_reason!r})\n"
-                f"endpoint {to.endpoint!r}, model {to.model!r}, max_tokens {request.max_tokens}\n"
-                "raise max_tokens for this role (reasoning may have used them up), or take another model"
-            )
+            raise _silence(to, request, reply)
         return replace(reply, text=valid_text(reply.text), recorded=False)
 
     def _wait_after(self, call: ResolvedCall, attempt: int, error: ModelError) -> float:
@@ -158,6 +154,16 @@ class ModelClient:
             message=str(error),
         )
         self._on_notice(notice)
+
+
+def _silence(to: RoleModel, request: ChatRequest, reply: ChatReply) -> ModelError:
+    """An empty reply: the request's own doing when it was cut or filtered, else worth another sample."""
+    text = (
+        f"the model answered with an empty text (finish_reason {reply.finish_reason!r})\n"
+        f"endpoint {to.endpoint!r}, model {to.model!r}, max_tokens {request.max_tokens}\n"
+        "raise max_tokens for this role (reasoning may have used them up), or take another model"
+    )
+    return RequestRefused(text) if reply.finish_reason in {"length", "content_filter"} else EmptyReply(text)
 
 
 def _checked(roles: Mapping[str, RoleModel], endpoints: Mapping[str, Endpoint]) -> dict[str, Endpoint]:

@@ -1,16 +1,19 @@
 """What went wrong at an endpoint, in three lines: what, where, what to do next. Never with a key in it.
 
-Tells what is worth another try (ModelUnavailable) from what is not (ModelRejected). Does not retry.
+Tells what is worth another try (ModelUnavailable) from what is not: this one request (RequestRefused), or any
+(ModelRejected). Does not retry.
 """
 
 import re
 from dataclasses import dataclass
 
-from studbook.errors import ModelError, ModelRejected, ModelUnavailable
+from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
 from studbook.llm.settings import Secret
 
 LONGEST_QUOTE = 300
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
+SDK_PREFIX = re.compile(r"^Error code: \d+ - ")
+THIS_REQUEST = {400, 413, 422}
 WORTH_ANOTHER_TRY = {408, 409, 425, 429}
 SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
@@ -54,7 +57,7 @@ def to_model_error(complaint: Complaint, where: str) -> ModelError:
     text = f"{complaint.message}\n{where}\n{complaint.next_step}"
     if complaint.is_worth_another_try:
         return ModelUnavailable(text, retry_after_seconds=complaint.retry_after_seconds)
-    return ModelRejected(text)
+    return RequestRefused(text) if complaint.status in THIS_REQUEST else ModelRejected(text)
 
 
 def complaint_of_status(
@@ -69,7 +72,7 @@ def complaint_of_status(
         step = NEXT_STEP.get(status, GARBLED)
     return Complaint(
         status=status,
-        message=f"the endpoint answered HTTP {status}: {one_line(message, secret)}",
+        message=f"the endpoint answered HTTP {status}: {one_line(SDK_PREFIX.sub('', message), secret)}",
         next_step=step,
         param=param,
         code=code,

@@ -1,10 +1,11 @@
-"""Shipped doubles of a backend: scripted answers, in order or computed from the request."""
+"""Shipped doubles of a backend: scripted answers, computed answers, and outages on purpose."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from threading import Lock
 
-from studbook.errors import ModelError, ModelRejected
-from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.errors import ModelError, ModelRejected, ModelUnavailable
+from studbook.llm.contracts import Backend, ChatReply, ChatRequest, Usage
 
 CHARACTERS_PER_TOKEN = 4
 
@@ -36,6 +37,24 @@ class ComputedBackend:
 
     def complete(self, request: ChatRequest) -> ChatReply:
         return reply_to(request, self._answer(request))
+
+
+class FaultyBackend:
+    """Another backend that is down for every `every`-th call: 500s, or 429s with a Retry-After."""
+
+    def __init__(self, backend: Backend, *, every: int, retry_after_seconds: float | None = None) -> None:
+        self._backend = backend
+        self._every = every
+        self._retry_after_seconds = retry_after_seconds
+        self._calls = itertools.count(1)  # next() is atomic
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        number = next(self._calls)
+        if number % self._every == 0:
+            raise ModelUnavailable(
+                f"call {number} fails on purpose", retry_after_seconds=self._retry_after_seconds
+            )
+        return self._backend.complete(request)
 
 
 def reply_to(request: ChatRequest, text: str) -> ChatReply:

@@ -11,6 +11,7 @@ from studbook.errors import UsageError
 
 URL_NAME = "OPENAI_BASE_URL"
 KEY_NAME = "OPENAI_API_KEY"
+SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,8 +32,8 @@ class Secret:
     __str__ = __repr__
 
     def hide_in(self, text: str) -> str:
-        """`text` without the secret."""
-        return text.replace(self._value, "****") if self._value else text
+        """`text` without the secret; placeholders as short as "x" or "none" are none."""
+        return text.replace(self._value, "****") if len(self._value) >= SHORTEST_SECRET else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,234 @@
+"""Any backend as an OpenAI-compatible HTTP server: completions, streaming, usage, errors like the real ones.
+
+For loopback and trusted networks: no TLS, no rate limits of its own, a thread per connection. It prints
+nothing, keeps nothing, and survives whatever bytes a client sends.
+"""
+
+import hmac
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from studbook.errors import ModelRejected, ModelUnavailable
+from studbook.identity import derive_seed
+from studbook.llm.contracts import Backend, ChatReply, ChatRequest
+from studbook.llm.settings import Secret
+from studbook.llm.wire import WireError, chunks, completion, model_entry, read_body, requests_of
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+IDLE_SECONDS = 120.0
+COMPLETIONS = "/v1/chat/completions"
+MODELS = "/v1/models"
+
+
+class ModelServer:
+    """Listens from construction on; `port` 0 takes a free one. Use `serve_forever`, or a `with` block."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        models: Sequence[str],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is demanded
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._http = _Server((host, port), backend, tuple(models), api_key, clock)
+        self._thread = Thread(target=self.serve_forever, name="model server", daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as its base URL."""
+        host, port = str(self._http.server_address[0]), self._http.server_address[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+    def serve_forever(self) -> None:
+        """Until `close` is called from another thread, or Ctrl-C."""
+        self._http.serve_forever(poll_interval=0.05)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def __enter__(self) -> "ModelServer":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        backend: Backend,
+        models: tuple[str, ...],
+        api_key: Secret,
+        clock: Callable[[], float],
+    ) -> None:
+        self.backend = backend
+        self.models = models
+        self.api_key = api_key
+        self.clock = clock
+        self.calls = itertools.count()  # next() is atomic
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news; a bug in a backend ends its connection with a traceback."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one packet
+    timeout = IDLE_SECONDS
+    server: _Server
+
+    def do_GET(self) -> None:
+        if self.headers.get("Content-Length") or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True  # a body that nobody reads
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        self._answer(self._post)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Only the display prints."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The base class's own complaints (bad request line, unknown method), shaped as all others."""
+        self.close_connection = True
+        self._send_json(code, WireError(code, message or HTTPStatus(code).phrase).body)
+
+    def _answer(self, work: Callable[[], None]) -> None:
+        try:
+            self._check_key()
+            work()
+        except WireError as error:
+            headers = {}
+            if error.retry_after_seconds is not None:
+                headers["Retry-After"] = f"{error.retry_after_seconds:g}"
+            self._send_json(error.status, error.body, headers)
+
+    def _check_key(self) -> None:
+        wanted = self.server.api_key.reveal()
+        scheme, _, given = (self.headers.get("Authorization") or "").partition(" ")
+        if not wanted or (scheme.lower() == "bearer" and _equal(given.strip(), wanted)):
+            return
+        self.close_connection = True  # its body was not read
+        message = "Incorrect API key provided." if given else "You didn't provide an API key."
+        raise WireError(401, message, code="invalid_api_key")
+
+    def _get(self) -> None:
+        path, created = urlsplit(self.path).path, int(self.server.clock())
+        if path == MODELS:
+            data = [model_entry(name, created) for name in self.server.models]
+            return self._send_json(200, {"object": "list", "data": data})
+        if path.startswith(MODELS + "/"):
+            return self._send_json(200, model_entry(self._known(unquote(path[len(MODELS) + 1 :])), created))
+        if path == COMPLETIONS:
+            raise WireError(405, "Not allowed to GET on /v1/chat/completions.", code="method_not_supported")
+        raise WireError(404, f"Invalid URL (GET {path})")
+
+    def _post(self) -> None:
+        data = self._read_data()
+        path = urlsplit(self.path).path
+        if path != COMPLETIONS:
+            raise WireError(404, f"Invalid URL (POST {path})")
+        body = read_body(data)
+        self._known(body.model)
+        requests = requests_of(body, derive_seed("unseeded", next(self.server.calls)))
+        replies = [self._complete(request) for request in requests]
+        ident, created = f"chatcmpl-{next(self.server.calls):08x}", int(self.server.clock())
+        if not body.stream:
+            return self._send_json(200, completion(ident, created, body.model, replies))
+        return self._send_events(
+            chunks(ident, created, body.model, replies, with_usage=body.wants_usage_chunk)
+        )
+
+    def _complete(self, request: ChatRequest) -> ChatReply:
+        try:
+            return self.server.backend.complete(request)
+        except ModelRejected as error:
+            raise WireError(400, str(error)) from error
+        except ModelUnavailable as error:
+            if error.retry_after_seconds is None:
+                raise WireError(500, str(error), kind="server_error") from error
+            raise WireError(
+                429,
+                str(error),
+                kind="requests",
+                code="rate_limit_exceeded",
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
+
+    def _known(self, model: str) -> str:
+        if model in self.server.models:
+            return model
+        message = f"The model `{model[:100]}` does not exist or you do not have access to it."
+        raise WireError(404, message, code="model_not_found")
+
+    def _read_data(self) -> bytes:
+        """The whole body, or a refusal that ends the connection: its rest would be read as a request."""
+        length = self.headers.get("Content-Length") or ""
+        if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
+            self.close_connection = True
+            raise WireError(411, "A request needs a Content-Length.")
+        if len(length) > 12 or int(length) > MAX_BODY_BYTES:
+            self.close_connection = True
+            raise WireError(413, f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+        data = self.rfile.read(int(length))
+        if len(data) < int(length):
+            self.close_connection = True
+            raise WireError(400, "The request body ended early.")
+        return data
+
+    def _send_json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(body).encode("ascii")
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _send_events(self, events: Iterable[dict[str, Any]]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            self._send_chunk(f"data: {json.dumps(event)}\n\n".encode("ascii"))
+        self._send_chunk(b"data: [DONE]\n\n")
+        self._send_chunk(b"")
+
+    def _send_chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode("utf-8", "replace"))
