@@ -1,0 +1,105 @@
+"""The tables, trees, diffs and bars of report.html: views in, escaped markup out."""
+
+from html import escape
+
+from experiments.run_lines import GLYPHS
+from experiments.run_views import IterationView, LineageStep
+from experiments.text import clean_block, clean_line
+from experiments.views import TreeNode
+from studbook.rate import Rate
+
+DIFF_LIMIT = 60_000
+
+
+def safe(text: str, limit: int = 400) -> str:
+    return escape(clean_line(text, limit))
+
+
+def rate_html(rate: Rate) -> str:
+    return escape(str(rate))
+
+
+def lineage_html(steps: tuple[LineageStep, ...]) -> str:
+    rows = "".join(
+        f"<tr><td>{safe(step.harness_id)}</td><td>{escape(step.kind.value)}</td>"
+        f'<td class="idea">{safe(step.hypothesis) or "the harness the run began with"}</td>'
+        f'<td class="rate">{rate_html(step.rate)}</td></tr>'
+        for step in steps
+    )
+    return _table(("harness", "kind", "idea", "validation"), rows)
+
+
+def _table(header: tuple[str, ...], rows: str) -> str:
+    heads = "".join(f"<th>{escape(name)}</th>" for name in header)
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def diff_html(diff: str) -> str:
+    if not diff:
+        return '<p class="quiet">Nothing: the winner is the seed itself.</p>'
+    shown = clean_block(diff[:DIFF_LIMIT])
+    cut = (
+        '<p class="quiet">The diff goes on; see git diff in lineage.git.</p>'
+        if len(diff) > DIFF_LIMIT
+        else ""
+    )
+    return f"<pre>{chr(10).join(map(_diff_line, shown.splitlines()))}</pre>{cut}"
+
+
+def _diff_line(text: str) -> str:
+    for start, kind in (("+++", "head"), ("---", "head"), ("@@", "head"), ("+", "add"), ("-", "del")):
+        if text.startswith(start):
+            return f'<span class="{kind}">{escape(text)}</span>'
+    return escape(text)
+
+
+def tree_html(nodes: tuple[TreeNode, ...]) -> str:
+    parts, depth = ['<ul class="tree">'], 0
+    for number, node in enumerate(nodes):
+        if node.depth > depth:
+            parts.append("<ul>" * (node.depth - depth))
+        elif number:
+            parts.append("</li>" + "</ul></li>" * (depth - node.depth))
+        depth = node.depth
+        parts.append(f"<li>{_tree_words(node)}")
+    return "".join(parts) + "</li></ul>" * (depth + 1)
+
+
+def _tree_words(node: TreeNode) -> str:
+    glyph = GLYPHS[node.verdict][0] if node.verdict else "●"
+    kind = node.verdict.value if node.verdict else "seed"
+    score = f' <span class="quiet">{rate_html(node.score)}</span>' if node.score.n else ""
+    star = " ★ best" if node.is_best else ""
+    return (
+        f'<span class="{kind}">{glyph} {escape(kind)}</span> <b>{safe(node.harness_id)}</b>{star} '
+        f"{safe(node.hypothesis, 160)}{score}"
+    )
+
+
+def iterations_html(views: tuple[IterationView, ...]) -> str:
+    return _table(
+        ("#", "parent → mutant", "verdict", "idea and reason", "mutant", "parent"), "".join(map(_row, views))
+    )
+
+
+def _row(view: IterationView) -> str:
+    glyph = GLYPHS[view.verdict][0]
+    return (
+        f"<tr><td>{view.iteration}</td><td>{safe(view.parent_id)} → {safe(view.mutant_id or 'none')}</td>"
+        f'<td class="{view.verdict.value}">{glyph} {escape(view.verdict.value)}</td>'
+        f'<td class="idea">{safe(view.hypothesis)}<br><span class="quiet">{safe(view.reason)}</span></td>'
+        f'<td class="rate">{rate_html(view.mutant_rate)}</td>'
+        f'<td class="rate">{rate_html(view.parent_rate)}</td></tr>'
+    )
+
+
+def failures_html(harness_id: str, counts: dict[str, int]) -> str:
+    if not counts:
+        return f'<p class="quiet">{safe(harness_id)}: nothing failed.</p>'
+    most, total = max(counts.values()), sum(counts.values())
+    bars = "".join(
+        f'<span>{safe(name.replace("_", " "))}</span><i style="width:{100 * number / most:.0f}%"></i>'
+        f"<span>{number}</span>"
+        for name, number in counts.items()
+    )
+    return f'<p><b>{safe(harness_id)}</b>: {total} in all its evaluations</p><div class="bars">{bars}</div>'

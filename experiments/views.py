@@ -1,0 +1,244 @@
+"""What can be said of a run, as plain values: rows, a tree, a lineage, a curve, failure counts.
+
+Pure: population and events in, views out. Drawn as text by `experiments/view_lines.py`, as HTML by
+`experiments/report.py`, as JSON by `experiments/display_json.py`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from experiments.run_views import IterationView, LineageStep
+from populations.events import EvaluationDone, Event, Purpose
+from populations.population import SEED_ID, Population
+from populations.records import Decision, MutationKind, PaperVerdict, Verdict
+from studbook.rate import NO_RATE, Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of `studbook ls`. `state`: running, finished, interrupted."""
+
+    run: str
+    state: str
+    iterations: int
+    admitted: int
+    best_id: str
+    best_rate: Rate
+    seed_rate: Rate
+    champion_test: Rate
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """`depth` is the number of ancestors; children follow their parent. `verdict` is None for the seed."""
+
+    harness_id: str
+    depth: int
+    kind: MutationKind
+    verdict: Verdict | None
+    hypothesis: str
+    score: Rate
+    is_best: bool
+    is_last_child: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """After one iteration: the pooled score of the best member by then, and the mutant's own evaluation."""
+
+    iteration: int
+    best_id: str
+    best: Rate
+    mutant: Rate
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HarnessView:
+    """`studbook show RUN:m0031`: a mutant, how it was decided, and its papers so far."""
+
+    harness_id: str
+    parent_id: str | None
+    iteration: int
+    kind: MutationKind
+    hypothesis: str
+    verdict: Verdict | None
+    reason: str
+    tree_hash: str
+    commit: str
+    knobs: dict[str, float]
+    score: Rate
+    evaluations: tuple["EvaluationLine", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationLine:
+    purpose: Purpose
+    iteration: int
+    split: str
+    replicate: int
+    is_complete: bool
+    rate: Rate
+    papers: tuple[tuple[str, PaperVerdict], ...]
+
+
+def iteration_views(population: Population, iterations: int = 0) -> tuple[IterationView, ...]:
+    total = max(iterations, population.iterations_done)
+    return tuple(iteration_view(population, decision, total) for decision in population.decisions)
+
+
+def iteration_view(population: Population, decision: Decision, iterations: int) -> IterationView:
+    mutant = population.mutants.get(decision.mutant_id or "")
+    return IterationView(
+        iteration=decision.iteration,
+        iterations=iterations,
+        parent_id=decision.parent_id,
+        mutant_id=decision.mutant_id,
+        kind=mutant.kind if mutant else None,
+        hypothesis=mutant.hypothesis if mutant else "",
+        verdict=decision.verdict,
+        reason=decision.reason,
+        parent_rate=decision.parent_rate,
+        mutant_rate=decision.mutant_rate,
+    )
+
+
+def ancestors(population: Population, harness_id: str) -> tuple[str, ...]:
+    """The chain seed … harness, both included."""
+    chain: list[str] = []
+    current: str | None = harness_id
+    while current is not None:
+        chain.append(current)
+        current = population.mutants[current].parent_id
+    return tuple(reversed(chain))
+
+
+def lineage_steps(population: Population, harness_id: str) -> tuple[LineageStep, ...]:
+    steps = []
+    for name in ancestors(population, harness_id):
+        mutant = population.mutants[name]
+        rate = population.score(name)
+        steps.append(LineageStep(harness_id=name, kind=mutant.kind, hypothesis=mutant.hypothesis, rate=rate))
+    return tuple(steps)
+
+
+def tree_nodes(population: Population) -> tuple[TreeNode, ...]:
+    """Depth first, children in the order in which they were made."""
+    children: dict[str | None, list[str]] = {}
+    for name, mutant in population.mutants.items():
+        children.setdefault(mutant.parent_id, []).append(name)
+    nodes: list[TreeNode] = []
+    waiting = [(name, 0, True) for name in reversed(children.get(None, []))]
+    while waiting:
+        name, depth, is_last = waiting.pop()
+        nodes.append(_tree_node(population, name, depth, is_last))
+        below = children.get(name, [])
+        waiting += [(child, depth + 1, child == below[-1]) for child in reversed(below)]
+    return tuple(nodes)
+
+
+def _tree_node(population: Population, name: str, depth: int, is_last: bool) -> TreeNode:
+    mutant = population.mutants[name]
+    decision = population.find_decision(name)
+    return TreeNode(
+        harness_id=name,
+        depth=depth,
+        kind=mutant.kind,
+        verdict=decision.verdict if decision else None,
+        hypothesis=mutant.hypothesis,
+        score=population.score(name),
+        is_best=name == population.best_id,
+        is_last_child=is_last,
+    )
+
+
+def verdict_counts(population: Population) -> dict[str, int]:
+    counted = Counter(decision.verdict for decision in population.decisions)
+    return {verdict.value: counted[verdict] for verdict in Verdict}
+
+
+def curve(population: Population) -> tuple[CurvePoint, ...]:
+    points = []
+    for decision in population.decisions:
+        then = population.as_of(decision.iteration)
+        points.append(
+            CurvePoint(
+                iteration=decision.iteration,
+                best_id=then.best_id,
+                best=then.score(then.best_id),
+                mutant=decision.mutant_rate,
+                verdict=decision.verdict,
+            )
+        )
+    return tuple(points)
+
+
+def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> Rate:
+    """All complete evaluations for these purposes, added up."""
+    total = NO_RATE
+    for summary in population.evaluations_of(harness_id):
+        if summary.purpose in purposes and summary.is_complete:
+            total += summary.rate
+    return total
+
+
+def failure_counts(events: Iterable[Event], harness_id: str) -> dict[str, int]:
+    """Rounds that were not accepted, by category, and papers that ended in another way, by verdict."""
+    counted: Counter[str] = Counter()
+    for event in events:
+        if not isinstance(event, EvaluationDone) or event.evaluation.harness_id != harness_id:
+            continue
+        for result in event.evaluation.results:
+            counted.update(each.category.value for each in result.rounds if each.category)
+            if result.verdict not in {PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED}:
+                counted[result.verdict.value] += 1
+    return dict(counted.most_common())
+
+
+def harness_view(population: Population, harness_id: str) -> HarnessView:
+    mutant = population.mutants[harness_id]
+    decision = population.find_decision(harness_id)
+    lines = tuple(
+        EvaluationLine(
+            purpose=each.purpose,
+            iteration=each.iteration,
+            split=each.split,
+            replicate=each.replicate,
+            is_complete=each.is_complete,
+            rate=each.rate,
+            papers=each.verdicts,
+        )
+        for each in population.evaluations_of(harness_id)
+    )
+    return HarnessView(
+        harness_id=harness_id,
+        parent_id=mutant.parent_id,
+        iteration=mutant.iteration,
+        kind=mutant.kind,
+        hypothesis=mutant.hypothesis,
+        verdict=decision.verdict if decision else None,
+        reason=decision.reason if decision else "the harness the run began with",
+        tree_hash=mutant.tree_hash,
+        commit=mutant.commit,
+        knobs=dict(mutant.knobs),
+        score=population.score(harness_id),
+        evaluations=lines,
+    )
+
+
+def run_summary(name: str, population: Population, is_running: bool) -> RunSummary:
+    state = "running" if is_running else "finished" if population.finish else "interrupted"
+    champion = population.champion.harness_id if population.champion else ""
+    return RunSummary(
+        run=name,
+        state=state,
+        iterations=population.iterations_done,
+        admitted=sum(decision.verdict is Verdict.ADMITTED for decision in population.decisions),
+        best_id=population.best_id,
+        best_rate=population.score(population.best_id),
+        seed_rate=population.score(SEED_ID),
+        champion_test=pooled_rate(population, champion, Purpose.TEST),
+        sandbox=population.start.sandbox if population.start else "",
+    )
