@@ -85,6 +85,12 @@ def example_to_json(example: Example) -> dict[str, Any]:
     }
 
 
+def example_from_json(data: dict[str, Any]) -> Example:
+    """Back from what `example_to_json` wrote."""
+    rubric = tuple(Criterion(**item) for item in data["rubric"])
+    return Example(**{**data, "rubric": rubric, "tags": tuple(data["tags"])})
+
+
 def example_hash(example: Example) -> str:
     """Equal for equal text only: one changed character is another example."""
     return hash_json(example_to_json(example))

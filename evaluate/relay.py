@@ -77,7 +77,7 @@ class _Account:
     """What the box has used and reached so far."""
 
     rounds: dict[str, _Round] = field(default_factory=dict)
-    accepted: Example | None = None
+    accepted_round: int | None = None
     calls: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
@@ -113,8 +113,9 @@ class Relay:
         }
 
     @property
-    def accepted(self) -> Example | None:
-        return self._account.accepted
+    def accepted_round(self) -> int | None:
+        """The round whose example was accepted."""
+        return self._account.accepted_round
 
     @property
     def rounds(self) -> tuple[RoundResult, ...]:
@@ -182,7 +183,7 @@ class Relay:
     def _answer_evaluate(self, frame: Frame) -> Frame:
         body = _EvaluateBody.model_validate(frame)
         with self._evaluating:
-            if self._account.accepted is not None:
+            if self._account.accepted_round is not None:
                 raise Refusal(
                     "refused", "an example of this paper was accepted already; nothing is left to do"
                 )
@@ -216,7 +217,7 @@ class Relay:
                 self._transcript.report(submitted, report, earlier=known.report)
         self._account.rounds[key] = _Round(report.round_number, example, report)
         if report.status is Status.ACCEPTED:
-            self._account.accepted = example
+            self._account.accepted_round = report.round_number
         return report_to_frame(report, example, self._settings.max_rounds - len(self._account.rounds))
 
     def _next_round(self) -> int:

@@ -82,11 +82,17 @@ class Transcript:
 
     def box(self, outcome: Outcome) -> None:
         """How the box ended; not how long it took, which differs between identical runs."""
-        self._add("box", status=outcome.status.value, detail=outcome.detail, stderr=outcome.stderr_tail)
+        detail, stderr = _writable(outcome.detail), _writable(outcome.stderr_tail)
+        self._add("box", status=outcome.status.value, detail=detail, stderr=stderr)
 
     def _add(self, kind: str, **data: Any) -> None:
         with self._lock:
             self._events.append({"kind": kind, **data})
+
+
+def _writable(text: str) -> str:
+    """What a box printed may hold lone surrogates, which UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def fold_paper(text: str, paper: str) -> Content:

@@ -1,0 +1,180 @@
+"""One harness on one paper: a box, its relay, and a verdict; every finished one is kept and never repeated.
+
+A box that the sandbox lost is run again; a box that the harness lost is a verdict. Does not choose papers.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from evaluate.contracts import Example, Paper
+from evaluate.evaluator import Evaluator, Luck
+from evaluate.examples import example_from_json
+from evaluate.metering import MeteredChat
+from evaluate.relay import Relay
+from evaluate.sandbox.contract import BoxStatus, Job, Outcome, Sandbox
+from evaluate.settings import Frozen
+from evaluate.trajectories import Trajectory, TrajectoryStore, trajectory_key
+from evaluate.transcript import Transcript
+from harnesses.tree import HarnessTree
+from populations.records import PaperResult, PaperVerdict
+from studbook.errors import SandboxError
+from studbook.llm.contracts import Chat
+
+BOX_ATTEMPTS = 3
+
+_VERDICTS = {
+    BoxStatus.CRASHED: PaperVerdict.CRASHED,
+    BoxStatus.TIMED_OUT: PaperVerdict.TIMED_OUT,
+    BoxStatus.OUT_OF_LIMITS: PaperVerdict.OUT_OF_LIMITS,
+    BoxStatus.PROTOCOL_ERROR: PaperVerdict.PROTOCOL_ERROR,
+}
+
+OnLostBox = Callable[[str], None]
+"""Told in one line of a box that is run again: a notice, never part of a result."""
+
+
+def ignore_lost_box(_: str) -> None:
+    """For callers that do not show notices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """One box: what it talked to, and how it ended."""
+
+    relay: Relay
+    transcript: Transcript
+    meter: MeteredChat
+    outcome: Outcome
+
+
+class SandboxedEvaluator:
+    """Implements `evaluate.contracts.PaperEvaluator`. `rollout_pool` must not be the pool papers run on."""
+
+    def __init__(
+        self,
+        *,
+        chat: Chat,
+        sandbox: Sandbox,
+        store: TrajectoryStore,
+        frozen: Frozen,
+        rollout_pool: Executor | None = None,
+        on_lost_box: OnLostBox = ignore_lost_box,
+    ) -> None:
+        self.evaluator_hash = frozen.evaluator_hash
+        self.store = store
+        self._chat = chat
+        self._sandbox = sandbox
+        self._frozen = frozen
+        self._pool = rollout_pool
+        self._on_lost_box = on_lost_box
+
+    def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
+        """See `PaperEvaluator`."""
+        key = trajectory_key(self.evaluator_hash, harness.tree_hash, paper.paper_id, replicate)
+        known = self.store.find(key)
+        if known is not None:
+            return known.result
+        session = self._run(harness, paper, replicate)
+        return self.store.put(self._conclude(session, harness, paper, replicate, key))
+
+    def _run(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
+        """Run a box, and again when the sandbox loses it: a lost box says nothing about the harness."""
+        for attempt in range(1, BOX_ATTEMPTS + 1):
+            try:
+                return self._run_box(harness, paper, replicate)
+            except SandboxError as error:
+                if attempt == BOX_ATTEMPTS:
+                    raise
+                self._on_lost_box(f"box for paper {paper.paper_id} lost (attempt {attempt}): {error}")
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _run_box(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
+        settings, manifest = self._frozen.settings, harness.manifest
+        luck = Luck(run_seed=self._frozen.run_seed, paper_id=paper.paper_id, replicate=replicate)
+        meter, transcript = MeteredChat(self._chat), Transcript(paper)
+        evaluator = Evaluator(
+            chat=meter,
+            settings=settings,
+            prompts=self._frozen.prompts,
+            paper=paper,
+            luck=luck,
+            pool=self._pool,
+        )
+        relay = Relay(
+            chat=meter,
+            evaluator=evaluator,
+            settings=settings,
+            roles=manifest.roles,
+            luck=luck,
+            transcript=transcript,
+        )
+        job = Job(
+            files=harness.files,
+            entry=manifest.entry,
+            payload={
+                "paper": {"id": paper.paper_id, "title": paper.title, "text": paper.text},
+                "knobs": manifest.knob_values,
+                "max_rounds": settings.max_rounds,
+            },
+            limits=self._frozen.limits,
+        )
+        outcome = self._sandbox.run(job, relay.handle)
+        transcript.box(outcome)
+        return _Session(relay=relay, transcript=transcript, meter=meter, outcome=outcome)
+
+    def _conclude(
+        self, session: _Session, harness: HarnessTree, paper: Paper, replicate: int, key: str
+    ) -> Trajectory:
+        verdict, reason = rule_on_box(
+            session.outcome, accepted_round=session.relay.accepted_round, rounds=len(session.relay.rounds)
+        )
+        result = PaperResult(
+            key=key,
+            paper_id=paper.paper_id,
+            replicate=replicate,
+            verdict=verdict,
+            reason=reason,
+            rounds=session.relay.rounds,
+            usage=session.meter.usage,
+            calls=session.meter.calls,
+            trajectory_hash="",
+        )
+        return Trajectory(
+            result=result,
+            tree_hash=harness.tree_hash,
+            evaluator_hash=self.evaluator_hash,
+            calls_by_role=session.meter.calls_by_role,
+            events=tuple(session.transcript.events),
+        )
+
+
+def rule_on_box(outcome: Outcome, *, accepted_round: int | None, rounds: int) -> tuple[PaperVerdict, str]:
+    """A paper passes iff the evaluator accepted an example while the box lived, however it then ended."""
+    ended = "" if outcome.status is BoxStatus.FINISHED else f"; the box then {_told(outcome)}"
+    if accepted_round is not None:
+        return PaperVerdict.ACCEPTED, f"accepted in round {accepted_round}{ended}"
+    if outcome.status is not BoxStatus.FINISHED:
+        return _VERDICTS[outcome.status], f"the box {_told(outcome)}"
+    if rounds == 0:
+        return PaperVerdict.NO_EXAMPLE, "ended without evaluating an example"
+    return PaperVerdict.NOT_ACCEPTED, f"no example accepted in {rounds} round{'s' if rounds > 1 else ''}"
+
+
+def _told(outcome: Outcome) -> str:
+    words = {
+        BoxStatus.CRASHED: "crashed",
+        BoxStatus.TIMED_OUT: "ran out of time",
+        BoxStatus.OUT_OF_LIMITS: "ran into its limits",
+        BoxStatus.PROTOCOL_ERROR: "broke the protocol",
+    }
+    detail = " ".join(outcome.detail.split())[:300]
+    return f"{words[outcome.status]}: {detail}" if detail else words[outcome.status]
+
+
+def accepted_example(trajectory: Trajectory) -> Example | None:
+    """The example that made the paper pass, as the evaluator measured it."""
+    for event in trajectory.events:
+        if event["kind"] == "report" and event["status"] == "accepted":
+            return example_from_json(event["example"])
+    return None
