@@ -1,0 +1,32 @@
+"""The rule that lets a mutant into the population. Loose on purpose: promotion to champion is strict."""
+
+from typing import NamedTuple, Protocol
+
+from studbook.rate import Rate
+
+
+class Admission(NamedTuple):
+    admitted: bool
+    reason: str
+
+
+class AdmissionRule(Protocol):
+    """Rules on both rates over the same papers and replicate; pure."""
+
+    def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission: ...
+
+
+class Strict:
+    """Admitted iff the mutant passes strictly more of the same papers than its parent.
+
+    `mutant` may cover fewer papers when racing stopped it; what is left out could not change the ruling.
+    """
+
+    def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission:
+        measured = f"{mutant.passed}/{mutant.n} against {parent.passed}/{parent.n}"
+        if mutant.passed > parent.passed:
+            return Admission(admitted=True, reason=f"beats its parent: {measured}")
+        if mutant.n < papers:
+            return Admission(admitted=False, reason=f"cannot beat its parent any more: {measured}")
+        relation = "equals" if mutant.passed == parent.passed else "is behind"
+        return Admission(admitted=False, reason=f"{relation} its parent: {measured}")

@@ -1,0 +1,111 @@
+"""One dialogue's actions carried out on a worktree, and what the model is told of each.
+
+Knows nothing of chats or turns. What the model wrote is carried out through `Worktree` only: it confines it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evolve.actions import EDITS, Action, ActionKind, parse_hunks
+from evolve.contracts import TryHarness
+from evolve.gates import check_static
+from evolve.worktree import EditFailed, Refused, Worktree
+from harnesses.tree import HarnessTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    action: Action
+    ok: bool
+    text: str
+    refused: bool = False
+
+    def render(self, limit: int) -> str:
+        path = f' path="{self.action.path}"' if self.action.path else ""
+        head = f'<result action="{self.action.kind}"{path} ok="{str(self.ok).lower()}">'
+        return f"{head}\n{cut_middle(self.text, limit)}\n</result>"
+
+
+@dataclass(slots=True, kw_only=True)
+class Workbench:
+    """The worktree of one dialogue and what it has used up. Owned by one dialogue, not thread-safe."""
+
+    parent: HarnessTree
+    worktree: Worktree
+    try_harness: TryHarness
+    tries_left: int
+    refused_actions: int = 0
+    hypothesis: str | None = None
+    last_try: tuple[str, str] = field(default=("", ""))
+
+    def carry_out(self, actions: Sequence[Action]) -> tuple[Result, ...]:
+        """All actions in order. A `done` after a failed edit of the same message is not taken."""
+        results: list[Result] = []
+        for action in actions:
+            result = self._carry_out_one(action, results)
+            results.append(result)
+            self.refused_actions += result.refused
+        return tuple(results)
+
+    def _carry_out_one(self, action: Action, earlier: Sequence[Result]) -> Result:
+        if action.problem:
+            return Result(action=action, ok=False, text=action.problem)
+        if action.kind is ActionKind.DONE:
+            return self._finish(action, earlier)
+        try:
+            return Result(action=action, ok=True, text=self._act(action))
+        except Refused as error:
+            return Result(action=action, ok=False, text=f"refused: {error}", refused=action.kind in EDITS)
+        except (EditFailed, ValueError) as error:
+            return Result(action=action, ok=False, text=str(error))
+
+    def _act(self, action: Action) -> str:
+        worktree = self.worktree
+        match action.kind:
+            case ActionKind.LIST:
+                return worktree.list_files()
+            case ActionKind.READ:
+                return worktree.read(action.path)
+            case ActionKind.SEARCH:
+                return worktree.search(action.body)
+            case ActionKind.WRITE:
+                return worktree.write(action.path, action.body)
+            case ActionKind.DELETE:
+                return worktree.delete(action.path)
+            case ActionKind.REPLACE:
+                return worktree.replace(action.path, parse_hunks(action.body))
+            case _:
+                return self._try()
+
+    def _try(self) -> str:
+        tree = self.worktree.tree
+        if self.last_try[0] == tree.tree_hash:
+            return f"nothing has changed since the last try:\n{self.last_try[1]}"
+        problem = check_static(self.parent, tree)
+        if problem is not None:
+            return f"not run: {problem.reason}"
+        if self.tries_left <= 0:
+            raise EditFailed("no tries are left; finish with `done`")
+        self.tries_left -= 1
+        self.last_try = (tree.tree_hash, self.try_harness(tree))
+        return self.last_try[1]
+
+    def _finish(self, action: Action, earlier: Sequence[Result]) -> Result:
+        if any(not result.ok and result.action.kind in EDITS for result in earlier):
+            return Result(action=action, ok=False, text="not finished: an edit above failed")
+        self.hypothesis = one_line(action.body)
+        return Result(action=action, ok=True, text="finished")
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """For a journal and a commit message: visible characters, single spaces, bounded."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """`text`, or its two ends with a line that says how much is missing."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit - limit * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - limit} characters left out …]\n{text[len(text) - tail :]}"

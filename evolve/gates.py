@@ -1,0 +1,111 @@
+"""The gates before money: what a proposal must pass before a single validation paper is run. Pure.
+
+A gate answers with the verdict and the reason, or None. Survival is judged from a result that the caller got.
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from evolve.worktree import INJECTED, changed_paths
+from harnesses.files import check_files
+from harnesses.manifest import Manifest
+from harnesses.tree import MANIFEST_NAME, HarnessTree
+from populations.records import PaperResult, PaperVerdict, Verdict
+from studbook.errors import ManifestError
+
+DEADLY = frozenset(
+    {
+        PaperVerdict.CRASHED,
+        PaperVerdict.PROTOCOL_ERROR,
+        PaperVerdict.TIMED_OUT,
+        PaperVerdict.OUT_OF_LIMITS,
+    }
+)
+"""Ends that a harness does not survive; an example that was not accepted is a mere failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFailure:
+    verdict: Verdict
+    reason: str
+
+
+def check_static(parent: HarnessTree, tree: HarnessTree) -> GateFailure | None:
+    """Changed, inside the editable part, text that decodes, code that compiles, a manifest and its entry."""
+    touched = changed_paths(parent.files, tree.files)
+    if not touched:
+        return GateFailure(verdict=Verdict.NO_CHANGE, reason="the proposal changes nothing")
+    reason = _outside(parent, tree, touched) or _broken_code(tree.files) or _no_entry(tree)
+    return GateFailure(verdict=Verdict.BROKEN, reason=reason) if reason else None
+
+
+def check_duplicate(name: str | None) -> GateFailure | None:
+    """`name`: the harness that has the same normalised tree, if any."""
+    if name is None:
+        return None
+    return GateFailure(verdict=Verdict.DUPLICATE, reason=f"the same harness as {name}")
+
+
+def check_survival(result: PaperResult) -> GateFailure | None:
+    """Did the mutant end in order on one training paper?"""
+    if result.verdict not in DEADLY:
+        return None
+    kind = result.verdict.value.replace("_", " ")
+    return GateFailure(verdict=Verdict.BROKEN, reason=f"{kind} on a training paper: {result.reason}")
+
+
+def _outside(parent: HarnessTree, tree: HarnessTree, touched: tuple[str, ...]) -> str:
+    manifest = parent.manifest
+    for path in touched:
+        if path == MANIFEST_NAME and _only_knobs_differ(parent, tree):
+            continue
+        if path == INJECTED or not manifest.is_editable(path):
+            return f"{path} is not editable"
+    try:
+        check_files(tree.files)
+    except ManifestError as error:
+        return str(error)
+    return ""
+
+
+def _only_knobs_differ(parent: HarnessTree, tree: HarnessTree) -> bool:
+    """A manifest may change in nothing but knob values."""
+    try:
+        before, after = parent.manifest, tree.manifest
+    except ManifestError:
+        return False
+    return _without_values(before) == _without_values(after)
+
+
+def _without_values(manifest: Manifest) -> Manifest:
+    return replace(manifest, knobs=tuple(replace(knob, value=knob.low) for knob in manifest.knobs))
+
+
+def _broken_code(files: Mapping[str, bytes]) -> str:
+    for path, data in files.items():
+        if not path.endswith(".py"):
+            continue
+        try:
+            ast.parse(data, filename=path)
+        except SyntaxError as error:
+            return f"{path} does not compile: {error.msg} (line {error.lineno})"
+        except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes, hostile nesting
+            return f"{path} does not compile: {type(error).__name__}"
+    return ""
+
+
+def _no_entry(tree: HarnessTree) -> str:
+    try:
+        entry = tree.manifest.entry
+    except ManifestError as error:
+        return str(error)
+    path, _, function = entry.partition(":")
+    if path not in tree.files:
+        return f"the entry file {path} is gone"
+    names = {
+        node.name
+        for node in ast.parse(tree.files[path]).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return "" if function in names else f"{path} no longer defines {function}"

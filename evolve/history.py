@@ -1,0 +1,57 @@
+"""What was tried before and how it ended, as the analyzer and the implementer read it. Pure."""
+
+from collections.abc import Sequence
+
+from evolve.contracts import HistoryEntry
+from populations.population import Population
+
+NOTHING = "Nothing has been tried yet."
+
+
+def history_of(population: Population) -> tuple[HistoryEntry, ...]:
+    """Every iteration that was decided, in order."""
+    return tuple(
+        HistoryEntry(
+            iteration=decision.iteration,
+            parent_id=decision.parent_id,
+            mutant_id=decision.mutant_id,
+            hypothesis=population.mutants[decision.mutant_id].hypothesis if decision.mutant_id else "",
+            verdict=decision.verdict,
+            reason=decision.reason,
+        )
+        for decision in population.decisions
+    )
+
+
+def summarize(history: Sequence[HistoryEntry], limit: int) -> str:
+    """One line an iteration, newest last, within `limit` characters; what is left out is counted by verdict.
+
+    Admitted changes outlast rejected ones, newer ones older ones.
+    """
+    if not history:
+        return NOTHING
+    lines = {entry.iteration: _line(entry) for entry in history}
+    ranked = sorted(history, key=lambda entry: (entry.verdict == "admitted", entry.iteration), reverse=True)
+    kept, used = set[int](), 0
+    for entry in ranked:
+        used += len(lines[entry.iteration]) + 1
+        if used > limit - 120:  # room for the line that counts the rest
+            break
+        kept.add(entry.iteration)
+    rest = [entry for entry in history if entry.iteration not in kept]
+    shown = [lines[entry.iteration] for entry in history if entry.iteration in kept]
+    return "\n".join(([_count(rest)] if rest else []) + shown)
+
+
+def _line(entry: HistoryEntry) -> str:
+    name = entry.mutant_id or "no mutant"
+    return (
+        f"- iteration {entry.iteration}: {name} from {entry.parent_id}: {entry.verdict}"
+        f" ({entry.reason}). Hypothesis: {entry.hypothesis or 'none'}"
+    )
+
+
+def _count(entries: Sequence[HistoryEntry]) -> str:
+    verdicts = [entry.verdict for entry in entries]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts)))
+    return f"- left out for room: {len(entries)} iterations ({counts})"

@@ -1,0 +1,169 @@
+"""One iteration: select → evaluate → analyze → implement → gates → evaluate both → decide.
+
+A function of a snapshot of the population, the iteration's number and what it is passed; it writes nothing
+down. Every seed comes from the run's seed and the iteration's number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from evaluate.contracts import Paper, StopEarly
+from evaluate.many import never_stop
+from evolve.admission import AdmissionRule
+from evolve.attempt import Attempt, Measured, mutant_id
+from evolve.contracts import Analyzer, Implementer, Proposal
+from evolve.duplicates import SeenTrees
+from evolve.gates import GateFailure, check_duplicate, check_static, check_survival
+from evolve.history import history_of
+from evolve.knobs import propose_knobs
+from evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
+from evolve.racing import outcomes_of, race_order, stop_rule
+from evolve.seams import Observer, TreeStore
+from evolve.settings import SearchSettings
+from harnesses.knobs import set_knobs
+from harnesses.tree import HarnessTree
+from populations.events import Purpose
+from populations.population import Population
+from populations.records import Evaluation, MutationKind, PaperResult
+from populations.selection import Selector
+from studbook.identity import derive_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """All an iteration works with; shared by iterations that run at once, so every part is thread-safe."""
+
+    settings: SearchSettings
+    papers: Mapping[str, Sequence[Paper]]
+    select: Selector
+    trees: TreeStore
+    seen: SeenTrees
+    measuring: Measuring
+    analyzer: Analyzer
+    implementer: Implementer
+    admission: AdmissionRule
+    observer: Observer
+
+
+def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attempt:
+    """Carry out one iteration; raises InfrastructureError, BudgetExceeded, StopRequested."""
+    return _Iteration(shop, snapshot, iteration).run()
+
+
+class _Iteration:
+    """The names that the steps of one iteration share."""
+
+    def __init__(self, shop: Workshop, snapshot: Population, iteration: int) -> None:
+        self._shop = shop
+        self._snapshot = snapshot
+        self._iteration = iteration
+        self._parent_id = shop.select(snapshot, shop.settings.temperature, self._seed("select"))
+        self._parent = shop.trees.get(snapshot.mutants[self._parent_id])
+        self._training = self._draw_training()
+
+    def run(self) -> Attempt:
+        self._shop.observer.iteration_started(self._iteration, self._parent_id)
+        attempt = self._tune() or self._mend()
+        self._shop.observer.proposed(self._iteration, attempt.proposal.hypothesis)
+        failure = self._gates(attempt.proposal.tree)
+        if failure is not None:
+            self._shop.observer.gate_failed(self._iteration, failure)
+            return attempt.fail(failure)
+        return self._decide(attempt)
+
+    def _tune(self) -> Attempt | None:
+        """New knob values for the parent, when it is their turn and a knob can differ."""
+        if Random(self._seed("kind")).random() >= self._shop.settings.knob_share:
+            return None
+        before = self._parent.manifest.knob_values
+        values = propose_knobs(self._parent.manifest.knobs, self._snapshot, self._seed("knobs"))
+        moved = [
+            f"{name} {before[name]:g} → {value:g}" for name, value in values.items() if value != before[name]
+        ]
+        if not moved:
+            return None
+        tree = set_knobs(self._parent, values)
+        proposal = Proposal(tree=tree, kind=MutationKind.KNOBS, hypothesis=f"knobs: {', '.join(moved)}")
+        return Attempt(iteration=self._iteration, parent_id=self._parent_id, proposal=proposal)
+
+    def _mend(self) -> Attempt:
+        """What analyzer and implementer make of the parent's failures on a minibatch of training papers."""
+        shop, history = self._shop, history_of(self._snapshot)
+        training = self._evaluate(Purpose.TRAINING, self._parent_id, self._parent, self._training)
+        diagnosis = shop.analyzer.analyze(self._parent, training.results, history, self._seed("analyze"))
+        shop.observer.diagnosed(self._iteration, diagnosis.text)
+        shop.measuring.brake.check()
+        proposal = shop.implementer.implement(
+            self._parent, diagnosis, history, self._try, self._seed("implement")
+        )
+        shop.measuring.brake.check()
+        return Attempt(
+            iteration=self._iteration,
+            parent_id=self._parent_id,
+            proposal=proposal,
+            diagnosis=diagnosis,
+            measured=(Measured(purpose=Purpose.TRAINING, evaluation=training),),
+        )
+
+    def _try(self, tree: HarnessTree) -> str:
+        result = self._run_once(tree)
+        rounds = [f"round {each.number}: {each.status}: {each.reason}" for each in result.rounds]
+        return "\n".join([f"{result.verdict.replace('_', ' ')}: {result.reason}", *rounds])
+
+    def _run_once(self, tree: HarnessTree) -> PaperResult:
+        """The mutant on the first training paper: a survival test, never a score."""
+        name = mutant_id(self._iteration)
+        return self._evaluate(Purpose.TRAINING, name, tree, self._training[:1]).results[0]
+
+    def _gates(self, tree: HarnessTree) -> GateFailure | None:
+        failure = check_static(self._parent, tree)
+        if failure is None:
+            mutants = self._snapshot.mutants.values()
+            failure = check_duplicate(self._shop.seen.find_twin(tree, mutants))
+        return failure or check_survival(self._run_once(tree))
+
+    def _decide(self, attempt: Attempt) -> Attempt:
+        papers = self._shop.papers[VALIDATION]
+        parent = self._evaluate(Purpose.VALIDATION, self._parent_id, self._parent, papers)
+        order, stop = self._race(parent, papers)
+        name = mutant_id(self._iteration)
+        mutant = self._evaluate(Purpose.VALIDATION, name, attempt.proposal.tree, order, stop)
+        admission = self._shop.admission.rule(parent.rate, mutant.rate, len(papers))
+        return attempt.decide(admission, parent, mutant)
+
+    def _race(self, parent: Evaluation, papers: Sequence[Paper]) -> tuple[Sequence[Paper], StopEarly]:
+        settings = self._shop.settings
+        if not settings.racing:
+            return papers, never_stop
+        by_id = {paper.paper_id: paper for paper in papers}
+        order = race_order(
+            tuple(by_id),
+            {result.paper_id: result.passed for result in parent.results},
+            [outcomes_of(each) for each in self._snapshot.evaluations if each.is_scored],
+            full_scores=settings.full_scores,
+        )
+        stop = stop_rule(parent.rate.passed, len(papers), full_scores=settings.full_scores)
+        return [by_id[paper_id] for paper_id in order], stop
+
+    def _evaluate(
+        self,
+        purpose: Purpose,
+        name: str,
+        tree: HarnessTree,
+        papers: Sequence[Paper],
+        stop: StopEarly = never_stop,
+    ) -> Evaluation:
+        """The replicate is the iteration's number: a parent measured again has fresh luck."""
+        what = Measurement(
+            iteration=self._iteration, purpose=purpose, harness_id=name, replicate=self._iteration
+        )
+        return self._shop.measuring.evaluate(what, tree, papers, stop)
+
+    def _draw_training(self) -> tuple[Paper, ...]:
+        papers = self._shop.papers[TRAIN]
+        count = min(self._shop.settings.minibatch, len(papers))
+        return tuple(Random(self._seed("minibatch")).sample(papers, count))
+
+    def _seed(self, what: str) -> int:
+        return derive_seed(what, self._shop.settings.run_seed, self._iteration)

@@ -1,0 +1,142 @@
+"""Numeric knobs as a kind of mutation of their own, proposed by an Optuna sampler (the one door to optuna).
+
+The study is rebuilt in memory from the population each time, so a proposal depends on the snapshot and the
+seed alone. It proposes values; writing them into a manifest is `harnesses/`, deciding is the loop's. optuna
+takes more than a second to import, hence the imports inside functions: listing a run should not wait for it.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from harnesses.manifest import Knob
+from populations.population import Population
+from populations.tally import EvaluationSummary
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+STARTUP_TRIALS = 10
+"""Below this many evaluations the sampler draws at random."""
+
+ASKS = 8
+"""How often the sampler is asked for values that differ from the parent's; then one knob is redrawn."""
+
+DIGITS = 4
+
+
+def propose_knobs(
+    knobs: Sequence[Knob], population: Population, seed: int, *, startup_trials: int = STARTUP_TRIALS
+) -> dict[str, float]:
+    """New values for all knobs, differing from the given ones in at least one; {} when none can differ."""
+    free = [knob for knob in knobs if knob.low < knob.high]
+    if not free:
+        return {}
+    current = {knob.name: knob.value for knob in knobs}
+    study = as_study(population, knobs, seed=seed, startup_trials=startup_trials)
+    for _ in range(ASKS):
+        proposed = _ask(study, knobs)
+        if proposed != current:
+            return proposed
+    return {**current, **_redraw(free, Random(seed))}
+
+
+def as_study(
+    population: Population,
+    knobs: Sequence[Knob],
+    *,
+    seed: int = 0,
+    startup_trials: int = STARTUP_TRIALS,
+    name: str = "studbook",
+    storage: str | None = None,
+) -> "Study":
+    """The run as an Optuna study: one trial per validation evaluation, parameters its knobs, value its rate.
+
+    Papers that racing left out count as not passed, so a stopped evaluation never looks better than it was.
+    """
+    import optuna
+
+    logging.getLogger("optuna").setLevel(logging.WARNING)  # a new study is not news
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup_trials)
+    study = optuna.create_study(direction="maximize", sampler=sampler, study_name=name, storage=storage)
+    study.add_trials(list(_trials(population, knobs)))
+    return study
+
+
+def _trials(population: Population, knobs: Sequence[Knob]) -> "Sequence[FrozenTrial]":
+    import optuna
+
+    distributions = _distributions(knobs)
+    trials = []
+    for summary in population.evaluations:
+        params = _params(population, summary, knobs)
+        if params is None:
+            continue
+        attributes = {
+            "harness": summary.harness_id,
+            "iteration": summary.iteration,
+            "passed": summary.rate.passed,
+            "n": summary.rate.n,
+            "complete": summary.is_complete,
+        }
+        value = _value(population, summary)
+        trial = optuna.trial.create_trial(
+            params=params, distributions=distributions, value=value, user_attrs=attributes
+        )
+        trials.append(trial)
+    return trials
+
+
+def _params(
+    population: Population, summary: EvaluationSummary, knobs: Sequence[Knob]
+) -> dict[str, int | float] | None:
+    """The knobs of the harness that was evaluated; None when it says nothing about them."""
+    values = population.mutants[summary.harness_id].knobs
+    if not summary.is_scored or summary.rate.n == 0 or any(knob.name not in values for knob in knobs):
+        return None
+    if any(not knob.low <= values[knob.name] <= knob.high for knob in knobs):
+        return None
+    return {knob.name: _typed(knob, values[knob.name]) for knob in knobs}
+
+
+def _value(population: Population, summary: EvaluationSummary) -> float:
+    papers = len(population.start.splits.get(summary.split, ())) if population.start else 0
+    n = summary.rate.n if summary.is_complete else max(papers, summary.rate.n)
+    return summary.rate.passed / n
+
+
+def _distributions(knobs: Sequence[Knob]) -> "dict[str, BaseDistribution]":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    return {
+        knob.name: IntDistribution(int(knob.low), int(knob.high))
+        if knob.is_integer
+        else FloatDistribution(knob.low, knob.high)
+        for knob in knobs
+    }
+
+
+def _ask(study: "Study", knobs: Sequence[Knob]) -> dict[str, float]:
+    params: Mapping[str, float] = study.ask(_distributions(knobs)).params
+    return {knob.name: _typed(knob, params[knob.name]) for knob in knobs}
+
+
+def _redraw(knobs: Sequence[Knob], random: Random) -> dict[str, float]:
+    """One knob with another value than it has."""
+    knob = knobs[random.randrange(len(knobs))]
+    if knob.is_integer:
+        others = [value for value in range(int(knob.low), int(knob.high) + 1) if value != knob.value]
+        return {knob.name: others[random.randrange(len(others))]}
+    middle = (knob.low + knob.high) / 2
+    low, high = (knob.low, middle) if knob.value > middle else (middle, knob.high)
+    return {knob.name: _typed(knob, low + (high - low) * (0.25 + 0.75 * random.random()))}
+
+
+def _typed(knob: Knob, value: float) -> int | float:
+    """As a manifest writes it: whole, or with few digits, and within the range."""
+    if knob.is_integer:
+        return int(value)
+    return min(knob.high, max(knob.low, round(value, DIGITS)))

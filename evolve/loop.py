@@ -1,0 +1,129 @@
+"""The outer loop: keep iterations in flight, settle them in order, stop for a reason that can be named.
+
+Opens no file, reads no environment, prints nothing. Iteration i works on the population as it stood after
+iteration i − lag; results are committed strictly in iteration order, one append each. So the lineage depends
+on the spec, never on workers or timing, and after a crash what was not committed is simply run again.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+from evolve.attempt import Attempt
+from evolve.iteration import Workshop, run_iteration
+from evolve.seams import Commit, StopRequested
+from evolve.settings import SearchSettings
+from evolve.settlement import settle
+from populations.events import DecisionMade
+from populations.population import Population
+from populations.records import Verdict
+from studbook.errors import BudgetExceeded, InfrastructureError, StudbookError
+
+
+class EndReason(StrEnum):
+    ITERATIONS = "iterations"
+    PATIENCE = "patience"
+    HOURS = "hours"
+    BUDGET = "budget"
+    STOPPED = "stopped"
+    INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why the search ended. `error` is what interrupted it; then it is to be resumed, not concluded."""
+
+    reason: EndReason
+    population: Population
+    error: StudbookError | None = None
+
+    @property
+    def is_orderly(self) -> bool:
+        return self.error is None
+
+
+def evolve(
+    shop: Workshop,
+    population: Population,
+    commit: Commit,
+    *,
+    clock: Callable[[], float],
+    workers: int | None = None,
+) -> Ending:
+    """Go on at `population.next_iteration` until a limit is reached or something interrupts.
+
+    `clock` counts seconds. At most `lag` iterations run at once, fewer with fewer `workers`.
+    """
+    settings = shop.settings
+    deadline = None if settings.max_hours is None else clock() + settings.max_hours * 3600
+    flights = _Flights(shop, min(settings.lag, workers or settings.lag))
+    try:
+        while True:
+            reason = end_reason(settings, population)
+            is_late = deadline is not None and clock() >= deadline
+            if reason is None and not is_late:
+                flights.launch(population)
+            if reason is not None or not flights.has(population.next_iteration):
+                return Ending(reason=reason or EndReason.HOURS, population=population)
+            attempt = flights.land(population.next_iteration)
+            population = _commit(shop, attempt, population, commit)
+    except (StopRequested, BudgetExceeded, InfrastructureError) as error:
+        return Ending(reason=_reason_of(error), population=population, error=error)
+    finally:
+        flights.close()
+
+
+def end_reason(settings: SearchSettings, population: Population) -> EndReason | None:
+    """The limit that was reached, from what is committed alone."""
+    if population.iterations_done >= settings.iterations:
+        return EndReason.ITERATIONS
+    recent = population.decisions[-settings.patience :] if settings.patience else ()
+    if recent and len(recent) == settings.patience:
+        barren = all(decision.verdict is not Verdict.ADMITTED for decision in recent)
+        return EndReason.PATIENCE if barren else None
+    return None
+
+
+def _commit(shop: Workshop, attempt: Attempt, population: Population, commit: Commit) -> Population:
+    events = settle(attempt, population, shop.trees, shop.seen)
+    population = commit(events)
+    decided = events[-1]
+    assert isinstance(decided, DecisionMade)  # settle ends with it
+    shop.observer.decided(decided.decision, attempt.proposal.hypothesis)
+    return population
+
+
+def _reason_of(error: StudbookError) -> EndReason:
+    if isinstance(error, StopRequested):
+        return EndReason.STOPPED
+    return EndReason.BUDGET if isinstance(error, BudgetExceeded) else EndReason.INFRASTRUCTURE
+
+
+class _Flights:
+    """Iterations under way, by number. Closing pulls the brake, so that nothing new is begun."""
+
+    def __init__(self, shop: Workshop, workers: int) -> None:
+        self._shop = shop
+        self._pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="iteration")
+        self._futures: dict[int, Future[Attempt]] = {}
+
+    def launch(self, population: Population) -> None:
+        """Start every iteration whose snapshot is complete."""
+        settings = self._shop.settings
+        first = population.next_iteration
+        for iteration in range(first, min(first + settings.lag, settings.iterations + 1)):
+            if iteration not in self._futures:
+                snapshot = population.as_of(max(0, iteration - settings.lag))
+                self._futures[iteration] = self._pool.submit(run_iteration, self._shop, snapshot, iteration)
+
+    def has(self, iteration: int) -> bool:
+        return iteration in self._futures
+
+    def land(self, iteration: int) -> Attempt:
+        """Wait for one iteration; raises what it raised."""
+        return self._futures.pop(iteration).result()
+
+    def close(self) -> None:
+        self._shop.measuring.brake.pull()
+        self._pool.shutdown(wait=True, cancel_futures=True)

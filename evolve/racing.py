@@ -1,0 +1,100 @@
+"""Lossless racing: leave out papers that cannot change the decision, in an order that decides soonest.
+
+Pure. The stop rule looks at the results in their fixed order, never at which finished first, so the number of
+workers changes nothing; for every sequence of outcomes the decision equals the one of the full evaluation.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+from evaluate.contracts import StopEarly
+from populations.records import PaperResult, PaperVerdict
+from populations.tally import EvaluationSummary
+from studbook.rate import Rate
+
+Outcomes = Mapping[str, bool]
+"""Paper id -> did it pass, in one evaluation."""
+
+PRIOR_PAPERS = 2
+"""How many papers' worth of the overall pass rate every paper's own rate is shrunk with."""
+
+SAME_LUCK_WEIGHT = 2
+"""The parent's outcome of this replicate counts this often: a mutant shares its luck."""
+
+
+def is_decided(parent_passed: int, mutant_passed: int, remaining: int, *, full_scores: bool) -> bool:
+    """May the rest be left out? `full_scores`: a mutant that has won is still run on every paper."""
+    if mutant_passed + remaining <= parent_passed:
+        return True
+    return mutant_passed > parent_passed and not full_scores
+
+
+def stop_rule(parent_passed: int, papers: int, *, full_scores: bool) -> StopEarly:
+    """The `StopEarly` of a race over `papers` papers."""
+
+    def may_stop(results: Sequence[PaperResult]) -> bool:
+        passed = sum(result.passed for result in results)
+        return is_decided(parent_passed, passed, papers - len(results), full_scores=full_scores)
+
+    return may_stop
+
+
+def outcomes_of(summary: EvaluationSummary) -> Outcomes:
+    return {paper: verdict is PaperVerdict.ACCEPTED for paper, verdict in summary.verdicts}
+
+
+def race_order(
+    paper_ids: Sequence[str], parent: Outcomes, past: Iterable[Outcomes], *, full_scores: bool
+) -> tuple[str, ...]:
+    """The papers, easiest or hardest first, whichever is expected to decide sooner.
+
+    Failures decide a loss and passes a win; which comes cheaper depends on the parent's rate. Ties are
+    broken by paper id, so the order depends on nothing but the arguments.
+    """
+    chances = pass_chances(paper_ids, parent, past)
+    hardest = tuple(sorted(paper_ids, key=lambda paper: (chances[paper], paper)))
+    easiest = tuple(sorted(paper_ids, key=lambda paper: (-chances[paper], paper)))
+    passed = sum(parent.values())
+
+    def length(order: Sequence[str]) -> Fraction:
+        return expected_papers([chances[paper] for paper in order], passed, full_scores=full_scores)
+
+    return min(hardest, easiest, key=length)
+
+
+def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Iterable[Outcomes]) -> dict[str, Fraction]:
+    """Each paper's chance of passing: its own record, shrunk towards the rate over all papers."""
+    records = {paper: Rate(0, 0) for paper in paper_ids}
+    for outcomes in [*past, *[parent] * SAME_LUCK_WEIGHT]:
+        for paper, passed in outcomes.items():
+            if paper in records:
+                records[paper] += Rate(int(passed), 1)
+    total = sum(records.values(), Rate(0, 0))
+    overall = Fraction(total.passed + 1, total.n + 2)
+    return {
+        paper: (record.passed + overall * PRIOR_PAPERS) / (record.n + PRIOR_PAPERS)
+        for paper, record in records.items()
+    }
+
+
+def expected_papers(chances: Sequence[Fraction], parent_passed: int, *, full_scores: bool) -> Fraction:
+    """The expected number of papers until the race is decided, papers taken as independent; exact."""
+    expected, alive = Fraction(0), {0: Fraction(1)}
+    for at, chance in enumerate(chances):
+        remaining = len(chances) - at
+        alive = {
+            passed: weight
+            for passed, weight in alive.items()
+            if not is_decided(parent_passed, passed, remaining, full_scores=full_scores)
+        }
+        expected += sum(alive.values(), Fraction(0))
+        alive = _after_one_paper(alive, Fraction(round(chance * 1000), 1000))
+    return expected
+
+
+def _after_one_paper(alive: Mapping[int, Fraction], chance: Fraction) -> dict[int, Fraction]:
+    following: dict[int, Fraction] = {}
+    for passed, weight in alive.items():
+        following[passed] = following.get(passed, Fraction(0)) + weight * (1 - chance)
+        following[passed + 1] = following.get(passed + 1, Fraction(0)) + weight * chance
+    return following
