@@ -1,4 +1,4 @@
-"""One tiny call to a role's model, and what to make of the answer: for `studbook doctor` and the start of a run.
+"""One tiny call to a role's model, and what to make of the answer: for `studbook doctor` and a run's start.
 
 Goes past the records on purpose: a recorded answer says nothing about the endpoint of today.
 """

@@ -1,0 +1,333 @@
+"""The one choke point."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from studbook.errors import (
+    BudgetExceeded,
+    ModelError,
+    ModelRejected,
+    ModelUnavailable,
+    ReplayDifference,
+    RequestRefused,
+    SpecError,
+)
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import Backend, ChatCall, ChatReply, ChatRequest, Message, Usage
+from studbook.llm.meter import Budget, Totals
+from studbook.llm.notices import ModelNotice, NoticeKind
+from studbook.llm.records import CallRecords, record_key
+from studbook.llm.retry import RetryPolicy
+from studbook.llm.roles import Endpoint, RoleModel
+from studbook.llm.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
+
+CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)
+WEAK = RoleModel(
+    endpoint="main",
+    model="small",
+    temperature=0.5,
+    max_tokens=100,
+    dollars_per_million_in=2.0,
+    dollars_per_million_out=10.0,
+)
+
+
+@pytest.fixture
+def records() -> Iterator[CallRecords]:
+    with CallRecords.in_memory() as records:
+        yield records
+
+
+@dataclass
+class Bench:
+    """A client with its surroundings in view."""
+
+    records: CallRecords
+    waits: list[float] = field(default_factory=list)
+    notices: list[ModelNotice] = field(default_factory=list)
+
+    def client(self, backend: Backend, *, max_concurrent: int = 8, attempts: int = 4, **more) -> ModelClient:
+        return ModelClient(
+            roles={"weak": WEAK},
+            endpoints={"main": Endpoint(name="main", backend=backend, max_concurrent=max_concurrent)},
+            records=self.records,
+            retry=RetryPolicy(attempts=attempts),
+            on_notice=self.notices.append,
+            sleep=self.waits.append,
+            clock=iter(range(100_000)).__next__,
+            **more,
+        )
+
+
+@pytest.fixture
+def bench(records: CallRecords) -> Bench:
+    return Bench(records)
+
+
+def reply(text: str, *, prompt_tokens: int = 1000, completion_tokens: int = 100) -> ChatReply:
+    usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+    return ChatReply(text=text, usage=usage, model="small-0612")
+
+
+def test_a_call_is_resolved_with_the_settings_of_its_role(bench: Bench) -> None:
+    backend = ScriptedBackend(["because"])
+    bench.client(backend).chat(CALL)
+    assert backend.requests == [
+        ChatRequest(model="small", messages=CALL.messages, seed=5, temperature=0.5, max_tokens=100)
+    ]
+
+
+def test_what_a_call_sets_itself_wins_over_its_role(bench: Bench) -> None:
+    backend = ScriptedBackend(["because"])
+    bench.client(backend).chat(replace(CALL, temperature=0.0, max_tokens=7, json_mode=True))
+    sent = backend.requests[0]
+    assert (sent.temperature, sent.max_tokens, sent.json_mode) == (0.0, 7, True)
+
+
+def test_the_same_call_is_paid_once_and_then_answered_from_the_records(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([reply("because")]))
+    first, second = client.chat(CALL), client.chat(CALL)
+    assert (first.text, first.recorded) == ("because", False)
+    assert second == replace(first, recorded=True)
+    assert client.meter.snapshot() == {
+        "weak": Totals(
+            calls=1,
+            recorded_calls=1,
+            usage=Usage(prompt_tokens=1000, completion_tokens=100),
+            dollars=0.003,
+            seconds=1,
+        )
+    }
+
+
+def test_another_seed_is_another_sample(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend(["one", "two"]))
+    assert client.chat(CALL).text == "one"
+    assert client.chat(replace(CALL, seed=6)).text == "two"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"role": "strong"},
+        {"seed": 6},
+        {"temperature": 0.6},
+        {"max_tokens": 99},
+        {"json_mode": True},
+        {"messages": (Message(role="user", content="Why? "),)},
+        {"messages": (Message(role="system", content="Why?"),)},
+        {"messages": (*CALL.messages, Message(role="user", content=""))},
+    ],
+)
+def test_every_part_of_a_call_changes_its_key(change: dict[str, object]) -> None:
+    changed = replace(CALL, **change)
+    assert record_key(changed.role, WEAK.resolve(changed)) != record_key("weak", WEAK.resolve(CALL))
+
+
+def test_the_model_changes_the_key_and_the_way_a_number_is_written_does_not() -> None:
+    key = record_key("weak", WEAK.resolve(CALL))
+    assert record_key("weak", replace(WEAK, model="large").resolve(CALL)) != key
+    assert record_key("weak", WEAK.resolve(replace(CALL, temperature=0.5))) == key
+    assert record_key("weak", replace(WEAK, temperature=1).resolve(CALL)) == record_key(
+        "weak", replace(WEAK, temperature=1.0).resolve(CALL)
+    )
+
+
+def test_the_key_of_a_call_is_the_same_for_ever() -> None:
+    assert record_key("weak", WEAK.resolve(CALL)) == (
+        "a7bf6a371b3e3b9a85de53399c492b27991134e30af36f75853f5eba53160c67"
+    )
+
+
+def test_equal_calls_at_the_same_time_reach_the_endpoint_once(bench: Bench) -> None:
+    asked, may_answer = [], threading.Event()
+
+    def slow(request: ChatRequest) -> str:
+        asked.append(request)
+        may_answer.wait(10)
+        return "because"
+
+    client = bench.client(ComputedBackend(slow))
+    with ThreadPoolExecutor(8) as pool:
+        replies = [pool.submit(client.chat, CALL) for _ in range(8)]
+        may_answer.set()
+        texts = [(future.result().text, future.result().recorded) for future in replies]
+    assert len(asked) == 1
+    assert sorted(texts) == [("because", False)] + [("because", True)] * 7
+
+
+def test_those_who_wait_for_an_equal_call_get_its_error_too(bench: Bench) -> None:
+    may_answer = threading.Event()
+
+    def slow(request: ChatRequest) -> str:
+        may_answer.wait(10)
+        raise ModelRejected("wrong key")
+
+    client = bench.client(ComputedBackend(slow))
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(client.chat, CALL) for _ in range(4)]
+        may_answer.set()
+        errors = [future.exception() for future in futures]
+    assert [str(error) for error in errors] == ["wrong key"] * 4
+
+
+def test_no_more_calls_run_at_once_than_the_endpoint_allows(bench: Bench) -> None:
+    lock, running, most = threading.Lock(), 0, 0
+
+    def busy(request: ChatRequest) -> str:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.01)
+        with lock:
+            running -= 1
+        return "ok"
+
+    client = bench.client(ComputedBackend(busy), max_concurrent=3)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda n: client.chat(replace(CALL, seed=n)), range(36)))
+    assert most == 3
+
+
+def test_an_outage_is_retried_with_growing_waits_and_told(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([ModelUnavailable("503"), ModelUnavailable("503"), "because"]))
+    assert client.chat(CALL).text == "because"
+    assert [(n.kind, n.attempt, n.message) for n in bench.notices] == [
+        (NoticeKind.RETRY, 1, "503"),
+        (NoticeKind.RETRY, 2, "503"),
+    ]
+    assert bench.waits == [notice.wait_seconds for notice in bench.notices]
+    assert 0.5 <= bench.waits[0] <= 1.0 <= bench.waits[1] <= 2.0
+    assert client.meter.snapshot()["weak"].retries == 2
+
+
+def test_retry_after_is_honoured(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([ModelUnavailable("429", retry_after_seconds=17.0), "because"]))
+    client.chat(CALL)
+    assert bench.waits == [17.0]
+
+
+def test_after_the_last_attempt_the_outage_is_raised_and_nothing_is_recorded(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([ModelUnavailable("down")] * 4), attempts=4)
+    with pytest.raises(ModelUnavailable, match="down"):
+        client.chat(CALL)
+    assert [notice.kind for notice in bench.notices] == ["retry", "retry", "retry", "failure"]
+    assert client.meter.snapshot()["weak"] == Totals(retries=3, failures=1)
+    assert len(bench.records) == 0
+
+
+@pytest.mark.parametrize("error", [ModelRejected("wrong key"), RequestRefused("too long")])
+def test_a_refusal_is_not_retried(bench: Bench, error: ModelError) -> None:
+    client = bench.client(ScriptedBackend([error, "never asked"]))
+    with pytest.raises(type(error)):
+        client.chat(CALL)
+    assert bench.waits == []
+    assert [notice.kind for notice in bench.notices] == [NoticeKind.FAILURE]
+
+
+def test_an_empty_reply_is_an_outage_and_another_sample_is_asked_for(bench: Bench) -> None:
+    backend = ScriptedBackend([reply(" \n"), "because"])
+    assert bench.client(backend).chat(CALL).text == "because"
+    assert backend.requests[0].seed == 5
+    assert backend.requests[1].seed not in {5}
+    assert bench.client(ScriptedBackend([])).chat(CALL).text == "because"  # under the key of the first
+
+
+@pytest.mark.parametrize("finish_reason", ["length", "content_filter"])
+def test_an_empty_reply_that_was_cut_or_filtered_is_a_refusal(bench: Bench, finish_reason: str) -> None:
+    silent = replace(reply(""), finish_reason=finish_reason)
+    with pytest.raises(RequestRefused, match="raise max_tokens"):
+        bench.client(ScriptedBackend([silent])).chat(CALL)
+    assert bench.waits == []
+
+
+def test_text_that_is_no_unicode_is_mended_both_ways(bench: Bench) -> None:
+    backend = ScriptedBackend(["be\ud800cause"])
+    broken = replace(CALL, messages=(Message(role="user", content="W\udfffhy \U0001f40e?"),))
+    assert bench.client(backend).chat(broken).text == "be\ufffdcause"
+    assert backend.requests[0].messages[0].content == "W\ufffdhy \U0001f40e?"
+
+
+def test_a_replay_answers_from_the_records_without_any_endpoint(bench: Bench) -> None:
+    bench.client(ScriptedBackend(["because"])).chat(CALL)
+    replay = ModelClient(roles={"weak": WEAK}, endpoints={}, records=bench.records, replay_only=True)
+    assert replay.chat(CALL).text == "because"
+
+
+def test_a_replay_that_misses_a_record_names_role_and_key(bench: Bench) -> None:
+    replay = ModelClient(roles={"weak": WEAK}, endpoints={}, records=bench.records, replay_only=True)
+    with pytest.raises(ReplayDifference) as caught:
+        replay.chat(CALL)
+    assert "'weak'" in str(caught.value)
+    assert record_key("weak", WEAK.resolve(CALL)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("budget", "named"),
+    [
+        (Budget(max_calls=2), "budget.max_calls"),
+        (Budget(max_tokens=2200), "budget.max_tokens"),
+        (Budget(max_dollars=0.006), "budget.max_dollars"),
+    ],
+)
+def test_a_spent_budget_stops_before_the_call(bench: Bench, budget: Budget, named: str) -> None:
+    backend = ScriptedBackend([reply("one"), reply("two"), reply("three")])
+    client = bench.client(backend, budget=budget)
+    client.chat(CALL)
+    client.chat(replace(CALL, seed=6))
+    with pytest.raises(BudgetExceeded, match=named):
+        client.chat(replace(CALL, seed=7))
+    assert len(backend.requests) == 2
+    assert client.chat(CALL).recorded  # what is recorded stays free
+
+
+def test_the_budget_remembers_what_was_paid_before_an_interruption(bench: Bench) -> None:
+    bench.client(ScriptedBackend([reply("one")]), budget=Budget(max_calls=1)).chat(CALL)
+    resumed = bench.client(ScriptedBackend([reply("two")]), budget=Budget(max_calls=1))
+    with pytest.raises(BudgetExceeded):
+        resumed.chat(replace(CALL, seed=6))
+
+
+def test_a_failed_call_costs_no_budget(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([ModelRejected("no"), "yes"]), budget=Budget(max_calls=1))
+    with pytest.raises(ModelRejected):
+        client.chat(CALL)
+    assert client.chat(CALL).text == "yes"
+
+
+def test_max_calls_holds_when_many_threads_call_at_once(bench: Bench) -> None:
+    client = bench.client(ComputedBackend(lambda request: "ok"), budget=Budget(max_calls=10))
+
+    def attempt(seed: int) -> bool:
+        try:
+            client.chat(replace(CALL, seed=seed))
+        except BudgetExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(40))) == 10
+
+
+def test_a_faulty_endpoint_changes_waits_but_no_answer(bench: Bench) -> None:
+    def answer(request: ChatRequest) -> str:
+        return f"answer {request.seed}"
+
+    client = bench.client(FaultyBackend(ComputedBackend(answer), every=3))
+    assert [client.chat(replace(CALL, seed=n)).text for n in range(9)] == [f"answer {n}" for n in range(9)]
+    assert len(bench.waits) == 4
+
+
+def test_a_role_without_a_model_is_named(bench: Bench) -> None:
+    with pytest.raises(SpecError, match=r"role 'judge' is mapped to no model \(mapped roles: weak\)"):
+        bench.client(ScriptedBackend([])).chat(replace(CALL, role="judge"))
+
+
+def test_an_endpoint_that_is_not_defined_is_named_at_once(bench: Bench) -> None:
+    with pytest.raises(SpecError, match="role 'weak' names endpoint 'main'"):
+        ModelClient(roles={"weak": WEAK}, endpoints={}, records=bench.records)

@@ -1,0 +1,76 @@
+"""Where the key comes from, and that it stays unseen."""
+
+from pathlib import Path
+
+import pytest
+
+from studbook.errors import UsageError
+from studbook.llm.settings import EndpointSettings, Secret, read_dotenv, read_settings
+
+KEY = "sk-test-0123456789"
+
+
+def test_a_secret_never_prints_itself() -> None:
+    settings = EndpointSettings(base_url=None, api_key=Secret(KEY))
+    for shown in (repr(settings), str(settings.api_key), f"{settings.api_key}", "%r" % (settings.api_key,)):
+        assert KEY not in shown
+    assert settings.api_key.reveal() == KEY
+
+
+def test_a_secret_is_hidden_in_quotations() -> None:
+    assert Secret(KEY).hide_in(f"the key {KEY} is wrong") == "the key **** is wrong"
+
+
+@pytest.mark.parametrize("placeholder", ["", "x", "none"])
+def test_a_placeholder_is_no_secret_to_hide(placeholder: str) -> None:
+    assert Secret(placeholder).hide_in("exceeds none") == "exceeds none"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("OPENAI_BASE_URL=http://file/v1\nOPENAI_API_KEY=from-file\n")
+    settings = read_settings({"OPENAI_API_KEY": "from-env"}, dotenv)
+    assert settings == EndpointSettings(base_url="http://file/v1", api_key=Secret("from-env"))
+
+
+def test_without_anything_it_is_openai_without_a_key(tmp_path: Path) -> None:
+    assert read_settings({}, tmp_path / ".env") == EndpointSettings(base_url=None, api_key=Secret(""))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=b", "b"),
+        ("export A=b", "b"),
+        ("  A = b  ", "b"),
+        ("A='b # c'", "b # c"),
+        ('A="b"', "b"),
+        ("A=b # why", "b"),
+        ("A=b#c", "b#c"),
+        ("A=b=c", "b=c"),
+        ("A=", ""),
+        ("\ufeffA=b", "b"),
+        ("# A=x\n\nA=b", "b"),
+        ("A=$HOME", "$HOME"),
+    ],
+)
+def test_dotenv_lines(tmp_path: Path, line: str, value: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(line, encoding="utf-8")
+    assert read_dotenv(path) == {"A": value}
+
+
+@pytest.mark.parametrize("line", [KEY, f"{KEY}=", "=x", "a b=c"])
+def test_a_bad_line_is_named_by_number_and_not_quoted(tmp_path: Path, line: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"A=b\n{line}\n")
+    with pytest.raises(UsageError, match=r"\.env, line 2: not of the form NAME=value") as caught:
+        read_dotenv(path)
+    assert KEY not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"cannot read .*\.env: UnicodeDecodeError"):
+        read_dotenv(path)
