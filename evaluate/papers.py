@@ -1,0 +1,135 @@
+"""Papers from a folder or a file: what can be read is a `Paper`, what cannot is skipped, with its reason.
+
+Identity is by content, so a paper is the same paper under any name and any line wrapping. Markdown, plain
+text and reStructuredText as they are; converts no other format. Does not decide who sees which paper.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluate.contracts import Paper
+from evaluate.text import strip_hidden
+from studbook.errors import CorpusError
+from studbook.identity import hash_bytes
+
+SUFFIXES = (".md", ".markdown", ".txt", ".rst", ".text")
+MIN_CHARACTERS = 2_000
+MAX_CHARACTERS = 500_000
+MAX_FILE_BYTES = 8 * 1024 * 1024
+
+_UNDERLINE = re.compile(r"([=\-~^*+#\"'.:_])\1{3,}\s*\Z")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file that is not a paper, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """Papers in the order of their file names; no two with the same content."""
+
+    papers: tuple[Paper, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def read_corpus(path: Path) -> Corpus:
+    """Every paper under a folder, or one file. Raises CorpusError when there is nothing to read."""
+    if not path.exists():
+        raise CorpusError(f"{path} does not exist: give a folder of papers, or one file.")
+    root = path if path.is_dir() else path.parent
+    papers: dict[str, Paper] = {}
+    skipped: list[Skipped] = []
+    for file in _files_under(path):
+        source = file.relative_to(root).as_posix()
+        read = _read_file(file, source)
+        if isinstance(read, Paper) and read.paper_id in papers:
+            read = Skipped(source=source, reason=f"the same content as {papers[read.paper_id].source}")
+        if isinstance(read, Paper):
+            papers[read.paper_id] = read
+        else:
+            skipped.append(read)
+    if not papers:
+        raise CorpusError(_nothing_there(path, skipped))
+    return Corpus(papers=tuple(papers.values()), skipped=tuple(skipped))
+
+
+def make_paper(text: str, source: str) -> Paper:
+    """A paper from text: hidden characters, trailing space and runs of blank lines go before it is named."""
+    visible, _ = strip_hidden(unicodedata.normalize("NFC", text))
+    lines = "\n".join(line.rstrip() for line in visible.split("\n"))
+    normal = _BLANK_LINES.sub("\n\n", lines).strip()
+    identity = hash_bytes(" ".join(normal.split()).encode("utf-8"))[:16]
+    return Paper(paper_id=identity, title=find_title(normal) or source, text=normal, source=source)
+
+
+def find_title(text: str) -> str | None:
+    """A Markdown heading, an underlined line, or the first line that reads like a title."""
+    lines = [line.strip() for line in text.split("\n")[:40]]
+    for number, line in enumerate(lines):
+        if re.match(r"#{1,2} \S", line):
+            return line.lstrip("#").strip(" #")[:300]
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if line and not _UNDERLINE.match(line) and len(following) >= 4 and _UNDERLINE.match(following):
+            return line[:300]
+    return next((line[:300] for line in lines if re.match(r"[^\W_].{3,200}\Z", line)), None)
+
+
+def _files_under(path: Path) -> Iterator[Path]:
+    """Plain files in the order of their names; hidden ones and linked folders are left alone."""
+    if path.is_file():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(folder) / name
+            if not name.startswith(".") and file.is_file():
+                yield file
+
+
+def _read_file(file: Path, source: str) -> Paper | Skipped:
+    if file.suffix.lower() not in SUFFIXES:
+        known = " ".join(SUFFIXES)
+        return Skipped(source=source, reason=f"unsupported format {file.suffix or '(none)'} (read: {known})")
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            return Skipped(source=source, reason=f"larger than {MAX_FILE_BYTES:,} bytes")
+        data = file.read_bytes()
+    except OSError as error:
+        return Skipped(source=source, reason=f"cannot be read: {error.strerror}")
+    return _read_bytes(data, source)
+
+
+def _read_bytes(data: bytes, source: str) -> Paper | Skipped:
+    if not data.strip():
+        return Skipped(source=source, reason="empty")
+    if b"\0" in data:
+        return Skipped(source=source, reason="binary, or text in UTF-16 (papers are UTF-8)")
+    try:
+        paper = make_paper(data.decode("utf-8-sig"), source)
+    except UnicodeDecodeError as error:
+        return Skipped(source=source, reason=f"not UTF-8 text (byte {error.start:,})")
+    if len(paper.text) < MIN_CHARACTERS:
+        return Skipped(
+            source=source, reason=f"too short: {len(paper.text):,} of {MIN_CHARACTERS:,} characters"
+        )
+    if len(paper.text) > MAX_CHARACTERS:
+        return Skipped(source=source, reason=f"too long: over {MAX_CHARACTERS:,} characters")
+    return paper
+
+
+def _nothing_there(path: Path, skipped: list[Skipped]) -> str:
+    if not skipped:
+        return f"{path} holds no files.\nPut papers there as {', '.join(SUFFIXES)} in UTF-8."
+    shown = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:3])
+    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    return f"{path} holds no readable paper: {shown}{more}.\nPapers are {', '.join(SUFFIXES)} in UTF-8."

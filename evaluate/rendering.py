@@ -1,0 +1,158 @@
+"""A trajectory as prose for the analyzer: every exchange, with what the evaluator said and why.
+
+The paper is not repeated, and neither is a message that stood there before. Headings and tags inside what
+harnesses and models wrote are defused, so that they cannot pass for ours. Decides nothing.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from evaluate.rubric import average
+from evaluate.trajectories import Trajectory
+from evaluate.transcript import Event
+
+MAX_TEXT = 8_000
+MAX_TRAJECTORY = 80_000
+
+_HEADING = re.compile(r"^(#{1,6} )", re.MULTILINE)
+_TAG = re.compile(r"<(?=\s*/?\s*(?:trajector(?:y|ies)|history|harness_files|file)\b)", re.IGNORECASE)
+
+
+def render_for_analyzer(trajectory: Trajectory) -> str:
+    """The body of one `<trajectory>`: rounds in order, at most MAX_TRAJECTORY characters."""
+    result = trajectory.result
+    lines = [f"outcome: {result.verdict.value}: {_data(result.reason)}"]
+    writer = _Writer()
+    for event in trajectory.events:
+        lines += writer.write(event)
+    return cut("\n".join(lines), MAX_TRAJECTORY)
+
+
+def cut(text: str, limit: int) -> str:
+    """The beginning and the end, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
+
+
+class _Writer:
+    """Knows which round it is in and which messages it has written before."""
+
+    def __init__(self) -> None:
+        self._round = 0
+        self._ended = True
+        self._seen: dict[str, str] = {}
+
+    def write(self, event: Event) -> Iterator[str]:
+        kind = event["kind"]
+        if kind in ("report", "malformed") and event["round"] <= self._round and not self._ended:
+            self._ended = True
+        elif kind != "box" and self._ended and not self._completes(event):
+            self._round += 1
+            self._ended = False
+            yield f"\n## Round {self._round}"
+        yield from _PARTS[kind](self, event)
+        if kind in ("report", "malformed"):
+            self._ended = event.get("status") != "undecided"
+
+    def _completes(self, event: Event) -> bool:
+        return bool(event.get("completes"))
+
+    def chat(self, event: Event) -> Iterator[str]:
+        role = str(event["role"]).capitalize()
+        for message in event["messages"]:
+            yield f"### {role} prompt ({message['role']})"
+            yield self._once(_data(_content(message["content"])), f"{role} prompt in round {self._round}")
+        yield f"### {role} reply"
+        yield _data(_content(event["reply"]))
+        if event["finish_reason"] != "stop":
+            yield f"finish reason: {event['finish_reason']}"
+
+    def report(self, event: Event) -> Iterator[str]:
+        if not event["completes"]:
+            yield "### Example"
+            yield _data(json.dumps(event["example"], ensure_ascii=False, indent=1))
+        yield "### Report"
+        yield from _report_lines(event)
+        for rollout in (*event["weak"], *event["strong"]):
+            yield f"### {rollout['solver'].capitalize()} answer {rollout['index'] + 1}"
+            yield _data(rollout["answer"])
+            marks = (f"{n}={'met' if met else 'not met'}" for n, met in enumerate(rollout["marks"], 1))
+            yield f"marks: {' '.join(marks)}"
+
+    def malformed(self, event: Event) -> Iterator[str]:
+        yield "### Example"
+        yield _data(event["raw"])
+        yield "### Report"
+        yield "status: rejected\ncategory: malformed"
+        yield f"reason: {_line(event['reason'])}"
+
+    def refused(self, event: Event) -> Iterator[str]:
+        yield f"refused: {_line(event['request'])}: {_line(event['type'])}: {_line(event['message'])}"
+
+    def log(self, event: Event) -> Iterator[str]:
+        yield f"log: {_data(event['text'])}"
+
+    def box(self, event: Event) -> Iterator[str]:
+        yield "\n### Box"
+        yield f"status: {event['status']}"
+        if event["detail"]:
+            yield f"detail: {_line(event['detail'])}"
+        if event["stderr"]:
+            yield _data(event["stderr"])
+
+    def _once(self, text: str, place: str) -> str:
+        if len(text) < 200:
+            return text
+        known = self._seen.setdefault(text, place)
+        return text if known == place else f"[the same text as in: {known}]"
+
+
+_PARTS = {
+    "chat": _Writer.chat,
+    "report": _Writer.report,
+    "malformed": _Writer.malformed,
+    "refused": _Writer.refused,
+    "log": _Writer.log,
+    "box": _Writer.box,
+}
+
+
+def _report_lines(event: Event) -> Iterator[str]:
+    yield f"status: {event['status']}"
+    if event["category"]:
+        yield f"category: {event['category']}"
+    yield f"reason: {_line(event['reason'])}"
+    for solver in ("weak", "strong"):
+        if event[solver]:
+            yield f"{solver}: {_scores(event[solver])}"
+    if event["hidden_characters"] or event["defused_marks"]:
+        yield (
+            f"tampering: {event['hidden_characters']} hidden characters removed, "
+            f"{event['defused_marks']} tags or role marks defused"
+        )
+
+
+def _scores(rollouts: list[dict[str, Any]]) -> str:
+    scores = [Fraction(rollout["score"]) for rollout in rollouts]
+    return (
+        f"average {float(average(scores)):.3f} scores {' '.join(f'{float(score):.2f}' for score in scores)}"
+    )
+
+
+def _content(content: str | list[Any]) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else "[the text of the paper]" for part in content)
+
+
+def _data(text: str) -> str:
+    return _TAG.sub("‹", _HEADING.sub(r"\\\1", cut(text.strip(), MAX_TEXT)))
+
+
+def _line(text: str) -> str:
+    return _data(" ".join(text.split()))

@@ -1,0 +1,144 @@
+"""What evaluations add up to, for people: pass rate, scores, rounds, failures, calls, tokens. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from evaluate.rubric import average
+from evaluate.trajectories import Trajectory
+from populations.records import Evaluation, PaperResult
+from studbook.identity import Json
+from studbook.llm.contracts import Usage
+from studbook.rate import NO_RATE, Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Averages are over rounds that have rollouts of that solver, and over accepted rounds; None without any.
+
+    `rounds_per_accepted` divides all rounds that were spent by the examples that were accepted.
+    """
+
+    rate: Rate
+    replicates: int
+    papers: int
+    rounds: int
+    rounds_per_accepted: Fraction | None
+    weak_average: Fraction | None
+    strong_average: Fraction | None
+    accepted_weak_average: Fraction | None
+    accepted_strong_average: Fraction | None
+    failures: dict[str, int]
+    verdicts: dict[str, int]
+    calls: int
+    calls_by_role: dict[str, int]
+    usage: Usage
+    hidden_characters: int
+    defused_marks: int
+    refused_requests: int
+
+    @property
+    def gap(self) -> Fraction | None:
+        """Of the rounds that were accepted."""
+        if self.accepted_weak_average is None or self.accepted_strong_average is None:
+            return None
+        return self.accepted_strong_average - self.accepted_weak_average
+
+    def to_json(self) -> dict[str, Json]:
+        """One documented object for `--json`."""
+        low, high = self.rate.interval()
+        return {
+            "passed": self.rate.passed,
+            "n": self.rate.n,
+            "interval_95": [low, high],
+            "papers": self.papers,
+            "replicates": self.replicates,
+            "rounds": self.rounds,
+            "rounds_per_accepted": _number(self.rounds_per_accepted),
+            "weak_average": _number(self.weak_average),
+            "strong_average": _number(self.strong_average),
+            "accepted_weak_average": _number(self.accepted_weak_average),
+            "accepted_strong_average": _number(self.accepted_strong_average),
+            "gap": _number(self.gap),
+            "failures": dict(self.failures),
+            "verdicts": dict(self.verdicts),
+            "calls": self.calls,
+            "calls_by_role": dict(self.calls_by_role),
+            "prompt_tokens": self.usage.prompt_tokens,
+            "completion_tokens": self.usage.completion_tokens,
+            "hidden_characters": self.hidden_characters,
+            "defused_marks": self.defused_marks,
+            "refused_requests": self.refused_requests,
+        }
+
+
+def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajectory] = ()) -> Summary:
+    """Add up; what only trajectories know (calls by role, tampering, refusals) is 0 without them."""
+    results = [result for evaluation in evaluations for result in evaluation.results]
+    rounds = [item for result in results for item in result.rounds]
+    accepted = [item for item in rounds if item.status == "accepted"]
+    seen = _Seen.of(trajectories)
+    return Summary(
+        rate=sum((evaluation.rate for evaluation in evaluations), NO_RATE),
+        replicates=len({evaluation.replicate for evaluation in evaluations}),
+        papers=len({result.paper_id for result in results}),
+        rounds=len(rounds),
+        rounds_per_accepted=Fraction(len(rounds), len(accepted)) if accepted else None,
+        weak_average=_mean(item.weak_average for item in rounds),
+        strong_average=_mean(item.strong_average for item in rounds),
+        accepted_weak_average=_mean(item.weak_average for item in accepted),
+        accepted_strong_average=_mean(item.strong_average for item in accepted),
+        failures=_sorted(Counter(item.category.value for item in rounds if item.category)),
+        verdicts=_sorted(Counter(result.verdict.value for result in results)),
+        calls=sum(result.calls for result in results),
+        calls_by_role=_sorted(seen.calls_by_role),
+        usage=_total_usage(results),
+        hidden_characters=seen.hidden_characters,
+        defused_marks=seen.defused_marks,
+        refused_requests=seen.refused_requests,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What only trajectories hold."""
+
+    calls_by_role: Counter[str]
+    hidden_characters: int
+    defused_marks: int
+    refused_requests: int
+
+    @staticmethod
+    def of(trajectories: Iterable[Trajectory]) -> "_Seen":
+        calls: Counter[str] = Counter()
+        events: list[dict[str, Any]] = []
+        for trajectory in trajectories:
+            calls.update(trajectory.calls_by_role)
+            events += trajectory.events
+        reports = [event for event in events if event["kind"] == "report" and not event["completes"]]
+        return _Seen(
+            calls_by_role=calls,
+            hidden_characters=sum(event["hidden_characters"] for event in reports),
+            defused_marks=sum(event["defused_marks"] for event in reports),
+            refused_requests=sum(event["kind"] == "refused" for event in events),
+        )
+
+
+def _mean(values: Iterable[str | None]) -> Fraction | None:
+    known = [Fraction(value) for value in values if value is not None]
+    return average(known) if known else None
+
+
+def _total_usage(results: Iterable[PaperResult]) -> Usage:
+    return sum((result.usage for result in results), Usage())
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    """Most frequent first, then by name."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _number(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
