@@ -1,0 +1,125 @@
+"""Blobs, trees and commits as bytes, and their durable place in a repository's loose objects.
+
+Done here and not through `git` or gitdb: a mutant takes a few files instead of a few processes, every object
+is fsynced before anything refers to it, and is hashed again when it is read. Knows no packs and no refs.
+"""
+
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from populations.storage import sync_folder, write_all
+from studbook.errors import IntegrityError
+
+_FILE_MODE, _FOLDER_MODE = b"100644", b"40000"
+
+
+@dataclass(frozen=True, slots=True)
+class GitObject:
+    """`content` is the object as git hashes it: kind, size, NUL, data."""
+
+    sha: str
+    content: bytes
+
+    @staticmethod
+    def of(kind: str, data: bytes) -> "GitObject":
+        content = b"%s %d\0" % (kind.encode(), len(data)) + data
+        return GitObject(hashlib.sha1(content, usedforsecurity=False).hexdigest(), content)
+
+
+def tree_objects(files: Mapping[str, bytes]) -> list[GitObject]:
+    """All blobs and trees of `files`, children first; the root tree is the last."""
+    objects: list[GitObject] = []
+    rows: list[tuple[bytes, bytes, str]] = []
+    folders: dict[str, dict[str, bytes]] = {}
+    for path, data in files.items():
+        name, _, rest = path.partition("/")
+        if rest:
+            folders.setdefault(name, {})[rest] = data
+        else:
+            objects.append(GitObject.of("blob", data))
+            rows.append((name.encode("utf-8"), _FILE_MODE, objects[-1].sha))
+    for name, children in folders.items():
+        objects += tree_objects(children)
+        rows.append((name.encode("utf-8"), _FOLDER_MODE, objects[-1].sha))
+    return [*objects, _tree(rows)]
+
+
+def _tree(rows: list[tuple[bytes, bytes, str]]) -> GitObject:
+    """Git sorts a folder as if its name ended in a slash."""
+    rows.sort(key=lambda row: row[0] + b"/" if row[1] == _FOLDER_MODE else row[0])
+    lines = (b"%s %s\0" % (mode, name) + bytes.fromhex(sha) for name, mode, sha in rows)
+    return GitObject.of("tree", b"".join(lines))
+
+
+def commit_object(*, tree: str, parent: str | None, author: str, seconds: int, message: str) -> GitObject:
+    """`author` is "Name <address>" for author and committer alike; `seconds` since 1970, at +0000."""
+    lines = [f"tree {tree}"]
+    if parent is not None:
+        lines.append(f"parent {parent}")
+    lines += [f"{who} {author} {seconds} +0000" for who in ("author", "committer")]
+    return GitObject.of("commit", "\n".join([*lines, "", message]).encode("utf-8"))
+
+
+def store(folder: Path, objects: list[GitObject]) -> None:
+    """Writes those that are missing below `folder` (a repository's objects/); durable when it returns."""
+    touched = {path.parent for item in objects if (path := _write(folder, item)) is not None}
+    for each in touched:
+        sync_folder(each)
+    if touched:
+        sync_folder(folder)
+
+
+def _write(folder: Path, item: GitObject) -> Path | None:
+    path = folder / item.sha[:2] / item.sha[2:]
+    if path.exists():
+        return None
+    path.parent.mkdir(exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix="tmp_obj_", dir=path.parent
+    )  # git prunes what is left with this name
+    temporary = Path(name)
+    try:
+        try:
+            write_all(handle, zlib.compress(item.content, 1))
+            os.fchmod(handle, 0o444)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_loose(folder: Path, sha: str) -> bytes | None:
+    """The data of a loose object, proved by its id; None without such a file. IntegrityError, OSError."""
+    path = folder / sha[:2] / sha[2:]
+    try:
+        content = zlib.decompress(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except zlib.error as error:
+        raise IntegrityError(f"{path} is damaged: {error}") from error
+    if hashlib.sha1(content, usedforsecurity=False).hexdigest() != sha:
+        raise IntegrityError(f"{path} is damaged: its content is not what its name says")
+    return content.partition(b"\0")[2]
+
+
+def tree_rows(data: bytes) -> Iterator[tuple[str, bool, str]]:
+    """Name, whether it is a folder, and id of each entry of a tree object."""
+    while data:
+        head, _, rest = data.partition(b"\0")
+        mode, _, name = head.partition(b" ")
+        yield name.decode("utf-8"), mode == _FOLDER_MODE, rest[:20].hex()
+        data = rest[20:]
+
+
+def commit_parts(data: bytes) -> tuple[str, str]:
+    """The tree id and the message of a commit object."""
+    head, _, message = data.decode("utf-8").partition("\n\n")
+    return head.partition("\n")[0].removeprefix("tree "), message

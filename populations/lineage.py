@@ -1,0 +1,181 @@
+"""The files of every harness ever made, as a real git repository: `git log --graph --all` draws the tree.
+
+`refs/mutants/m0031` names every mutant, admitted or not; branches (`refs/heads/m0031`) the admitted; `main`
+the best so far, so that a clone checks that one out. Commit ids depend on content alone: author, committer
+and date (a minute per iteration) are derived, and as no `git` process writes, no hook, signing key or
+line-ending rule of the user's configuration takes part. What `git gc` packed is `git_packs.py`'s to read.
+"""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from populations.commit_message import format_message, read_trailers
+from populations.git_objects import commit_object, commit_parts, read_loose, store, tree_objects, tree_rows
+from populations.git_packs import PackedRepository
+from populations.storage import atomic_write, storage_errors
+from populations.tree_paths import check_tree_paths
+from studbook.errors import IntegrityError, RevisionError
+from studbook.identity import hash_bytes, hash_json
+
+AUTHOR = "Studbook <studbook@localhost>"
+FIRST_SECOND = 1_577_836_800  # 2020-01-01T00:00:00Z: the date of iteration 0
+SECONDS_PER_ITERATION = 60
+BEST_BRANCH = "main"
+
+_CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+_ID = re.compile(r"seed|m[0-9]{4,}\Z")
+_SHA = re.compile(r"[0-9a-f]{40}\Z")
+_REF = re.compile(r"refs/(mutants|heads)/[a-z0-9]+\Z")
+
+
+class Lineage:
+    """Opens `path`, or creates it. Thread-safe. Close it, or use it in a `with`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.RLock()
+        if not (path / "HEAD").exists():
+            _create(path)
+        self._packed = PackedRepository(path)
+
+    def add(
+        self,
+        mutant_id: str,
+        tree: Mapping[str, bytes],
+        *,
+        parent_commit: str | None,
+        iteration: int,
+        hypothesis: str,
+        run_name: str,
+        kind: str,
+        trailers: Mapping[str, str] | None = None,
+    ) -> str:
+        """The commit id; durable when it returns. The same arguments give the same commit and change nothing.
+
+        Objects are written before the ref, so a crash leaves at most objects nobody names. An id that was
+        given another tree before (in an iteration that never reached the journal) is moved to this one.
+        Raises ManifestError for a path that may not enter, RevisionError for an unknown parent.
+        """
+        _check_id(mutant_id)
+        check_tree_paths(tree)
+        with self._guard:
+            message = format_message(
+                mutant_id,
+                hypothesis,
+                {
+                    "Mutant": mutant_id,
+                    "Parent": "-" if parent_commit is None else self.trailers(parent_commit)["Mutant"],
+                    "Run": run_name,
+                    "Iteration": str(iteration),
+                    "Kind": str(kind),
+                    "Hypothesis": hypothesis,
+                    "Tree-Hash": _tree_hash(tree),
+                    **(trailers or {}),
+                },
+            )
+            objects = tree_objects(tree)
+            seconds = FIRST_SECOND + SECONDS_PER_ITERATION * iteration
+            root = objects[-1].sha
+            commit = commit_object(
+                tree=root, parent=parent_commit, author=AUTHOR, seconds=seconds, message=message
+            )
+            with storage_errors(self.path, "write to"):
+                store(self.path / "objects", [*objects, commit])
+            self._point(f"refs/mutants/{mutant_id}", commit.sha)
+            return commit.sha
+
+    def admit(self, mutant_id: str) -> None:
+        """Makes a branch of a mutant."""
+        self._point(f"refs/heads/{mutant_id}", self.get_commit(mutant_id))
+
+    def set_best(self, mutant_id: str) -> None:
+        """Moves `main`, which a clone checks out."""
+        self._point(f"refs/heads/{BEST_BRANCH}", self.get_commit(mutant_id))
+
+    def find_commit(self, mutant_id: str) -> str | None:
+        """The commit of a mutant, None when there is none of that id."""
+        return self._find_ref(f"refs/mutants/{mutant_id}") if _ID.match(mutant_id) else None
+
+    def get_commit(self, revision: str) -> str:
+        """The commit id of a mutant id, a `refs/…` name or a commit id; raises RevisionError."""
+        if _SHA.match(revision):
+            return revision
+        name = revision if _REF.match(revision) else None
+        commit = self._find_ref(name) if name else self.find_commit(revision)
+        if commit is None:
+            raise RevisionError(f"{self.path} has no mutant or ref {revision[:80]!r}")
+        return commit
+
+    def read(self, revision: str) -> dict[str, bytes]:
+        """The files of a mutant id, ref or commit id. IntegrityError when they are not what was added."""
+        with self._guard:
+            tree, message = commit_parts(self._object(self.get_commit(revision)))
+            files = dict(sorted(self._files(tree)))
+        if _tree_hash(files) != read_trailers(message).get("Tree-Hash"):
+            raise IntegrityError(f"{self.path}: the files of {revision[:80]} are not those that were added")
+        return files
+
+    def trailers(self, revision: str) -> dict[str, str]:
+        """Mutant, Parent, Run, Iteration, Kind, Hypothesis, Tree-Hash and what else was given."""
+        with self._guard:
+            return read_trailers(commit_parts(self._object(self.get_commit(revision)))[1])
+
+    def _files(self, tree: str, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+        for name, is_folder, sha in tree_rows(self._object(tree)):
+            if is_folder:
+                yield from self._files(sha, f"{prefix}{name}/")
+            else:
+                yield f"{prefix}{name}", self._object(sha)
+
+    def _object(self, sha: str) -> bytes:
+        with storage_errors(self.path, "read"):
+            data = read_loose(self.path / "objects", sha)
+        if data is None:
+            data = self._packed.find_object(sha)
+        if data is None:
+            raise RevisionError(f"{self.path} has no object {sha}")
+        return data
+
+    def _find_ref(self, name: str) -> str | None:
+        with self._guard, storage_errors(self.path, "read"):
+            path = self.path / name
+            return path.read_text("ascii").strip() if path.is_file() else self._packed.find_ref(name)
+
+    def _point(self, ref: str, commit: str) -> None:
+        with self._guard:
+            if self._find_ref(ref) != commit:
+                atomic_write(self.path / ref, commit.encode() + b"\n")
+
+    def close(self) -> None:
+        with self._guard:
+            self._packed.close()
+
+    def __enter__(self) -> "Lineage":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _create(path: Path) -> None:
+    """A bare repository as `git init` makes it, without the user's templates; HEAD last: it makes it one."""
+    with storage_errors(path, "create"):
+        for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "refs/mutants"):
+            (path / name).mkdir(parents=True, exist_ok=True)
+    atomic_write(path / "config", _CONFIG)
+    atomic_write(path / "HEAD", f"ref: refs/heads/{BEST_BRANCH}\n".encode())
+
+
+def _check_id(mutant_id: str) -> None:
+    if not _ID.match(mutant_id):
+        raise ValueError(f"{mutant_id[:80]!r} is no mutant id")
+
+
+def _tree_hash(files: Mapping[str, bytes]) -> str:
+    """The same hash as `HarnessTree.tree_hash`, which lives higher up."""
+    return hash_json({path: hash_bytes(data) for path, data in files.items()})
