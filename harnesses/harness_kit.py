@@ -1,8 +1,8 @@
 """What a harness imports: one `Box` with the paper, the models of its roles, and the evaluator's answer.
 
-Injected into every box, so: standard library only, Python >= 3.9, and quick to import (`http.client` alone costs
-30 ms a box). It holds no secret and decides nothing: whatever a harness does to this module changes only its own
-box, because budgets, scores and limits are kept on the other side.
+Injected into every box, so: standard library only, Python >= 3.9, and quick to import (`http.client` alone
+costs 30 ms a box). It holds no secret and decides nothing: whatever a harness does to this module changes
+only its own box, because budgets, scores and limits are kept on the other side.
 
     from harness_kit import Box
 

@@ -1,0 +1,121 @@
+"""Boxes as containers: one fresh container a job, with nothing mounted and no network.
+
+What makes a container a box is `docker_config.py`'s, how it is spoken with `session.py`'s, and which image it
+has `image.py`'s.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from evaluate.sandbox.bundle import shim_hash
+from evaluate.sandbox.contract import BoxStatus, Handler, Job, Outcome
+from evaluate.sandbox.docker_config import FOLDER, box_config
+from evaluate.sandbox.engine import Engine
+from evaluate.sandbox.frames import printable
+from evaluate.sandbox.image import Image, choose_image
+from evaluate.sandbox.owner import labels_of, this_process
+from evaluate.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.errors import SandboxError
+
+OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
+PLACE = Place(folder=FOLDER)
+
+
+class DockerSandbox:
+    """Hardened containers. `connect` finds engine and image; tests may pass their own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: Image,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        version = engine.info()["ServerVersion"]
+        self.name = "docker"
+        self.contains_hostile_code = True
+        self.identity = {
+            "kind": self.name,
+            "engine": version,
+            "image": image.reference,
+            "image_id": image.image_id,
+            "image_digest": image.digest,
+            "shim": shim_hash(),
+        }
+        self.statement = (
+            f"docker {version}, image {image.reference} ({image.way}): a fresh container for every paper, "
+            "no network, no mounts, no capabilities"
+        )
+        self.image = image
+        self._engine, self._clock, self._wall_clock = engine, clock, wall_clock
+
+    @staticmethod
+    def connect(image: str | None = None) -> "DockerSandbox":
+        """The engine the `docker` command would use, with `image` or the best Python it can get."""
+        engine = Engine.connect()
+        try:
+            return DockerSandbox(engine, choose_image(engine, image))
+        except SandboxError:
+            engine.close()
+            raise
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def run(self, job: Job, handler: Handler) -> Outcome:
+        began = self._clock()
+        try:
+            lines = job_lines(job, PLACE)
+        except Ended as refusal:
+            status, detail = refusal.args
+            return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
+        labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
+        config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
+        container, engine_warnings = self._engine.create(config)
+        try:
+            end = self._attend(container, job, handler, lines)
+        finally:
+            self._engine.remove(container)
+        return Outcome(
+            status=end.status,
+            detail=end.detail,
+            stderr_tail=printable(end.output),
+            seconds=self._clock() - began,
+            warnings=(*end.warnings, *engine_warnings),
+        )
+
+    def _attend(self, container: str, job: Job, handler: Handler, lines: list[bytes]) -> SessionEnd:
+        """From attaching to the last reply; the container still exists afterwards, its socket does not."""
+        channel = self._engine.attach(container)
+        session = Session(channel, job, handler, self._clock)
+        try:
+            try:
+                self._engine.start(container)
+                end = session.run(lines)
+            except SandboxError as error:
+                raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
+            finally:
+                channel.close()  # before the kill: an engine feeding a client that does not read never ends
+            end = self._explain(container, job, end)
+            if end.status is not BoxStatus.FINISHED:
+                self._engine.remove(container)
+        finally:
+            session.close()
+        session.raise_late_errors()
+        return end
+
+    def _explain(self, container: str, job: Job, end: SessionEnd) -> SessionEnd:
+        """Memory is the engine's to tell: a death without a word may have been for want of it."""
+        if not (end.was_killed or end.went_silent) or not self._ran_out_of_memory(container):
+            return end
+        detail = f"over {job.limits.memory_bytes} bytes of memory"
+        return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
+
+    def _ran_out_of_memory(self, container: str) -> bool:
+        until = self._clock() + OOM_SECONDS
+        while not self._engine.state(container)["OOMKilled"]:
+            if self._clock() >= until:
+                return False
+            time.sleep(0.02)
+        return True

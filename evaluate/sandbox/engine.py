@@ -1,0 +1,111 @@
+"""A Docker engine, as far as boxes need one: the only module that imports the SDK.
+
+One request of the low-level client where the high-level one makes three; every failure is a SandboxError.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+
+from evaluate.sandbox.docker_channel import DockerChannel
+from evaluate.sandbox.frames import one_line
+from studbook.errors import SandboxError
+
+ENGINE_SECONDS = 120  # for one request; a loaded engine is slow, not broken
+GONE_OR_GOING = (404, 409)
+STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+
+
+@contextlib.contextmanager
+def engine_errors(doing: str) -> Iterator[None]:
+    """The engine's failures, those of HTTP and of the socket included, are never a score."""
+    try:
+        yield
+    except (DockerException, OSError) as error:
+        raise SandboxError(f"Docker, {doing}: {one_line(str(error))}") from error
+
+
+class Engine:
+    """An engine that answers. Thread-safe; at most 2 × cores boxes are made or removed at once."""
+
+    def __init__(self, client: "docker.APIClient") -> None:
+        self._client: Any = client  # the SDK is not annotated
+        self._gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+
+    @staticmethod
+    def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
+        """The engine the `docker` command would use; raises SandboxError when none answers."""
+        with engine_errors("looking for an engine"):
+            client = docker.from_env(version="auto", timeout=timeout_seconds, max_pool_size=64)
+            return Engine(client.api)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def info(self) -> dict[str, Any]:
+        with engine_errors("info"):
+            return dict(self._client.info())
+
+    def find_image(self, reference: str) -> dict[str, Any] | None:
+        """The engine's description of an image it holds."""
+        with engine_errors(f"looking for image {reference}"):
+            try:
+                return dict(self._client.inspect_image(reference))
+            except NotFound:
+                return None
+
+    def pull(self, reference: str, patience_seconds: int) -> None:
+        """Fetch an image; raises SandboxError when the registry says nothing for `patience_seconds`."""
+        repository, _, tag = reference.partition(":")
+        with engine_errors(f"pulling {reference}"):
+            client = docker.from_env(version=self._client.api_version, timeout=patience_seconds)
+            try:
+                for line in client.api.pull(repository, tag or "latest", stream=True, decode=True):
+                    if "error" in line:
+                        raise SandboxError(f"Docker, pulling {reference}: {one_line(str(line['error']))}")
+            finally:
+                client.close()
+
+    def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
+        repository, _, tag = reference.partition(":")
+        with engine_errors(f"importing {reference}"):
+            self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
+
+    def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
+        """(container id, the engine's warnings)."""
+        with self._gate, engine_errors("creating a box"):
+            made = self._client.create_container_from_config(config)
+            return made["Id"], list(made.get("Warnings") or [])
+
+    def attach(self, container: str) -> DockerChannel:
+        with engine_errors("attaching to a box"):
+            return DockerChannel(self._client.attach_socket(container, params=STREAMS))
+
+    def start(self, container: str) -> None:
+        with self._gate, engine_errors("starting a box"):
+            self._client.start(container)
+
+    def state(self, container: str) -> dict[str, Any]:
+        with engine_errors("looking at a box"):
+            return dict(self._client.inspect_container(container)["State"])
+
+    def remove(self, container: str) -> None:
+        """Kill and remove; one that is gone already, or going, is fine."""
+        with self._gate, engine_errors("removing a box"):
+            try:
+                self._client.remove_container(container, force=True, v=True)
+            except APIError as error:
+                if error.status_code not in GONE_OR_GOING:
+                    raise
+
+    def labelled(self, label: str) -> dict[str, Mapping[str, str]]:
+        """Containers that carry a label, running or not: id → labels."""
+        with engine_errors("listing boxes"):
+            found = self._client.containers(all=True, filters={"label": label})
+            return {box["Id"]: box["Labels"] for box in found}

@@ -1,0 +1,93 @@
+"""Which image a box is made of. Any with Python >= 3.9 will do; nothing is ever built from a Dockerfile.
+
+Four ways, in this order: one that is there already, one that was asked for, the official slim image from a
+registry, the host's own Python imported as an image, and else an error that names them.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluate.sandbox.engine import Engine
+from evaluate.sandbox.host_image import CHANGES, host_reference, obstacle_to_import, write_host_python
+from studbook.errors import SandboxError
+
+DEFAULT = "python:3.12-slim"
+PULL_PATIENCE_SECONDS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """`way`: "local", "pulled" or "host python"; `digest` as the registry names it, "" when it has none."""
+
+    reference: str
+    image_id: str
+    digest: str
+    way: str
+    volumes: tuple[str, ...] = ()
+
+
+def choose_image(engine: Engine, wanted: str | None) -> Image:
+    """Raises SandboxError when no way leads to an image."""
+    found = engine.find_image(wanted or DEFAULT)
+    if found is not None:
+        return image_of(wanted or DEFAULT, found, "local")
+    if wanted is not None:
+        return pull(engine, wanted)
+    obstacle = obstacle_to_import(engine.info())
+    reference = host_reference() if not obstacle else ""
+    found = engine.find_image(reference) if reference else None
+    if found is not None:
+        return image_of(reference, found, "host python")
+    try:
+        return pull(engine, DEFAULT)
+    except SandboxError as error:
+        if obstacle:
+            raise SandboxError(no_way(error, obstacle)) from error
+    return import_host_python(engine, reference)
+
+
+def pull(engine: Engine, reference: str) -> Image:
+    try:
+        engine.pull(reference, PULL_PATIENCE_SECONDS)
+    except SandboxError as error:
+        if "toomanyrequests" in str(error):
+            raise SandboxError(f"{error}\nThis is the registry's rate limit: log in or wait.") from error
+        raise
+    return image_of(reference, get_image(engine, reference), "pulled")
+
+
+def import_host_python(engine: Engine, reference: str) -> Image:
+    with tempfile.TemporaryDirectory(prefix="studbook-image-") as folder:
+        tar = Path(folder, "python.tar")
+        write_host_python(tar)
+        engine.import_image(tar, reference, CHANGES)
+    return image_of(reference, get_image(engine, reference), "host python")
+
+
+def get_image(engine: Engine, reference: str) -> dict[str, Any]:
+    found = engine.find_image(reference)
+    if found is None:
+        raise SandboxError(f"the engine took image {reference} and does not have it")
+    return found
+
+
+def image_of(reference: str, found: dict[str, Any], way: str) -> Image:
+    digests = found.get("RepoDigests") or [""]
+    volumes = (found.get("Config") or {}).get("Volumes") or {}
+    return Image(
+        reference=reference,
+        image_id=found["Id"],
+        digest=digests[0].rpartition("@")[2],
+        way=way,
+        volumes=tuple(sorted(volumes)),
+    )
+
+
+def no_way(pull_error: SandboxError, obstacle: str) -> str:
+    return (
+        f"no image for the boxes. Tried: {DEFAULT} on the engine (absent); pulling it ({pull_error}); "
+        f"this machine's own Python ({obstacle}).\n"
+        f"Load an image with Python >= 3.9 (`docker load`) and name it: -s sandbox.image=NAME"
+    )

@@ -1,0 +1,76 @@
+"""Whose box is this, and does its owner still live? A pid alone would be somebody else's tomorrow."""
+
+import functools
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+OWNER_LABEL = "studbook.owner"
+DEADLINE_LABEL = "studbook.deadline"
+GRACE_SECONDS = 6 * 3600  # a box's clock stands still while a model answers, so it may outlive its deadline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A process, told apart from its successors by its start, and from other machines' by their boot."""
+
+    pid: int
+    start: str
+    boot: str
+
+    def __str__(self) -> str:
+        return f"{self.pid}/{self.start}/{self.boot}"
+
+    @staticmethod
+    def find(text: str) -> "Owner | None":
+        pid, _, rest = text.partition("/")
+        start, _, boot = rest.partition("/")
+        return Owner(pid=int(pid), start=start, boot=boot) if pid.isdecimal() and start and boot else None
+
+
+def this_process() -> Owner:
+    pid = os.getpid()
+    return Owner(pid=pid, start=find_start(pid) or "unknown", boot=boot_id())
+
+
+def is_stale(labels: Mapping[str, str], now: float) -> bool:
+    """True when the owner is known to be gone, or cannot be known and the deadline is long past."""
+    owner = Owner.find(labels.get(OWNER_LABEL, ""))
+    if owner is not None and owner.boot == boot_id():
+        return find_start(owner.pid) != owner.start
+    deadline = labels.get(DEADLINE_LABEL, "")
+    return deadline.isdecimal() and now > int(deadline)
+
+
+def labels_of(owner: Owner, wall_seconds: float, now: float) -> dict[str, str]:
+    return {OWNER_LABEL: str(owner), DEADLINE_LABEL: str(int(now + wall_seconds + GRACE_SECONDS))}
+
+
+def find_start(pid: int) -> str | None:
+    """When the process started, in the system's own words; None when there is no such process."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():
+        words = _ask("ps", "-o", "lstart=", "-p", str(pid)).split()
+        return "-".join(words) or None
+    try:
+        return stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+@functools.cache
+def boot_id() -> str:
+    """This boot of this machine, seen from this pid namespace (another one counts pids differently)."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 (not a path)
+        return f"{boot}.{namespace}"
+    except FileNotFoundError:
+        return _ask("sysctl", "-n", "kern.bootsessionuuid").strip() or platform.node()
+
+
+def _ask(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout

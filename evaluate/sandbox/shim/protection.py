@@ -1,0 +1,92 @@
+"""What the shim does to itself before anything hostile runs: no tracing, fewer system calls.
+
+Everything here is a second fence: where the kernel refuses one, the box goes on and says so in a warning.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+
+PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 22, 36, 38
+
+Step = tuple[int, int, int, int]  # instruction, jump if true, jump if false, operand
+LOAD, JUMP_IF_EQUAL, JUMP_IF_BITS, RETURN = 0x20, 0x15, 0x45, 0x06
+ALLOW, REFUSE = 0x7FFF0000, 0x00050000
+CALL_NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+X32_CALLS = 0x40000000
+SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
+CLONE_CALL = {"x86_64": 56, "aarch64": 220}
+NAMESPACE_FLAGS = 0x7E020000
+# unix, inet, inet6, netlink (name look-ups): so no vsock, which reaches the hypervisor, no packet, no alg.
+FAMILIES = (1, 2, 10, 16)
+# io_uring_setup, _enter, _register and clone3 pretend not to exist, so that libraries fall back.
+ABSENT_CALLS = (425, 426, 427, 435)
+# ptrace, mount, umount2, pivot_root, unshare, setns, bpf, perf_event_open, userfaultfd, keyctl, add_key,
+# request_key, process_vm_readv, process_vm_writev, kexec_load, open_by_handle_at, fsopen, fsmount, move_mount
+REFUSED_CALLS = {
+    "x86_64": (101, 165, 166, 155, 272, 308, 321, 298, 323, 250, 248, 249, 310, 311, 246, 304, 430, 432, 429),
+    "aarch64": (117, 40, 39, 41, 97, 268, 280, 241, 282, 219, 217, 218, 270, 271, 104, 265, 430, 432, 429),
+}
+
+
+def protect_self() -> list[str]:
+    """Make this process untraceable and narrow the system calls of all that follow; returns warnings.
+
+    Undumpable also closes /proc/1/fd and /proc/1/mem to the harness, which runs as the same user.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    warnings = []
+    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        warnings.append("the shim could not be made undumpable")
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return warnings + install_filter(libc, os.uname().machine)
+
+
+def make_dumpable() -> None:
+    """For the harness's own process, so that it can use its own /proc/self."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def install_filter(libc: ctypes.CDLL, machine: str) -> list[str]:
+    if machine not in ARCHITECTURES or struct.calcsize("P") != 8:
+        return ["no system call filter for " + machine]
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    program = b"".join(struct.pack("HBBI", *step) for step in filter_steps(machine))
+    code = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(
+        struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code)), 16
+    )
+    if libc.prctl(PR_SET_SECCOMP, 2, ctypes.c_void_p(ctypes.addressof(header)), 0, 0) != 0:
+        return ["no system call filter: " + os.strerror(ctypes.get_errno())]
+    return []
+
+
+def filter_steps(machine: str) -> list[Step]:
+    """The seccomp program for one architecture; calls of any other architecture do not exist."""
+    absent, refused = REFUSE | errno.ENOSYS, REFUSE | errno.EPERM
+    steps = [
+        (LOAD, 0, 0, ARCHITECTURE),
+        (JUMP_IF_EQUAL, 1, 0, ARCHITECTURES[machine]),
+        (RETURN, 0, 0, absent),
+    ]
+    steps.append((LOAD, 0, 0, CALL_NUMBER))
+    if machine == "x86_64":
+        steps += [(JUMP_IF_BITS, 0, 1, X32_CALLS), (RETURN, 0, 0, absent)]
+    for numbers, answer in ((ABSENT_CALLS, absent), (REFUSED_CALLS[machine], refused)):
+        for number in numbers:
+            steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, answer)]
+    steps += [(JUMP_IF_EQUAL, 0, 4, CLONE_CALL[machine]), (LOAD, 0, 0, FIRST_ARGUMENT)]
+    steps += [(JUMP_IF_BITS, 0, 1, NAMESPACE_FLAGS), (RETURN, 0, 0, refused), (RETURN, 0, 0, ALLOW)]
+    steps += [
+        (JUMP_IF_EQUAL, 1, 0, SOCKET_CALL[machine]),
+        (RETURN, 0, 0, ALLOW),
+        (LOAD, 0, 0, FIRST_ARGUMENT),
+    ]
+    for family in FAMILIES:
+        steps += [(JUMP_IF_EQUAL, 0, 1, family), (RETURN, 0, 0, ALLOW)]
+    return [*steps, (RETURN, 0, 0, REFUSE | errno.EAFNOSUPPORT)]
