@@ -117,6 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The base class's own complaints (bad request line, unknown method), shaped as all others."""
         self.close_connection = True
+        self.request_version = self.protocol_version  # junk counts as HTTP/0.9, which gets no head
         self._send_json(code, WireError(code, message or HTTPStatus(code).phrase).body)
 
     def _answer(self, work: Callable[[], None]) -> None:

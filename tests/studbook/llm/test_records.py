@@ -1,4 +1,4 @@
-"""calls.sqlite: what is put stays, damage is named, and a killed process loses nothing it was told is safe."""
+"""calls.sqlite: what is put stays, damage is named, and a killed process loses nothing that was put."""
 
 import signal
 import sqlite3
@@ -131,7 +131,7 @@ def test_read_only_records_cannot_be_changed(path: Path) -> None:
 
 
 def test_a_replay_without_records_says_what_is_missing(path: Path) -> None:
-    with pytest.raises(StorageError, match="no call records at .*calls.sqlite"):
+    with pytest.raises(StorageError, match=r"no call records at .*calls\.sqlite"):
         CallRecords.read_only(path)
     assert not path.exists()
 
@@ -176,7 +176,7 @@ def test_a_damaged_record_is_named_by_its_key(path: Path) -> None:
     raw.commit()
     raw.close()
     with CallRecords.open(path) as records:
-        with pytest.raises(IntegrityError, match="record abababababababab of .*calls.sqlite"):
+        with pytest.raises(IntegrityError, match=r"record abababababababab of .*calls\.sqlite"):
             records.find(KEY)
         with pytest.raises(IntegrityError, match="record abababababababab"):
             records.verify()
@@ -189,12 +189,12 @@ def test_a_torn_page_is_found_by_verify(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:-4096] = b"\x5a" * (len(content) - 8192)
     path.write_bytes(content)
-    with CallRecords.open(path) as records, pytest.raises(IntegrityError, match="calls.sqlite is damaged"):
+    with CallRecords.open(path) as records, pytest.raises(IntegrityError, match=r"calls\.sqlite is damaged"):
         records.verify()
 
 
 def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot use .*absent"):
+    with pytest.raises(StorageError, match=r"cannot use .*absent"):
         CallRecords.open(tmp_path / "absent" / "calls.sqlite")
 
 

@@ -12,7 +12,7 @@ KEY = "sk-test-0123456789"
 
 def test_a_secret_never_prints_itself() -> None:
     settings = EndpointSettings(base_url=None, api_key=Secret(KEY))
-    for shown in (repr(settings), str(settings.api_key), f"{settings.api_key}", "%r" % (settings.api_key,)):
+    for shown in (repr(settings), str(settings.api_key), f"{settings.api_key}", f"{settings.api_key!r}"):
         assert KEY not in shown
     assert settings.api_key.reveal() == KEY
 

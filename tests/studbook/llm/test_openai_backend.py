@@ -1,0 +1,330 @@
+"""Every way an endpoint can answer, by transport: no network, no patching."""
+
+import json
+from collections.abc import Callable
+
+import httpx2
+import pytest
+
+from studbook.errors import ModelRejected, ModelUnavailable, RequestRefused
+from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage
+from studbook.llm.openai_backend import OpenAIBackend
+from studbook.llm.settings import Secret
+
+KEY = "sk-test-0123456789abcdef"
+REQUEST = ChatRequest(
+    model="small",
+    messages=(Message(role="system", content="Be brief."), Message(role="user", content="Why? As JSON.")),
+    seed=5,
+    temperature=0.5,
+    max_tokens=100,
+)
+Handler = Callable[[httpx2.Request], httpx2.Response]
+
+
+def completion(**changes: object) -> dict[str, object]:
+    message = {"role": "assistant", "content": "because"}
+    body: dict[str, object] = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "small-0612",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
+    }
+    return {**body, **changes}
+
+
+def backend(handler: Handler, notices: list[str] | None = None) -> OpenAIBackend:
+    return OpenAIBackend(
+        name="main",
+        base_url="http://models.test/v1",
+        api_key=Secret(KEY),
+        http_client=httpx2.Client(transport=httpx2.MockTransport(handler)),
+        on_notice=[].append if notices is None else notices.append,
+    )
+
+
+def answering(status: int, body: object, **headers: str) -> Handler:
+    if isinstance(body, bytes):
+        return lambda request: httpx2.Response(status, content=body, headers=headers)
+    return lambda request: httpx2.Response(status, json=body, headers=headers)
+
+
+def error_body(message: str, *, param: str | None = None, code: str | None = None) -> dict[str, object]:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+
+
+def test_a_request_is_sent_whole_and_its_answer_read() -> None:
+    sent: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json=completion())
+
+    assert backend(handler).complete(REQUEST) == ChatReply(
+        text="because",
+        usage=Usage(prompt_tokens=11, completion_tokens=3),
+        finish_reason="stop",
+        model="small-0612",
+    )
+    assert str(sent[0].url) == "http://models.test/v1/chat/completions"
+    assert sent[0].headers["authorization"] == f"Bearer {KEY}"
+    assert json.loads(sent[0].content) == {
+        "model": "small",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Why? As JSON."},
+        ],
+        "seed": 5,
+        "temperature": 0.5,
+        "max_tokens": 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "what", "next_step"),
+    [
+        (401, error_body(f"Incorrect API key provided: {KEY}."), ModelRejected, "HTTP 401", "OPENAI_API_KEY"),
+        (
+            401,
+            error_body("Incorrect API key provided: sk-te****cdef"),
+            ModelRejected,
+            "HTTP 401",
+            "OPENAI_API_KEY",
+        ),
+        (403, error_body("no"), ModelRejected, "HTTP 403: no", "may not use this model"),
+        (
+            404,
+            error_body("The model `small` does not exist"),
+            ModelRejected,
+            "HTTP 404",
+            "check the model's name",
+        ),
+        (404, b"<html>nginx</html>", ModelRejected, "HTTP 404", "ends in /v1"),
+        (
+            400,
+            error_body("maximum context length is 8192"),
+            RequestRefused,
+            "maximum context",
+            "shorten papers",
+        ),
+        (413, error_body("too large"), RequestRefused, "HTTP 413", "too large"),
+        (429, error_body("quota", code="insufficient_quota"), ModelRejected, "HTTP 429", "add credit"),
+        (429, error_body("slow down"), ModelUnavailable, "HTTP 429", "max_concurrent"),
+        (408, error_body("timeout"), ModelUnavailable, "HTTP 408", ""),
+        (500, error_body("oops"), ModelUnavailable, "HTTP 500: oops", "wait and resume"),
+        (503, b"", ModelUnavailable, "HTTP 503", "wait and resume"),
+        (302, b"", ModelRejected, "HTTP 302", "base URL"),
+        (200, b"<html>a login page</html>", ModelUnavailable, "no chat completion", "ends in /v1"),
+        (200, b"", ModelUnavailable, "no chat completion", "ends in /v1"),
+        (200, {}, ModelUnavailable, "no chat completion", "ends in /v1"),
+        (200, [], ModelUnavailable, "", "ends in /v1"),
+        (200, "text", ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices=[]), ModelUnavailable, "no chat completion", "ends in /v1"),
+        (200, completion(choices=None), ModelUnavailable, "no chat completion", "ends in /v1"),
+        (200, completion(choices=[{}]), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices=[None]), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices=["x"]), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices="x"), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices=[{"message": {"content": 7}}]), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices=[{"message": "x"}]), ModelUnavailable, "", "ends in /v1"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_three_lines_without_the_key(
+    status: int, body: object, kind: type[Exception], what: str, next_step: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        backend(answering(status, body)).complete(REQUEST)
+    assert type(caught.value) is kind
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert what in lines[0]
+    assert lines[1] == "endpoint 'main' at http://models.test/v1/, model 'small'"
+    assert next_step in lines[2]
+    assert "sk-te" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"choices": NaN', b"\xff\xfe", b"[" * 100_000, b"null", b"7"])
+def test_json_that_is_none_is_an_outage(body: bytes) -> None:
+    handler = answering(200, body, **{"content-type": "application/json"})
+    with pytest.raises(ModelUnavailable):
+        backend(handler).complete(REQUEST)
+
+
+def test_the_endpoint_is_asked_once_because_the_client_retries() -> None:
+    asked: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(503, headers={"retry-after": "0"})
+
+    with pytest.raises(ModelUnavailable):
+        backend(handler).complete(REQUEST)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("0.5", 0.5), ("-1", None), ("inf", None), ("soon", None)]
+)
+def test_retry_after_is_read(header: str, seconds: float | None) -> None:
+    with pytest.raises(ModelUnavailable) as caught:
+        backend(answering(429, error_body("slow down"), **{"retry-after": header})).complete(REQUEST)
+    assert caught.value.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "next_step"),
+    [
+        (httpx2.ConnectError("[Errno 111] Connection refused"), "cannot be reached", "check OPENAI_BASE_URL"),
+        (httpx2.ReadTimeout("timed out"), "did not answer in time", "raise the endpoint's timeout_seconds"),
+        (httpx2.RemoteProtocolError("Server disconnected"), "cannot be reached", "check OPENAI_BASE_URL"),
+    ],
+)
+def test_a_connection_that_fails_is_an_outage(error: Exception, what: str, next_step: str) -> None:
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        raise error
+
+    with pytest.raises(ModelUnavailable) as caught:
+        backend(handler).complete(REQUEST)
+    assert what in str(caught.value).splitlines()[0]
+    assert next_step in str(caught.value).splitlines()[2]
+
+
+class Picky:
+    """An endpoint that refuses some fields, each with the words of a real one."""
+
+    def __init__(self, **refused: dict[str, object]) -> None:
+        self.refused = refused
+        self.bodies: list[dict[str, object]] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        body = json.loads(request.content)
+        self.bodies.append(body)
+        for field, answer in self.refused.items():
+            if field in body:
+                return httpx2.Response(400, json=answer)
+        return httpx2.Response(200, json=completion())
+
+
+OPENAI_LIMIT = error_body(
+    "Unsupported parameter: 'max_tokens' is not supported with this model. "
+    "Use 'max_completion_tokens' instead.",
+    param="max_tokens",
+    code="unsupported_parameter",
+)
+OPENAI_TEMPERATURE = error_body(
+    "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is "
+    "supported.",
+    param="temperature",
+    code="unsupported_value",
+)
+RENAMED = (
+    "endpoint 'main', model 'small': wants 'max_completion_tokens' instead of 'max_tokens'; sent so from "
+    "now on"
+)
+UNKNOWN_SEED = error_body("Unrecognized request argument supplied: seed")
+NO_FORMAT = error_body("response_format: Extra inputs are not permitted")
+
+
+def test_what_an_endpoint_does_not_understand_is_learned_once_and_told() -> None:
+    picky = Picky(
+        max_tokens=OPENAI_LIMIT, temperature=OPENAI_TEMPERATURE, seed=UNKNOWN_SEED, response_format=NO_FORMAT
+    )
+    notices: list[str] = []
+    endpoint = backend(picky, notices)
+    json_request = ChatRequest(
+        model="small", messages=REQUEST.messages, seed=5, temperature=0.5, max_tokens=100, json_mode=True
+    )
+    assert endpoint.complete(json_request).text == "because"
+    assert set(picky.bodies[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert picky.bodies[-1]["max_completion_tokens"] == 100
+    assert len(picky.bodies) == 5
+    endpoint.complete(json_request)
+    assert len(picky.bodies) == 6
+    assert notices == [
+        RENAMED,
+        "endpoint 'main', model 'small': does not understand 'temperature'; left out from now on",
+        "endpoint 'main', model 'small': does not understand 'seed'; left out from now on",
+        "endpoint 'main', model 'small': does not understand 'response_format'; left out from now on",
+    ]
+
+
+def test_an_endpoint_that_refuses_for_ever_is_asked_a_few_times_only() -> None:
+    asked: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(
+            400, json=error_body("unsupported: seed response_format temperature max_completion_tokens")
+        )
+
+    with pytest.raises(RequestRefused):
+        backend(handler).complete(REQUEST)
+    assert len(asked) <= 5
+
+
+def test_a_bad_value_is_not_taken_for_an_unknown_field() -> None:
+    refused = error_body("temperature must be between 0 and 2", param="temperature")
+    with pytest.raises(RequestRefused, match="between 0 and 2"):
+        backend(answering(400, refused)).complete(REQUEST)
+
+
+@pytest.mark.parametrize(("content", "sent"), [("Answer in Json.", True), ("Answer.", False)])
+def test_json_mode_is_sent_only_where_openai_takes_it(content: str, sent: bool) -> None:
+    picky = Picky()
+    backend(picky).complete(
+        ChatRequest(
+            model="small",
+            messages=(Message(role="user", content=content),),
+            seed=1,
+            temperature=1.0,
+            max_tokens=10,
+            json_mode=True,
+        )
+    )
+    assert ("response_format" in picky.bodies[0]) is sent
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -4, "completion_tokens": None}, "much"])
+def test_without_usage_tokens_are_estimated_so_that_budgets_hold(usage: object) -> None:
+    reply = backend(answering(200, completion(usage=usage))).complete(REQUEST)
+    assert reply.usage == Usage(prompt_tokens=3 + 4, completion_tokens=2)
+
+
+def test_a_refusal_of_the_model_is_its_text() -> None:
+    choice = {
+        "message": {"role": "assistant", "content": None, "refusal": "I cannot."},
+        "finish_reason": None,
+    }
+    reply = backend(answering(200, completion(choices=[choice]))).complete(REQUEST)
+    assert (reply.text, reply.finish_reason) == ("I cannot.", "stop")
+
+
+def test_an_answer_without_text_is_handed_on_for_the_client_to_judge() -> None:
+    choice = {"message": {"role": "assistant", "content": None}, "finish_reason": "length"}
+    reply = backend(answering(200, completion(choices=[choice]))).complete(REQUEST)
+    assert (reply.text, reply.finish_reason) == ("", "length")
+
+
+def test_the_models_are_listed() -> None:
+    listed = {"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b", "object": "model"}]}
+    assert backend(answering(200, listed)).model_names() == ("a", "b")
+
+
+@pytest.mark.parametrize("body", [b"<html>", {"data": None}, {"data": [None]}, []])
+def test_a_list_of_models_that_is_none_is_an_outage(body: object) -> None:
+    with pytest.raises(ModelUnavailable):
+        backend(answering(200, body)).model_names()
+
+
+def test_a_user_and_password_in_the_url_are_not_shown() -> None:
+    endpoint = OpenAIBackend(
+        name="main",
+        base_url="http://user:hunter2@models.test/v1?key=hunter3",
+        api_key=Secret(KEY),
+        http_client=httpx2.Client(transport=httpx2.MockTransport(answering(500, b""))),
+    )
+    with pytest.raises(ModelUnavailable) as caught:
+        endpoint.complete(REQUEST)
+    assert "hunter" not in str(caught.value)
