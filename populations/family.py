@@ -29,13 +29,15 @@ class TreeRow:
     """One harness in a tree drawn downwards, parents before children, children by age.
 
     `last_flags` has one flag per level below the root: is the ancestor (at last: the harness itself) the last
-    child of its parent? `verdict` is None for the seed and for a mutant that is not decided yet.
+    child of its parent? `verdict` is None for the seed and for a mutant that is not decided yet. `rate` is
+    what was seen; `is_stopped` says that racing stopped it, so it is no fair estimate.
     """
 
     mutant: Mutant
     last_flags: tuple[bool, ...]
     verdict: Verdict | None
     rate: Rate
+    is_stopped: bool
     is_best: bool
 
     @property
@@ -58,7 +60,8 @@ def tree_rows(population: Population) -> tuple[TreeRow, ...]:
             mutant=population.mutants[name],
             last_flags=flags,
             verdict=verdicts.get(name),
-            rate=population.score(name),
+            rate=population.tally(name).observed,
+            is_stopped=population.tally(name).is_stopped,
             is_best=name == best_id,
         )
         rows.append(row)

@@ -16,7 +16,7 @@ from populations.events import ChampionChosen, Event, RunFinished, RunStarted
 from populations.records import Decision, Mutant
 from populations.statistics import shrunk_rate
 from populations.tally import NO_TALLY, EvaluationSummary, Tally
-from studbook.rate import NO_RATE, Rate
+from studbook.rate import Rate
 
 SEED_ID = "seed"
 
@@ -51,8 +51,11 @@ class Population:
 
     def score(self, harness_id: str) -> Rate:
         """Pooled validation rate so far (see the module's docstring); n = 0 when there is none."""
-        tally = self.tallies.get(harness_id)
-        return tally.score if tally else NO_RATE
+        return self.tally(harness_id).score
+
+    def tally(self, harness_id: str) -> Tally:
+        """The score taken apart: complete, stopped, what to show; empty when there is none."""
+        return self.tallies.get(harness_id, NO_TALLY)
 
     def shrunk_score(self, harness_id: str) -> Fraction:
         """The score drawn towards the seed's, as `best_id` ranks by it."""
@@ -122,7 +125,7 @@ class Population:
         tallies = {name: tally for name, tally in self.tallies.items() if name in mutants}
         later = {each.harness_id for each in self.evaluations if each.iteration > iteration}
         for name in later & tallies.keys():
-            tallies[name] = self._tally(each for each in kept if each.harness_id == name)
+            tallies[name] = self._add_up(each for each in kept if each.harness_id == name)
         return Population(
             start=self.start,
             mutants=MappingProxyType(mutants),
@@ -133,7 +136,7 @@ class Population:
             tallies=MappingProxyType({name: tally for name, tally in tallies.items() if tally != NO_TALLY}),
         )
 
-    def _tally(self, summaries: Iterable[EvaluationSummary]) -> Tally:
+    def _add_up(self, summaries: Iterable[EvaluationSummary]) -> Tally:
         splits = self.start.splits if self.start else {}
         tally = NO_TALLY
         for summary in summaries:

@@ -52,21 +52,37 @@ def summarise(event: EvaluationDone) -> EvaluationSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The scored evaluations of one harness, added up. `floor` counts papers left out as not passed."""
+    """The scored evaluations of one harness, added up: the complete ones and those racing stopped.
+
+    `floor` is `stopped` with the papers left out counted as not passed.
+    """
 
     complete: Rate = NO_RATE
+    stopped: Rate = NO_RATE
     floor: Rate = NO_RATE
 
     @property
     def score(self) -> Rate:
+        """What selection goes by."""
         return self.complete if self.complete.n else self.floor
+
+    @property
+    def observed(self) -> Rate:
+        """What was seen, to be shown; biased while `is_stopped`."""
+        return self.complete if self.complete.n else self.stopped
+
+    @property
+    def is_stopped(self) -> bool:
+        """There are results, but no complete evaluation."""
+        return not self.complete.n and bool(self.stopped.n)
 
     def add(self, summary: EvaluationSummary, split_size: int) -> "Tally":
         """`split_size`: how many papers a complete evaluation of that split has."""
         rate = summary.rate
         if summary.is_complete:
             return replace(self, complete=self.complete + rate)
-        return replace(self, floor=self.floor + Rate(rate.passed, max(split_size, rate.n)))
+        floor = Rate(rate.passed, max(split_size, rate.n))
+        return replace(self, stopped=self.stopped + rate, floor=self.floor + floor)
 
 
 NO_TALLY = Tally()

@@ -1,0 +1,139 @@
+"""Events survive the way to JSON and back exactly, and nothing else is taken for an event."""
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.births import decided, evaluated, mutant, run_started, small_run
+
+from populations.events import (
+    KINDS,
+    ChampionChosen,
+    DecisionMade,
+    DiagnosisMade,
+    Event,
+    MutantMade,
+    RankedHarness,
+    from_json,
+    to_json,
+)
+from populations.records import Decision, Mutant
+from studbook.errors import IntegrityError
+from studbook.identity import canonical_json
+from studbook.rate import Rate
+
+RATES = st.integers(0, 10**6).flatmap(lambda n: st.builds(Rate, st.integers(0, n), st.just(n)))
+KNOBS = st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False))
+DECISIONS = st.builds(Decision, parent_rate=RATES, mutant_rate=RATES)
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.builds(MutantMade, mutant=st.builds(Mutant, knobs=KNOBS)),
+    st.builds(DecisionMade, decision=DECISIONS),
+    *(st.builds(kind) for kind in KINDS.values() if kind not in (MutantMade, DecisionMade)),
+)
+"""Anything the annotations allow: deep records, odd texts, large numbers."""
+
+
+@given(EVENTS)
+def test_any_event_comes_back_from_its_json_as_it_was(event):
+    kind, data = to_json(event)
+    assert from_json(kind, json.loads(canonical_json(data))) == event
+
+
+def test_a_rate_and_a_fraction_are_written_exactly():
+    row = RankedHarness(harness_id="m0001", passed=3, n=7, shrunk=Fraction(10, 31))
+    kind, data = to_json(ChampionChosen(harness_id="m0001", reason="confirmed", ranking=(row,)))
+    assert kind == "champion_chosen"
+    assert data["ranking"] == [{"harness_id": "m0001", "passed": 3, "n": 7, "shrunk": "10/31"}]
+    kind, data = to_json(decided(1, "rejected", rates=(Rate(1, 25), Rate(0, 25))))
+    assert data["decision"]["parent_rate"] == {"passed": 1, "n": 25}
+
+
+def test_an_integer_knob_stays_an_integer():
+    event = MutantMade(mutant=mutant(1, knobs={"max_rounds": 5, "temperature": 0.7}))
+    back = from_json(*to_json(event))
+    assert [type(value) for value in back.mutant.knobs.values()] == [int, float]
+
+
+def test_a_lone_surrogate_is_replaced_because_utf_8_cannot_hold_it():
+    event = DiagnosisMade(iteration=1, parent_id="seed", text="a\ud800b 😀 é")
+    kind, data = to_json(event)
+    assert data["text"] == "a\ufffdb 😀 é"
+    assert from_json(kind, json.loads(canonical_json(data))).text == "a\ufffdb 😀 é"
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones():
+    with pytest.raises(IntegrityError, match="'mutant_born' is no kind of event; known: run_started"):
+        from_json("mutant_born", {})
+
+
+def changed(event: Event, path: tuple[str | int, ...], value: object) -> tuple[str, dict[str, object]]:
+    kind, data = to_json(event)
+    at = data = json.loads(json.dumps(data))
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    return kind, data
+
+
+@pytest.mark.parametrize(
+    ("event", "path", "value", "message"),
+    [
+        (run_started(), ("owner",), "me", "RunStarted has the unknown key 'owner'"),
+        (run_started(), ("run_name",), 3, "RunStarted.run_name: expected str, got 3"),
+        (run_started(), ("splits",), [], "RunStarted.splits: expected an object"),
+        (run_started(), ("splits", "train"), "x", "RunStarted.splits: expected a list"),
+        (run_started(), ("contains_hostile_code",), 1, "expected bool, got 1"),
+        (
+            evaluated("seed", (True,)),
+            ("iteration",),
+            True,
+            "EvaluationDone.iteration: expected int, got True",
+        ),
+        (evaluated("seed", (True,)), ("purpose",), "fun", "'fun' is not a valid Purpose"),
+        (evaluated("seed", (True,)), ("evaluation",), None, "Evaluation is None, which is not an object"),
+        (
+            evaluated("seed", (True,)),
+            ("evaluation", "results", 0, "verdict"),
+            "passed",
+            "PaperResult.verdict: 'passed' is not a valid PaperVerdict",
+        ),
+        (
+            evaluated("seed", (True,)),
+            ("evaluation", "results", 0, "rounds", 0, "number"),
+            1.0,
+            "RoundResult.number: expected int, got 1.0",
+        ),
+        (decided(1, "broken"), ("decision", "parent_rate"), {"passed": 2, "n": 1}, "Rate: a rate needs"),
+        (MutantMade(mutant=mutant(1)), ("mutant", "knobs"), {"a": "1"}, "Mutant.knobs: expected a number"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_name(event, path, value, message):
+    with pytest.raises(IntegrityError, match=message):
+        from_json(*changed(event, path, value))
+
+
+@pytest.mark.parametrize("text", ["1", "2/4", "1/0", "0.5", " 1/2", "1/-2", "x", 0.5, None])
+def test_a_fraction_in_any_other_form_is_refused(text):
+    row = RankedHarness(harness_id="seed", passed=1, n=2, shrunk=Fraction(1, 2))
+    event = ChampionChosen(harness_id="seed", reason="", ranking=(row,))
+    with pytest.raises(IntegrityError, match=r"RankedHarness\.shrunk"):
+        from_json(*changed(event, ("ranking", 0, "shrunk"), text))
+
+
+def test_a_missing_key_is_refused_unless_it_has_a_default():
+    kind, data = to_json(decided(1, "rejected", refused_actions=2))
+    del data["refused_actions"]
+    assert from_json(kind, data) == decided(1, "rejected")
+    del data["decision"]["reason"]
+    with pytest.raises(IntegrityError, match="Decision lacks the key 'reason'"):
+        from_json(kind, data)
+
+
+def test_the_json_of_a_run_has_no_time_host_or_path_in_it():
+    assert json.dumps([to_json(event) for event in small_run()]) == json.dumps(
+        [to_json(event) for event in small_run()]
+    )
+    keys = {key for event in small_run() for key in to_json(event)[1]}
+    assert keys.isdisjoint({"time", "host", "pid", "seconds"})
