@@ -39,7 +39,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measuring:
-    """`pool` runs papers of all evaluations, `workers` of one evaluation at once; iterations never run on it."""
+    """`pool` runs papers, at most `workers` of one evaluation at once; iterations never run on it."""
 
     evaluator: PaperEvaluator
     pool: Executor

@@ -1,0 +1,122 @@
+"""Which harness a run recommends: candidates by shrunk score, confirmed with fresh luck, tested.
+
+The highest score seen is a lucky one: admission picks winners of single comparisons. So candidates and the
+seed are measured again on replicates that no search has seen, the champion is chosen from those alone and
+must beat the seed there; otherwise the seed is the champion. What the population holds is not repeated.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluate.contracts import Paper
+from evolve.measuring import SPLITS, Measurement, Measuring
+from evolve.seams import Commit, TreeStore
+from evolve.settings import PromotionSettings
+from populations.events import ChampionChosen, EvaluationDone, Purpose, RankedHarness, RunFinished
+from populations.population import SEED_ID, Population
+from populations.statistics import shrunk_rate
+from studbook.rate import NO_RATE, Rate
+
+FIRST_REPLICATE = {Purpose.CONFIRMATION: 1_000_000, Purpose.TEST: 2_000_000}
+"""Far above every iteration's number, so that no luck of the search is met again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """What the conclusion of a run works with."""
+
+    settings: PromotionSettings
+    papers: Mapping[str, Sequence[Paper]]
+    trees: TreeStore
+    measuring: Measuring
+    commit: Commit
+
+
+def conclude(promotion: Promotion, population: Population, reason: str) -> Population:
+    """Confirm, choose, test, finish; `reason` says why the search ended.
+
+    Raises InfrastructureError, BudgetExceeded, StopRequested; what was measured by then is committed.
+    """
+    settings = promotion.settings
+    ids = [SEED_ID, *candidates(population, settings)]
+    if len(ids) > 1:
+        population = measure(promotion, population, Purpose.CONFIRMATION, ids, settings.confirm_replicates)
+    chosen = choose(population, ids, settings)
+    if population.champion != chosen:
+        population = promotion.commit((chosen,))
+    finalists = list(dict.fromkeys([SEED_ID, chosen.harness_id]))
+    population = measure(promotion, population, Purpose.TEST, finalists, settings.test_replicates)
+    finished = RunFinished(reason=reason, iterations=population.iterations_done)
+    return population if population.finish == finished else promotion.commit((finished,))
+
+
+def candidates(population: Population, settings: PromotionSettings) -> tuple[str, ...]:
+    """The admitted with the highest score shrunk towards the seed's; of equals the earlier."""
+    seed = population.score(SEED_ID)
+    admitted = [name for name in population.members if name != SEED_ID]
+    ranked = sorted(admitted, key=lambda name: -shrunk_rate(population.score(name), seed, settings.shrinkage))
+    return tuple(ranked[: settings.candidates])
+
+
+def measure(
+    promotion: Promotion, population: Population, purpose: Purpose, ids: Sequence[str], replicates: int
+) -> Population:
+    """Every harness on every replicate, one commit each; those that the population holds are left out."""
+    papers = promotion.papers[SPLITS[purpose]]
+    for replicate in range(FIRST_REPLICATE[purpose], FIRST_REPLICATE[purpose] + replicates):
+        for name in ids:
+            if _is_measured(population, purpose, name, replicate):
+                continue
+            what = Measurement(
+                iteration=population.iterations_done, purpose=purpose, harness_id=name, replicate=replicate
+            )
+            tree = promotion.trees.get(population.mutants[name])
+            evaluation = promotion.measuring.evaluate(what, tree, papers)
+            done = EvaluationDone(iteration=what.iteration, purpose=purpose, evaluation=evaluation)
+            population = promotion.commit((done,))
+    return population
+
+
+def _is_measured(population: Population, purpose: Purpose, name: str, replicate: int) -> bool:
+    return any(
+        each.purpose is purpose and each.replicate == replicate and each.is_complete
+        for each in population.evaluations_of(name)
+    )
+
+
+def pooled(population: Population, purpose: Purpose, harness_id: str) -> Rate:
+    """The rate over all evaluations of one purpose."""
+    rates = [each.rate for each in population.evaluations_of(harness_id) if each.purpose is purpose]
+    return sum(rates, NO_RATE)
+
+
+def choose(population: Population, ids: Sequence[str], settings: PromotionSettings) -> ChampionChosen:
+    """The highest shrunk confirmation rate, if it beats the seed's; of equals the one ranked first."""
+    seed = pooled(population, Purpose.CONFIRMATION, SEED_ID)
+    rates = {name: pooled(population, Purpose.CONFIRMATION, name) for name in ids}
+    ranking = sorted(
+        (
+            RankedHarness(
+                harness_id=name,
+                passed=rate.passed,
+                n=rate.n,
+                shrunk=shrunk_rate(rate, seed, settings.shrinkage),
+            )
+            for name, rate in rates.items()
+        ),
+        key=lambda row: -row.shrunk,
+    )
+    best = ranking[0]
+    if best.harness_id == SEED_ID or best.rate.fraction <= seed.fraction:
+        return ChampionChosen(harness_id=SEED_ID, reason=_reason_for_seed(ids), ranking=tuple(ranking))
+    reason = (
+        f"best of {len(ids) - 1} candidate{'s' if len(ids) > 2 else ''} on fresh validation replicates: "
+        f"{best.rate}, the seed {seed}"
+    )
+    return ChampionChosen(harness_id=best.harness_id, reason=reason, ranking=tuple(ranking))
+
+
+def _reason_for_seed(ids: Sequence[str]) -> str:
+    if len(ids) == 1:
+        return "nothing was admitted, so the seed stays"
+    return "no candidate beat the seed on fresh validation replicates, so the seed stays"

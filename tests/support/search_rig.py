@@ -1,0 +1,121 @@
+"""A whole search on shipped doubles, in memory: what the loop, resume and champion tests drive."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from evolve.admission import Strict
+from evolve.brake import Brake
+from evolve.champion import Promotion, conclude
+from evolve.duplicates import SeenTrees
+from evolve.founding import found
+from evolve.iteration import Workshop
+from evolve.loop import Ending, evolve
+from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
+from evolve.seams import Observer, Silent
+from evolve.settings import PromotionSettings, SearchSettings
+from evolve.testing import (
+    FakeAnalyzer,
+    FakeEvaluator,
+    FakeImplementer,
+    MemoryTrees,
+    fake_harness,
+    fake_papers,
+)
+from populations.events import Event, RunStarted, to_json
+from populations.population import EMPTY, Population, fold
+from populations.selection import boltzmann
+from studbook.identity import Json
+
+PAPERS = {TRAIN: fake_papers("a", 10), VALIDATION: fake_papers("b", 12), TEST: fake_papers("c", 6)}
+
+STARTED = RunStarted(
+    run_name="rig",
+    spec_hash="spec",
+    evaluator_hash="fake",
+    seed_tree_hash=fake_harness().tree_hash,
+    splits={split: tuple(paper.paper_id for paper in papers) for split, papers in PAPERS.items()},
+    sandbox="none",
+    contains_hostile_code=False,
+)
+
+
+class PowerCut(Exception):
+    """Stands for kill -9 in the moment before an append."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Rig:
+    """`journal` holds each append as a tuple of events; after `cut_after` appends the next raises PowerCut."""
+
+    settings: SearchSettings
+    evaluator: FakeEvaluator = field(default_factory=FakeEvaluator)
+    trees: MemoryTrees = field(default_factory=MemoryTrees)
+    journal: list[tuple[Event, ...]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    observer: Observer = field(default_factory=Silent)
+    cut_after: int | None = None
+
+    @property
+    def population(self) -> Population:
+        return fold(event for events in self.journal for event in events)
+
+    @property
+    def lines(self) -> list[tuple[str, Json]]:
+        return [to_json(event) for events in self.journal for event in events]
+
+    def commit(self, events: Sequence[Event]) -> Population:
+        if self.cut_after is not None and len(self.journal) >= self.cut_after:
+            raise PowerCut
+        self.journal.append(tuple(events))
+        return self.population
+
+    @contextmanager
+    def measuring(self) -> Iterator[Measuring]:
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            brake = Brake(self.stop)
+            yield Measuring(
+                evaluator=self.evaluator, pool=pool, workers=4, observer=self.observer, brake=brake
+            )
+
+    def search(self, *, workers: int | None = None, clock: "FakeClock | None" = None) -> Ending:
+        """Begin, or go on where the journal ends."""
+        with self.measuring() as measuring:
+            population = self.population
+            if population == EMPTY:
+                founding = found(fake_harness(), self.trees, measuring, PAPERS[VALIDATION])
+                population = self.commit((STARTED, *founding))
+            shop = Workshop(
+                settings=self.settings,
+                papers=PAPERS,
+                select=boltzmann,
+                trees=self.trees,
+                seen=SeenTrees(self.trees),
+                measuring=measuring,
+                analyzer=FakeAnalyzer(),
+                implementer=FakeImplementer(),
+                admission=Strict(),
+                observer=self.observer,
+            )
+            return evolve(shop, population, self.commit, clock=clock or FakeClock(), workers=workers)
+
+    def promote(self, settings: PromotionSettings) -> Population:
+        with self.measuring() as measuring:
+            promotion = Promotion(
+                settings=settings, papers=PAPERS, trees=self.trees, measuring=measuring, commit=self.commit
+            )
+            return conclude(promotion, self.population, "iterations")
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """Seconds that pass with every look."""
+
+    step_seconds: float = 0.0
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step_seconds
+        return self.now
