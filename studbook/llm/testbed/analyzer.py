@@ -58,7 +58,8 @@ def _summary(signs: Signs) -> str:
         )
     if signs.strong_averages:
         lines.append(
-            f"Mean strong average {mean(signs.strong_averages):.2f} over {len(signs.strong_averages)} reports."
+            f"Mean strong average {mean(signs.strong_averages):.2f} over {len(signs.strong_averages)} "
+            "reports."
         )
     if signs.unreadable or signs.quoted_weights:
         lines.append(
@@ -121,7 +122,8 @@ def _lessons(history: str) -> str:
     if not rejected + admitted:
         return ""
     return (
-        f"## What earlier iterations tell\n\n{admitted} earlier changes were admitted and {rejected} were not. "
+        f"## What earlier iterations tell\n\n{admitted} earlier changes were admitted and {rejected} "
+        "were not. "
         "What was turned down should not simply be proposed again in other words."
     )
 

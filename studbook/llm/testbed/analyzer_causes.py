@@ -12,7 +12,7 @@ from studbook.llm.testbed.analyzer_signs import Signs, mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """`sign` names the quotes that show it; `weight` is how much of the failures the counts lay at its door."""
+    """`sign` names the quotes that show it; `weight` is how much of the failures it may account for."""
 
     name: str
     title: str
@@ -70,10 +70,16 @@ CAUSES = (
             f"(weak average {mean(s.weak_averages):.2f})."
         ),
         readings=(
-            "The weak solver answers them from general knowledge, without having read anything: nothing in "
-            "the question hangs on an insight found only in this paper.",
-            "A reader who knows the field answers such generic questions without the paper. What is specific "
-            "to it, its own mechanism and findings, is never asked for.",
+            (
+                "The weak solver answers them from general knowledge, without having read anything: "
+                "nothing in "
+                "the question hangs on an insight found only in this paper."
+            ),
+            (
+                "A reader who knows the field answers such generic questions without the paper. What "
+                "is specific "
+                "to it, its own mechanism and findings, is never asked for."
+            ),
         ),
         remedies=(
             "Have the challenger ask only for what cannot be known without reading this very paper.",
@@ -91,7 +97,10 @@ CAUSES = (
             "from the context."
         ),
         readings=(
-            "The weak solver need not reason, it copies: the context states the solution instead of the problem.",
+            (
+                "The weak solver need not reason, it copies: the context states the solution instead of "
+                "the problem."
+            ),
             "The context leaks the result. A solver without the paper reads the answer off the background.",
         ),
         remedies=(
@@ -106,16 +115,26 @@ CAUSES = (
         weight=_misfire,
         observed=lambda s: (
             f"{s.negatives} of {s.criteria} criteria carry a negative weight; in strong answers "
-            f"{s.misfires} of {s.strong_negative_marks} of them were marked as met, and {s.heavy} weights lie "
+            f"{s.misfires} of {s.strong_negative_marks} of them were marked as met, and {s.heavy} "
+            "weights lie "
             f"beyond 7 (strong average {mean(s.strong_averages):.2f})."
         ),
         readings=(
-            "These penalties misfire: a correct answer mentions the very words of the error and loses points, "
-            "so the strong average and the gap collapse.",
-            "The judge marks penalties as met in correct answers. Negative weights add noise, not difficulty.",
+            (
+                "These penalties misfire: a correct answer mentions the very words of the error and "
+                "loses points, "
+                "so the strong average and the gap collapse."
+            ),
+            (
+                "The judge marks penalties as met in correct answers. Negative weights add noise, not "
+                "difficulty."
+            ),
         ),
         remedies=(
-            "Use a rubric of positive criteria only with modest weights, and stop the verifier demanding negatives.",
+            (
+                "Use a rubric of positive criteria only with modest weights, and stop the verifier "
+                "demanding negatives."
+            ),
             "Drop the negative criteria from rubric and verification alike; cap the weights.",
         ),
     ),
@@ -129,10 +148,16 @@ CAUSES = (
             f"weights as strings, and {s.categories['malformed']} examples were malformed."
         ),
         readings=(
-            "A round is lost each time the JSON does not parse or a weight is a string, whatever the question "
-            "was worth.",
-            "The output format is sloppy: text around the object, quoted weights, trailing commas. The parser "
-            "takes none of it.",
+            (
+                "A round is lost each time the JSON does not parse or a weight is a string, whatever "
+                "the question "
+                "was worth."
+            ),
+            (
+                "The output format is sloppy: text around the object, quoted weights, trailing "
+                "commas. The parser "
+                "takes none of it."
+            ),
         ),
         remedies=(
             "Demand strict JSON with whole-number weights, or parse leniently and retry.",
@@ -150,7 +175,10 @@ CAUSES = (
         ),
         readings=(
             "Attempts are spent on the verifier's demands rather than on difficulty.",
-            "Its checks are strict about counts and form, and examples that might have passed never get a round.",
+            (
+                "Its checks are strict about counts and form, and examples that might have passed never "
+                "get a round."
+            ),
         ),
         remedies=(
             "Relax the verifier, or skip it for later attempts.",
@@ -187,7 +215,10 @@ CAUSES = (
             "Each attempt is an independent try; there are too few of them or they are used badly.",
         ),
         remedies=(
-            "Use the rounds better: draft several candidates per round and send the best, or allow more rounds.",
+            (
+                "Use the rounds better: draft several candidates per round and send the best, or allow "
+                "more rounds."
+            ),
             "Spend attempts only on examples that look promising.",
         ),
     ),
@@ -206,7 +237,8 @@ CAUSES = (
         sign="too_hard",
         weight=lambda s: 0.9 * s.share(s.categories["too_hard"], s.failed_rounds),
         observed=lambda s: (
-            f"{s.categories['too_hard']} of {s.failed_rounds} failed rounds were too hard: a weak answer scored 0."
+            f"{s.categories['too_hard']} of {s.failed_rounds} failed rounds were too hard: a weak "
+            "answer scored 0."
         ),
         readings=(
             "With few criteria or a bare context, one unlucky answer meets none of them.",
@@ -236,11 +268,17 @@ CAUSES = (
 HUNCHES = (
     (
         "The tone of the instructions",
-        "The challenger is addressed curtly. A persona, some courtesy and a formal register might bring better work.",
+        (
+            "The challenger is addressed curtly. A persona, some courtesy and a formal register might "
+            "bring better work."
+        ),
     ),
     (
         "Too little context",
-        "The contexts are short. A longer, richer context with definitions and the title may make for better questions.",
+        (
+            "The contexts are short. A longer, richer context with definitions and the title may make "
+            "for better questions."
+        ),
     ),
     ("The temperature", "Variety between drafts looks off; the sampling temperature may be set wrongly."),
     (
@@ -257,11 +295,17 @@ HUNCHES = (
     ),
     (
         "The size of the rubric",
-        "The number of criteria may be wrong: fewer, simpler ones, or more of them with harsher penalties, could separate.",
+        (
+            "The number of criteria may be wrong: fewer, simpler ones, or more of them with harsher "
+            "penalties, could separate."
+        ),
     ),
     (
         "Hygiene of the code",
-        "The code is hard to follow: no logging, repeated reads, unclear names. A clean-up would make failures visible.",
+        (
+            "The code is hard to follow: no logging, repeated reads, unclear names. A clean-up would "
+            "make failures visible."
+        ),
     ),
     (
         "What the feedback holds",

@@ -80,8 +80,9 @@ class Signs:
 
 def read_signs(trajectories: tuple[Trajectory, ...]) -> Signs:
     signs = Signs(trajectories=len(trajectories))
+    most_rounds = max((len(trajectory.rounds) for trajectory in trajectories), default=0)
     for trajectory in trajectories:
-        _count_ending(signs, trajectory)
+        _count_ending(signs, trajectory, most_rounds)
         _count_replies(signs, trajectory)
         _count_questions(signs, trajectory)
         for number, example_round in enumerate(trajectory.rounds, 1):
@@ -92,14 +93,14 @@ def read_signs(trajectories: tuple[Trajectory, ...]) -> Signs:
     return signs
 
 
-def _count_ending(signs: Signs, trajectory: Trajectory) -> None:
+def _count_ending(signs: Signs, trajectory: Trajectory, most_rounds: int) -> None:
     signs.verdicts[trajectory.verdict] += 1
     if trajectory.verdict in ("crashed", "timed_out", "out_of_limits", "protocol_error"):
         signs.crashed += 1
         for line in trajectory.box_lines[-2:]:
             signs.quote("crash", line, f"trajectory {trajectory.number}, box")
-    last = trajectory.rounds[-1] if trajectory.rounds else None
-    if last is not None and trajectory.verdict != "accepted" and last.rounds_left == 0:
+    if trajectory.verdict == "not_accepted" and len(trajectory.rounds) == most_rounds > 1:
+        last = trajectory.rounds[-1]
         signs.ran_out += 1
         signs.quote("rounds", last.reason or last.category, f"trajectory {trajectory.number}, last round")
 
@@ -156,7 +157,8 @@ def _count_leak(signs: Signs, example_round: Round, place: str) -> None:
     signs.context_words += len(context.split())
     if context and answer and covered_by(answer, context) >= LEAK_SHARE:
         signs.leaks += 1
-        signs.quote("leak", _shared_sentence(context, answer), place)
+        if len(signs.quotes.get("leak", ())) < MOST_QUOTES:
+            signs.quote("leak", _shared_sentence(context, answer), place)
 
 
 def _shared_sentence(context: str, answer: str) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 _TRAJECTORY = re.compile(r"<trajectory\b([^>]*)>(.*?)(?=</trajectory>|<trajectory\b|\Z)", re.DOTALL)
 _ATTRIBUTE = re.compile(r'([a-z_]+)="([^"]*)"')
 _HEADING = re.compile(
-    r"^#{2,4} +((?:round|challenger|verifier|orchestrator|example|report|weak answer|strong answer|final verifier|"
-    r"judge|box|outcome|result)\b.*)$",
+    r"^#{2,4} +((?:round|challenger|verifier|orchestrator|example|report|weak answer|strong answer|"
+    r"final verifier|judge|box|outcome|result)\b.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
-_FIELD = re.compile(r"^(status|category|reason|weak|strong|gap|rounds[ _]left):\s*(.*)$", re.MULTILINE)
+_FIELD = re.compile(r"^(status|category|reason|weak|strong|gap):\s*(.*)$", re.MULTILINE)
 _MARK = re.compile(r"(\d+)\s*=\s*(not met|met)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -46,7 +46,6 @@ class Round:
     reason: str
     weak_average: float | None
     strong_average: float | None
-    rounds_left: int | None
     answers: tuple[Answer, ...]
 
     def text(self, key: str) -> str:
@@ -146,7 +145,6 @@ def _replies(sections: list[Section], role: str) -> tuple[str, ...]:
 def _round(number: int, sections: list[Section]) -> Round:
     bodies = {section.heading.split()[0]: section.body for section in sections}
     fields = dict(_FIELD.findall(bodies.get("report", "")))
-    left = _NUMBER.search(fields.get("rounds_left", fields.get("rounds left", "")))
     return Round(
         number=number,
         example=read_json(bodies.get("example", "")),
@@ -155,14 +153,19 @@ def _round(number: int, sections: list[Section]) -> Round:
         reason=fields.get("reason", ""),
         weak_average=_average(fields.get("weak", "")),
         strong_average=_average(fields.get("strong", "")),
-        rounds_left=int(left.group().split(".")[0]) if left else None,
-        answers=tuple(_answer(section) for section in sections if " answer" in section.heading),
+        answers=_answers(sections),
     )
 
 
 def _average(field: str) -> float | None:
     found = re.search(r"average\s+(\d+(?:\.\d+)?)", field)
     return float(found.group(1)) if found else None
+
+
+def _answers(sections: list[Section]) -> tuple[Answer, ...]:
+    """An answer told again, because strong answers came later, counts once."""
+    latest = {section.heading: section for section in sections if " answer" in section.heading}
+    return tuple(_answer(section) for section in latest.values())
 
 
 def _answer(section: Section) -> Answer:

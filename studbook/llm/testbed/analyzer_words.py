@@ -1,38 +1,27 @@
-"""Words and overlaps, as the testbed's analyzer sees them.
+"""Overlaps of texts and the ring of questions, as the testbed's analyzer sees them.
 
 Kept apart from the testbed's judge and solvers on purpose: the analyzer must guess from the outside what
-they did, as an analyst would, and may guess wrong.
+they did, as an analyst would, and may guess wrong. It shares only their notion of a word.
 """
 
 import re
 from functools import lru_cache
 
-_WORD = re.compile(r"[a-z][a-z0-9-]{2,}|\d+(?:\.\d+)?")
-
-_COMMON = frozenset(
-    ["the", "and", "for", "are", "was", "were", "with", "that", "this", "these", "those", "from", "into", "onto", "over", "under", "than", "then", "also", "its", "their", "his", "her", "our", "your", "you", "they", "them", "has", "have", "had", "not", "but", "can", "could", "may", "might", "will", "would", "shall", "should", "must", "does", "did", "done", "doing", "how", "why", "what", "when", "where", "which", "who", "whom", "whose", "all", "any", "each", "every", "both", "some", "such", "only", "own", "same", "more", "most", "less", "least", "very", "much", "many", "few", "one", "two", "three", "other", "another", "there", "here", "because", "since", "while", "about", "between", "through", "during", "before", "after", "above", "below", "being", "been", "use", "used", "uses", "using", "paper", "authors", "author", "work", "explain", "describe", "discuss", "approach", "method", "proposed", "according", "given", "context", "question", "answer", "state", "states", "states", "make", "makes", "made", "like", "well", "just", "even", "still", "yet", "per", "via", "let", "get", "gets", "set"]
-)
+from studbook.llm.testbed.words import is_content, is_number, stem, tokens
 
 _GENERIC_OPENING = re.compile(
-    r"\s*(explain (why|how|what|the)|describe|discuss|summari[sz]e|what (is|are) (the )?(main|key|primary|general)|"
-    r"what (is|are|does|do) |why (is|are|does|do|might) |how (does|do|is|are) )",
+    r"\s*(explain (why|how|what|the)|describe|discuss|summari[sz]e|why (is|are|does|do|might) |"
+    r"what (is|are) (the )?(main|key|primary|general)|what (is|are|does|do) |how (does|do|is|are) )",
     re.IGNORECASE,
 )
 
 _SPECIFIC = re.compile(r"\d|\b[A-Z]{2,}\b|\b[A-Za-z]+-[A-Za-z]+\b|(?<=[a-z,] )[A-Z][a-z]+")
 
 
-def stem(word: str) -> str:
-    """A crude stem: enough to let "weights" meet "weight" and "averaging" meet "average"."""
-    for ending in ("ations", "ation", "ingly", "ings", "ing", "ies", "ed", "es", "ly", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word[: -len(ending)]
-    return word
-
-
 @lru_cache(maxsize=4096)
 def content_words(text: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in _WORD.findall(text.lower()) if word not in _COMMON)
+    """Stems of the words that carry meaning, and the numbers."""
+    return frozenset(stem(word) for word in tokens(text) if is_content(word) or is_number(word))
 
 
 def covered_by(part: str, whole: str) -> float:

@@ -1,4 +1,4 @@
-"""What an idea of the testbed's implementer is: words about a change, and the change itself as pure text work.
+"""What an idea of the testbed's implementer is: words about a change, and the change as pure text work.
 
 An idea sees the harness's files as they are and returns the files it would change; it knows no mutant, score
 or order of trials. Which ideas help is not written here or anywhere: it shows when the harness is run.
@@ -38,7 +38,7 @@ def python_files(files: Files) -> list[str]:
 
 
 def prompt_files(files: Files) -> list[str]:
-    """Text files that some code names, by file name or by stem: a prompt nobody reads is not worth an edit."""
+    """Text files that some code names, by file name or stem: a prompt nobody reads is not worth an edit."""
     code = "\n".join(files[path] for path in python_files(files))
     texts = sorted(path for path in files if path.endswith((".md", ".txt")))
     return [path for path in texts if _is_named(path, code)]

@@ -117,9 +117,10 @@ def _mend_before_parsing(source: str) -> str:
 CHAT_IDEAS = (
     code_idea(
         "lenient_json",
-        ("json", "parse lenient", "string weight", "output format", "cannot read"),
+        ("json", "parse lenient", "string weight", "output format", "replies read"),
         _mend_before_parsing,
-        "Repair the usual slips of JSON before parsing, so that a stray comma or quoted weight costs no round.",
+        "Repair the usual slips of JSON before parsing, so that a stray comma or quoted weight costs "
+        "no round.",
         "Parse replies leniently: strip fences and plus signs, forgive trailing commas.",
         weight=1.2,
     ),
@@ -199,7 +200,7 @@ CHAT_IDEAS = (
     ),
     code_idea(
         "roomy_replies",
-        ("cut off", "parse fail"),
+        ("reply cut", "parse fail"),
         with_keyword("max_tokens", "6000", "challenger"),
         "Give the challenger more room, so that no reply is cut off.",
     ),

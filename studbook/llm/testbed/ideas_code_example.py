@@ -19,7 +19,8 @@ def whole_weights(example):
 _POSITIVE_ONLY = '''
 def rewarding_only(example):
     """The example without the criteria that take points away."""
-    rubric = [item for item in example.get("rubric") or [] if not str(item.get("weight", "")).strip().startswith("-")]
+    items = example.get("rubric") or []
+    rubric = [item for item in items if not str(item.get("weight", "")).strip().startswith("-")]
     return {**example, "rubric": rubric} if rubric else example
 '''
 
@@ -129,7 +130,8 @@ def with_hint(example):
 _TIDY = '''
 def tidy(example):
     """Single spaces in every text of the example."""
-    return {key: " ".join(value.split()) if isinstance(value, str) else value for key, value in example.items()}
+    texts = {key: " ".join(value.split()) for key, value in example.items() if isinstance(value, str)}
+    return {**example, **texts}
 '''
 
 _DISTINCT = '''
@@ -147,7 +149,8 @@ def distinct_criteria(example):
 _CONCRETE = '''
 def concrete_criteria(example):
     """Keeps criteria that name something; keeps all when too few would be left."""
-    rubric = [item for item in example.get("rubric") or [] if len(str(item.get("criterion", "")).split()) >= 8]
+    items = example.get("rubric") or []
+    rubric = [item for item in items if len(str(item.get("criterion", "")).split()) >= 8]
     return {**example, "rubric": rubric} if len(rubric) >= 4 else example
 '''
 
@@ -164,14 +167,16 @@ EXAMPLE_IDEAS = (
         "whole_weights",
         ("json weight", "string weight", "malformed", "parse fail"),
         around_example(_WHOLE_WEIGHTS, ("re",)),
-        "Convert every weight to a whole number in code before the example is sent, so quoted weights cost no round.",
+        "Convert every weight to a whole number in code before the example is sent, so quoted "
+        "weights cost no round.",
         'Normalising weights such as "+8" in the agent saves examples that were refused for their form.',
     ),
     code_idea(
         "positive_only_in_code",
         ("penalt misfire", "negative criteria", "negative weight"),
         around_example(_POSITIVE_ONLY),
-        "Filter penalising criteria out of the rubric in code, since correct answers were losing points to them.",
+        "Filter penalising criteria out of the rubric in code, since correct answers were losing "
+        "points to them.",
         "Drop criteria below zero just before evaluation, so that good answers keep their points.",
         weight=0.7,
     ),
@@ -239,13 +244,13 @@ EXAMPLE_IDEAS = (
     ),
     code_idea(
         "first_question_only",
-        ("question several", "question short"),
+        ("question aspect", "question short"),
         around_example(_ONE_SENTENCE),
         "Cut each question after its first question mark; compound questions hand out partial credit.",
     ),
     code_idea(
         "hint_in_context",
-        ("too hard", "strong fail", "foothold"),
+        ("hard", "strong fail", "foothold"),
         around_example(_HINTED, ("re",)),
         "Put the first sentence of the reference answer into the context as a foothold for the solvers.",
     ),
@@ -257,7 +262,7 @@ EXAMPLE_IDEAS = (
     ),
     code_idea(
         "distinct_criteria",
-        ("rubric same", "criteria noise", "size rubric"),
+        ("rubric noise", "criteria noise", "size rubric"),
         around_example(_DISTINCT),
         "Remove criteria that begin like an earlier one, so that nothing is counted twice.",
     ),

@@ -57,7 +57,7 @@ _FAILURES_NAME = re.compile(r"fail|attempt|history|earlier|tries|past|report|rou
 
 
 def _feedback_functions(source: str) -> list[ast.FunctionDef]:
-    """Functions that put failures into words: named so, with a list of them as a parameter, returning a value."""
+    """Functions that put failures into words: named so, given a list of them, returning text."""
     return [
         function
         for function in functions_of(source)
@@ -143,7 +143,7 @@ def _skip_verifier(source: str) -> str:
 FLOW_IDEAS = (
     code_idea(
         "opening_only",
-        ("length paper", "shorter excerpt", "whole paper"),
+        ("length paper", "shorter excerpt", "paper excerpt"),
         around_paper(_OPENING_ONLY),
         "Hand the challenger only the first four thousand characters, so that it does not lose itself.",
         "Cut the paper to its opening, where the main idea stands.",
@@ -156,7 +156,7 @@ FLOW_IDEAS = (
     ),
     code_idea(
         "without_references",
-        ("length paper", "whole paper"),
+        ("length paper", "paper excerpt"),
         around_paper(_NO_REFERENCES, ("re",)),
         "Cut the bibliography off before the paper is shown, for it distracts.",
     ),
@@ -193,7 +193,7 @@ FLOW_IDEAS = (
     ),
     code_idea(
         "more_rounds",
-        ("more rounds", "rounds run", "allow rounds"),
+        ("rounds allow", "rounds run", "allow rounds"),
         _rounds("({} + 3)"),
         "Allow three more rounds for each paper, since acceptance comes late.",
     ),

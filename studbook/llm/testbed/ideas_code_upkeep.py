@@ -1,4 +1,4 @@
-"""Code ideas of upkeep: logging, caching, names, guards. They tidy; what they bring shows when they are run."""
+"""Code ideas of upkeep: logging, caching, names, guards. What they bring shows when they are run."""
 
 import ast
 

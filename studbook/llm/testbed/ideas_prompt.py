@@ -16,7 +16,7 @@ FIRST_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule in some wordings, for the prompt that serves `purpose`; `instead_of` matches what it replaces."""
+    """A rule in some wordings, for the prompt that serves `purpose`; `instead_of` matches what must go."""
 
     purpose: str
     wordings: tuple[str, ...]

@@ -5,11 +5,12 @@ from studbook.llm.testbed.ideas_prompt import prompt_idea, rule
 QUESTION_IDEAS = (
     prompt_idea(
         "needs_this_paper",
-        ("general knowledge", "specific paper", "generic question", "need paper"),
+        ("general knowledge", "specific paper", "generic question", "hang insight"),
         (
             rule(
                 "challenger",
-                "If someone could answer the question without having read this paper, it is too easy: ask for "
+                "If someone could answer the question without having read this paper, it is too "
+                "easy: ask for "
                 "an insight that only the paper provides.",
                 "Ask only for what nobody can know without reading this very paper; general knowledge of the "
                 "field must not be enough.",
@@ -28,7 +29,8 @@ QUESTION_IDEAS = (
         (
             rule(
                 "challenger",
-                "Build the question around a result or a design decision found in this paper and nowhere else, "
+                "Build the question around a result or a design decision found in this paper and "
+                "nowhere else, "
                 "so that general background knowledge is of no help.",
                 "Do not ask what a textbook answers; the question has to be unanswerable without this "
                 "particular paper.",
@@ -41,7 +43,8 @@ QUESTION_IDEAS = (
                 about="question answer check",
             ),
         ),
-        "Demand questions tied to this paper and let the verifier enforce it, so that generic ones never get a round.",
+        "Demand questions tied to this paper and let the verifier enforce it, so that generic ones "
+        "never get a round.",
         "Both writer and verifier should insist on paper-specific knowledge.",
         weight=0.9,
     ),
@@ -55,7 +58,8 @@ QUESTION_IDEAS = (
                 "results or anything the answer needs.",
                 "Let the context set the scene: the field, the set-up, the difficulty. Never put the paper's "
                 "answer or method into it.",
-                "Keep the solution out of the context; a reader of the context alone must not find the answer there.",
+                "Keep the solution out of the context; a reader of the context alone must not find "
+                "the answer there.",
                 about="context background",
             ),
         ),
@@ -65,7 +69,7 @@ QUESTION_IDEAS = (
     ),
     prompt_idea(
         "context_checked_for_leaks",
-        ("check leaked", "context gives away", "context leak"),
+        ("check leaked", "answer away context", "context leak"),
         (
             rule(
                 "challenger",
@@ -76,7 +80,8 @@ QUESTION_IDEAS = (
             rule(
                 "verifier",
                 "Fail the example if the context already contains the answer or part of it.",
-                "Compare the reference answer with the context: when the context gives it away, the example fails.",
+                "Compare the reference answer with the context: when the context gives it away, the "
+                "example fails.",
                 about="context answer check",
             ),
         ),
@@ -90,7 +95,8 @@ QUESTION_IDEAS = (
         (
             rule(
                 "challenger",
-                "Write a long, detailed context of at least eight sentences, so that readers have all they need.",
+                "Write a long, detailed context of at least eight sentences, so that readers have "
+                "all they need.",
                 "Make the context longer and richer in detail.",
                 about="context",
             ),
@@ -105,13 +111,13 @@ QUESTION_IDEAS = (
     ),
     prompt_idea(
         "abstract_as_context",
-        ("context short", "too hard", "background context"),
+        ("context short", "hard", "background context"),
         (rule("challenger", "Use a summary of the paper's abstract as the context.", about="context"),),
         "Starting from the abstract should make contexts coherent.",
     ),
     prompt_idea(
         "easier_questions",
-        ("simpler question", "too hard", "strong fail"),
+        ("simpler question", "hard", "strong fail"),
         (
             rule(
                 "challenger",
@@ -124,7 +130,7 @@ QUESTION_IDEAS = (
     ),
     prompt_idea(
         "harder_questions",
-        ("too easy", "weak average"),
+        ("easy", "weak average"),
         (
             rule(
                 "challenger",
@@ -218,7 +224,7 @@ QUESTION_IDEAS = (
     ),
     prompt_idea(
         "hints",
-        ("foothold", "too hard"),
+        ("foothold", "hard"),
         (rule("challenger", "End the question with a hint that points to the answer.", about="question"),),
         "A closing hint should keep weak answers from scoring nothing.",
     ),

@@ -12,7 +12,8 @@ RUBRIC_IDEAS = (
         (
             rule(
                 "rubric",
-                "Use positive criteria only: every criterion rewards something a good answer says. Weights are "
+                "Use positive criteria only: every criterion rewards something a good answer says. "
+                "Weights are "
                 "whole numbers from 1 to 7.",
                 "Write no negative criteria. Each criterion earns points, and no weight is above 7.",
                 about="rubric criteria weight negative",
@@ -26,7 +27,8 @@ RUBRIC_IDEAS = (
                 instead_of=_PENALTIES,
             ),
         ),
-        "Reward only: penalties were hitting correct answers, so neither rubric nor verifier should ask for them.",
+        "Reward only: penalties were hitting correct answers, so neither rubric nor verifier should "
+        "ask for them.",
         "Without negative criteria strong answers should keep the points they earn; weights stay modest.",
         weight=1.1,
     ),
@@ -47,7 +49,7 @@ RUBRIC_IDEAS = (
     ),
     prompt_idea(
         "more_penalties",
-        ("harsher penalt", "more them", "weak average"),
+        ("harsher penalt", "penalt separate", "weak average"),
         (
             rule(
                 "rubric",
@@ -101,7 +103,7 @@ RUBRIC_IDEAS = (
     ),
     prompt_idea(
         "more_criteria",
-        ("number criteria", "few criteria", "more them"),
+        ("number criteria", "criteria unlucky", "penalt separate"),
         (rule("rubric", "Write at least eighteen criteria.", about="criteria rubric"),),
         "A longer rubric should average out errors of judgement.",
     ),
@@ -138,10 +140,13 @@ FORM_IDEAS = (
         (
             rule(
                 "challenger",
-                "Reply with one valid JSON object and nothing else; weights are bare integers, never strings.",
-                "Your whole reply must be strict JSON, with no text or fences around it. A weight is an integer "
+                "Reply with one valid JSON object and nothing else; weights are bare integers, never "
+                "strings.",
+                "Your whole reply must be strict JSON, with no text or fences around it. A weight is "
+                "an integer "
                 'such as 5, not "+5".',
-                "Return only a JSON object that a strict parser accepts. Write each weight as a plain whole number.",
+                "Return only a JSON object that a strict parser accepts. Write each weight as a "
+                "plain whole number.",
                 about="reply json format output",
             ),
         ),
@@ -155,7 +160,8 @@ FORM_IDEAS = (
         (
             rule(
                 "challenger",
-                "Output pure JSON without any commentary. Each weight is an integer without quotes or plus sign.",
+                "Output pure JSON without any commentary. Each weight is an integer without quotes "
+                "or plus sign.",
                 about="reply json format output",
             ),
             rule(
@@ -229,7 +235,8 @@ FORM_IDEAS = (
         (
             rule(
                 "challenger",
-                "You are a world-famous professor with thirty years of teaching, known for memorable examinations.",
+                "You are a world-famous professor with thirty years of teaching, known for memorable "
+                "examinations.",
                 about="task you",
             ),
         ),

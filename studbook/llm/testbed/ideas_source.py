@@ -114,7 +114,7 @@ def with_helper(source: str, helper: str, imports: Sequence[str] = ()) -> str:
 
 
 def with_imports(source: str, imports: Sequence[str]) -> str:
-    """Adds plain `import x` lines that are missing, before the first import."""
+    """Adds plain `import x` lines that are missing, in their place among those there are."""
     tree = parsed(source)
     if tree is None:
         return source
@@ -122,19 +122,15 @@ def with_imports(source: str, imports: Sequence[str]) -> str:
     missing = [f"import {name}" for name in imports if name not in present]
     if not missing:
         return source
-    plain = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module != "__future__")
-    ]
-    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    at = (
-        plain[0].lineno - 1
-        if plain
-        else max([node.end_lineno or 0 for node in future] + [_docstring_end(tree)])
-    )
+    plain = [node for node in tree.body if isinstance(node, ast.Import)]
+    if plain:
+        before = [node for node in plain if node.names[0].name < missing[0].removeprefix("import ")]
+        at = (before[-1].end_lineno or 0) if before else plain[0].lineno - 1
+    else:
+        future = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+        at = max([node.end_lineno or 0 for node in future] + [_docstring_end(tree)])
     lines = source.split("\n")
-    return "\n".join(lines[:at] + missing + lines[at:])
+    return "\n".join([*lines[:at], *missing, *lines[at:]])
 
 
 def _docstring_end(tree: ast.Module) -> int:

@@ -43,7 +43,7 @@ class Item:
 
 
 def find_prompt(files: Files, purpose: str) -> str:
-    """The prompt most likely to serve the purpose; "" when there is none. A rubric may live in the challenger's."""
+    """The prompt most likely to serve the purpose; "" when there is none."""
     scored = [(_fitness(path, files[path], purpose), path) for path in prompt_files(files)]
     best = max(scored, default=(0.0, ""), key=lambda pair: pair[0])
     return best[1] if best[0] >= 2 else ""

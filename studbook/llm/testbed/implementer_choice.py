@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studbook.llm.testbed.analyzer_words import content_words, likeness, stem
+from studbook.llm.testbed.analyzer_words import content_words, likeness
 from studbook.llm.testbed.ideas import Files, Idea
 
 CODE_SHARE = 0.54
@@ -84,13 +84,8 @@ def weigh(idea: Idea, statements: Sequence[Statement], tried: Sequence[tuple[str
 
 def relevance(idea: Idea, statements: Sequence[Statement]) -> float:
     """In [0, 1]: the stress of the sentences that speak for the idea."""
-    cues = [_cue_words(cue) for cue in idea.cues]
+    cues = [content_words(cue) for cue in idea.cues]
     return min(1.0, sum(item.stress for item in statements if any(cue <= item.words for cue in cues)))
-
-
-@lru_cache(maxsize=1024)
-def _cue_words(cue: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in cue.split())
 
 
 @lru_cache(maxsize=64)

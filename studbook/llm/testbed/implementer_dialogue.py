@@ -39,7 +39,7 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Dialogue:
-    """`files` are the texts as they were before any edit; `rounds` the results of each own message, in order."""
+    """`files` are the texts before any edit; `rounds` the results of each own message, in order."""
 
     diagnosis: str = ""
     history: str = ""

@@ -12,16 +12,26 @@ def all_text(messages: Sequence[Message]) -> str:
 
 
 def find_section(text: str, tag: str) -> str:
-    """What stands between the first opening tag and the last closing one; "" when there is none."""
-    opening, closing = f"<{tag}>", f"</{tag}>"
-    start, end = text.find(opening), text.rfind(closing)
-    return text[start + len(opening) : end].strip() if 0 <= start < end else ""
+    """What stands between an opening tag that begins a line and the last closing one; "" when there is none."""
+    place = _find_place(text, tag)
+    return text[place[1] : place[2]].strip() if place else ""
 
 
 def without_section(text: str, tag: str) -> str:
+    place = _find_place(text, tag)
+    return f"{text[: place[0]]}\n\n{text[place[3] :]}" if place else text
+
+
+def _find_place(text: str, tag: str) -> tuple[int, int, int, int] | None:
+    """Outer start, inner start, inner end, outer end. A tag in running prose ("in `<paper>`") opens nothing."""
     opening, closing = f"<{tag}>", f"</{tag}>"
-    start, end = text.find(opening), text.rfind(closing)
-    return text[:start] + "\n\n" + text[end + len(closing) :] if 0 <= start < end else text
+    start = 0 if text.startswith(opening) else text.find(f"\n{opening}") + 1
+    if not text.startswith(opening, start):
+        start = text.rfind(opening)
+    end = text.rfind(closing)
+    if not 0 <= start < end:
+        return None
+    return start, start + len(opening), end, end + len(closing)
 
 
 _NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+(.*)$", re.MULTILINE)

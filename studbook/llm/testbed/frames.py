@@ -1,0 +1,114 @@
+"""Which combinations of slots mean which concept, and whether the plain or the negated sentence asks for it.
+
+`asks_when_negated`: "the context reveals the answer" is the opposite of the concept, its negation asks for it.
+"""
+
+from dataclasses import dataclass
+
+from studbook.llm.testbed.concepts import Concept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A sentence that fills all `slots` speaks of `concept`; `clarity` < 1 for vaguer combinations."""
+
+    concept: Concept
+    slots: tuple[str, ...]
+    asks_when_negated: bool = False
+    has_opposite: bool = True
+    is_ordered: bool = False
+    unless: tuple[str, ...] = ()
+    clarity: float = 1.0
+
+
+def _ask(concept: Concept, slots: str, *, clarity: float = 1.0, unless: str = "", opposite: bool = True) -> Frame:
+    return Frame(
+        concept=concept,
+        slots=tuple(slots.split()),
+        clarity=clarity,
+        unless=tuple(unless.split()),
+        has_opposite=opposite,
+    )
+
+
+def _forbid(concept: Concept, slots: str, *, opposite: bool = True, clarity: float = 1.0, unless: str = "") -> Frame:
+    return Frame(
+        concept=concept,
+        slots=tuple(slots.split()),
+        asks_when_negated=True,
+        has_opposite=opposite,
+        clarity=clarity,
+        unless=tuple(unless.split()),
+    )
+
+
+_C = Concept
+FRAMES: tuple[Frame, ...] = (
+    _ask(_C.PAPER_SPECIFIC, "asked need paper detail", unless="criterion"),
+    _ask(_C.PAPER_SPECIFIC, "asked specific paper", unless="criterion abstract title"),
+    _ask(_C.PAPER_SPECIFIC, "asked need read paper", unless="criterion"),
+    _ask(_C.PAPER_SPECIFIC, "need detail specific paper", unless="criterion"),
+    _ask(_C.PAPER_SPECIFIC, "asked only read paper", unless="criterion"),
+    _ask(_C.PAPER_SPECIFIC, "detail specific paper", unless="criterion context", clarity=0.9),
+    _ask(_C.PAPER_SPECIFIC, "asked detail paper", unless="criterion context", clarity=0.6, opposite=False),
+    _forbid(_C.PAPER_SPECIFIC, "asked without paper"),
+    _forbid(_C.PAPER_SPECIFIC, "asked generic", unless="criterion context formal"),
+    _forbid(_C.PAPER_SPECIFIC, "asked guess", opposite=False),
+    _forbid(_C.NO_LEAK, "context reveal answer"),
+    _forbid(_C.NO_LEAK, "spill answer"),
+    _forbid(_C.NO_LEAK, "context possible"),
+    _forbid(_C.NO_LEAK, "context answer", opposite=False, clarity=0.9),
+    _ask(_C.NO_LEAK, "context withhold answer"),
+    _ask(_C.NO_LEAK, "context setup only"),
+    _forbid(_C.POSITIVE_ONLY, "negative criterion", unless="precise"),
+    _forbid(_C.POSITIVE_ONLY, "negative weight"),
+    _forbid(_C.POSITIVE_ONLY, "negative error", opposite=False),
+    _ask(_C.POSITIVE_ONLY, "positive only criterion"),
+    _ask(_C.POSITIVE_ONLY, "positive only weight"),
+    Frame(concept=_C.POSITIVE_ONLY, slots=("every", "criterion", "positive"), is_ordered=True, has_opposite=False),
+    Frame(concept=_C.POSITIVE_ONLY, slots=("every", "weight", "positive"), is_ordered=True, has_opposite=False),
+    Frame(concept=_C.POSITIVE_ONLY, slots=("every", "positive", "weight"), is_ordered=True, has_opposite=False),
+    _ask(_C.STRICT_JSON, "json strictly"),
+    _forbid(_C.STRICT_JSON, "noise around", unless="context paper weight"),
+    _ask(_C.INTEGER_WEIGHTS, "weight integer"),
+    _forbid(_C.INTEGER_WEIGHTS, "weight string"),
+    _ask(_C.LONG_CONTEXT, "context long", unless="criterion"),
+    _ask(_C.SHORT_CONTEXT, "context short", unless="criterion"),
+    _ask(_C.NUMBERS, "topic figure"),
+    _ask(_C.NUMBERS, "criterion figure"),
+    _ask(_C.ABLATIONS, "topic ablation"),
+    _ask(_C.WHY, "asked why", unless="criterion"),
+    _ask(_C.MULTI_PART, "asked parts", unless="criterion"),
+    _ask(_C.SINGLE_QUESTION, "one", opposite=False, unless="criterion"),
+    _ask(_C.YES_NO, "topic polar"),
+    _ask(_C.DEFINITIONS, "topic definition"),
+    _ask(_C.MORE_CRITERIA, "many rubric", unless="negative weight context"),
+    _ask(_C.FEWER_CRITERIA, "few rubric", unless="negative weight context atomic"),
+    _ask(_C.EQUAL_WEIGHTS, "equal weight"),
+    _ask(_C.HEAVY_WEIGHTS, "heavy weight", unless="negative"),
+    _ask(_C.ATOMIC_CRITERIA, "criterion atomic", unless="negative weight"),
+    _ask(_C.BROAD_CRITERIA, "criterion broad"),
+    _ask(_C.BEYOND_CONTEXT, "criterion beyond context"),
+    _ask(_C.PRECISE_ERRORS, "negative precise error"),
+    _ask(_C.STYLE_CRITERIA, "criterion style"),
+    _ask(_C.SECTION_NAMES, "section name question"),
+    _ask(_C.LIMITATIONS, "topic limits"),
+    _ask(_C.FUTURE_WORK, "topic future"),
+    _ask(_C.TITLE, "title question"),
+    _ask(_C.HYPOTHETICAL, "hypothetical topic"),
+    _ask(_C.SHORT_ANSWER, "reference brief"),
+    _ask(_C.HINTS, "hint give"),
+    _ask(_C.EASIER, "easy asked", unless="language criterion"),
+    _ask(_C.HARDER, "hard asked", unless="criterion"),
+    _ask(_C.THINK_FIRST, "think first"),
+    _ask(_C.SIMPLE_LANGUAGE, "plain language"),
+    _forbid(_C.SIMPLE_LANGUAGE, "jargon"),
+    _ask(_C.FORMAL_TONE, "formal register"),
+    _ask(_C.ABSTRACT, "abstract context"),
+    _ask(_C.COMPARE, "compare prior"),
+    _ask(_C.LISTS, "topic list", unless="criterion json"),
+    _ask(_C.MECHANISM, "topic mechanism", unless="context"),
+    _ask(_C.NEW_ANGLE, "new angle"),
+    _forbid(_C.NEW_ANGLE, "reword question"),
+    _ask(_C.DEEP_IN_PAPER, "take deep paper"),
+)

@@ -1,0 +1,82 @@
+"""Instruction prose cut into sentences that can be understood one by one.
+
+A bullet takes its lead-in with it ("Never put into the context:" + "the result"), and a sentence that begins
+with a pronoun takes the thing the sentence before it spoke of. Code blocks and JSON are left out.
+"""
+
+import re
+from functools import lru_cache
+
+from studbook.llm.testbed.lexicon import SUBJECTS
+from studbook.llm.testbed.words import stem, tokens
+
+_FENCE = re.compile(r"^\s*(`{3,}|~{3,}).*?^\s*\1\s*$", re.MULTILINE | re.DOTALL)
+_BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
+_END = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_`]*[A-Z0-9`])")
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|cf|vs|incl)\.$")
+_PRONOUN = re.compile(r"^(?:it|they|this|these|those|there)\b", re.IGNORECASE)
+_MARKUP = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
+_SUBJECT_STEMS = frozenset(stem(word) for word in SUBJECTS)
+
+
+@lru_cache(maxsize=1_024)
+def split_instructions(text: str) -> tuple[str, ...]:
+    sentences: list[str] = []
+    for unit in _units(_FENCE.sub("\n\n", text)):
+        sentences += _resolve(_sentences(unit))
+    return tuple(sentences)
+
+
+def _units(text: str) -> list[str]:
+    """Paragraphs and bullets, each on one line; bullets carry their lead-in."""
+    units: list[str] = []
+    lead_in, is_open = "", False
+    for line in text.splitlines():
+        bare = line.strip()
+        if not bare or bare[0] in '{}[]"<|':
+            is_open = False
+            if bare:
+                lead_in = ""
+        elif bare.startswith("#"):
+            lead_in, is_open = "", False
+        elif match := _BULLET.match(line):
+            units.append(f"{lead_in} {line[match.end() :].strip()}".strip())
+            is_open = True
+        elif is_open:
+            units[-1] += " " + bare
+        else:
+            units.append(bare)
+            is_open = True
+        if is_open and not _BULLET.match(line):
+            lead_in = _lead_in(units[-1], lead_in, bare)
+    return [_MARKUP.sub("", unit) for unit in units]
+
+
+def _lead_in(unit: str, before: str, line: str) -> str:
+    """The last sentence of a paragraph that ends with a colon; it holds for the bullets that follow."""
+    if line.endswith(":"):
+        return _sentences(unit)[-1].rstrip(":")
+    return before if before and unit.startswith(before) else ""
+
+
+def _sentences(unit: str) -> list[str]:
+    pieces: list[str] = []
+    for piece in _END.split(unit):
+        if pieces and _ABBREVIATION.search(pieces[-1]):
+            pieces[-1] += " " + piece
+        elif piece.strip():
+            pieces.append(piece.strip())
+    return pieces or [unit]
+
+
+def _resolve(sentences: list[str]) -> list[str]:
+    resolved: list[str] = []
+    subject = ""
+    for sentence in sentences:
+        words = tokens(sentence)
+        if subject and _PRONOUN.match(sentence):
+            resolved.append(f"The {subject} {sentence}")
+            continue
+        subject = next((word for word in words if stem(word) in _SUBJECT_STEMS), "")
+        resolved.append(sentence)
+    return resolved
