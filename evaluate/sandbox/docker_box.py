@@ -53,7 +53,11 @@ class DockerSandbox:
     @staticmethod
     def connect(image: str | None = None) -> "DockerSandbox":
         """The engine the `docker` command would use, with `image` or the best Python it can get."""
-        engine = Engine.connect()
+        return DockerSandbox.on(Engine.connect(), image)
+
+    @staticmethod
+    def on(engine: Engine, image: str | None = None) -> "DockerSandbox":
+        """As `connect`, with an engine that is then closed by `close`."""
         try:
             return DockerSandbox(engine, choose_image(engine, image))
         except SandboxError:

@@ -1,7 +1,7 @@
 """The shim's end of the protocol: JSON lines on stdin and stdout, and a clean end when the host is gone."""
 
 # Importing pathlib would cost every box 10 ms.
-# ruff: noqa: PTH103, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH103, PTH112, PTH118, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class Host:
 
     def __init__(self) -> None:
         self._pending = bytearray()
+        self.harness_pid = 0
 
     def read_lines(self) -> list[dict[str, Any]]:
         """Whole lines that have arrived; blocks for the first byte."""
         data = os.read(0, 1 << 20)
         if not data:
-            end_box()
+            self.end_box()
         self._pending += data
         if b"\n" not in data:
             return []
@@ -41,7 +42,21 @@ class Host:
             while data:
                 data = data[os.write(1, data) :]
         except OSError:
-            end_box()
+            self.end_box()
+
+    def end_box(self) -> NoReturn:
+        """Exit, taking everything below along: the kernel does it for PID 1, otherwise it is done by hand."""
+        if os.getpid() != 1:
+            if self.harness_pid:
+                with contextlib.suppress(OSError):
+                    os.killpg(self.harness_pid, signal.SIGKILL)
+            for _ in range(100):
+                for pid in children():
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+                if not reap():
+                    break
+        os._exit(0)
 
 
 def encode(frame: dict[str, Any]) -> bytes:
@@ -69,27 +84,25 @@ def write_file(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def end_box() -> NoReturn:
-    """Exit, taking everything below along: the kernel does it for PID 1, otherwise it is done by hand."""
-    if os.getpid() != 1:
-        for _ in range(100):
-            for pid in children():
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            if not reap():
-                break
-    os._exit(0)
-
-
 def children() -> list[int]:
     """Direct children; orphans count, as the shim is the subreaper of all that is below it."""
-    found = []
+    found: list[int] = []
+    if not has_children() or not os.path.isdir("/proc"):
+        return found
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open("/proc/" + name + "/stat", "rb") as file:
                 if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
                     found.append(int(name))
     return found
+
+
+def has_children() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def reap() -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from evaluate.sandbox.shim.connection import Connection
 from evaluate.sandbox.shim.endpoint import Refused, Request
 from evaluate.sandbox.shim.harness import Harness, fork_harness
-from evaluate.sandbox.shim.host import Host, encode, end_box, receive_job
+from evaluate.sandbox.shim.host import Host, encode, receive_job
 from evaluate.sandbox.shim.protection import protect_self
 
 MAX_CONNECTIONS = 48
@@ -135,7 +135,7 @@ class Loop:
         if self._output_seen > OUTPUT_HEAD_BYTES:
             self._send_output(self._output_tail)
         self._host.send(kind="end", how=how, type=whole(name), message=whole(message))
-        end_box()
+        self._host.end_box()
 
 
 def whole(text: str) -> str:
@@ -152,6 +152,7 @@ def main() -> None:
     listener.setblocking(False)
     token = os.urandom(8).hex()
     harness = fork_harness(folder, start, listener.getsockname()[1], token)
+    host.harness_pid = harness.pid
     loop = Loop(host, listener, token, start, harness)
     host.send(kind="ready", python=".".join(map(str, sys.version_info[:3])), warnings=warnings)
     os.write(harness.go, b"1")

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import struct
+import sys
 
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 22, 36, 38
 
@@ -39,6 +40,8 @@ def protect_self() -> list[str]:
 
     Undumpable also closes /proc/1/fd and /proc/1/mem to the harness, which runs as the same user.
     """
+    if sys.platform != "linux":
+        return ["no protection of the shim on " + sys.platform]
     libc = ctypes.CDLL(None, use_errno=True)
     warnings = []
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
@@ -49,7 +52,8 @@ def protect_self() -> list[str]:
 
 def make_dumpable() -> None:
     """For the harness's own process, so that it can use its own /proc/self."""
-    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def install_filter(libc: ctypes.CDLL, machine: str) -> list[str]:

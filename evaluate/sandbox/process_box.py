@@ -1,0 +1,246 @@
+"""Boxes as child processes: for tests and for machines without Docker. They do not contain hostile code.
+
+The same shim and protocol as in a container, a scrubbed environment, limits of the kernel's per process, a
+folder of its own, and bubblewrap around it where that works. What is missing: one limit on the memory,
+processes and disk of a whole box, and (without bubblewrap) any wall towards the host's files and network.
+"""
+
+import contextlib
+import json
+import math
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluate.sandbox.bubblewrap import FOLDER, NOBODY, find_bubblewrap, wrapped
+from evaluate.sandbox.bundle import shim_hash, shim_source
+from evaluate.sandbox.contract import Handler, Job, Limits, Outcome
+from evaluate.sandbox.frames import printable
+from evaluate.sandbox.host_image import executable_path
+from evaluate.sandbox.owner import labels_of, this_process
+from evaluate.sandbox.process_tree import MARKER, all_pids, kill_descendants, kill_marked
+from evaluate.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.errors import SandboxError
+
+PREFIX = "studbook-box-"
+OWNER_FILE = "owner.json"
+END_SECONDS = 0.5  # for a shim that has said its last word to be gone
+SPARE_PROCESSES = 256  # of the same user, which may start while the box runs
+CONTAINS = "it does not contain hostile code"
+
+
+class ProcessChannel:
+    """One end of a socket pair whose other end is the shim's stdin and stdout."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        self._socket = ours
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def receive(self) -> bytes | None:
+        try:
+            return self._socket.recv(1 << 18)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            return b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The folder of one box on the host; `work` is the box's, the rest is ours."""
+
+    root: Path
+
+    @property
+    def marker(self) -> str:
+        return self.root.name
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def stderr(self) -> Path:
+        return self.root / "stderr"
+
+
+class ProcessSandbox:
+    """Child processes. `bubblewrap` is a path of bwrap, or None to do without."""
+
+    def __init__(
+        self,
+        bubblewrap: str | None,
+        folder: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = "process"
+        self.contains_hostile_code = False
+        self.identity = {
+            "kind": self.name,
+            "bubblewrap": "yes" if bubblewrap else "no",
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "shim": shim_hash(),
+        }
+        walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
+        self.statement = f"child processes with limits, {walls}: {CONTAINS}"
+        self._bubblewrap, self._folder = bubblewrap, folder
+        self._clock, self._wall_clock = clock, wall_clock
+
+    @staticmethod
+    def open() -> "ProcessSandbox":
+        """With bubblewrap if a trial shows that it works here."""
+        return ProcessSandbox(find_bubblewrap())
+
+    def close(self) -> None:
+        """Nothing is kept between boxes."""
+
+    def run(self, job: Job, handler: Handler) -> Outcome:
+        began = self._clock()
+        with self._home(job.limits) as home:
+            try:
+                lines = job_lines(job, self._place(home, job.limits))
+            except Ended as refusal:
+                status, detail = refusal.args
+                return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
+            end = self._attend(home, job, handler, lines)
+        return Outcome(
+            status=end.status,
+            detail=end.detail,
+            stderr_tail=printable(end.output),
+            seconds=self._clock() - began,
+            warnings=end.warnings,
+        )
+
+    def _attend(self, home: Home, job: Job, handler: Handler, lines: list[bytes]) -> SessionEnd:
+        ours, theirs = socket.socketpair()
+        channel = ProcessChannel(ours)
+        session = Session(channel, job, handler, self._clock)
+        try:
+            try:
+                with theirs:
+                    process = self._launch(home, job.limits, theirs)
+                try:
+                    end = session.run(lines)
+                finally:
+                    channel.close()
+                    end_process(process, home.marker)
+            except SandboxError as error:
+                said = home.stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise SandboxError(f"{error} {printable(said)}".strip()) from error
+        finally:
+            session.close()
+        session.raise_late_errors()
+        return end
+
+    def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
+        around = wrapped(self._bubblewrap, limits.tmpfs_bytes) if self._bubblewrap else []
+        command = [*around, str(executable_path()), "-I", "-u", "-c", shim_source()]
+        environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
+        try:
+            with home.stderr.open("wb") as stderr:
+                return subprocess.Popen(
+                    command,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=stderr,
+                    cwd=home.work,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise SandboxError(f"a box did not start: {error}") from error
+
+    def _place(self, home: Home, limits: Limits) -> Place:
+        become_nobody = bool(self._bubblewrap) and os.geteuid() == 0
+        return Place(
+            folder=FOLDER if self._bubblewrap else str(home.work),
+            environment={MARKER: home.marker},
+            rlimits=rlimits_of(limits, NOBODY if become_nobody else os.geteuid()),
+            user=NOBODY if become_nobody else None,
+        )
+
+    @contextlib.contextmanager
+    def _home(self, limits: Limits) -> Iterator[Home]:
+        """A new folder with a note of whose it is, gone afterwards whatever was put into it."""
+        try:
+            home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder)))
+            labels = labels_of(this_process(), limits.wall_seconds, self._wall_clock())
+            (home.root / OWNER_FILE).write_text(json.dumps(labels), encoding="utf-8")
+            home.work.mkdir()
+        except OSError as error:
+            raise SandboxError(f"no folder for a box: {error}") from error
+        try:
+            yield home
+        finally:
+            remove_folder(home.root)
+
+
+def rlimits_of(limits: Limits, user: int) -> tuple[tuple[int, int], ...]:
+    """Per process. Data, not address space, bounds memory: threads reserve much that they never use."""
+    values = {
+        resource.RLIMIT_DATA: limits.memory_bytes,
+        resource.RLIMIT_AS: 4 * limits.memory_bytes,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_FSIZE: limits.tmpfs_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: math.ceil(limits.wall_seconds * max(1.0, limits.cpus)) + 5,
+    }
+    if user != 0:  # the kernel counts tasks by user, and never root's
+        values[resource.RLIMIT_NPROC] = tasks_of(user) + limits.processes + SPARE_PROCESSES
+    return tuple((number, capped(number, value)) for number, value in values.items())
+
+
+def capped(number: int, value: int) -> int:
+    hard = resource.getrlimit(number)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+def tasks_of(user: int) -> int:
+    """Threads of all this user's processes, as far as /proc tells."""
+    count = 0
+    for pid in all_pids():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if os.stat(f"/proc/{pid}").st_uid == user:  # noqa: PTH116 (no Path for every process of the machine)
+                count += len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    return count
+
+
+def end_process(process: "subprocess.Popen[bytes]", marker: str) -> None:
+    """A shim that ended in order took everything along; otherwise everything is hunted down."""
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill_descendants(process.pid)
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
+        kill_marked(marker)
+
+
+def remove_folder(root: Path) -> None:
+    """`rm`, because a hostile tree may be nested deeper than Python recurses."""
+    command = ["rm", "-rf", "--", str(root)]
+    run = subprocess.run(command, capture_output=True, check=False)
+    if run.returncode != 0:
+        subprocess.run(["chmod", "-R", "u+rwx", "--", str(root)], capture_output=True, check=False)
+        subprocess.run(command, capture_output=True, check=False)
