@@ -7,7 +7,7 @@ with a pronoun takes the thing the sentence before it spoke of. Code blocks and 
 import re
 from functools import lru_cache
 
-from studbook.llm.testbed.lexicon import SUBJECTS
+from studbook.llm.testbed.lexicon import LEADING, SUBJECTS
 from studbook.llm.testbed.words import stem, tokens
 
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,}).*?^\s*\1\s*$", re.MULTILINE | re.DOTALL)
@@ -16,7 +16,10 @@ _END = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_`]*[A-Z0-9`]
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|cf|vs|incl)\.$")
 _PRONOUN = re.compile(r"^(?:it|they|this|these|those|there)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
+_QUOTED = re.compile(r"[“\"][^“”\"\n]{1,40}[”\"]")
 _SUBJECT_STEMS = frozenset(stem(word) for word in SUBJECTS)
+_LEADING_STEMS = _SUBJECT_STEMS | {stem(word) for word in LEADING}
+LONGEST_LEAD_IN = 9
 
 
 @lru_cache(maxsize=1_024)
@@ -49,13 +52,15 @@ def _units(text: str) -> list[str]:
             is_open = True
         if is_open and not _BULLET.match(line):
             lead_in = _lead_in(units[-1], lead_in, bare)
-    return [_MARKUP.sub("", unit) for unit in units]
+    return [_QUOTED.sub("", _MARKUP.sub("", unit)) for unit in units]
 
 
 def _lead_in(unit: str, before: str, line: str) -> str:
-    """The last sentence of a paragraph that ends with a colon; it holds for the bullets that follow."""
+    """A short last sentence that ends with a colon, if it says something; it holds for the bullets after it."""
     if line.endswith(":"):
-        return _sentences(unit)[-1].rstrip(":")
+        words = tokens(last := _sentences(unit)[-1].rstrip(":"))
+        says_something = any(stem(word) in _LEADING_STEMS for word in words)
+        return last if says_something and len(words) <= LONGEST_LEAD_IN else ""
     return before if before and unit.startswith(before) else ""
 
 

@@ -12,11 +12,10 @@ _SLOTS = {
     "context": "context, background, preamble, passage, lead in, introductory text, given text, given information,"
     "information given, material given, scene, supplied text, setting text, briefing",
     "question": "question, query, task, item, prompt",
-    "asked": "question, query, task, ask, answer, answering, solve, challenge, item, inquire, enquire, respond,"
-    "answerable",
+    "asked": "question, query, task, ask, answer, answering, solve, challenge, item, inquire, enquire, respond",
     "topic": "question, query, task, ask, inquire, focus, target, concentrate, center, centre, probe, test, examine,"
     "address, about, aim, cover, explore, emphasise, emphasize, prefer, seek, build",
-    "criterion": "criterion, criteria, rubric, item, grading, marking, scoring, point, checklist",
+    "criterion": "criterion, criteria, rubric, rubric item, grading, marking scheme, scoring, checklist",
     "rubric": "criterion, criteria, rubric, item, checklist, entry",
     "weight": "weight, weighting, weigh, point value, points, score value",
     "paper": "paper, document, source, article, manuscript, publication, study, work, text, authors",
@@ -36,8 +35,8 @@ _SLOTS = {
     "background, starting point, circumstances",
     "only": "only, just, merely, solely, exclusively, nothing else, nothing more, nothing beyond, nothing but,"
     "no more than, limit, confine, restrict, stop at, purely, alone, entirely, at all times, no other",
-    "possible": "can be answered, could be answered, be answered, answerable, able to answer, able to solve,"
-    "answer .. from, answered from, solved from, solvable, suffice, sufficient, enough to answer, derive, deduce,"
+    "possible": "can be answered, could be answered, be answered, able to answer, able to solve,"
+    "answer .. from, answered from, solved from, suffice, sufficient, enough to answer, derive, deduce,"
     "work out, infer, copy .. from, read off",
     # what makes a question one of this paper
     "need": "need, require, depend, rely, hinge, demand, rest on, call for, necessitate, draw on, ground, build on,"
@@ -60,8 +59,7 @@ _SLOTS = {
     "more than zero",
     "every": "every, each, all, any, whole, entire",
     "integer": "integer, whole number, int, natural number",
-    "string": "string, quote, quotation marks, quoted, plus sign, plus signs, leading plus, text, decimals, fraction,"
-    "decimal, sign",
+    "string": "string, quote, quotation marks, quoted, plus sign, plus signs, leading plus, decimals, fraction, decimal",
     "strictly": "only, nothing else, nothing but, solely, exclusively, strict, strictly, valid, pure, bare, alone,"
     "exactly one, well formed, parseable, parse, parsed, machine readable, directly, single, raw, loads",
     "noise": "text, prose, commentary, comment, explanation, markdown, fence, fences, code block, backticks, preamble,"
@@ -75,7 +73,7 @@ _SLOTS = {
     "numbers, exact number, measured value, magnitude",
     "ablation": "ablation, ablate, take away, taken away, removed, remove .. component, left out, switch off,"
     "switched off, disable, without .. component, drop .. component, removal",
-    "why": "why, reason, rationale, justification, motivation",
+    "why": "why, reason why, reasons why, reason for, reasons for, the reason, rationale, justification, motivation",
     "parts": "several parts, multiple parts, multi part, multipart, sub question, subquestion, two questions,"
     "three questions, several questions, more than one question, compound, sub part, multiple questions, two part,"
     "three part, parts",
@@ -145,7 +143,7 @@ NEGATORS = _compile(
     "dispense with, do away with, hardly, seldom, rarely, abolish, scrap, zero negative, zero penalties"
 )
 BAD_OUTCOMES = _compile(
-    "too easy, reject, discard, throw .. away, thrown away, unacceptable, forbid, forbidden, prohibit, prohibited, banned, ban,"
+    "tooeasy, reject, discard, throw .. away, thrown away, unacceptable, forbid, forbidden, prohibit, prohibited, banned, ban,"
     "fail it, fail any, fail every, fail if, fail when, fail an, fail where, is a fail, disallow, not allowed, not permitted, not acceptable, not welcome, worthless, useless, off limits, not good enough,"
     "bad question, bad sign, wrong question, taboo, unusable, must be rewritten, invalid, out of bounds, not tolerated"
 )
@@ -166,3 +164,4 @@ HEDGES = _compile(
     "occasionally, now and then, generally speaking, may well, feel free, as far as possible"
 )
 SUBJECTS = _compile("context, question, rubric, criterion, criteria, weight, reply, output, json, background")
+LEADING = _compile("never, not, no, avoid, only, always, must, without, forbidden, prohibited, reject, leave")

@@ -11,10 +11,20 @@ LONGEST_GAP = 6
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A phrase found: first and last word."""
+    """A phrase found: the positions of its words, in order; words in its gaps are not part of it."""
 
-    first: int
-    last: int
+    words: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        return self.words[0]
+
+    @property
+    def last(self) -> int:
+        return self.words[-1]
+
+    def overlaps(self, other: "Place") -> bool:
+        return any(word in other.words for word in self.words)
 
 
 @lru_cache(maxsize=4_096)
@@ -27,7 +37,7 @@ def find_places(stems: Sequence[str], entries: Sequence[str]) -> tuple[Place, ..
     """Where any of the entries stands, leftmost first, longer entries before shorter at the same place."""
     present = frozenset(stems)
     places = {place for entry in entries for place in _places_of(stems, present, _parse(entry))}
-    return tuple(sorted(places, key=lambda place: (place.first, -place.last)))
+    return tuple(sorted(places, key=lambda place: (place.first, -len(place.words), place.last)))
 
 
 def _places_of(
@@ -35,23 +45,22 @@ def _places_of(
 ) -> list[Place]:
     if any(word not in present for part in parts for word in part):
         return []
-    found: list[Place] = []
-    for start in range(len(stems)):
-        last = _match(stems, start, parts)
-        if last is not None:
-            found.append(Place(start, last))
-    return found
+    matches = (_match(stems, start, parts) for start in range(len(stems)))
+    return [Place(words) for words in matches if words]
 
 
-def _match(stems: Sequence[str], start: int, parts: tuple[tuple[str, ...], ...]) -> int | None:
+def _match(
+    stems: Sequence[str], start: int, parts: tuple[tuple[str, ...], ...]
+) -> tuple[int, ...]:
+    """Positions of the phrase if it starts here; empty when it does not."""
     head, *rest = parts
-    if tuple(stems[start : start + len(head)]) != head:
-        return None
     end = start + len(head)
+    if tuple(stems[start:end]) != head:
+        return ()
+    here = tuple(range(start, end))
     if not rest:
-        return end - 1
+        return here
     for gap in range(LONGEST_GAP + 1):
-        last = _match(stems, end + gap, tuple(rest))
-        if last is not None:
-            return last
-    return None
+        if there := _match(stems, end + gap, tuple(rest)):
+            return here + there
+    return ()

@@ -37,8 +37,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
+    """Stems, and for each the clause and the larger part of the sentence it stands in."""
+
     stems: tuple[str, ...]
     clauses: tuple[int, ...]
+    parts: tuple[int, ...]
 
 
 def recognise(text: str) -> tuple[Rule, ...]:
@@ -83,24 +86,34 @@ def rules_of(text: str) -> tuple[Rule, ...]:
     return tuple(found.values())
 
 
+_PART = re.compile(r"[;:—–]|\s-\s|\b(?:but|while|whereas|yet|however|although|though)\b", re.IGNORECASE)
 _CLAUSE = re.compile(
-    r"[;:—–]|\s-\s|\b(?:but|while|whereas|yet|although|though)\b|,?\s*\b(?:and|or|so|then)\s+(?=(?:must|should|never"
-    r"|always|do|does|keep|avoid|leave|is|are|it|they|instead|only|not|ask|use|write|give|make|put|may|can)\b)"
+    r",?\s*\b(?:and|or|so|then)\s+(?=(?:must|should|never|always|do|does|keep|avoid|leave|is|are|it|they|instead|only|not"
+    r"|ask|use|write|give|make|put|may|can)\b)"
     r"|,\s*(?=(?:and|or|so|not|never|then|always|instead|which|no)\b)|(?=\b(?:rather than|instead of)\b)",
     re.IGNORECASE,
 )
+_ABLE = re.compile(r"\b(?:answerable|solvable)\b", re.IGNORECASE)
+_TOO_EASY = re.compile(r"\btoo (?:easy|simple|weak|shallow|trivial)\b|\bnot (?:hard|difficult) enough\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4_096)
 def _read(text: str) -> _Sentence:
-    plain = without_quantities(text.replace("’", "'").replace("n't", " not").replace("can not", "cannot"))
+    plain = text.replace("’", "'").replace("n't", " not").replace("can not", "cannot")
+    plain = _ABLE.sub("can be answered", plain)
+    plain = _TOO_EASY.sub("tooeasy", without_quantities(plain))
     stems: list[str] = []
     clauses: list[int] = []
-    for number, clause in enumerate(_CLAUSE.split(plain)):
-        words = [stem(word) for word in tokens(clause)]
-        stems += words
-        clauses += [number] * len(words)
-    return _Sentence(tuple(stems), tuple(clauses))
+    parts: list[int] = []
+    number = 0
+    for part_number, part in enumerate(_PART.split(plain)):
+        for clause in _CLAUSE.split(part):
+            words = [stem(word) for word in tokens(clause)]
+            stems += words
+            clauses += [number] * len(words)
+            parts += [part_number] * len(words)
+            number += 1
+    return _Sentence(tuple(stems), tuple(clauses), tuple(parts))
 
 
 _LISTS = {
@@ -149,17 +162,13 @@ def _fill(frame: Frame, sentence: _Sentence) -> tuple[Place, ...] | None:
         free = [
             place
             for place in _places(sentence, slot)
-            if place.first > earliest and not any(_overlap(place, other) for other in filled)
+            if place.first > earliest and not any(place.overlaps(other) for other in filled)
         ]
         if not free:
             return None
         filled.append(min(free, key=lambda place: _distance(place, filled)))
     span = max(place.last for place in filled) - min(place.first for place in filled)
     return tuple(filled) if span <= WIDEST_SPAN else None
-
-
-def _overlap(one: Place, other: Place) -> bool:
-    return one.first <= other.last and other.first <= one.last
 
 
 def _distance(place: Place, others: Sequence[Place]) -> int:
@@ -170,7 +179,7 @@ def _free_places(sentence: _Sentence, name: str, filled: Sequence[Place]) -> lis
     """Leftmost longest, none overlapping another or a filled slot."""
     free: list[Place] = []
     for place in _places(sentence, name):
-        if not any(_overlap(place, other) for other in (*filled, *free)):
+        if not any(place.overlaps(other) for other in (*filled, *free)):
             free.append(place)
     return free
 
@@ -188,16 +197,27 @@ _RELATIVES = frozenset("that which who whose".split())
 
 
 def _is_negated(sentence: _Sentence, filled: Sequence[Place]) -> bool:
-    bad = _free_places(sentence, "bad", filled)
+    """An odd number of denials: those that reach the last slot, and a judgement such as "is too easy"."""
     last = max(place.last for place in filled)
-    clause = sentence.clauses[last]
-    count = min(len(bad), 1)
-    for place in _free_places(sentence, "negators", [*filled, *bad]):
-        if sentence.clauses[place.first] == clause and (
+    judgements = _free_places(sentence, "bad", filled)
+    count = int(any(_judges(sentence, place, last) for place in judgements))
+    for place in _free_places(sentence, "negators", [*filled, *judgements]):
+        if sentence.clauses[place.first] == sentence.clauses[last] and (
             place.first < last or _negates_what_precedes(sentence, place)
         ):
             count += 1
     return count % 2 == 1
+
+
+SHORT_JUDGEMENT = 5
+
+
+def _judges(sentence: _Sentence, judgement: Place, last: int) -> bool:
+    """In the same part of the sentence, or alone in the next one ("…: reject it")."""
+    part = sentence.parts[judgement.first]
+    if part == sentence.parts[last]:
+        return True
+    return part == sentence.parts[last] + 1 and sentence.parts.count(part) <= SHORT_JUDGEMENT
 
 
 def _negates_what_precedes(sentence: _Sentence, place: Place) -> bool:
