@@ -85,6 +85,8 @@ class Lineage:
             with storage_errors(self.path, "write to"):
                 store(self.path / "objects", [*objects, commit])
             self._point(f"refs/mutants/{mutant_id}", commit.sha)
+            if self._find_ref(f"refs/heads/{BEST_BRANCH}") is None:
+                self._point(f"refs/heads/{BEST_BRANCH}", commit.sha)
             return commit.sha
 
     def admit(self, mutant_id: str) -> None:
@@ -92,7 +94,7 @@ class Lineage:
         self._point(f"refs/heads/{mutant_id}", self.get_commit(mutant_id))
 
     def set_best(self, mutant_id: str) -> None:
-        """Moves `main`, which a clone checks out."""
+        """Moves `main`, which a clone checks out; it starts at the first harness added."""
         self._point(f"refs/heads/{BEST_BRANCH}", self.get_commit(mutant_id))
 
     def find_commit(self, mutant_id: str) -> str | None:
