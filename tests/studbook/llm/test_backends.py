@@ -10,6 +10,7 @@ from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
 from studbook.llm.serve import ModelServer
 from studbook.llm.settings import Secret
+from studbook.llm.testbed.backend import MODELS, TestbedBackend
 
 
 def answer(request: ChatRequest) -> str:
@@ -57,3 +58,25 @@ class TestOpenAIBackendOverHttp(DeterministicBackendContract, ModelNamesContract
             backend = OpenAIBackend(name="local", base_url=server.base_url, api_key=Secret("a-long-key"))
             yield backend
             backend.close()
+
+
+class TestTestbed(DeterministicBackendContract, ModelNamesContract):
+    @pytest.fixture(params=MODELS)
+    def model(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return TestbedBackend()
+
+
+class TestTestbedOverHttp(TestTestbed):
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with ModelServer(TestbedBackend(), models=MODELS) as server:
+            backend = OpenAIBackend(name="testbed", base_url=server.base_url, api_key=Secret())
+            yield backend
+            backend.close()
+
+    def test_the_wire_changes_no_answer(self, backend: Backend, request_: ChatRequest) -> None:
+        assert backend.complete(request_) == TestbedBackend().complete(request_)
