@@ -13,7 +13,8 @@ from experiments.report_chart import chart
 from experiments.report_parts import diff_html, failures_html, iterations_html, lineage_html, safe, tree_html
 from experiments.run_lines import TESTBED_MODELS
 from experiments.run_views import IterationView, LineageStep
-from experiments.views import CurvePoint, TreeNode
+from experiments.views import CurvePoint
+from populations.family import TreeRow
 from studbook.rate import Rate
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -34,7 +35,7 @@ class ReportView:
     iterations: tuple[IterationView, ...]
     verdicts: dict[str, int]
     curve: tuple[CurvePoint, ...]
-    tree: tuple[TreeNode, ...]
+    tree: tuple[TreeRow, ...]
     lineage: tuple[LineageStep, ...]
     best_id: str
     champion_id: str | None

@@ -5,7 +5,7 @@ from html import escape
 from experiments.run_lines import GLYPHS
 from experiments.run_views import IterationView, LineageStep
 from experiments.text import clean_block, clean_line
-from experiments.views import TreeNode
+from populations.family import TreeRow
 from studbook.rate import Rate
 
 DIFF_LIMIT = 60_000
@@ -53,26 +53,26 @@ def _diff_line(text: str) -> str:
     return escape(text)
 
 
-def tree_html(nodes: tuple[TreeNode, ...]) -> str:
+def tree_html(rows: tuple[TreeRow, ...]) -> str:
     parts, depth = ['<ul class="tree">'], 0
-    for number, node in enumerate(nodes):
-        if node.depth > depth:
-            parts.append("<ul>" * (node.depth - depth))
+    for number, row in enumerate(rows):
+        if row.depth > depth:
+            parts.append("<ul>" * (row.depth - depth))
         elif number:
-            parts.append("</li>" + "</ul></li>" * (depth - node.depth))
-        depth = node.depth
-        parts.append(f"<li>{_tree_words(node)}")
+            parts.append("</li>" + "</ul></li>" * (depth - row.depth))
+        depth = row.depth
+        parts.append(f"<li>{_tree_words(row)}")
     return "".join(parts) + "</li></ul>" * (depth + 1)
 
 
-def _tree_words(node: TreeNode) -> str:
-    glyph = GLYPHS[node.verdict][0] if node.verdict else "●"
-    kind = node.verdict.value if node.verdict else "seed"
-    score = f' <span class="quiet">{rate_html(node.score)}</span>' if node.score.n else ""
-    star = " ★ best" if node.is_best else ""
+def _tree_words(row: TreeRow) -> str:
+    glyph = GLYPHS[row.verdict][0] if row.verdict else "●"
+    kind = row.verdict.value if row.verdict else "seed"
+    score = f' <span class="quiet">{rate_html(row.rate)}</span>' if row.rate.n else ""
+    star = " ★ best" if row.is_best else ""
     return (
-        f'<span class="{kind}">{glyph} {escape(kind)}</span> <b>{safe(node.harness_id)}</b>{star} '
-        f"{safe(node.hypothesis, 160)}{score}"
+        f'<span class="{kind}">{glyph} {escape(kind)}</span> <b>{safe(row.mutant.harness_id)}</b>{star} '
+        f"{safe(row.mutant.hypothesis, 160)}{score}"
     )
 
 

@@ -24,6 +24,7 @@ RoleName = Literal[
     "analyzer",
     "implementer",
 ]
+Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
@@ -31,8 +32,13 @@ DEFAULT_HARNESS = "harnesses/agentic_self_instruct"
 SHORTHANDS = {"sandbox": "kind"}
 """`sandbox: docker` means `sandbox: {kind: docker}`."""
 
-ROLE_TEMPERATURES = {"weak": 1.0, "strong": 1.0, "judge": 0.0, "final_verifier": 0.0, "verifier": 0.0}
-"""Where a role's default differs from 0.7: solvers are sampled (published), whoever marks is not."""
+FROZEN_TEMPERATURES: dict[RoleName, str] = {
+    "weak": "solver_temperature",
+    "strong": "solver_temperature",
+    "judge": "judge_temperature",
+    "final_verifier": "judge_temperature",
+}
+"""The evaluator's roles: their temperature is a key of `evaluator`, because it is part of what is frozen."""
 
 
 class Section(BaseModel):
@@ -86,7 +92,6 @@ class EndpointSpec(Section):
     api_key_env: str = "OPENAI_API_KEY"
     timeout_seconds: PositiveNumber = 120.0
     concurrency: Positive = 8
-    retries: Count = 4
 
     @field_validator("base_url")
     @classmethod
@@ -109,11 +114,14 @@ class EndpointSpec(Section):
 
 
 class RoleSpec(Section):
-    """Which model speaks for a role, and how. Prices are what the budget in dollars is counted with."""
+    """Which model speaks for a role, and how. Prices are what the budget in dollars is counted with.
+
+    `temperature` is null for the evaluator's roles: theirs are keys of `evaluator`.
+    """
 
     endpoint: str = "testbed"
     model: str = "testbed"
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    temperature: Temperature | None = 0.7
     max_tokens: Positive = 4096
     dollars_per_million_input: Annotated[float, Field(ge=0)] = 0.0
     dollars_per_million_output: Annotated[float, Field(ge=0)] = 0.0
@@ -132,6 +140,7 @@ class ModelsSpec(Section):
     endpoints: dict[str, EndpointSpec] = Field(default_factory=_standard_endpoints)
     default: RoleSpec = RoleSpec()
     roles: dict[RoleName, RoleSpec] = Field(default_factory=dict)
+    retries: Count = 5
 
     @model_validator(mode="before")
     @classmethod
@@ -171,7 +180,10 @@ def _over(base: dict[str, Any] | None, changes: Any) -> Any:
 
 
 def _role_over(role: str, default: dict[str, Any], given: Any) -> Any:
-    return _over({"temperature": ROLE_TEMPERATURES.get(role, 0.7), **default}, given)
+    """The default's temperature is for the roles that choose their own, so not for the evaluator's."""
+    if role in FROZEN_TEMPERATURES:
+        default = {**default, "temperature": None}
+    return _over(default, given)
 
 
 class EvaluatorSpec(Section):
@@ -179,7 +191,12 @@ class EvaluatorSpec(Section):
 
     predicate: Literal["deployed", "prose"] = "deployed"
     max_rounds: Positive = 8
-    calls_per_paper: Positive = 400
+    weak_rollouts: Positive = 3
+    strong_rollouts: Positive = 3
+    strong_sees_paper: bool = True
+    solver_temperature: Temperature = 1.0
+    judge_temperature: Temperature = 0.0
+    calls_per_paper: Positive = 200
     tokens_per_paper: Positive = 4_000_000
 
 
@@ -207,7 +224,7 @@ class SearchSpec(Section):
     """`lag`: iteration i sees the population after iteration i - lag. `patience` null: no early end."""
 
     iterations: Count = 20
-    selection: Literal["boltzmann"] = "boltzmann"
+    selection: Literal["boltzmann", "uniform", "best"] = "boltzmann"
     temperature: PositiveNumber = 0.1
     minibatch: Positive = 5
     lag: Positive = 1
@@ -217,7 +234,10 @@ class SearchSpec(Section):
 
 
 class ChampionSpec(Section):
+    """`shrinkage`: how many papers' worth of the seed's rate is mixed into each candidate's."""
+
     candidates: Positive = 3
+    shrinkage: Count = 25
     confirm_replicates: Positive = 2
     test_replicates: Positive = 8
 
@@ -246,3 +266,11 @@ class Spec(Section):
     champion: ChampionSpec = ChampionSpec()
     budget: BudgetSpec = BudgetSpec()
     workers: Positive = 4
+
+    @model_validator(mode="after")
+    def _evaluator_sets_its_temperatures(self) -> Self:
+        for role, key in FROZEN_TEMPERATURES.items():
+            given = self.models.roles[role].temperature
+            if given is not None:
+                raise ValueError(f"models.roles.{role}.temperature is set as evaluator.{key}")
+        return self

@@ -21,6 +21,7 @@ VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 """STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
+RESUMABLE = ("budget", "workers")
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
     "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
@@ -86,14 +87,29 @@ def read_resolved(path: Path) -> Spec:
     return validate_spec(_read_yaml(path), path.as_posix())
 
 
+def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
+    """A resumed run may get another budget and other workers; everything else is part of the experiment."""
+    overrides = [parse_override(text) for text in flags]
+    for override in overrides:
+        if override.path[0] not in RESUMABLE:
+            raise SpecError(
+                f"{override.origin} {override.key}: a resumed run keeps its spec\n"
+                f"  only {' and '.join(RESUMABLE)} may change; for anything else start a new run"
+            )
+    raw = spec.model_dump(mode="json")
+    for override in overrides:
+        _set(raw, override, override.value)
+    return validate_spec(raw, "spec.resolved.yaml", overrides)
+
+
 def write_resolved(spec: Spec) -> str:
     body = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
     return RESOLVED_HEADER + body
 
 
 def spec_hash(spec: Spec) -> str:
-    """Of everything that may change a result: the number of workers and where files lie may not."""
-    values = spec.model_dump(mode="json", exclude={"workers", "name"})
+    """Of everything that may change a result: budget, workers and where files lie may not."""
+    values = spec.model_dump(mode="json", exclude={"workers", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
     return hash_json(values)

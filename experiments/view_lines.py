@@ -6,7 +6,8 @@ from rich.text import Text
 
 from experiments.run_lines import GLYPHS, line
 from experiments.text import clean_line
-from experiments.views import HarnessView, RunSummary, TreeNode
+from experiments.views import HarnessView, RunSummary
+from populations.family import TreeRow
 from populations.records import PaperVerdict, Verdict
 
 
@@ -37,34 +38,26 @@ def summary_lines(summaries: list[RunSummary]) -> list[Text]:
     )
 
 
-def tree_lines(nodes: tuple[TreeNode, ...]) -> list[Text]:
+def tree_lines(rows: Sequence[TreeRow]) -> list[Text]:
     """Like `git log --graph` turned on its side: children below their parent."""
-    lines: list[Text] = []
-    open_branches: list[bool] = []
-    for node in nodes:
-        del open_branches[max(node.depth - 1, 0) :]
-        indent = "".join("│  " if is_open else "   " for is_open in open_branches)
-        if node.depth:
-            indent += "└─ " if node.is_last_child else "├─ "
-            open_branches.append(not node.is_last_child)
-        lines.append(_tree_line(indent, node))
-    return lines
+    return [_tree_line(row) for row in rows]
 
 
-def _tree_line(indent: str, node: TreeNode) -> Text:
-    glyph, style = GLYPHS[node.verdict] if node.verdict else ("●", "bold")
-    star = "  ★ best" if node.is_best else ""
-    said = "" if node.verdict in {None, Verdict.ADMITTED, Verdict.REJECTED} else f" {node.verdict}"
-    score = f"  {node.score}" if node.score.n else ""
-    words = clean_line(node.hypothesis, 80) if node.depth else "the harness you started from"
+def _tree_line(row: TreeRow) -> Text:
+    indent = "".join("   " if is_last else "│  " for is_last in row.last_flags[:-1])
+    if row.last_flags:
+        indent += "└─ " if row.last_flags[-1] else "├─ "
+    glyph, style = GLYPHS[row.verdict] if row.verdict else ("●", "bold")
+    said = "" if row.verdict in {None, Verdict.ADMITTED, Verdict.REJECTED} else f" {row.verdict}"
+    words = clean_line(row.mutant.hypothesis, 80) if row.depth else "the harness you started from"
     return line(
         (indent, "dim"),
         (f"{glyph} ", style),
-        (node.harness_id, "bold"),
-        (f" {node.kind}{said}", "dim"),
+        (row.mutant.harness_id, "bold"),
+        (f" {row.mutant.kind}{said}", "dim") if row.depth else "",
         f"  {words}",
-        (score, "dim"),
-        (star, "bold green"),
+        (f"  {row.rate}" if row.rate.n else "", "dim"),
+        ("  ★ best" if row.is_best else "", "bold green"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a run, as plain values: rows, a tree, a lineage, a curve, failure counts.
+"""What can be said of a run, as plain values: rows, a lineage, a curve, failure counts.
 
 Pure: population and events in, views out. Drawn as text by `experiments/view_lines.py`, as HTML by
 `experiments/report.py`, as JSON by `experiments/display_json.py`.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from experiments.run_views import IterationView, LineageStep
 from populations.events import EvaluationDone, Event, Purpose
+from populations.family import lineage_chain
 from populations.population import SEED_ID, Population
 from populations.records import Decision, MutationKind, PaperVerdict, Verdict
 from studbook.rate import NO_RATE, Rate
@@ -28,20 +29,6 @@ class RunSummary:
     seed_rate: Rate
     champion_test: Rate
     sandbox: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeNode:
-    """`depth` is the number of ancestors; children follow their parent. `verdict` is None for the seed."""
-
-    harness_id: str
-    depth: int
-    kind: MutationKind
-    verdict: Verdict | None
-    hypothesis: str
-    score: Rate
-    is_best: bool
-    is_last_child: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,52 +92,15 @@ def iteration_view(population: Population, decision: Decision, iterations: int) 
     )
 
 
-def ancestors(population: Population, harness_id: str) -> tuple[str, ...]:
-    """The chain seed … harness, both included."""
-    chain: list[str] = []
-    current: str | None = harness_id
-    while current is not None:
-        chain.append(current)
-        current = population.mutants[current].parent_id
-    return tuple(reversed(chain))
-
-
 def lineage_steps(population: Population, harness_id: str) -> tuple[LineageStep, ...]:
-    steps = []
-    for name in ancestors(population, harness_id):
-        mutant = population.mutants[name]
-        rate = population.score(name)
-        steps.append(LineageStep(harness_id=name, kind=mutant.kind, hypothesis=mutant.hypothesis, rate=rate))
-    return tuple(steps)
-
-
-def tree_nodes(population: Population) -> tuple[TreeNode, ...]:
-    """Depth first, children in the order in which they were made."""
-    children: dict[str | None, list[str]] = {}
-    for name, mutant in population.mutants.items():
-        children.setdefault(mutant.parent_id, []).append(name)
-    nodes: list[TreeNode] = []
-    waiting = [(name, 0, True) for name in reversed(children.get(None, []))]
-    while waiting:
-        name, depth, is_last = waiting.pop()
-        nodes.append(_tree_node(population, name, depth, is_last))
-        below = children.get(name, [])
-        waiting += [(child, depth + 1, child == below[-1]) for child in reversed(below)]
-    return tuple(nodes)
-
-
-def _tree_node(population: Population, name: str, depth: int, is_last: bool) -> TreeNode:
-    mutant = population.mutants[name]
-    decision = population.find_decision(name)
-    return TreeNode(
-        harness_id=name,
-        depth=depth,
-        kind=mutant.kind,
-        verdict=decision.verdict if decision else None,
-        hypothesis=mutant.hypothesis,
-        score=population.score(name),
-        is_best=name == population.best_id,
-        is_last_child=is_last,
+    return tuple(
+        LineageStep(
+            harness_id=mutant.harness_id,
+            kind=mutant.kind,
+            hypothesis=mutant.hypothesis,
+            rate=population.score(mutant.harness_id),
+        )
+        for mutant in lineage_chain(population, harness_id)
     )
 
 

@@ -47,6 +47,15 @@ SET = flag(
     default=[],
     help="change one key of the spec, like -s search.iterations=30 (may be given many times)",
 )
+RESET = flag(
+    "-s",
+    "--set",
+    dest="overrides",
+    metavar="KEY=VALUE",
+    action="append",
+    default=[],
+    help="another budget or number of workers, like -s budget.calls=9000; the rest of the spec stays",
+)
 PAPERS = flag("papers", metavar="PAPERS", help="a folder or file of papers (.md, .txt)")
 
 COMMANDS = (
@@ -68,7 +77,7 @@ COMMANDS = (
         summary="Go on with a run that was interrupted, without repeating what is finished.",
         example="studbook resume quickstart-1",
         handler="experiments.commands.running:resume",
-        flags=(RUN, RUNS),
+        flags=(RUN, RESET, RUNS),
     ),
     Command(
         name="stop",
@@ -81,7 +90,7 @@ COMMANDS = (
         name="ls",
         summary="List the runs with their state, best harness and pass rates.",
         example="studbook ls",
-        handler="experiments.commands.looking:list_runs",
+        handler="experiments.commands.looking:list_runs_command",
         flags=(RUNS,),
     ),
     Command(

@@ -1,0 +1,138 @@
+"""From a spec, or a run folder, to a job that can be carried out: everything opened, nothing measured yet.
+
+What can be wrong is found before a folder is made: papers, harness, sandbox, endpoints. Opening order is
+closing order reversed; whoever enters `opened_job` gets a run that no one else writes.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evaluate.sandbox.select import StatedSandbox, open_sandbox
+from evolve.trees import LineageTrees
+from experiments.bench import frozen_evaluator, open_bench
+from experiments.carrying_out import Job
+from experiments.corpus import LoadedPapers, load_papers
+from experiments.display import Display
+from experiments.environment import describe_environment, environment_text
+from experiments.ledger import Ledger
+from experiments.models import build_endpoints
+from experiments.notices import NoticeLog
+from experiments.spec import Spec
+from experiments.spec_loading import application_root, write_resolved
+from experiments.stopping import StopSwitch
+from experiments.watching import Watcher
+from harnesses.folder import read_harness
+from harnesses.tree import HarnessTree
+from populations.journal import Journal
+from populations.journal_reader import JournalReader
+from populations.layout import RunFolder, atomic_write
+from populations.lineage import Lineage
+from populations.lock import this_process
+from populations.population import SEED_ID, fold
+from populations.records import MutationKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that a run needs and that can be refused. `spec` names the sandbox that was chosen, not `auto`."""
+
+    spec: Spec
+    papers: LoadedPapers
+    seed: HarnessTree
+    sandbox: StatedSandbox
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def prepare(spec: Spec, environment: Mapping[str, str], seed: HarnessTree | None = None) -> Prepared:
+    """Raises UsageError before anything is written. The caller closes `sandbox`."""
+    papers = load_papers(spec.corpus, spec.seed)
+    tree = seed or read_harness(Path(spec.harness))
+    build_endpoints(spec, environment, lambda text: None)
+    sandbox = open_sandbox(spec.sandbox.kind, spec.sandbox.image)
+    chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
+    return Prepared(
+        spec=spec.model_copy(update={"sandbox": chosen}), papers=papers, seed=tree, sandbox=sandbox
+    )
+
+
+def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
+    """What a run rests on, written before its first event: spec, environment, the seed's files."""
+    atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
+    environment = describe_environment(
+        sandbox=prepared.sandbox.identity,
+        evaluator_hash=frozen_evaluator(prepared.spec).evaluator_hash,
+        started=now().isoformat(timespec="seconds"),
+        home=application_root(),
+    )
+    atomic_write(folder.environment, environment_text(environment).encode("utf-8"))
+    with Lineage(folder.lineage) as lineage:
+        lineage.add(
+            SEED_ID,
+            prepared.seed.files,
+            parent_commit=None,
+            iteration=0,
+            hypothesis="the seed",
+            run_name=folder.name,
+            kind=MutationKind.SEED,
+        )
+
+
+def read_seed(folder: RunFolder) -> HarnessTree:
+    """The seed as the run keeps it; the folder it came from may have changed since."""
+    with Lineage(folder.lineage) as lineage:
+        return HarnessTree.of(lineage.read(SEED_ID))
+
+
+@contextmanager
+def opened_job(
+    folder: RunFolder,
+    prepared: Prepared,
+    environment: Mapping[str, str],
+    display: Display,
+    switch: StopSwitch,
+    *,
+    run_name: str | None = None,
+    replay_from: Path | None = None,
+) -> Iterator[Job]:
+    """The journal's lock is held while the block runs. `run_name` differs from the folder's in a replay."""
+    name = run_name or folder.name
+    with ExitStack() as stack:
+        stack.callback(prepared.sandbox.close)
+        journal = stack.enter_context(Journal(folder.journal, clock=now, holder=this_process()))
+        lineage = stack.enter_context(Lineage(folder.lineage))
+        notices = NoticeLog(folder.notices, display.notice, now)
+        bench = stack.enter_context(
+            open_bench(
+                prepared.spec,
+                prepared.sandbox,
+                environment,
+                calls=None if replay_from else folder.calls,
+                trajectories=folder.trajectories,
+                notices=notices,
+                switch=switch,
+                replay_from=replay_from,
+            )
+        )
+        for skipped in prepared.papers.skipped:
+            notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
+        trees = LineageTrees(lineage, name)
+        ledger = Ledger(journal, trees, fold(JournalReader(folder.journal).events()))
+        yield Job(
+            run_name=name,
+            spec=prepared.spec,
+            seed=prepared.seed,
+            splits=prepared.papers.splits,
+            bench=bench,
+            ledger=ledger,
+            trees=trees,
+            watcher=Watcher(display, bench, ledger, time.monotonic),
+            switch=switch,
+            clock=time.monotonic,
+        )

@@ -1,0 +1,188 @@
+"""Carries a run out: found the population, search, conclude; whether it is new, resumed or replayed.
+
+Everything is passed in and open already. What is in the ledger is not done again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evaluate.contracts import Paper
+from evaluate.rendering import render_for_analyzer
+from evaluate.splits import Splits
+from evolve.admission import Strict
+from evolve.analyzer import ChatAnalyzer
+from evolve.brake import Brake
+from evolve.champion import Promotion, conclude
+from evolve.duplicates import SeenTrees
+from evolve.founding import found
+from evolve.implementer import ChatImplementer
+from evolve.iteration import Workshop
+from evolve.loop import Ending, EndReason, evolve
+from evolve.measuring import Measuring
+from evolve.seams import StopRequested
+from evolve.settings import PromotionSettings, SearchSettings
+from evolve.trees import LineageTrees
+from experiments.bench import Bench
+from experiments.ledger import Ledger
+from experiments.spec import Spec
+from experiments.spec_loading import spec_hash
+from experiments.stopping import StopSwitch
+from experiments.watching import Watcher
+from harnesses.tree import HarnessTree
+from populations.events import RunStarted
+from populations.records import PaperResult
+from populations.selection import get_selector
+from studbook.errors import BudgetExceeded, InfrastructureError, UsageError
+
+WORDS = {
+    EndReason.ITERATIONS: "all iterations are done",
+    EndReason.PATIENCE: "nothing was admitted for as many iterations as search.patience allows",
+    EndReason.HOURS: "budget.hours are over",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run, ready to go. `clock` counts seconds."""
+
+    run_name: str
+    spec: Spec
+    seed: HarnessTree
+    splits: Splits
+    bench: Bench
+    ledger: Ledger
+    trees: LineageTrees
+    watcher: Watcher
+    switch: StopSwitch
+    clock: Callable[[], float]
+
+
+def carry_out(job: Job) -> Ending:
+    """To the end, or to what interrupted it; everything finished is in the ledger either way."""
+    measuring = _measuring(job)
+    try:
+        _begin(job, measuring)
+        ending = evolve(
+            _workshop(job, measuring),
+            job.ledger.population,
+            job.ledger.commit,
+            clock=job.clock,
+            workers=job.spec.workers,
+        )
+        return _conclude(job, ending) if ending.is_orderly else ending
+    except StopRequested as error:
+        return Ending(reason=EndReason.STOPPED, population=job.ledger.population, error=error)
+    except BudgetExceeded as error:
+        return Ending(reason=EndReason.BUDGET, population=job.ledger.population, error=error)
+    except InfrastructureError as error:
+        return Ending(reason=EndReason.INFRASTRUCTURE, population=job.ledger.population, error=error)
+
+
+def _measuring(job: Job) -> Measuring:
+    return Measuring(
+        evaluator=job.bench.evaluator,
+        pool=job.bench.paper_pool,
+        workers=job.spec.workers,
+        observer=job.watcher,
+        brake=Brake(job.switch.event),
+    )
+
+
+def run_started(job: Job) -> RunStarted:
+    return RunStarted(
+        run_name=job.run_name,
+        spec_hash=spec_hash(job.spec),
+        evaluator_hash=job.bench.evaluator.evaluator_hash,
+        seed_tree_hash=job.seed.tree_hash,
+        splits=job.splits.paper_ids(),
+        sandbox=job.bench.sandbox.name,
+        contains_hostile_code=job.bench.sandbox.contains_hostile_code,
+        models={name: role.model for name, role in job.spec.models.roles.items()},
+    )
+
+
+def _begin(job: Job, measuring: Measuring) -> None:
+    """The first two commits of a journal; on a resumed run, a check that it is still the same experiment."""
+    start = run_started(job)
+    if job.ledger.population.start is None:
+        job.ledger.commit((start,))
+    else:
+        check_unchanged(job.ledger.population.start, start)
+    if not job.ledger.population.members:
+        job.ledger.commit(found(job.seed, job.trees, measuring, job.splits.validation))
+
+
+def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
+    """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
+    reasons = {
+        "spec_hash": "the resolved spec was changed",
+        "evaluator_hash": "the evaluator's code, prompts or settings are other ones",
+        "seed_tree_hash": "the seed harness is another one",
+        "splits": "the papers are other ones",
+        "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
+    }
+    for name, reason in reasons.items():
+        if getattr(recorded, name) != getattr(now, name):
+            raise UsageError(
+                f"run {recorded.run_name} cannot go on here: {reason}\n"
+                "  go back to what it began with (environment.json names the commit), or start a new run"
+            )
+
+
+def _workshop(job: Job, measuring: Measuring) -> Workshop:
+    settings = search_settings(job.spec)
+    return Workshop(
+        settings=settings,
+        papers=_papers(job),
+        select=get_selector(job.spec.search.selection),
+        trees=job.trees,
+        seen=SeenTrees(job.trees),
+        measuring=measuring,
+        analyzer=ChatAnalyzer(job.bench.chat, lambda result: _render(job, result)),
+        implementer=ChatImplementer(job.bench.chat),
+        admission=Strict(),
+        observer=job.watcher,
+    )
+
+
+def _render(job: Job, result: PaperResult) -> str:
+    return render_for_analyzer(job.bench.store.get(result.key))
+
+
+def _papers(job: Job) -> dict[str, tuple[Paper, ...]]:
+    return {"train": job.splits.train, "validation": job.splits.validation, "test": job.splits.test}
+
+
+def _conclude(job: Job, ending: Ending) -> Ending:
+    promotion = Promotion(
+        settings=promotion_settings(job.spec),
+        papers=_papers(job),
+        trees=job.trees,
+        measuring=_measuring(job),  # with a brake of its own: the search has pulled the other
+        commit=job.ledger.commit,
+    )
+    population = conclude(promotion, ending.population, WORDS[ending.reason])
+    return Ending(reason=ending.reason, population=population)
+
+
+def search_settings(spec: Spec) -> SearchSettings:
+    return SearchSettings(
+        run_seed=spec.seed,
+        iterations=spec.search.iterations,
+        minibatch=spec.search.minibatch,
+        lag=spec.search.lag,
+        temperature=spec.search.temperature,
+        knob_share=spec.search.knob_share,
+        full_scores=spec.search.full_scores,
+        patience=spec.search.patience,
+        max_hours=spec.budget.hours,
+    )
+
+
+def promotion_settings(spec: Spec) -> PromotionSettings:
+    return PromotionSettings(
+        candidates=spec.champion.candidates,
+        confirm_replicates=spec.champion.confirm_replicates,
+        test_replicates=spec.champion.test_replicates,
+        shrinkage=spec.champion.shrinkage,
+    )

@@ -1,0 +1,171 @@
+"""Commands that look at runs and change nothing in them: ls, show, tree, lineage, diff, export, report."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from evaluate.rendering import render_for_analyzer
+from evaluate.trajectories import TrajectoryStore
+from experiments.console import Terminal
+from experiments.diff_lines import diff_lines
+from experiments.opening import OpenedRun, find_paper, is_being_written, open_run, open_target
+from experiments.reporting import write_report
+from experiments.run_lines import iteration_lines, line, lineage_line
+from experiments.runs import list_runs
+from experiments.text import clean_block, clean_line
+from experiments.view_lines import harness_lines, summary_lines, tree_lines
+from experiments.views import (
+    RunSummary,
+    failure_counts,
+    harness_view,
+    iteration_views,
+    lineage_steps,
+    run_summary,
+)
+from harnesses.folder import write_harness
+from populations.diff import diff_evaluations
+from populations.events import EvaluationDone
+from populations.family import tree_rows
+from populations.file_diff import diff_files
+from studbook.errors import IntegrityError, RevisionError, UsageError
+
+
+def list_runs_command(options: Namespace, terminal: Terminal) -> int:
+    """A damaged run is named and does not hide the others."""
+    summaries: list[RunSummary] = []
+    damaged = 0
+    for folder in list_runs(Path(options.runs_dir)):
+        try:
+            summaries.append(_summary(open_run(folder.name, Path(options.runs_dir))))
+        except IntegrityError as error:
+            damaged += 1
+            terminal.error(str(error))
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "runs": summaries})
+    elif summaries:
+        terminal.result(summary_lines(summaries))
+    else:
+        terminal.result(
+            [f"no runs in {options.runs_dir}; begin with: studbook run experiments/quickstart.yaml"]
+        )
+    return 1 if damaged else 0
+
+
+def show(options: Namespace, terminal: Terminal) -> int:
+    target = open_target(options.target, Path(options.runs_dir))
+    if options.paper is not None:
+        return _show_paper(target.run, target.get_harness(), options.paper, terminal)
+    if target.harness_id is None:
+        return _show_run(target.run, terminal)
+    view = harness_view(target.run.population, target.harness_id)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": target.run.folder.name, "harness": view})
+    else:
+        terminal.result(harness_lines(view))
+    return 0
+
+
+def tree(options: Namespace, terminal: Terminal) -> int:
+    rows = tree_rows(open_run(options.run, Path(options.runs_dir)).population)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": options.run, "harnesses": rows})
+    else:
+        terminal.result(tree_lines(rows) or ["the seed has not been measured yet"])
+    return 0
+
+
+def lineage(options: Namespace, terminal: Terminal) -> int:
+    target = open_target(options.target, Path(options.runs_dir))
+    steps = lineage_steps(target.run.population, target.get_harness())
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": target.run.folder.name, "lineage": steps})
+    else:
+        terminal.result(lineage_line(depth, step) for depth, step in enumerate(steps))
+    return 0
+
+
+def diff(options: Namespace, terminal: Terminal) -> int:
+    before = open_target(options.before, Path(options.runs_dir))
+    after = open_target(options.after, Path(options.runs_dir), same_run=before.run)
+    if before.run.folder.root.resolve() != after.run.folder.root.resolve():
+        raise UsageError(
+            "diff compares two harnesses of one run: their papers and luck must be the same\n"
+            f"  like: studbook diff {before.run.folder.name}:seed best"
+        )
+    run, first, second = before.run, before.get_harness(), after.get_harness()
+    files = diff_files(run.read_tree(first).files, run.read_tree(second).files)
+    scores = diff_evaluations(run.population, first, second)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": run.folder.name, "files": files, "scores": scores})
+    else:
+        terminal.result(diff_lines(files, scores))
+    return 0
+
+
+def export(options: Namespace, terminal: Terminal) -> int:
+    target = open_target(options.target, Path(options.runs_dir))
+    harness_id = target.get_harness()
+    write_harness(target.run.read_tree(harness_id), Path(options.folder))
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "harness": harness_id, "folder": options.folder})
+    else:
+        terminal.result([f"{target.run.folder.name}:{harness_id} is in {options.folder}"])
+        terminal.progress(f"measure it: studbook evaluate {options.folder} --papers PAPERS")
+    return 0
+
+
+def report(options: Namespace, terminal: Terminal) -> int:
+    run = open_run(options.run, Path(options.runs_dir))
+    path = Path(options.out) if options.out else run.folder.report
+    write_report(run, path)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": run.folder.name, "report": path.as_posix()})
+    else:
+        terminal.result([path.as_posix()])
+    return 0
+
+
+def _summary(run: OpenedRun) -> RunSummary:
+    return run_summary(run.folder.name, run.population, is_being_written(run.folder))
+
+
+def _show_run(run: OpenedRun, terminal: Terminal) -> int:
+    summary = _summary(run)
+    rows = iteration_views(run.population)
+    failures = failure_counts(run.events, summary.best_id)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": summary, "iterations": rows, "best_failures": failures})
+        return 0
+    terminal.result(summary_lines([summary]))
+    terminal.result([""])
+    for row in rows:
+        terminal.result(iteration_lines(row))
+    if failures:
+        counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
+        terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])
+    return 0
+
+
+def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:
+    """Every trajectory this harness left on the paper, in the order of the journal."""
+    paper_id = find_paper(text, run)
+    found = [
+        (event, result)
+        for event in run.events
+        if isinstance(event, EvaluationDone) and event.evaluation.harness_id == harness_id
+        for result in event.evaluation.results
+        if result.paper_id == paper_id
+    ]
+    if not found:
+        where = f"{run.folder.name}:{harness_id}"
+        raise RevisionError(f"{harness_id} was not run on paper {paper_id}\n  see: studbook show {where}")
+    store = TrajectoryStore(run.folder.trajectories)
+    if terminal.wants_json:
+        trajectories = [store.get(result.key) for _, result in found]
+        terminal.json({"schema": 1, "harness": harness_id, "paper": paper_id, "trajectories": trajectories})
+        return 0
+    for event, result in found:
+        title = f"{event.purpose}, iteration {event.iteration}, replicate {result.replicate}: "
+        terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
+        terminal.result(clean_block(render_for_analyzer(store.get(result.key))).splitlines())
+        terminal.result([""])
+    return 0

@@ -1,0 +1,173 @@
+"""Commands that carry runs out: run, resume, stop."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+from evolve.loop import Ending, EndReason
+from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
+from experiments.carrying_out import Job, carry_out
+from experiments.console import Terminal
+from experiments.corpus import skipped_note
+from experiments.models import models_line, uses_only_testbed
+from experiments.opening import is_being_written, open_run
+from experiments.planning import plan_lines, plan_of, plan_view
+from experiments.reporting import write_report
+from experiments.run_lines import TESTBED_MODELS
+from experiments.run_views import EndView, StartView
+from experiments.runs import create_run, find_run
+from experiments.spec import Spec
+from experiments.spec_loading import read_resolved, resume_overrides, write_resolved
+from experiments.stopping import STOP_FILE, StopSwitch, listening
+from experiments.surroundings import read_surroundings
+from experiments.views import lineage_steps, pooled_rate, verdict_counts
+from populations.events import Purpose
+from populations.layout import RunFolder, atomic_write
+from populations.population import SEED_ID
+from populations.storage import storage_errors
+
+EXIT_CODES = {EndReason.STOPPED: 130, EndReason.BUDGET: 1, EndReason.INFRASTRUCTURE: 1}
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    surroundings = read_surroundings()
+    spec = surroundings.load(options.spec, options.overrides)
+    prepared = prepare(spec, surroundings.variables)
+    if options.dry_run:
+        prepared.sandbox.close()
+        return _show_plan(prepared, terminal)
+    folder = create_run(Path(options.runs_dir), spec.name, options.name)
+    write_beginning(folder, prepared)
+    return _go(folder, prepared, surroundings.variables, terminal, options)
+
+
+def resume(options: Namespace, terminal: Terminal) -> int:
+    """The resolved spec in the run folder is what counts; only budget and workers may be changed."""
+    surroundings = read_surroundings()
+    folder = find_run(options.run, Path(options.runs_dir))
+    spec = resume_overrides(read_resolved(folder.spec), options.overrides)
+    prepared = prepare(spec, surroundings.variables, read_seed(folder))
+    if options.overrides:
+        atomic_write(folder.spec, write_resolved(spec).encode("utf-8"))
+    return _go(folder, prepared, surroundings.variables, terminal, options)
+
+
+def stop(options: Namespace, terminal: Terminal) -> int:
+    folder = find_run(options.run, Path(options.runs_dir))
+    is_running = is_being_written(folder)
+    if is_running:
+        with storage_errors(folder.root / STOP_FILE, "write"):
+            (folder.root / STOP_FILE).touch()
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": folder.name, "was_running": is_running})
+    elif is_running:
+        terminal.result([f"{folder.name} is asked to stop; go on with: studbook resume {folder.name}"])
+    else:
+        terminal.result([f"{folder.name} is not running"])
+    return 0
+
+
+def _go(
+    folder: RunFolder,
+    prepared: Prepared,
+    variables: Mapping[str, str],
+    terminal: Terminal,
+    options: Namespace,
+) -> int:
+    switch, display = StopSwitch(), terminal.display()
+    try:
+        with (
+            opened_job(folder, prepared, variables, display, switch) as job,
+            listening(switch, folder.root, display.notice),
+        ):
+            display.started(start_view(job, prepared, folder))
+            ending = carry_out(job)
+            end = end_view(job, ending, options)
+        write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
+        if ending.is_orderly or terminal.wants_json:
+            display.finished(end)
+    finally:
+        display.close()
+    if ending.error is not None:
+        _tell_interruption(ending, folder, terminal, options)
+    return EXIT_CODES.get(ending.reason, 0)
+
+
+def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, options: Namespace) -> None:
+    command = resume_command(folder, options)
+    if ending.reason is EndReason.STOPPED:
+        done = ending.population.iterations_done
+        terminal.progress(
+            f"stopped after iteration {done}; everything finished is saved. Go on with:\n  {command}"
+        )
+    else:
+        first = str(ending.error).strip().splitlines()
+        terminal.error("\n".join([*first[:2], f"everything finished is saved; go on with: {command}"]))
+
+
+def resume_command(folder: RunFolder, options: Namespace) -> str:
+    where = "" if options.runs_dir == "runs" else f" --runs-dir {options.runs_dir}"
+    return f"studbook resume {folder.name}{where}"
+
+
+def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
+    spec, population = job.spec, job.ledger.population
+    note = skipped_note(prepared.papers.skipped)
+    return StartView(
+        run=folder.name,
+        folder=folder.root.as_posix(),
+        models=models_line(spec, TESTBED_MODELS),
+        is_testbed=uses_only_testbed(spec),
+        sandbox=prepared.sandbox.statement,
+        contains_hostile_code=prepared.sandbox.contains_hostile_code,
+        papers=prepared.papers.description,
+        splits={name: len(papers) for name, papers in job.splits.paper_ids().items()},
+        harness=job.seed.manifest.name,
+        search=search_line(spec),
+        iterations=spec.search.iterations,
+        finished_iterations=population.iterations_done,
+        notes=(note,) if note else (),
+    )
+
+
+def search_line(spec: Spec) -> str:
+    search = spec.search
+    temperature = f" T={search.temperature:g}" if search.selection == "boltzmann" else ""
+    return (
+        f"{search.iterations} iterations, {search.selection} parents{temperature}, "
+        f"predicate {spec.evaluator.predicate}, {spec.workers} workers"
+    )
+
+
+def end_view(job: Job, ending: Ending, options: Namespace) -> EndView:
+    population = ending.population
+    champion = population.champion
+    best = population.best_id
+    name = Path(job.run_name).name
+    where = "" if options.runs_dir == "runs" else f" --runs-dir {options.runs_dir}"
+    return EndView(
+        run=name,
+        reason=population.finish.reason if ending.is_orderly and population.finish else ending.reason.value,
+        lineage=lineage_steps(population, best) if best in population.mutants else (),
+        verdicts=verdict_counts(population),
+        champion_id=champion.harness_id if champion else None,
+        champion_reason=champion.reason if champion else "the run did not come to its end",
+        champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
+        seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
+        is_testbed=uses_only_testbed(job.spec),
+        progress=job.watcher.progress(population),
+        next_commands=(
+            (f"studbook tree {name}{where}", "who came from whom"),
+            (f"studbook diff {name}:seed best{where}", "what the winner changed, and what it gained"),
+            (f"studbook replay {name} --level recorded{where}", "carry it all out again from the records"),
+        ),
+    )
+
+
+def _show_plan(prepared: Prepared, terminal: Terminal) -> int:
+    view = plan_view(prepared.spec, plan_of(prepared.spec, prepared.papers), prepared.sandbox.statement)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "plan": view})
+    else:
+        terminal.result(plan_lines(view))
+    return 0

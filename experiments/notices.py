@@ -1,0 +1,51 @@
+"""notices.jsonl: what varies between identical runs (retries, lost boxes, skipped files, interruptions).
+
+For people; nothing reads it back, and nothing here enters a result. One JSON object a line, with the time.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+from populations.storage import storage_errors
+from studbook.llm.notices import ModelNotice, NoticeKind
+
+Tell = Callable[[str], None]
+
+
+class NoticeLog:
+    """Thread-safe. `tell` also shows a notice to whoever watches."""
+
+    def __init__(self, path: Path, tell: Tell, clock: Callable[[], datetime]) -> None:
+        self._path = path
+        self._tell = tell
+        self._clock = clock
+        self._lock = Lock()
+
+    def add(self, kind: str, text: str) -> None:
+        self._write(kind, text)
+        self._tell(text)
+
+    def quietly(self, kind: str, text: str) -> None:
+        """Written down, not shown."""
+        self._write(kind, text)
+
+    def model(self, notice: ModelNotice) -> None:
+        """A retry is written down; it is shown only from the third on, because single ones are everyday."""
+        text = f"{notice.role} ({notice.endpoint}, {notice.model}): {notice.message}"
+        self._write(notice.kind.value, text)
+        if notice.kind is NoticeKind.FAILURE or notice.attempt >= 3:
+            waits = f"; attempt {notice.attempt}, next in {notice.wait_seconds:.0f} s"
+            self._tell(text.splitlines()[0] + (waits if notice.kind is NoticeKind.RETRY else ""))
+
+    def _write(self, kind: str, text: str) -> None:
+        time = self._clock().astimezone(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"v": 1, "time": time, "kind": kind, "text": text}) + "\n"
+        with (
+            self._lock,
+            storage_errors(self._path, "append to"),
+            self._path.open("a", encoding="utf-8") as file,
+        ):
+            file.write(line)

@@ -1,0 +1,89 @@
+"""Opens a run for looking: its journal read and folded, its harnesses at hand. Writes nothing."""
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runs import find_run
+from harnesses.tree import HarnessTree
+from populations.events import Event, RunStarted
+from populations.journal_reader import JournalReader
+from populations.layout import RunFolder
+from populations.lineage import Lineage
+from populations.population import Population, fold
+from populations.revisions import resolve, split_revision
+from studbook.errors import IntegrityError, RevisionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRun:
+    folder: RunFolder
+    events: tuple[Event, ...]
+    population: Population
+
+    @property
+    def start(self) -> RunStarted:
+        if self.population.start is None:
+            raise IntegrityError(f"{self.folder.journal} does not begin with run_started")
+        return self.population.start
+
+    def read_tree(self, harness_id: str) -> HarnessTree:
+        with Lineage(self.folder.lineage) as lineage:
+            return HarnessTree.of(lineage.read(self.population.mutants[harness_id].commit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A run, and the harness of it that was named; None when only the run was."""
+
+    run: OpenedRun
+    harness_id: str | None
+
+    def get_harness(self) -> str:
+        return self.harness_id or resolve("best", self.run.population)
+
+
+def open_run(name: str, runs_dir: Path) -> OpenedRun:
+    """Proves every line of the journal on the way."""
+    folder = find_run(name, runs_dir)
+    events = tuple(JournalReader(folder.journal).events())
+    return OpenedRun(folder=folder, events=events, population=fold(events))
+
+
+def open_target(text: str, runs_dir: Path, same_run: OpenedRun | None = None) -> Target:
+    """`RUN`, `RUN:REV`; with `same_run`, a bare `REV` belongs to it."""
+    name = split_revision(text)
+    if name.run is None and same_run is not None and name.revision is not None:
+        return Target(run=same_run, harness_id=resolve(name.revision, same_run.population))
+    if name.run is None:
+        return Target(run=open_run(text, runs_dir), harness_id=None)
+    run = open_run(name.run, runs_dir)
+    return Target(run=run, harness_id=resolve(name.revision or "best", run.population))
+
+
+def find_paper(text: str, run: OpenedRun) -> str:
+    """The paper whose id begins with `text`; raises RevisionError when none or several do."""
+    known = sorted({paper for split in run.start.splits.values() for paper in split})
+    matches = [paper for paper in known if paper.startswith(text)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise RevisionError(
+            f"{text!r} begins {len(matches)} papers: {', '.join(matches[:4])}\n  give more of it"
+        )
+    raise RevisionError(
+        f"no paper {text!r} in run {run.folder.name}\n  the run's papers: {', '.join(known[:4])}, …"
+    )
+
+
+def is_being_written(folder: RunFolder) -> bool:
+    """Whether some process holds the writer's lock now; asks without waiting and lets go at once."""
+    lock = folder.journal.with_name(folder.journal.name + ".lock")
+    try:
+        with lock.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -1,0 +1,30 @@
+"""What the command line takes from the process: its environment and `.env`. Read once, passed on."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.spec import Spec
+from experiments.spec_loading import load_spec
+from studbook.llm.settings import read_dotenv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Surroundings:
+    """No `repr`: the values hold keys."""
+
+    environment: Mapping[str, str]
+    dotenv: Mapping[str, str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment wins."""
+        return {**self.dotenv, **self.environment}
+
+    def load(self, path: str, flags: Iterable[str]) -> Spec:
+        return load_spec(Path(path), flags, environment=self.environment, dotenv=self.dotenv)
+
+
+def read_surroundings() -> Surroundings:
+    return Surroundings(environment=dict(os.environ), dotenv=read_dotenv(Path(".env")))

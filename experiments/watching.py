@@ -1,0 +1,96 @@
+"""The loop's observer as seen by people: every event of a run becomes what the display shows.
+
+Called from several threads; a lock lets the display be simple. Counts papers for the status line, measures
+time, and asks the records what was paid.
+"""
+
+from collections.abc import Callable
+from threading import RLock
+
+from evolve.gates import GateFailure
+from experiments.bench import Bench
+from experiments.display import Display
+from experiments.ledger import Ledger
+from experiments.run_views import ProgressView
+from experiments.views import iteration_view
+from populations.events import Purpose
+from populations.population import Population
+from populations.records import Decision, Evaluation, PaperResult
+from studbook.llm.meter import sum_totals
+
+WORDS = {
+    Purpose.SEED: "measuring the seed",
+    Purpose.TRAINING: "watching the parent on training papers",
+    Purpose.VALIDATION: "comparing on validation papers",
+    Purpose.CONFIRMATION: "confirming the candidates",
+    Purpose.TEST: "measuring on the sealed test papers",
+}
+
+
+class Watcher:
+    """Implements `evolve.seams.Observer`."""
+
+    def __init__(self, display: Display, bench: Bench, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self._display = display
+        self._bench = bench
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = RLock()
+        self._began = clock()
+        self._done_before = ledger.population.iterations_done
+        self._papers: dict[tuple[int, Purpose, str], int] = {}
+
+    def iteration_started(self, iteration: int, parent_id: str) -> None:
+        self._work(f"iteration {iteration}: from {parent_id}")
+
+    def diagnosed(self, iteration: int, text: str) -> None:
+        self._work(f"iteration {iteration}: implementing a change")
+
+    def proposed(self, iteration: int, hypothesis: str) -> None:
+        self._work(f"iteration {iteration}: {hypothesis}")
+
+    def paper_finished(self, iteration: int, purpose: Purpose, harness_id: str, result: PaperResult) -> None:
+        with self._lock:
+            key = (iteration, purpose, harness_id)
+            self._papers[key] = self._papers.get(key, 0) + 1
+            where = f"iteration {iteration}: " if purpose in {Purpose.TRAINING, Purpose.VALIDATION} else ""
+            self._display.working(f"{where}{WORDS[purpose]}, {harness_id}, paper {self._papers[key]}")
+
+    def gate_failed(self, iteration: int, failure: GateFailure) -> None:
+        self._work(f"iteration {iteration}: {failure.reason}")
+
+    def evaluated(self, iteration: int, purpose: Purpose, evaluation: Evaluation) -> None:
+        with self._lock:
+            self._papers.pop((iteration, purpose, evaluation.harness_id), None)
+            if purpose is Purpose.SEED:
+                self._display.seed_measured(evaluation.rate)
+
+    def decided(self, decision: Decision, hypothesis: str) -> None:
+        population = self._ledger.population
+        view = iteration_view(population, decision, self._bench.spec.search.iterations)
+        with self._lock:
+            self._display.iteration_ended(view, self.progress(population))
+
+    def progress(self, population: Population) -> ProgressView:
+        """Where the run stands now."""
+        paid = sum_totals(self._bench.records.totals())
+        seconds = self._clock() - self._began
+        total = self._bench.spec.search.iterations
+        done_now = population.iterations_done - self._done_before
+        eta = seconds / done_now * (total - population.iterations_done) if done_now > 0 else None
+        return ProgressView(
+            done=population.iterations_done,
+            iterations=total,
+            best_id=population.best_id,
+            best_rate=population.score(population.best_id),
+            calls=paid.calls,
+            recorded_calls=sum_totals(self._bench.client.meter.snapshot()).recorded_calls,
+            tokens=paid.tokens,
+            cost_dollars=paid.dollars,
+            seconds=seconds,
+            eta_seconds=eta,
+        )
+
+    def _work(self, words: str) -> None:
+        with self._lock:
+            self._display.working(words)

@@ -1,0 +1,171 @@
+"""Specs: defaults, precedence, overrides, and what a mistake is told."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments.spec import Spec
+from experiments.spec_loading import load_spec, read_resolved, spec_hash, write_resolved
+from studbook.errors import SpecError
+
+MINIMAL = "version: 1\nname: trial\n"
+
+
+@pytest.fixture
+def spec_file(tmp_path):
+    return tmp_path / "trial.yaml"
+
+
+def load(path: Path, text: str, *flags: str, **layers) -> Spec:
+    path.write_text(text, encoding="utf-8")
+    return load_spec(path, flags, **layers)
+
+
+def test_a_minimal_spec_gets_the_published_defaults(spec_file):
+    spec = load(spec_file, MINIMAL)
+    assert (spec.corpus.splits.train, spec.corpus.splits.validation, spec.corpus.splits.test) == (50, 25, 25)
+    assert (spec.search.temperature, spec.search.selection) == (0.1, "boltzmann")
+    assert spec.evaluator.predicate == "deployed"
+    assert spec.sandbox.kind == "auto"
+    assert {role.endpoint for role in spec.models.roles.values()} == {"testbed"}
+
+
+def test_solvers_sample_at_temperature_one_and_markers_at_zero(spec_file):
+    evaluator = load(spec_file, MINIMAL).evaluator
+    assert (evaluator.solver_temperature, evaluator.judge_temperature) == (1.0, 0.0)
+
+
+def test_a_default_temperature_does_not_reach_the_frozen_roles(spec_file):
+    roles = load(spec_file, MINIMAL + "models: {default: {temperature: 0.3}}\n").models.roles
+    assert (roles["challenger"].temperature, roles["weak"].temperature) == (0.3, None)
+
+
+def test_a_temperature_of_a_frozen_role_is_pointed_to_the_evaluator(spec_file):
+    with pytest.raises(SpecError, match=r"roles\.judge\.temperature is set as evaluator\.judge_temperature"):
+        load(spec_file, MINIMAL + "models: {roles: {judge: {temperature: 1.0}}}\n")
+
+
+def test_one_default_model_serves_every_role_but_those_that_say_otherwise(spec_file):
+    text = MINIMAL + "models: {default: {endpoint: openai, model: big}, roles: {weak: {model: small}}}\n"
+    roles = load(spec_file, text).models.roles
+    assert (roles["challenger"].endpoint, roles["challenger"].model) == ("openai", "big")
+    assert (roles["weak"].endpoint, roles["weak"].model, roles["weak"].temperature) == (
+        "openai",
+        "small",
+        None,
+    )
+
+
+def test_a_flag_beats_the_environment_beats_dotenv_beats_yaml(spec_file):
+    text = MINIMAL + "search: {iterations: 1}\n"
+    name = "STUDBOOK_SPEC_SEARCH__ITERATIONS"
+    assert load(spec_file, text).search.iterations == 1
+    assert load(spec_file, text, dotenv={name: "2"}).search.iterations == 2
+    assert load(spec_file, text, dotenv={name: "2"}, environment={name: "3"}).search.iterations == 3
+    flagged = load(spec_file, text, "search.iterations=4", dotenv={name: "2"}, environment={name: "3"})
+    assert flagged.search.iterations == 4
+
+
+def test_openai_base_url_sets_the_address_of_the_endpoint_openai(spec_file):
+    spec = load(spec_file, MINIMAL, environment={"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    assert spec.models.endpoints["openai"].base_url == "http://127.0.0.1:1/v1"
+
+
+def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
+    assert load(spec_file, MINIMAL + "sandbox: process\n").sandbox.kind == "process"
+    spec = load(spec_file, MINIMAL + "sandbox: {kind: docker, image: 'python:3.12'}\n", "sandbox=auto")
+    assert (spec.sandbox.kind, spec.sandbox.image) == ("auto", "python:3.12")
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "told"),
+    [
+        ("serch: {}", [], ["unknown key serch", "did you mean search?"]),
+        (
+            "search: {temprature: 1}",
+            [],
+            ["unknown key search.temprature", "did you mean search.temperature?"],
+        ),
+        ("", ["search.temperatur=1"], ["-s search.temperatur", "did you mean search.temperature?"]),
+        ("models: {roles: {weka: {model: x}}}", [], ["models.roles.weka", "did you mean models.roles.weak?"]),
+        ("models: {roles: {weak: {modl: x}}}", [], ["models.roles.weak.modl", "models.roles.weak.model?"]),
+        ("models: {endpoints: {a: {kin: openai}}}", [], ["did you mean models.endpoints.a.kind?"]),
+        ("models: {default: {endpoint: nowhere}}", [], ["'nowhere'", "it has testbed, openai"]),
+        ("search: {iterations: -1}", [], ["search.iterations", "greater than or equal to 0", "got -1"]),
+        ("search: {temperature: .nan}", [], ["search.temperature", "finite"]),
+        ("search: {temperature: 0}", [], ["search.temperature", "greater than 0"]),
+        ("workers: '2'", [], ["workers", "valid integer", "got '2'"]),
+        ("sandbox: doker", [], ["sandbox.kind", "'auto', 'docker' or 'process'", "got 'doker'"]),
+        ("", ["sandbox=doker"], ["-s sandbox", "got 'doker'"]),
+        ("search: 3", [], ["search: must be a mapping of keys"]),
+        ("corpus: {train: a}", [], ["given together or not at all"]),
+        ("corpus: {path: a, train: a, validation: b, test: c}", [], ["either path or the three paths"]),
+        ("name: 'no/slash'", [], ["name"]),
+        ("", ["search.iterations"], ["is not key=value"]),
+        ("", ["=3"], ["is not key=value"]),
+        ("a: [", [], ["not YAML"]),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_the_nearest_key(spec_file, text, flags, told):
+    with pytest.raises(SpecError) as caught:
+        load(spec_file, MINIMAL + text + "\n" if "name" not in text else f"version: 1\n{text}\n", *flags)
+    message = str(caught.value)
+    assert all(words in message for words in told), message
+    assert len(message.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "3\n"])
+def test_a_spec_that_is_no_mapping_is_refused(spec_file, text):
+    with pytest.raises(SpecError, match="a spec is a mapping"):
+        load(spec_file, text)
+
+
+def test_a_missing_version_is_asked_for(spec_file):
+    with pytest.raises(SpecError, match="the key version is missing"):
+        load(spec_file, "name: trial\n")
+
+
+def test_a_missing_spec_names_the_nearest_file(tmp_path):
+    (tmp_path / "quickstart.yaml").write_text(MINIMAL)
+    with pytest.raises(SpecError, match=r"did you mean .*quickstart\.yaml"):
+        load_spec(tmp_path / "quikstart.yaml")
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2@host/v1", "https://host/v1?key=hunter2"])
+def test_a_secret_in_an_address_is_refused_and_not_repeated(spec_file, url):
+    with pytest.raises(SpecError) as caught:
+        load(spec_file, MINIMAL + f"models: {{endpoints: {{openai: {{base_url: '{url}'}}}}}}\n")
+    assert "api_key_env" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_where_the_name_of_a_variable_belongs_is_refused_and_not_repeated(spec_file):
+    with pytest.raises(SpecError) as caught:
+        load(spec_file, MINIMAL + "models: {endpoints: {openai: {api_key_env: sk-abc123}}}\n")
+    assert "never the key itself" in str(caught.value)
+    assert "abc123" not in str(caught.value)
+
+
+def test_a_resolved_spec_reads_back_as_the_same_spec(spec_file, tmp_path):
+    spec = load(spec_file, MINIMAL + "models: {roles: {weak: {max_tokens: 7}}}\nsandbox: process\n")
+    written = tmp_path / "spec.resolved.yaml"
+    written.write_text(write_resolved(spec), encoding="utf-8")
+    assert read_resolved(written) == spec
+    assert yaml.safe_load(written.read_text())["models"]["roles"]["weak"]["max_tokens"] == 7
+
+
+def test_flag_paths_start_here_and_yaml_paths_beside_the_spec(tmp_path):
+    beside, here = tmp_path / "specs", tmp_path / "here"
+    (beside / "papers").mkdir(parents=True)
+    (here / "mine").mkdir(parents=True)
+    path = beside / "trial.yaml"
+    assert load(path, MINIMAL + "corpus: {path: papers}\n", folder=here).corpus.path == f"{beside}/papers"
+    flagged = load(path, MINIMAL + "corpus: {path: papers}\n", "corpus.path=mine", folder=here)
+    assert flagged.corpus.path == f"{here}/mine"
+
+
+def test_the_hash_of_a_spec_ignores_workers_and_sees_the_search(spec_file):
+    plain = spec_hash(load(spec_file, MINIMAL))
+    assert spec_hash(load(spec_file, MINIMAL, "workers=1")) == plain
+    assert spec_hash(load(spec_file, MINIMAL, "search.iterations=99")) != plain
