@@ -137,7 +137,8 @@ class Relay:
             return self._refuse(kind, refusal)
 
     def _refuse(self, kind: str, refusal: Refusal) -> Frame:
-        self._transcript.refused(kind, refusal.kind, str(refusal))
+        if refusal.kind != "malformed_example":  # has an event of its own, with what was sent
+            self._transcript.refused(kind, refusal.kind, str(refusal))
         return {"error": {"type": refusal.kind, "message": str(refusal)}}
 
     def _answer_chat(self, frame: Frame) -> Frame:

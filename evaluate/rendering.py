@@ -14,8 +14,10 @@ from evaluate.rubric import average
 from evaluate.trajectories import Trajectory
 from evaluate.transcript import Event
 
-MAX_TEXT = 8_000
-MAX_TRAJECTORY = 80_000
+MAX_TRAJECTORY = 60_000
+MAX_EXAMPLE = 8_000
+TEXT_LIMITS = (6_000, 3_000, 1_500, 800)
+"""Tried in turn, so that a long trajectory loses the middles of its texts before it loses a round."""
 
 _HEADING = re.compile(r"^(#{1,6} )", re.MULTILINE)
 _TAG = re.compile(r"<(?=\s*/?\s*(?:trajector(?:y|ies)|history|harness_files|file)\b)", re.IGNORECASE)
@@ -23,12 +25,18 @@ _TAG = re.compile(r"<(?=\s*/?\s*(?:trajector(?:y|ies)|history|harness_files|file
 
 def render_for_analyzer(trajectory: Trajectory) -> str:
     """The body of one `<trajectory>`: rounds in order, at most MAX_TRAJECTORY characters."""
+    texts = (_render(trajectory, limit) for limit in TEXT_LIMITS)
+    fitting = (text for text in texts if len(text) <= MAX_TRAJECTORY)
+    return next(fitting, "") or cut(_render(trajectory, TEXT_LIMITS[-1]), MAX_TRAJECTORY)
+
+
+def _render(trajectory: Trajectory, text_limit: int) -> str:
     result = trajectory.result
-    lines = [f"outcome: {result.verdict.value}: {_data(result.reason)}"]
-    writer = _Writer()
+    lines = [f"outcome: {result.verdict.value}: {_line(result.reason)}"]
+    writer = _Writer(text_limit)
     for event in trajectory.events:
         lines += writer.write(event)
-    return cut("\n".join(lines), MAX_TRAJECTORY)
+    return "\n".join(lines)
 
 
 def cut(text: str, limit: int) -> str:
@@ -42,51 +50,51 @@ def cut(text: str, limit: int) -> str:
 class _Writer:
     """Knows which round it is in and which messages it has written before."""
 
-    def __init__(self) -> None:
+    def __init__(self, text_limit: int) -> None:
+        self._limit = text_limit
         self._round = 0
-        self._ended = True
+        self._is_open = False
         self._seen: dict[str, str] = {}
 
     def write(self, event: Event) -> Iterator[str]:
         kind = event["kind"]
-        if kind in ("report", "malformed") and event["round"] <= self._round and not self._ended:
-            self._ended = True
-        elif kind != "box" and self._ended and not self._completes(event):
+        begins = kind == "chat" and not self._is_open
+        if begins or event.get("round", 0) > self._round:
             self._round += 1
-            self._ended = False
+            self._is_open = True
             yield f"\n## Round {self._round}"
         yield from _PARTS[kind](self, event)
         if kind in ("report", "malformed"):
-            self._ended = event.get("status") != "undecided"
-
-    def _completes(self, event: Event) -> bool:
-        return bool(event.get("completes"))
+            self._is_open = event.get("status") == "undecided"
 
     def chat(self, event: Event) -> Iterator[str]:
         role = str(event["role"]).capitalize()
         for message in event["messages"]:
             yield f"### {role} prompt ({message['role']})"
-            yield self._once(_data(_content(message["content"])), f"{role} prompt in round {self._round}")
+            yield self._once(
+                self._data(_content(message["content"])), f"{role} prompt in round {self._round}"
+            )
         yield f"### {role} reply"
-        yield _data(_content(event["reply"]))
+        yield self._data(_content(event["reply"]))
         if event["finish_reason"] != "stop":
             yield f"finish reason: {event['finish_reason']}"
 
     def report(self, event: Event) -> Iterator[str]:
         if not event["completes"]:
             yield "### Example"
-            yield _data(json.dumps(event["example"], ensure_ascii=False, indent=1))
-        yield "### Report"
+            yield _data(json.dumps(event["example"], ensure_ascii=False), MAX_EXAMPLE)
+        late = event["round"] < self._round
+        yield "### Report (of an earlier round)" if late else "### Report"
         yield from _report_lines(event)
         for rollout in (*event["weak"], *event["strong"]):
             yield f"### {rollout['solver'].capitalize()} answer {rollout['index'] + 1}"
-            yield _data(rollout["answer"])
+            yield self._data(rollout["answer"])
             marks = (f"{n}={'met' if met else 'not met'}" for n, met in enumerate(rollout["marks"], 1))
             yield f"marks: {' '.join(marks)}"
 
     def malformed(self, event: Event) -> Iterator[str]:
         yield "### Example"
-        yield _data(event["raw"])
+        yield self._data(event["raw"])
         yield "### Report"
         yield "status: rejected\ncategory: malformed"
         yield f"reason: {_line(event['reason'])}"
@@ -95,7 +103,7 @@ class _Writer:
         yield f"refused: {_line(event['request'])}: {_line(event['type'])}: {_line(event['message'])}"
 
     def log(self, event: Event) -> Iterator[str]:
-        yield f"log: {_data(event['text'])}"
+        yield f"log: {self._data(event['text'])}"
 
     def box(self, event: Event) -> Iterator[str]:
         yield "\n### Box"
@@ -103,7 +111,10 @@ class _Writer:
         if event["detail"]:
             yield f"detail: {_line(event['detail'])}"
         if event["stderr"]:
-            yield _data(event["stderr"])
+            yield self._data(event["stderr"])
+
+    def _data(self, text: str) -> str:
+        return _data(text, self._limit)
 
     def _once(self, text: str, place: str) -> str:
         if len(text) < 200:
@@ -150,9 +161,9 @@ def _content(content: str | list[Any]) -> str:
     return "".join(part if isinstance(part, str) else "[the text of the paper]" for part in content)
 
 
-def _data(text: str) -> str:
-    return _TAG.sub("‹", _HEADING.sub(r"\\\1", cut(text.strip(), MAX_TEXT)))
+def _data(text: str, limit: int) -> str:
+    return _TAG.sub("‹", _HEADING.sub(r"\\\1", cut(text.strip(), limit)))
 
 
 def _line(text: str) -> str:
-    return _data(" ".join(text.split()))
+    return _data(" ".join(text.split()), TEXT_LIMITS[-1])
