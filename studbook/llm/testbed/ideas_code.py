@@ -5,6 +5,7 @@ What each change is for stands in the modules that build ideas with this; nothin
 
 import ast
 import random
+import re
 from collections.abc import Callable, Sequence
 
 from studbook.llm.testbed.ideas import Edit, Files, Idea, changed_only, python_files
@@ -25,6 +26,8 @@ from studbook.llm.testbed.ideas_source import (
 Transform = Callable[[str], str]
 """Python text to Python text; the same text when the construct it looks for is not there."""
 
+_ENTRY = re.compile(r"^entry:\s*[\"']?([\w./-]+\.py):", re.MULTILINE)
+
 
 def on_python(transform: Transform) -> Edit:
     def edit(files: Files, luck: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given luck
@@ -34,20 +37,37 @@ def on_python(transform: Transform) -> Edit:
     return edit
 
 
-def code_idea(
-    name: str, cues: Sequence[str], transform: Transform, *hypotheses: str, weight: float = 1.0
-) -> Idea:
+def on_entry_file(transform: Transform) -> Edit:
+    """As `on_python`, but only the file in which the harness starts."""
+
+    def edit(files: Files, luck: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given luck
+        path = entry_file(files)
+        return changed_only(files, {path: transform(files[path])}) if path else {}
+
+    return edit
+
+
+def entry_file(files: Files) -> str:
+    """The file that the manifest names, else the first with a function that is given a box; "" for none."""
+    manifest = next((text for path, text in files.items() if path.endswith((".yaml", ".yml"))), "")
+    named = _ENTRY.search(manifest)
+    if named and named[1] in files:
+        return named[1]
+    return next((path for path in python_files(files) if find_entry(files[path]) is not None), "")
+
+
+def code_idea(name: str, cues: Sequence[str], edit: Edit, *hypotheses: str, weight: float = 1.0) -> Idea:
     return Idea(
         name=name,
         hypotheses=hypotheses,
         cues=tuple(cues),
-        edit=on_python(transform),
+        edit=edit,
         touches_code=True,
         weight=weight,
     )
 
 
-def around_example(helper: str, imports: Sequence[str] = (), needs_box: bool = False) -> Transform:
+def around_example(helper: str, imports: Sequence[str] = (), needs_box: bool = False) -> Edit:
     """Sends every evaluated example through `helper` first; the helper is `def name(example[, box])`."""
     name = _name_of(helper)
 
@@ -64,10 +84,10 @@ def around_example(helper: str, imports: Sequence[str] = (), needs_box: bool = F
             changes.append(Change(start, end, f"{name}({source[start:end]}{box})"))
         return with_helper(apply_changes(source, changes), helper, imports) if changes else source
 
-    return transform
+    return on_python(transform)
 
 
-def around_reply(helper: str, role: str, imports: Sequence[str] = ()) -> Transform:
+def around_reply(helper: str, role: str, imports: Sequence[str] = ()) -> Edit:
     """Sends the text of each reply of `role` through `helper`, a `def name(text)`."""
     name = _name_of(helper)
 
@@ -78,10 +98,10 @@ def around_reply(helper: str, role: str, imports: Sequence[str] = ()) -> Transfo
         changes = [Change(*span(source, call), f"{name}({text_of(source, call)})") for call in calls]
         return with_helper(apply_changes(source, changes), helper, imports)
 
-    return transform
+    return on_python(transform)
 
 
-def instead_of_chat(helper: str, role: str, imports: Sequence[str] = ()) -> Transform:
+def instead_of_chat(helper: str, role: str, imports: Sequence[str] = ()) -> Edit:
     """Calls `helper(box, …)` with the arguments of each chat with `role`."""
     name = _name_of(helper)
 
@@ -92,10 +112,10 @@ def instead_of_chat(helper: str, role: str, imports: Sequence[str] = ()) -> Tran
         changes = [change for call in calls for change in _redirected(source, call, name)]
         return with_helper(apply_changes(source, changes), helper, imports)
 
-    return transform
+    return on_python(transform)
 
 
-def with_keyword(keyword: str, value: str, role: str) -> Transform:
+def with_keyword(keyword: str, value: str, role: str) -> Edit:
     """Gives each chat with `role` a keyword argument, in place of one of that name."""
 
     def transform(source: str) -> str:
@@ -108,19 +128,23 @@ def with_keyword(keyword: str, value: str, role: str) -> Transform:
                 changes.append(_appended(source, call, f"{keyword}={value}"))
         return apply_changes(source, changes)
 
-    return transform
+    return on_python(transform)
 
 
 def chats_with(source: str, role: str) -> list[ast.Call]:
-    """Chats that name the role as a literal, a constant of that name, or any one when there is only one."""
+    """Chats that name the role as a literal or a constant of that name; else one that names none."""
     calls = calls_of(source, "chat")
     named = [call for call in calls if role in _role_words(source, call)]
-    return named or (calls if len(calls) == 1 else [])
+    unnamed = [call for call in calls if _role_words(source, call)[:1] not in ("'", '"')]
+    return named or (unnamed if len(calls) == 1 else [])
 
 
-def at_entry(statements: str) -> Transform:
+def at_entry(statements: str) -> Edit:
     """Puts statements at the start of the entry function; `{box}` is its box."""
+    return on_entry_file(_at_entry(statements))
 
+
+def _at_entry(statements: str) -> Transform:
     def transform(source: str) -> str:
         entry = find_entry(source)
         if entry is None:
@@ -133,10 +157,10 @@ def at_entry(statements: str) -> Transform:
     return transform
 
 
-def around_paper(helper: str, imports: Sequence[str] = ()) -> Transform:
+def around_paper(helper: str, imports: Sequence[str] = ()) -> Edit:
     """Sends the paper's text through `helper`, a `def name(text)`, before anything else is done."""
     name = _name_of(helper)
-    shorten = at_entry(f"{{box}}.paper.text = {name}({{box}}.paper.text)")
+    shorten = _at_entry(f"{{box}}.paper.text = {name}({{box}}.paper.text)")
 
     def transform(source: str) -> str:
         if is_defined(source, name):
@@ -144,7 +168,7 @@ def around_paper(helper: str, imports: Sequence[str] = ()) -> Transform:
         changed = shorten(source)
         return with_helper(changed, helper, imports) if changed != source else source
 
-    return transform
+    return on_entry_file(transform)
 
 
 def _name_of(helper: str) -> str:

@@ -1,8 +1,16 @@
 """Code ideas about talking to the challenger: retries, drafts, guards, temperatures, reading of replies."""
 
-import ast
+import random
 
-from studbook.llm.testbed.ideas_code import around_reply, code_idea, instead_of_chat, with_keyword
+from studbook.llm.testbed.ideas import Files, python_files
+from studbook.llm.testbed.ideas_code import (
+    around_reply,
+    chats_with,
+    code_idea,
+    instead_of_chat,
+    on_python,
+    with_keyword,
+)
 from studbook.llm.testbed.ideas_source import (
     Change,
     apply_changes,
@@ -100,25 +108,28 @@ def last_object(text):
 
 
 def _mend_before_parsing(source: str) -> str:
-    """Mends the text where it is parsed, or where it arrives when nothing parses here."""
-    if is_defined(source, "mended_json"):
+    """Mends the text where it is parsed, but not the verifier's: its replies are another matter."""
+    texts = [call.args[0] for call in calls_of(source, "loads") if len(call.args) == 1]
+    if is_defined(source, "mended_json") or chats_with(source, "verifier") or not texts:
         return source
-    loads = [
-        call for call in calls_of(source, "loads") if call.args and not isinstance(call.args[0], ast.Starred)
-    ]
-    if not loads:
-        return around_reply(_MEND_JSON, "challenger", ("re",))(source)
-    changes = [
-        Change(*span(source, call.args[0]), f"mended_json({text_of(source, call.args[0])})") for call in loads
-    ]
+    changes = [Change(*span(source, text), f"mended_json({text_of(source, text)})") for text in texts]
     return with_helper(apply_changes(source, changes), _MEND_JSON, ("re",))
+
+
+def _lenient_json(files: Files, luck: random.Random) -> dict[str, str]:
+    """Where replies are parsed; where they arrive, when no parsing is found."""
+    if any(is_defined(files[path], "mended_json") for path in python_files(files)):
+        return {}
+    return on_python(_mend_before_parsing)(files, luck) or around_reply(_MEND_JSON, "challenger", ("re",))(
+        files, luck
+    )
 
 
 CHAT_IDEAS = (
     code_idea(
         "lenient_json",
         ("json", "parse lenient", "string weight", "output format", "replies read"),
-        _mend_before_parsing,
+        _lenient_json,
         "Repair the usual slips of JSON before parsing, so that a stray comma or quoted weight costs "
         "no round.",
         "Parse replies leniently: strip fences and plus signs, forgive trailing commas.",
@@ -209,6 +220,7 @@ CHAT_IDEAS = (
         ("logging", "log received"),
         around_reply(_LOG_REPLY, "challenger"),
         "Print the length of each reply to see whether any was truncated.",
+        weight=0.5,
     ),
     code_idea(
         "last_object",

@@ -3,14 +3,14 @@
 import ast
 import re
 
-from studbook.llm.testbed.ideas_code import Transform, around_paper, chats_with, code_idea
+from studbook.llm.testbed.ideas import Edit
+from studbook.llm.testbed.ideas_code import around_paper, chats_with, code_idea, on_python
 from studbook.llm.testbed.ideas_source import (
     Change,
     apply_changes,
     at_start_of,
     functions_of,
     nodes_of,
-    parameters,
     span,
     text_of,
 )
@@ -53,44 +53,56 @@ def on_one_line(text):
 '''
 
 _FEEDBACK_NAME = re.compile(r"feedback|failure|failed|refine|lesson|so_far|retry|grouped", re.IGNORECASE)
-_FAILURES_NAME = re.compile(r"fail|attempt|history|earlier|tries|past|report|rounds|record", re.IGNORECASE)
+_FAILURES_NAME = re.compile(
+    r"(?:self\.)?\w*(?:fail|attempt|histor|earlier|tries|past|report|items|record)\w*", re.IGNORECASE
+)
 
 
 def _feedback_functions(source: str) -> list[ast.FunctionDef]:
-    """Functions that put failures into words: named so, given a list of them, returning text."""
+    """Functions that put failures into words: named so, returning text."""
     return [
         function
         for function in functions_of(source)
-        if _FEEDBACK_NAME.search(function.name) and _failures_of(function) and _returns_text(function)
+        if _FEEDBACK_NAME.search(function.name) and _returns_text(function)
     ]
-
-
-def _failures_of(function: ast.FunctionDef) -> str:
-    return next((name for name in parameters(function) if _FAILURES_NAME.search(name)), "")
 
 
 def _returns_text(function: ast.FunctionDef) -> bool:
     annotation = ast.unparse(function.returns) if function.returns is not None else "str"
-    return annotation == "str" and any(
-        isinstance(node, ast.Return) and node.value for node in ast.walk(function)
-    )
+    returns_value = any(isinstance(node, ast.Return) and node.value for node in ast.walk(function))
+    return annotation == "str" and returns_value
 
 
-def _in_feedback(template: str) -> Transform:
-    """Puts a statement at the start of each feedback function; `{failures}` is its list of failures."""
+def _no_feedback(source: str) -> str:
+    changes = [
+        at_start_of(source, function, 'return ""')
+        for function in _feedback_functions(source)
+        if 'return ""' not in text_of(source, function)
+    ]
+    return apply_changes(source, changes)
+
+
+def _of_failures(template: str) -> Edit:
+    """Rewrites each read of the failures, a name or a field, in a feedback function by `template`."""
 
     def transform(source: str) -> str:
-        changes = []
-        for function in _feedback_functions(source):
-            statement = template.format(failures=_failures_of(function))
-            if statement not in text_of(source, function):
-                changes.append(at_start_of(source, function, statement))
-        return apply_changes(source, changes)
+        inside = {id(node) for function in _feedback_functions(source) for node in ast.walk(function)}
+        reads = [node for node in _reads_of_failures(source) if id(node) in inside]
+        pairs = [(node, template.format(text_of(source, node))) for node in reads]
+        return apply_changes(
+            source, [Change(*span(source, n), text) for n, text in pairs if text not in source]
+        )
 
-    return transform
+    return on_python(transform)
 
 
-def _rounds(template: str) -> Transform:
+def _reads_of_failures(source: str) -> list[ast.Name | ast.Attribute]:
+    reads = [node for node in nodes_of(source) if isinstance(node, ast.Name | ast.Attribute)]
+    loads = [node for node in reads if isinstance(node.ctx, ast.Load)]
+    return [node for node in loads if _FAILURES_NAME.fullmatch(text_of(source, node))]
+
+
+def _rounds(template: str) -> Edit:
     """Rewrites each read of the number of rounds by `template`."""
 
     def transform(source: str) -> str:
@@ -101,7 +113,7 @@ def _rounds(template: str) -> Transform:
                 changes += [Change(*span(source, node), text)] if text not in source else []
         return apply_changes(source, changes)
 
-    return transform
+    return on_python(transform)
 
 
 def _reads_rounds(source: str, node: ast.expr) -> bool:
@@ -127,17 +139,27 @@ _WAVED_THROUGH = {
 """What a checking function returns when it has no objection, by its annotation."""
 
 
+_YES = re.compile(r"return (?:\w+\()?\(?(?:passed=)?True(?:, \w*=?['\"]{2})?\)?\)?")
+
+
 def _skip_verifier(source: str) -> str:
     """The function that asks the verifier gives its blessing at once."""
+    asking = {id(call) for call in chats_with(source, "verifier")}
     changes = []
     for function in functions_of(source):
-        inside = {id(node) for node in ast.walk(function)}
-        annotation = ast.unparse(function.returns) if function.returns is not None else ""
-        statement = _WAVED_THROUGH.get(annotation, "")
-        asks = any(id(call) in inside for call in chats_with(source, "verifier") if call.args)
-        if asks and statement and not text_of(source, function.body[0]).startswith(statement):
+        statement = _blessing(function)
+        asks = any(id(node) in asking for node in ast.walk(function))
+        if asks and statement and not text_of(source, function.body[-1]).startswith(statement):
             changes.append(at_start_of(source, function, statement))
     return apply_changes(source, changes)
+
+
+def _blessing(function: ast.FunctionDef) -> str:
+    """A return of its own that says yes, or the one that fits its annotation."""
+    own = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Return)]
+    said = [text for text in own if _YES.fullmatch(text)]
+    annotation = ast.unparse(function.returns) if function.returns is not None else ""
+    return said[0] if said else _WAVED_THROUGH.get(annotation, "")
 
 
 FLOW_IDEAS = (
@@ -200,31 +222,31 @@ FLOW_IDEAS = (
     code_idea(
         "no_feedback",
         ("drop feedback", "feedback confuse"),
-        _in_feedback('return ""'),
+        on_python(_no_feedback),
         "Leave the list of failures out and let each attempt start afresh.",
     ),
     code_idea(
         "last_failure_only",
         ("fewer failures", "shorten feedback", "feedback confuse", "failures clearer"),
-        _in_feedback("{failures} = {failures}[-1:]"),
+        _of_failures("{}[-1:]"),
         "Mention only the latest failure, so that the message stays short.",
     ),
     code_idea(
         "three_failures",
         ("fewer failures", "shorten feedback", "list failures grows"),
-        _in_feedback("{failures} = {failures}[-3:]"),
+        _of_failures("{}[-3:]"),
         "Limit the list of failures to the last three.",
     ),
     code_idea(
         "failures_reversed",
         ("reorder feedback", "failures steer"),
-        _in_feedback("{failures} = list(reversed({failures}))"),
+        _of_failures("list(reversed({}))"),
         "Put the most recent failure first, where it is noticed.",
     ),
     code_idea(
         "skip_verifier",
         ("skip verifier", "relax verifier", "attempts verifier"),
-        _skip_verifier,
+        on_python(_skip_verifier),
         "Skip the harness's own verification and let the evaluator decide.",
         "Save the verifier's call: its objections cost more attempts than they are worth.",
     ),

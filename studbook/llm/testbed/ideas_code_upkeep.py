@@ -2,7 +2,7 @@
 
 import ast
 
-from studbook.llm.testbed.ideas_code import at_entry, code_idea
+from studbook.llm.testbed.ideas_code import at_entry, code_idea, on_entry_file, on_python
 from studbook.llm.testbed.ideas_source import (
     Change,
     apply_changes,
@@ -74,17 +74,13 @@ def _document(source: str) -> str:
 
 
 def _rename_locals(source: str) -> str:
-    """Gives the first short local name of each function a longer one."""
-    changes = []
+    """Gives a local name of the first function that allows it a longer one."""
     for function in functions_of(source):
         name = _renamable(function)
         if name:
-            changes += [
-                Change(*span(source, node), f"{name}_value")
-                for node in ast.walk(function)
-                if isinstance(node, ast.Name) and node.id == name
-            ]
-    return apply_changes(source, changes)
+            names = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
+            return apply_changes(source, [Change(*span(source, node), f"{name}_value") for node in names])
+    return source
 
 
 def _renamable(function: ast.FunctionDef) -> str:
@@ -96,7 +92,8 @@ def _renamable(function: ast.FunctionDef) -> str:
     in_texts = {node.id for node in texts if isinstance(node, ast.Name)}
     stored = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     taken = in_texts | {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
-    return next((name for name in stored if name not in taken and not name.endswith("_value")), "")
+    free = [name for name in stored if name not in taken and not name.startswith("_")]
+    return next((name for name in free if not name.endswith("_value")), "")
 
 
 UPKEEP_IDEAS = (
@@ -115,27 +112,27 @@ UPKEEP_IDEAS = (
     code_idea(
         "cache_reads",
         ("repeated reads", "hygiene code"),
-        _cache_reads,
+        on_python(_cache_reads),
         "Read each prompt once and keep it, instead of reading it every round.",
     ),
     code_idea(
         "guard_entry",
         ("guard code", "code stops", "crash"),
-        _guard_entry,
+        on_entry_file(_guard_entry),
         "Catch unexpected replies at the entry and note them, instead of crashing.",
     ),
     code_idea(
         "document_functions",
         ("hygiene code", "unclear names"),
-        _document,
+        on_entry_file(_document),
         "Document the functions that have no description; behaviour stays as it is.",
         weight=0.7,
     ),
     code_idea(
         "rename_locals",
         ("unclear names", "clean-up"),
-        _rename_locals,
-        "Give short local names longer ones, which makes the code easier to change.",
+        on_entry_file(_rename_locals),
+        "Give a short local name a longer one, which makes the code easier to change.",
         weight=0.7,
     ),
 )

@@ -4,28 +4,50 @@ What the rules say stands in the modules that build ideas with this.
 """
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studbook.llm.testbed.ideas import Edit, Files, Idea, changed_only
-from studbook.llm.testbed.ideas_text import find_prompt, insert_first, insert_rule, rewrite, says
+from studbook.llm.testbed.ideas_text import (
+    find_prompt,
+    find_prompts,
+    insert_first,
+    insert_rule,
+    rewrite,
+    says,
+)
 
 FIRST_SHARE = 0.25
 """How often a new rule is put at the head of its prompt instead of beside its like."""
 
 
+ELSEWHERE_SHARE = 0.2
+"""How often the second-best prompt is thought of as well."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule in some wordings, for the prompt that serves `purpose`; `instead_of` matches what must go."""
+    """A rule in some wordings, for the prompt that serves `purpose`.
+
+    `instead_of` matches sentences that it replaces; `swaps` are words that change along with it.
+    """
 
     purpose: str
     wordings: tuple[str, ...]
     about: str = ""
     instead_of: str = ""
+    swaps: tuple[tuple[str, str], ...] = ()
 
 
-def rule(purpose: str, *wordings: str, about: str = "", instead_of: str = "") -> Rule:
-    return Rule(purpose=purpose, wordings=wordings, about=about, instead_of=instead_of)
+def rule(
+    purpose: str,
+    *wordings: str,
+    about: str = "",
+    instead_of: str = "",
+    swaps: tuple[tuple[str, str], ...] = (),
+) -> Rule:
+    return Rule(purpose=purpose, wordings=wordings, about=about, instead_of=instead_of, swaps=swaps)
 
 
 def prompt_idea(
@@ -47,11 +69,12 @@ def with_rules(rules: Sequence[Rule]) -> Edit:
     def edit(files: Files, luck: random.Random) -> dict[str, str]:
         edited: dict[str, str] = {}
         for number, item in enumerate(rules):
-            path = find_prompt(files, item.purpose)
-            if not path:
+            paths = find_prompts(files, item.purpose)
+            if not paths:
                 if number == 0:
                     return {}
                 continue
+            path = luck.choice(paths[:2]) if luck.random() < ELSEWHERE_SHARE else paths[0]
             edited[path] = _with_rule(edited.get(path, files[path]), item, luck)
         return changed_only(files, edited)
 
@@ -62,6 +85,8 @@ def _with_rule(text: str, item: Rule, luck: random.Random) -> str:
     wording, is_first = luck.choice(item.wordings), luck.random() < FIRST_SHARE
     if any(says(text, known) for known in item.wordings):
         return text
+    for old, new in item.swaps:
+        text = re.sub(old, new, text)
     if item.instead_of:
         rewritten = rewrite(text, item.instead_of, wording)
         if rewritten != text:

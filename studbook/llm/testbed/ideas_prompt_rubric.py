@@ -18,6 +18,7 @@ RUBRIC_IDEAS = (
                 "Write no negative criteria. Each criterion earns points, and no weight is above 7.",
                 about="rubric criteria weight negative",
                 instead_of=_PENALTIES,
+                swaps=((r"from 1 to 10\b", "from 1 to 7"), (r"\(1 to 10\)", "(1 to 7)")),
             ),
             rule(
                 "verifier",
@@ -139,7 +140,7 @@ FORM_IDEAS = (
         ("strict json", "state output format", "string weight", "valid json"),
         (
             rule(
-                "challenger",
+                "form",
                 "Reply with one valid JSON object and nothing else; weights are bare integers, never "
                 "strings.",
                 "Your whole reply must be strict JSON, with no text or fences around it. A weight is "
@@ -159,7 +160,7 @@ FORM_IDEAS = (
         ("output format", "json", "malformed"),
         (
             rule(
-                "challenger",
+                "form",
                 "Output pure JSON without any commentary. Each weight is an integer without quotes "
                 "or plus sign.",
                 about="reply json format output",
@@ -176,11 +177,7 @@ FORM_IDEAS = (
     prompt_idea(
         "yaml_form",
         ("output format", "text around object"),
-        (
-            rule(
-                "challenger", "You may answer in YAML when that is easier for you.", about="reply json format"
-            ),
-        ),
+        (rule("form", "You may answer in YAML when that is easier for you.", about="reply json format"),),
         "YAML has fewer brackets to get wrong.",
         weight=0.5,
     ),
@@ -189,7 +186,7 @@ FORM_IDEAS = (
         ("output format", "scratchpad"),
         (
             rule(
-                "challenger",
+                "form",
                 "Add a short comment after each criterion of the JSON.",
                 about="json format rubric",
             ),

@@ -18,14 +18,19 @@ _NAMES = {
     "rubric": re.compile(r"rubric|criteri|grading", re.IGNORECASE),
     "verifier": re.compile(r"verif|quality|check|review|screen|critic", re.IGNORECASE),
     "feedback": re.compile(r"feedback|refine|retry|again|fail|revis", re.IGNORECASE),
+    "form": re.compile(r"output|format|reply|schema", re.IGNORECASE),
 }
 _WORDS = {
     "challenger": "question context paper write answer example",
     "rubric": "rubric criteria criterion weight negative positive",
     "verifier": "pass fail check verify feedback leak",
     "feedback": "failed earlier again different angle easy",
+    "form": "json object reply output keys",
 }
+_KIN = {"rubric": "challenger", "form": "challenger"}
+"""Where a rule goes that has no prompt of its own."""
 _BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+")
+_TURNING = re.compile(r"\b(not|never|no|avoid|without|ban\w*|consists? of)\b", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}\s")
 _PLACEHOLDER = re.compile(r"^\s*(</?\w+>|\{\w*\}|\$\w+)\s*$")
 
@@ -42,21 +47,26 @@ class Item:
         return " ".join(" ".join(self.lines).split())
 
 
-def find_prompt(files: Files, purpose: str) -> str:
-    """The prompt most likely to serve the purpose; "" when there is none."""
+def find_prompts(files: Files, purpose: str) -> list[str]:
+    """Prompts that may serve the purpose, likeliest first; empty when there is none."""
     scored = [(_fitness(path, files[path], purpose), path) for path in prompt_files(files)]
-    best = max(scored, default=(0.0, ""), key=lambda pair: pair[0])
-    return best[1] if best[0] >= 2 else ""
+    likely = sorted((pair for pair in scored if pair[0] >= 2), key=lambda pair: (-pair[0], pair[1]))
+    return [path for _, path in likely]
+
+
+def find_prompt(files: Files, purpose: str) -> str:
+    return next(iter(find_prompts(files, purpose)), "")
 
 
 def _fitness(path: str, text: str, purpose: str) -> float:
+    """Its name tells most, its words a little; a name that fits another purpose speaks against it."""
     name = path.rsplit("/", 1)[-1]
-    others = any(pattern.search(name) for key, pattern in _NAMES.items() if key != purpose)
-    named = bool(_NAMES[purpose].search(name))
-    words = content_words(text) & content_words(_WORDS[purpose])
-    base = {"rubric": "challenger"}.get(purpose, "")
-    falls_back = 3.0 if base and _NAMES[base].search(name) else 0.0
-    return 10.0 * named + falls_back - (6.0 if others and not named and not falls_back else 0.0) + len(words)
+    words = len(content_words(text) & content_words(_WORDS[purpose]))
+    if _NAMES[purpose].search(name):
+        return 10.0 + words
+    if purpose in _KIN and _NAMES[_KIN[purpose]].search(name):
+        return 3.0 + words
+    return words - 8.0 * any(pattern.search(name) for pattern in _NAMES.values())
 
 
 def items_of(text: str) -> list[Item]:
@@ -94,18 +104,20 @@ def says(text: str, rule: str) -> bool:
 
 
 def insert_rule(text: str, rule: str, about: str) -> str:
-    """The rule as one more bullet beside those it resembles most, or as a paragraph of its own."""
+    """The rule as one more bullet in the list of rules it resembles most, or as a paragraph of its own."""
     items = items_of(text)
     near = content_words(about) | content_words(rule)
-    bullets = [index for index, item in enumerate(items) if item.kind == "bullet"]
+    bullets = [
+        index for index, item in enumerate(items) if item.kind == "bullet" and _is_rule_list(items, index)
+    ]
     if bullets:
-        best = max(bullets, key=lambda index: (_nearness(items, index, near), index))
-        marker = _next_marker(items, best)
-        at = _end_of_list(items, best)
-        items.insert(at, Item("bullet", _wrapped(rule, _marker_for(items, at, marker))))
+        at = _end_of_list(items, max(bullets, key=lambda index: (_nearness(items, index, near), index)))
+        items.insert(at, Item("bullet", _wrapped(rule, _marker_after(items[at - 1]))))
         return join(items)
-    prose = [index for index, item in enumerate(items) if item.kind == "prose"]
-    at = prose[0] + 1 if prose else len(items)
+    prose = [
+        index for index, item in enumerate(items) if item.kind == "prose" and not item.text.endswith(":")
+    ]
+    at = prose[-1] + 1 if prose else len(items)
     items[at:at] = [Item("blank", [""]), Item("prose", _wrapped(rule, ""))]
     return join(items)
 
@@ -159,16 +171,23 @@ def _end_of_list(items: list[Item], index: int) -> int:
     return at
 
 
-def _next_marker(items: list[Item], index: int) -> str:
-    found = _BULLET.match(items[index].lines[0])
-    return found.group() if found else "- "
+def _is_rule_list(items: list[Item], index: int) -> bool:
+    """Bullets that are rules, under no lead-in that would turn a rule round or make it a definition."""
+    start = index
+    while start > 0 and items[start - 1].kind == "bullet":
+        start -= 1
+    before = next((item.text for item in reversed(items[:start]) if item.kind != "blank"), "")
+    bodies = [_BULLET.sub("", item.lines[0]) for item in items[start : _end_of_list(items, index)]]
+    names_fields = sum(body.startswith(("`", "**")) for body in bodies) * 2 > len(bodies)
+    return not names_fields and not (before.endswith(":") and _TURNING.search(before))
 
 
-def _marker_for(items: list[Item], at: int, marker: str) -> str:
+def _marker_after(item: Item) -> str:
     """The next number in a numbered list, the same sign in others."""
-    found = _BULLET.match(items[at - 1].lines[0]) if items[at - 1].kind == "bullet" else None
-    number = re.match(r"(\s*)(\d+)([.)]\s+)", found.group() if found else marker)
-    return f"{number[1]}{int(number[2]) + 1}{number[3]}" if number else (found.group() if found else marker)
+    found = _BULLET.match(item.lines[0])
+    marker = found.group() if found else "- "
+    number = re.match(r"(\s*)(\d+)([.)]\s+)", marker)
+    return f"{number[1]}{int(number[2]) + 1}{number[3]}" if number else marker
 
 
 def _wrapped(text: str, prefix: str, width: int = 100) -> list[str]:
