@@ -14,6 +14,7 @@ from evaluate.sandbox.host_image import executable_path
 
 NOBODY = 65534
 FOLDER = "/tmp"  # inside, a tmpfs
+PYTHON = "/python"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
 TRIAL_SECONDS = 10
 BECOME_NOBODY = f"import os; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY}); import json, ctypes"
@@ -25,7 +26,7 @@ def find_bubblewrap() -> str | None:
     if program is None or sys.platform != "linux":
         return None
     trial = BECOME_NOBODY if os.geteuid() == 0 else "import json, ctypes"
-    command = [*wrapped(program, 1 << 20), str(executable_path()), "-I", "-c", trial]
+    command = [*wrapped(program, 1 << 20), "-I", "-c", trial]
     try:
         run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
     except subprocess.TimeoutExpired:
@@ -34,25 +35,28 @@ def find_bubblewrap() -> str | None:
 
 
 def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
-    """The beginning of a command line; what runs is PID 1 of its own namespace and dies with its parent."""
+    """A command line up to the interpreter, which is PID 1 of its own namespace and dies with its parent."""
     command = [program, "--die-with-parent", "--as-pid-1", "--new-session", "--unshare-ipc", "--unshare-pid"]
     command += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"]
     if os.geteuid() != 0:  # root becomes nobody inside instead, which a user namespace would prevent
         command += ["--unshare-user", "--cap-drop", "ALL"]
     for folder in SYSTEM_FOLDERS:
         command += ["--ro-bind-try", folder, folder]
-    if not Path(sys.base_prefix).is_relative_to("/usr"):
-        command += ["--ro-bind", sys.base_prefix, sys.base_prefix]
-    command += [
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--perms",
-        "1777",
-        "--size",
-        str(tmpfs_bytes),
-        "--tmpfs",
-        FOLDER,
-    ]
-    return [*command, "--remount-ro", "/", "--chdir", "/"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--perms", "1777", "--size", str(tmpfs_bytes), "--tmpfs", FOLDER]
+    return [*command, *_python(), "--remount-ro", "/", "--chdir", "/", "--", _python_in_box()]
+
+
+def _python() -> list[str]:
+    """A Python outside the system's folders is shown under a path that does not tell whose it is."""
+    prefix = Path(sys.base_prefix).resolve()
+    if prefix.is_relative_to("/usr"):
+        return []
+    return ["--ro-bind", str(prefix), PYTHON, "--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib"]
+
+
+def _python_in_box() -> str:
+    prefix, executable = Path(sys.base_prefix).resolve(), executable_path()
+    if prefix.is_relative_to("/usr") or not executable.is_relative_to(prefix):
+        return str(executable)
+    return f"{PYTHON}/{executable.relative_to(prefix)}"

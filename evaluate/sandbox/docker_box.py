@@ -48,7 +48,8 @@ class DockerSandbox:
             "no network, no mounts, no capabilities"
         )
         self.image = image
-        self._engine, self._clock, self._wall_clock = engine, clock, wall_clock
+        self.engine = engine
+        self._clock, self._wall_clock = clock, wall_clock
 
     @staticmethod
     def connect(image: str | None = None) -> "DockerSandbox":
@@ -65,7 +66,7 @@ class DockerSandbox:
             raise
 
     def close(self) -> None:
-        self._engine.close()
+        self.engine.close()
 
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
@@ -76,11 +77,11 @@ class DockerSandbox:
             return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
         config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
-        container, engine_warnings = self._engine.create(config)
+        container, engine_warnings = self.engine.create(config)
         try:
             end = self._attend(container, job, handler, lines)
         finally:
-            self._engine.remove(container)
+            self.engine.remove(container)
         return Outcome(
             status=end.status,
             detail=end.detail,
@@ -91,11 +92,11 @@ class DockerSandbox:
 
     def _attend(self, container: str, job: Job, handler: Handler, lines: list[bytes]) -> SessionEnd:
         """From attaching to the last reply; the container still exists afterwards, its socket does not."""
-        channel = self._engine.attach(container)
+        channel = self.engine.attach(container)
         session = Session(channel, job, handler, self._clock)
         try:
             try:
-                self._engine.start(container)
+                self.engine.start(container)
                 end = session.run(lines)
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
@@ -103,7 +104,7 @@ class DockerSandbox:
                 channel.close()  # before the kill: an engine feeding a client that does not read never ends
             end = self._explain(container, job, end)
             if end.status is not BoxStatus.FINISHED:
-                self._engine.remove(container)
+                self.engine.remove(container)
         finally:
             session.close()
         session.raise_late_errors()
@@ -118,7 +119,7 @@ class DockerSandbox:
 
     def _ran_out_of_memory(self, container: str) -> bool:
         until = self._clock() + OOM_SECONDS
-        while not self._engine.state(container)["OOMKilled"]:
+        while not self.engine.state(container)["OOMKilled"]:
             if self._clock() >= until:
                 return False
             time.sleep(0.02)

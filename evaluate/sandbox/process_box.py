@@ -153,8 +153,10 @@ class ProcessSandbox:
         return end
 
     def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
-        around = wrapped(self._bubblewrap, limits.tmpfs_bytes) if self._bubblewrap else []
-        command = [*around, str(executable_path()), "-I", "-u", "-c", shim_source()]
+        python = [str(executable_path())]
+        if self._bubblewrap:
+            python = wrapped(self._bubblewrap, limits.tmpfs_bytes)
+        command = [*python, "-I", "-u", "-c", shim_source()]
         environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
         try:
             with home.stderr.open("wb") as stderr:

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import os
 import selectors
+import signal
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,7 +50,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnd:
-    """`was_killed`: the harness, by a signal. `went_silent`: the channel ended without a word."""
+    """`was_killed`: the harness, by SIGKILL. `went_silent`: the channel ended without a word."""
 
     status: BoxStatus
     detail: str
@@ -268,5 +269,6 @@ def describe_end(end: End, limits: Limits) -> tuple[BoxStatus, str, str]:
             return BoxStatus.CRASHED, f"exited with status {status}", ""
         case "flooded", _, _:
             return BoxStatus.OUT_OF_LIMITS, f"over {limits.output_bytes} bytes of output", ""
-        case _, _, signal_number:
-            return BoxStatus.CRASHED, f"killed by signal {signal_number}", "killed"
+        case _, _, number:
+            flag = "killed" if number == str(signal.SIGKILL.value) else ""
+            return BoxStatus.CRASHED, f"killed by signal {number}", flag

@@ -64,9 +64,10 @@ def become_harness(folder: str, start: dict[str, Any], port: int, token: str, re
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # if memory runs out, the kernel is to take this process, not the shim
     confine(start)
-    path = os.environ.get("PATH", os.defpath)
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     os.environ.clear()
-    os.environ.update(start["environment"], PATH=path)
+    os.environ.update(kept)
+    os.environ.update(start["environment"])
     os.environ.update(
         HOME=folder, OPENAI_BASE_URL=f"http://127.0.0.1:{port}/{token}/v1", OPENAI_API_KEY="box"
     )

@@ -1,0 +1,56 @@
+"""One contract, every sandbox."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.sandbox_contract import SandboxContract
+
+from evaluate.sandbox.bubblewrap import find_bubblewrap
+from evaluate.sandbox.docker_box import DockerSandbox
+from evaluate.sandbox.owner import OWNER_LABEL, this_process
+from evaluate.sandbox.process_box import ProcessSandbox
+
+
+@pytest.fixture(scope="module")
+def docker_sandbox(docker_engine: None) -> Iterator[DockerSandbox]:
+    sandbox = DockerSandbox.connect()
+    yield sandbox
+    owners = [labels[OWNER_LABEL] for labels in sandbox.engine.labelled(OWNER_LABEL).values()]
+    sandbox.close()
+    assert str(this_process()) not in owners, "a container was left behind"
+
+
+@pytest.mark.docker
+class TestDocker(SandboxContract):
+    @pytest.fixture
+    def sandbox(self, docker_sandbox: DockerSandbox) -> DockerSandbox:
+        return docker_sandbox
+
+    def test_it_promises_containment(self, sandbox: DockerSandbox):
+        assert sandbox.contains_hostile_code
+        assert sandbox.statement.startswith("docker ")
+
+
+class TestProcess(SandboxContract):
+    @pytest.fixture
+    def sandbox(self, tmp_path: Path) -> Iterator[ProcessSandbox]:
+        yield ProcessSandbox(None, folder=tmp_path)
+        assert list(tmp_path.iterdir()) == [], "a folder was left behind"
+
+    def test_it_promises_nothing_it_cannot_keep(self, sandbox: ProcessSandbox):
+        assert not sandbox.contains_hostile_code
+        assert sandbox.statement.endswith("it does not contain hostile code")
+
+
+class TestBubblewrap(SandboxContract):
+    @pytest.fixture
+    def sandbox(self, tmp_path: Path) -> Iterator[ProcessSandbox]:
+        program = find_bubblewrap()
+        if program is None:
+            pytest.skip("no bubblewrap that works here")
+        yield ProcessSandbox(program, folder=tmp_path)
+        assert list(tmp_path.iterdir()) == [], "a folder was left behind"
+
+    def test_it_still_promises_no_containment(self, sandbox: ProcessSandbox):
+        assert not sandbox.contains_hostile_code
