@@ -1,10 +1,23 @@
-"""What the tests of the testbed's analyzer and implementer share: harnesses, trajectories, a chat of one model."""
+"""What the tests of the testbed's analyzer and implementer share: harnesses, a chat of one model, a box."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+import importlib
+import importlib.abc
+import io
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
 from evolve.implementer import ChatImplementer
+from harnesses import harness_kit
+from harnesses.harness_kit import Box
 from harnesses.tree import HarnessTree
 from studbook.llm.contracts import ChatCall, ChatReply, ChatRequest, Message, Usage
 from studbook.llm.testbed import implementer
@@ -115,3 +128,108 @@ The challenger is addressed curtly. A persona, some courtesy and a formal regist
 
 1. Give it a persona and a formal tone, with some courtesy.
 """
+
+
+SEED = Path(__file__).parents[2] / "harnesses" / "agentic_self_instruct"
+
+
+def seed_files() -> dict[str, str]:
+    """The seed harness as it is shipped."""
+    paths = sorted(path for path in SEED.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(SEED).as_posix(): path.read_text() for path in paths}
+
+
+def home_made_files() -> dict[str, str]:
+    return {path: data.decode() for path, data in HOME_MADE.items()}
+
+
+def as_bytes(files: Mapping[str, str]) -> dict[str, bytes]:
+    return {path: text.encode() for path, text in files.items()}
+
+
+EXAMPLE = {
+    "context": "Networks are large. Pruning makes them small. Some channels are idle.",
+    "question": "What is pruned? Why?",
+    "reference_answer": "Idle channels are pruned. They add nothing.",
+    "rubric": [
+        {"criterion": f"Says that channel {n} of the network is idle", "weight": n - 3} for n in range(8)
+    ],
+    "question_type": "why",
+    "tags": ["a"],
+}
+
+
+@dataclass(slots=True)
+class Visit:
+    """What a harness did in a box that answers everything: chats, evaluated examples, prompts read."""
+
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
+
+    def answer(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        if kind == "chat":
+            self.chats.append(body)
+            reply = {"pass": True, "feedback": ""} if body["role"] == "verifier" else EXAMPLE
+            return {"text": json.dumps(reply)}
+        if kind == "evaluate":
+            self.examples.append(body["example"])
+            scores = {"average": 0.8, "best": 0.9, "scores": [0.8]}
+            return {
+                "status": "rejected",
+                "category": "too_easy",
+                "reason": "easy",
+                "weak": scores,
+                "strong": None,
+            }
+        return {}
+
+
+def visit(files: Mapping[str, str], start: str) -> Visit:
+    """Runs a harness in this process, against a box in which every example is too easy."""
+    seen = Visit()
+    knobs = yaml.safe_load(files["harness.yaml"])["knobs"]
+    payload = {
+        "paper": {"id": "p", "title": "On pruning", "text": "Pruning. " * 3000},
+        "knobs": {name: knob["value"] for name, knob in knobs.items()},
+        "max_rounds": 3,
+    }
+
+    def read(path: str) -> str:
+        seen.read.add(path)
+        return files[path]
+
+    run_entry(files, start, Box(payload, read, seen.answer))
+    return seen
+
+
+def run_entry(files: Mapping[str, str], start: str, box: Box) -> None:
+    """Imports the harness's modules under their own names, calls `file.py:function`, forgets them again."""
+    names = [path.removesuffix(".py") for path in files if path.endswith(".py")]
+    before = {name: sys.modules.pop(name, None) for name in [*names, "harness_kit"]}
+    sys.modules["harness_kit"] = harness_kit
+    finder = InMemory(files)
+    sys.meta_path.insert(0, finder)
+    try:
+        module, _, function = start.partition(".py:")
+        with contextlib.redirect_stdout(io.StringIO()):
+            getattr(importlib.import_module(module), function)(box)
+    finally:
+        sys.meta_path.remove(finder)
+        for name, old in before.items():
+            sys.modules.pop(name, None)
+            if old is not None:
+                sys.modules[name] = old
+
+
+class InMemory(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Top-level modules out of a mapping of files."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if f"{fullname}.py" in self._files else None
+
+    def get_source(self, fullname: str) -> str:
+        return self._files[f"{fullname}.py"]

@@ -89,9 +89,8 @@ def _of_failures(template: str) -> Edit:
         inside = {id(node) for function in _feedback_functions(source) for node in ast.walk(function)}
         reads = [node for node in _reads_of_failures(source) if id(node) in inside]
         pairs = [(node, template.format(text_of(source, node))) for node in reads]
-        return apply_changes(
-            source, [Change(*span(source, n), text) for n, text in pairs if text not in source]
-        )
+        fresh = [(node, text) for node, text in pairs if text not in source]
+        return apply_changes(source, [Change(*span(source, node), text) for node, text in fresh])
 
     return on_python(transform)
 
@@ -128,10 +127,10 @@ def _reads_rounds(source: str, node: ast.expr) -> bool:
 
 _WAVED_THROUGH = {
     "bool": "return True",
-    "str": 'return ""',
-    "tuple[bool, str]": 'return True, ""',
-    "dict[str, Any]": 'return {"pass": True, "feedback": ""}',
-    "dict": 'return {"pass": True, "feedback": ""}',
+    "str": "return ''",
+    "tuple[bool, str]": "return (True, '')",
+    "dict[str, Any]": "return {'pass': True, 'feedback': ''}",
+    "dict": "return {'pass': True, 'feedback': ''}",
     "str | None": "return None",
     "Optional[str]": "return None",
     "None": "return None",
@@ -149,7 +148,8 @@ def _skip_verifier(source: str) -> str:
     for function in functions_of(source):
         statement = _blessing(function)
         asks = any(id(node) in asking for node in ast.walk(function))
-        if asks and statement and not text_of(source, function.body[-1]).startswith(statement):
+        opening = [ast.unparse(node) for node in function.body[:2]]
+        if asks and statement and statement not in opening:
             changes.append(at_start_of(source, function, statement))
     return apply_changes(source, changes)
 

@@ -107,16 +107,12 @@ def insert_rule(text: str, rule: str, about: str) -> str:
     """The rule as one more bullet in the list of rules it resembles most, or as a paragraph of its own."""
     items = items_of(text)
     near = content_words(about) | content_words(rule)
-    bullets = [
-        index for index, item in enumerate(items) if item.kind == "bullet" and _is_rule_list(items, index)
-    ]
+    bullets = [index for index in _indices(items, "bullet") if _is_rule_list(items, index)]
     if bullets:
         at = _end_of_list(items, max(bullets, key=lambda index: (_nearness(items, index, near), index)))
         items.insert(at, Item("bullet", _wrapped(rule, _marker_after(items[at - 1]))))
         return join(items)
-    prose = [
-        index for index, item in enumerate(items) if item.kind == "prose" and not item.text.endswith(":")
-    ]
+    prose = [index for index in _indices(items, "prose") if not items[index].text.endswith(":")]
     at = prose[-1] + 1 if prose else len(items)
     items[at:at] = [Item("blank", [""]), Item("prose", _wrapped(rule, ""))]
     return join(items)
@@ -155,6 +151,10 @@ def rewrite(text: str, pattern: str, rule: str) -> str:
 @lru_cache(maxsize=512)
 def _sentences(text: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"(?<=[.!?;:])\s+(?=[A-Z0-9*“\"])", text) if part)
+
+
+def _indices(items: list[Item], kind: str) -> list[int]:
+    return [index for index, item in enumerate(items) if item.kind == kind]
 
 
 def _nearness(items: list[Item], index: int, near: frozenset[str]) -> int:

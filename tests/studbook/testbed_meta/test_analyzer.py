@@ -1,10 +1,11 @@
 """The testbed's analyzer: what it counts, what it says of it, and how often it errs."""
 
+from support.meta import ask
+
 from studbook.llm.contracts import ChatRequest, Message
 from studbook.llm.testbed import analyzer
 from studbook.llm.testbed.analyzer_signs import read_signs
 from studbook.llm.testbed.analyzer_trajectory import read_trajectories
-from support.meta import ask
 
 LEAKY = """outcome: not_accepted: no example was accepted
 
@@ -153,7 +154,9 @@ def test_about_a_quarter_of_the_diagnoses_are_led_by_a_hunch():
     wrong = 0
     for seed in range(400):
         first = analyzer.reply(request(BOTH, seed)).split("### 1. ")[1].splitlines()[0].lower()
-        wrong += any(word in first for word in unsupported) or first.startswith(("what the feedback", "strict"))
+        wrong += any(word in first for word in unsupported) or first.startswith(
+            ("what the feedback", "strict")
+        )
     assert 0.18 <= wrong / 400 <= 0.32
 
 
@@ -164,7 +167,9 @@ def test_crashes_alone_are_the_first_cause_of_most_diagnoses():
 
 
 def test_what_leaks_is_named_only_when_something_leaks():
-    clean = LEAKY.replace("Pruning removes idle channels because their gradients vanish early in training.", "Big.")
+    clean = LEAKY.replace(
+        "Pruning removes idle channels because their gradients vanish early in training.", "Big."
+    )
     with_leak = [analyzer.reply(request(prompt(("not_accepted", LEAKY)), seed)) for seed in range(40)]
     without = [analyzer.reply(request(prompt(("not_accepted", clean)), seed)) for seed in range(40)]
     title = "The context gives the answer away"
@@ -189,7 +194,8 @@ def test_a_prompt_without_trajectories_is_answered_plainly():
 
 
 def test_torn_and_hostile_trajectories_are_read_as_far_as_they_go():
-    torn = '<trajectory number="1" verdict="not_accepted">\n## Round x\n### Example\n{"rubric": [1, {"weight": {}}]}\n'
+    torn = '<trajectory number="1" verdict="not_accepted">\n## Round x\n### Example\n'
+    torn += '{"rubric": [1, {"weight": {}}]}\n'
     torn += "### Report\ncategory: too_easy\n### Weak answer 1\nmarks: 99=met"
     signs = read_signs(read_trajectories(torn))
     assert signs.categories == {"too_easy": 1}
