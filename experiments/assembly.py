@@ -50,11 +50,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def prepare(spec: Spec, environment: Mapping[str, str], seed: HarnessTree | None = None) -> Prepared:
-    """Raises UsageError before anything is written. The caller closes `sandbox`."""
+def prepare(
+    spec: Spec, environment: Mapping[str, str], seed: HarnessTree | None = None, *, is_replay: bool = False
+) -> Prepared:
+    """Raises UsageError before anything is written; the caller closes `sandbox`. Replays need no endpoint."""
     papers = load_papers(spec.corpus, spec.seed)
     tree = seed or read_harness(Path(spec.harness))
-    build_endpoints(spec, environment, lambda text: None)
+    if not is_replay:
+        build_endpoints(spec, environment, lambda text: None)
     sandbox = open_sandbox(spec.sandbox.kind, spec.sandbox.image)
     chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
     return Prepared(

@@ -19,12 +19,12 @@ class LiveDisplay:
 
     def started(self, view: StartView) -> None:
         self._print(run_lines.start_lines(view))
-        self._status.start()
 
     def seed_measured(self, rate: Rate) -> None:
         self._print([run_lines.seed_line(rate)])
 
     def working(self, what: str) -> None:
+        self._status.start()  # nothing when it runs already
         self._status.update(Text(f"{clean_line(what)}{self._standing}"))
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:

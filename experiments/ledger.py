@@ -12,14 +12,19 @@ class Ledger:
     """Holds the current population. `commit` is the loop's; called from one thread."""
 
     def __init__(self, journal: Journal, trees: LineageTrees, population: Population) -> None:
-        self._journal = journal
-        self._trees = trees
+        self.journal = journal
+        self.trees = trees
         self.population = population
+
+    @property
+    def head(self) -> str:
+        """The hash of the last event: it stands for all of them."""
+        return self.journal.head
 
     def commit(self, events: Sequence[Event]) -> Population:
         """Raises IntegrityError for events that cannot have happened, StorageError when the disk refuses."""
         extended = self.population.extend(events)
-        self._journal.append(events)
+        self.journal.append(events)
         self.population = extended
-        self._trees.follow(extended)
+        self.trees.follow(extended)
         return extended

@@ -7,6 +7,7 @@ world (papers, engines, keys); the wording of errors is `experiments/spec_errors
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 """STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
+DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
 RESUMABLE = ("budget", "workers")
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
@@ -56,15 +58,16 @@ def environment_overrides(environment: Mapping[str, str], origin: str = "environ
 
 
 def load_spec(
-    path: Path,
+    path: Path | None,
     flags: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
     dotenv: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Spec:
-    """The spec in force. `folder`: where paths given as flags or variables are looked up (default: here)."""
-    raw = _read_yaml(path)
+    """The spec in force; `path` None is the default one. `folder`: where flags' paths are looked up."""
+    raw = DEFAULT_SPEC if path is None else _read_yaml(path)
     here = folder or Path()
+    home = here if path is None else path.parent
     # later ones win
     overrides = [
         *environment_overrides(dotenv or {}, ".env"),
@@ -73,13 +76,13 @@ def load_spec(
     ]
     spelled = {"harness": DEFAULT_HARNESS, **_spell_out(raw)}
     for key in PATH_KEYS:
-        _relocate(spelled, key, [path.parent, here, application_root()])
+        _relocate(spelled, key, [home, here, application_root()])
     for override in overrides:
         value = override.value
         if override.key in PATH_KEYS and isinstance(value, str):
             value = _locate(value, [here, application_root()])
         _set(spelled, override, value)
-    return validate_spec(spelled, path.as_posix(), overrides)
+    return validate_spec(spelled, "the default spec" if path is None else path.as_posix(), overrides)
 
 
 def read_resolved(path: Path) -> Spec:

@@ -22,8 +22,11 @@ class Surroundings:
         """The environment wins."""
         return {**self.dotenv, **self.environment}
 
-    def load(self, path: str, flags: Iterable[str]) -> Spec:
-        return load_spec(Path(path), flags, environment=self.environment, dotenv=self.dotenv)
+    def load(self, path: str | None, flags: Iterable[str]) -> Spec:
+        """`path` None: the default spec, with the flags' changes."""
+        return load_spec(
+            Path(path) if path else None, flags, environment=self.environment, dotenv=self.dotenv
+        )
 
 
 def read_surroundings() -> Surroundings:

@@ -40,6 +40,10 @@ class Watcher:
         self._done_before = ledger.population.iterations_done
         self._papers: dict[tuple[int, Purpose, str], int] = {}
 
+    def over(self, ledger: Ledger) -> "Watcher":
+        """The same watcher for another ledger (a replay's)."""
+        return Watcher(self._display, self._bench, ledger, self._clock)
+
     def iteration_started(self, iteration: int, parent_id: str) -> None:
         self._work(f"iteration {iteration}: from {parent_id}")
 

@@ -1,0 +1,94 @@
+"""`studbook evaluate`: one harness on papers with the frozen evaluator, and the examples that were accepted.
+
+Finished papers and calls are kept in `<runs>/evaluations/`, so an evaluation that was interrupted goes on
+where it was. Adds no figure of its own: the summary is `evaluate/summary.py`'s.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluate.contracts import Paper
+from evaluate.examples import example_to_json
+from evaluate.paper_evaluator import accepted_example
+from evaluate.summary import Summary, summarize
+from evaluate.trajectories import Trajectory
+from experiments.bench import Bench
+from experiments.display import Display
+from harnesses.tree import HarnessTree
+from populations.records import Evaluation, PaperResult
+from populations.storage import atomic_write
+from studbook.identity import Json, hash_json
+
+SPLIT = "given"
+FOLDER = "evaluations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    summary: Summary
+    examples: tuple[dict[str, Json], ...]
+
+
+def measure(
+    bench: Bench, harness: HarnessTree, papers: Sequence[Paper], replicates: int, display: Display
+) -> Measured:
+    """Replicates 0 … n−1, one after the other. Raises InfrastructureError, BudgetExceeded, StopRequested."""
+    done = 0
+
+    def finished(result: PaperResult) -> None:
+        nonlocal done
+        done += 1
+        display.working(f"paper {done} of {len(papers) * replicates}: {result.verdict.value}")
+
+    evaluations = [
+        bench.evaluate(
+            harness,
+            papers,
+            harness_id=harness.manifest.name,
+            split=SPLIT,
+            replicate=replicate,
+            on_result=finished,
+        )
+        for replicate in range(replicates)
+    ]
+    trajectories = [bench.store.get(result.key) for result in _results(evaluations)]
+    known = {paper.paper_id: paper for paper in papers}
+    examples = [_line(each, known) for each in trajectories if each.result.passed]
+    return Measured(summary=summarize(evaluations, trajectories), examples=tuple(examples))
+
+
+def write_examples(path: Path, examples: Iterable[dict[str, Json]]) -> None:
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in examples)
+    atomic_write(path, "".join(lines).encode("utf-8"))
+
+
+def default_path(runs_dir: Path, harness: HarnessTree, bench: Bench, papers: Sequence[Paper], n: int) -> Path:
+    """A name that only the same evaluation has."""
+    ids = [paper.paper_id for paper in papers]
+    name = hash_json([bench.frozen.evaluator_hash, harness.tree_hash, *ids, n])[:8]
+    return runs_dir / FOLDER / f"{harness.manifest.name}-{name}.jsonl"
+
+
+def _results(evaluations: Iterable[Evaluation]) -> Iterable[PaperResult]:
+    return (result for evaluation in evaluations for result in evaluation.results)
+
+
+def _line(trajectory: Trajectory, papers: dict[str, Paper]) -> dict[str, Json]:
+    example = accepted_example(trajectory)
+    assert example is not None  # a passed paper has one: the verdict rests on it
+    result = trajectory.result
+    last = next(each for each in result.rounds if each.status == "accepted")
+    return {
+        "v": 1,
+        "paper_id": result.paper_id,
+        "paper": papers[result.paper_id].source,
+        "replicate": result.replicate,
+        "round": last.number,
+        "example": example_to_json(example),
+        "weak_average": last.weak_average,
+        "strong_average": last.strong_average,
+        "tree_hash": trajectory.tree_hash,
+        "evaluator_hash": trajectory.evaluator_hash,
+    }
