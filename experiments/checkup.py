@@ -1,0 +1,174 @@
+"""`studbook doctor`: what this machine has and lacks, each with what to do. Repairs nothing."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from evaluate.sandbox.docker_box import DockerSandbox
+from evaluate.sandbox.probe import probe_box, probe_engine
+from evaluate.sandbox.process_box import ProcessSandbox
+from experiments.environment import command_version
+from experiments.models import build_endpoints, role_models
+from experiments.shadows import find_shadowed
+from experiments.spec import Spec
+from studbook.errors import SpecError, StudbookError
+from studbook.llm.probe import probe
+
+NEEDED_PYTHON = (3, 11)
+NEEDED_BYTES = 1024**3
+GIGABYTE = 1024**3
+
+
+class State(StrEnum):
+    FINE = "fine"
+    WARNING = "warning"  # Studbook runs, but something is weaker than it could be
+    MISSING = "missing"  # required, and not there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`next_step` is empty when all is fine."""
+
+    name: str
+    state: State
+    text: str
+    next_step: str = ""
+
+
+def check_machine(runs_dir: Path) -> Iterator[Finding]:
+    yield check_python(sys.version_info[:3])
+    yield check_git(command_version("git", "--version"))
+    yield check_packages(find_shadowed())
+    yield check_disk(runs_dir)
+
+
+def check_python(version: tuple[int, ...]) -> Finding:
+    text = ".".join(map(str, version)) + f" on {platform.system()}"
+    if version >= NEEDED_PYTHON:
+        return Finding(name="python", state=State.FINE, text=text)
+    return Finding(name="python", state=State.MISSING, text=text, next_step="install Python 3.11 or newer")
+
+
+def check_git(version: str) -> Finding:
+    """Nothing of ours starts git; people want it to look at lineage.git."""
+    if version != "missing":
+        return Finding(name="git", state=State.FINE, text=version)
+    step = "install git to look at lineage.git with git log and git diff; Studbook itself needs none"
+    return Finding(name="git", state=State.WARNING, text="not found", next_step=step)
+
+
+def check_packages(shadowed: Mapping[str, str]) -> Finding:
+    if not shadowed:
+        return Finding(name="packages", state=State.FINE, text="Studbook's own are found first")
+    names = ", ".join(f"{name} (found in {place})" for name, place in shadowed.items())
+    step = "give Studbook an environment of its own, or uninstall the other package"
+    return Finding(name="packages", state=State.MISSING, text=f"shadowed: {names}", next_step=step)
+
+
+def check_disk(runs_dir: Path) -> Finding:
+    place = next(folder for folder in (runs_dir, *runs_dir.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    text = f"{free / GIGABYTE:.1f} GiB free for {runs_dir}"
+    if not _is_writable(place):
+        step = "permit writing there, or choose another folder with --runs-dir"
+        return Finding(name="disk", state=State.MISSING, text=f"{place} cannot be written", next_step=step)
+    if free < NEEDED_BYTES:
+        return Finding(
+            name="disk", state=State.WARNING, text=text, next_step="a long run may need 1 GiB and more"
+        )
+    return Finding(name="disk", state=State.FINE, text=text)
+
+
+def _is_writable(folder: Path) -> bool:
+    probe_file = folder / ".studbook-doctor"
+    try:
+        probe_file.touch()
+        probe_file.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def check_docker(is_required: bool, image: str | None = None) -> Iterator[Finding]:
+    """Runs one box that tries what it should not be able to do."""
+    try:
+        sandbox = DockerSandbox.connect(image)
+    except StudbookError as error:
+        state = State.MISSING if is_required else State.WARNING
+        step = "start Docker to contain hostile code; without it runs use the process sandbox, which does not"
+        yield Finding(name="docker", state=state, text=_first(error), next_step=step)
+        return
+    try:
+        yield from _check_engine(sandbox)
+    except StudbookError as error:
+        yield Finding(name="box", state=State.MISSING, text=_first(error), next_step="see the engine's log")
+    finally:
+        sandbox.close()
+
+
+def _check_engine(sandbox: DockerSandbox) -> Iterator[Finding]:
+    engine = probe_engine(sandbox)
+    kind = "rootless, " if engine.rootless else ""
+    image_text = f"image {engine.image} ({engine.image_way})"
+    text = f"engine {engine.version}, {kind}cgroup v{engine.cgroup_version}, {image_text}"
+    if engine.missing_limits:
+        missing = ", ".join(engine.missing_limits)
+        step = "enable these cgroup controllers; until then a box is not held to them"
+        yield Finding(
+            name="docker", state=State.WARNING, text=f"{text}; not enforced: {missing}", next_step=step
+        )
+    else:
+        yield Finding(name="docker", state=State.FINE, text=text)
+    box = probe_box(sandbox)
+    found = (
+        f"a box took {box.seconds:.2f} s; no network, no capabilities, nothing to write to but its own tmpfs"
+    )
+    if box.weaknesses:
+        step = "what is listed is possible inside a box on this engine"
+        yield Finding(name="box", state=State.WARNING, text="; ".join(box.weaknesses), next_step=step)
+    else:
+        yield Finding(name="box", state=State.FINE, text=found)
+
+
+def check_process_sandbox() -> Finding:
+    sandbox = ProcessSandbox.open()
+    try:
+        box = probe_box(sandbox)
+        return Finding(
+            name="process", state=State.FINE, text=f"{sandbox.statement} ({box.seconds:.2f} s a box)"
+        )
+    except StudbookError as error:
+        return Finding(
+            name="process", state=State.WARNING, text=_first(error), next_step="use Docker on this machine"
+        )
+    finally:
+        sandbox.close()
+
+
+def check_endpoints(
+    spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
+) -> Iterator[Finding]:
+    """One tiny call for each (endpoint, model) that a role uses."""
+    try:
+        endpoints = build_endpoints(spec, variables, tell)
+    except SpecError as error:
+        text, *rest = str(error).splitlines()
+        yield Finding(name="models", state=State.MISSING, text=text, next_step=" ".join(rest).strip())
+        return
+    asked: set[tuple[str, str]] = set()
+    for role, model in role_models(spec).items():
+        if (model.endpoint, model.model) in asked:
+            continue
+        asked.add((model.endpoint, model.model))
+        found = probe(role, model, endpoints[model.endpoint].backend)
+        text, *rest = found.text.splitlines()
+        state = State.FINE if found.is_healthy else State.MISSING
+        yield Finding(name="models", state=state, text=f"{role}: {text}", next_step="; ".join(rest))
+
+
+def _first(error: StudbookError) -> str:
+    return str(error).splitlines()[0]
