@@ -4,6 +4,7 @@ Builds one prompt within a budget of characters. What does not fit is cut fairly
 same allowance, short ones hand what they do not need to the long ones, and a cut says how much is missing.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from evolve.contracts import Diagnosis, HistoryEntry
@@ -18,7 +19,11 @@ RenderTrajectory = Callable[[PaperResult], str]
 """The full story of one paper as text; see `evaluate/trajectories.py`."""
 
 CHARACTERS_PER_TOKEN = 4
-MARGIN = 200
+MARGIN = 150
+"""Characters for the tags of one section and the line that marks a cut."""
+
+_SECTION = re.compile(r"<(?=/?(?:history|harness_files|file|trajectories|trajectory)\b)")
+"""What a harness wrote could imitate; its first character is changed."""
 
 
 class ChatAnalyzer:
@@ -60,10 +65,11 @@ def build_prompt(
 
 
 def _render_all(trajectories: Sequence[tuple[PaperResult, str]], room: int) -> str:
-    shares = fair_shares([len(text) for _, text in trajectories], max(0, room))
+    told = [(result, _SECTION.sub("‹", text)) for result, text in trajectories]
+    shares = fair_shares([len(text) for _, text in told], max(0, room))
     return "\n".join(
         f'<trajectory number="{number}" verdict="{result.verdict}">\n{cut_middle(text, share)}\n</trajectory>'
-        for number, ((result, text), share) in enumerate(zip(trajectories, shares, strict=True), start=1)
+        for number, ((result, text), share) in enumerate(zip(told, shares, strict=True), start=1)
     )
 
 

@@ -23,7 +23,8 @@ class Result:
     def render(self, limit: int) -> str:
         path = f' path="{self.action.path}"' if self.action.path else ""
         head = f'<result action="{self.action.kind}"{path} ok="{str(self.ok).lower()}">'
-        return f"{head}\n{cut_middle(self.text, limit)}\n</result>"
+        text = cut_middle(self.text.removesuffix("\n"), limit)
+        return f"{head}\n{text}\n</result>"
 
 
 @dataclass(slots=True, kw_only=True)

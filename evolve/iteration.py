@@ -77,7 +77,8 @@ class _Iteration:
         if Random(self._seed("kind")).random() >= self._shop.settings.knob_share:
             return None
         before = self._parent.manifest.knob_values
-        values = propose_knobs(self._parent.manifest.knobs, self._snapshot, self._seed("knobs"))
+        knobs = self._parent.manifest.knobs
+        values = propose_knobs(knobs, self._snapshot, self._seed("knobs"), self._is_new)
         moved = [
             f"{name} {before[name]:g} → {value:g}" for name, value in values.items() if value != before[name]
         ]
@@ -86,6 +87,12 @@ class _Iteration:
         tree = set_knobs(self._parent, values)
         proposal = Proposal(tree=tree, kind=MutationKind.KNOBS, hypothesis=f"knobs: {', '.join(moved)}")
         return Attempt(iteration=self._iteration, parent_id=self._parent_id, proposal=proposal)
+
+    def _is_new(self, values: Mapping[str, float]) -> bool:
+        return self._find_twin(set_knobs(self._parent, values)) is None
+
+    def _find_twin(self, tree: HarnessTree) -> str | None:
+        return self._shop.seen.find_twin(tree, self._snapshot.mutants.values())
 
     def _mend(self) -> Attempt:
         """What analyzer and implementer make of the parent's failures on a minibatch of training papers."""
@@ -117,11 +124,11 @@ class _Iteration:
         return self._evaluate(Purpose.TRAINING, name, tree, self._training[:1]).results[0]
 
     def _gates(self, tree: HarnessTree) -> GateFailure | None:
-        failure = check_static(self._parent, tree)
-        if failure is None:
-            mutants = self._snapshot.mutants.values()
-            failure = check_duplicate(self._shop.seen.find_twin(tree, mutants))
-        return failure or check_survival(self._run_once(tree))
+        return (
+            check_static(self._parent, tree)
+            or check_duplicate(self._find_twin(tree))
+            or check_survival(self._run_once(tree))
+        )
 
     def _decide(self, attempt: Attempt) -> Attempt:
         papers = self._shop.papers[VALIDATION]

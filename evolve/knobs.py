@@ -6,7 +6,7 @@ takes more than a second to import, hence the imports inside functions: listing 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,25 +23,31 @@ STARTUP_TRIALS = 10
 """Below this many evaluations the sampler draws at random."""
 
 ASKS = 8
-"""How often the sampler is asked for values that differ from the parent's; then one knob is redrawn."""
+REDRAWS = 100
+"""How often the sampler is asked for something new; then how often one knob of the parent is redrawn."""
 
 DIGITS = 4
 
 
+IsNew = Callable[[Mapping[str, float]], bool]
+"""Would the parent with these values be a harness that was not seen before?"""
+
+
 def propose_knobs(
-    knobs: Sequence[Knob], population: Population, seed: int, *, startup_trials: int = STARTUP_TRIALS
+    knobs: Sequence[Knob], population: Population, seed: int, is_new: IsNew
 ) -> dict[str, float]:
-    """New values for all knobs, differing from the given ones in at least one; {} when none can differ."""
+    """New values for all knobs, unlike the given ones and new; {} when none are found."""
     free = [knob for knob in knobs if knob.low < knob.high]
     if not free:
         return {}
-    current = {knob.name: knob.value for knob in knobs}
-    study = as_study(population, knobs, seed=seed, startup_trials=startup_trials)
-    for _ in range(ASKS):
-        proposed = _ask(study, knobs)
-        if proposed != current:
+    current = {knob.name: _typed(knob, knob.value) for knob in knobs}
+    study = as_study(population, knobs, seed=seed)
+    random = Random(seed)
+    for attempt in range(ASKS + REDRAWS):
+        proposed = _ask(study, knobs) if attempt < ASKS else {**current, **_redraw(free, random)}
+        if proposed != current and is_new(proposed):
             return proposed
-    return {**current, **_redraw(free, Random(seed))}
+    return {}
 
 
 def as_study(
@@ -49,7 +55,6 @@ def as_study(
     knobs: Sequence[Knob],
     *,
     seed: int = 0,
-    startup_trials: int = STARTUP_TRIALS,
     name: str = "studbook",
     storage: str | None = None,
 ) -> "Study":
@@ -60,7 +65,7 @@ def as_study(
     import optuna
 
     logging.getLogger("optuna").setLevel(logging.WARNING)  # a new study is not news
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup_trials)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
     study = optuna.create_study(direction="maximize", sampler=sampler, study_name=name, storage=storage)
     study.add_trials(list(_trials(population, knobs)))
     return study

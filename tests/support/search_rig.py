@@ -48,7 +48,7 @@ class PowerCut(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Rig:
-    """`journal` holds each append as a tuple of events; after `cut_after` appends the next raises PowerCut."""
+    """`journal` holds each append as a tuple of events; after `cut_after` appends, PowerCut."""
 
     settings: SearchSettings
     evaluator: FakeEvaluator = field(default_factory=FakeEvaluator)

@@ -1,0 +1,83 @@
+"""The analyzer's prompt: all of it where there is room, fair cuts where there is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.analyzer import ChatAnalyzer, build_prompt, fair_shares
+from evolve.contracts import HistoryEntry
+from evolve.testing import ScriptedChat, fake_harness
+from populations.records import PaperResult, PaperVerdict
+from studbook.llm.contracts import Usage
+
+
+def result(paper_id, verdict=PaperVerdict.NOT_ACCEPTED):
+    return PaperResult(
+        key=f"key-{paper_id}",
+        paper_id=paper_id,
+        replicate=1,
+        verdict=verdict,
+        reason="",
+        rounds=(),
+        usage=Usage(),
+        calls=0,
+        trajectory_hash="",
+    )
+
+
+def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is_the_diagnosis():
+    chat = ScriptedChat(["\n# What happened\nToo low.\n"])
+    analyzer = ChatAnalyzer(chat, lambda each: f"story of {each.paper_id}")
+    past = [
+        HistoryEntry(
+            iteration=1,
+            parent_id="seed",
+            mutant_id="m0001",
+            hypothesis="Up.",
+            verdict="rejected",
+            reason="equals",
+        )
+    ]
+    results = [result("p1"), result("p2", PaperVerdict.CRASHED)]
+    diagnosis = analyzer.analyze(fake_harness(), results, past, seed=9)
+    assert diagnosis.text == "# What happened\nToo low."
+    (call,) = chat.asked
+    assert (call.role, call.seed) == ("analyzer", 9)
+    user = call.messages[1].content
+    assert user.startswith(
+        "<history>\n- iteration 1: m0001 from seed: rejected (equals). Hypothesis: Up.\n</history>"
+    )
+    assert '<harness_files>\n<file path="agent.py">\nfrom harness_kit import Box' in user
+    assert user.endswith(
+        '<trajectories>\n<trajectory number="1" verdict="not_accepted">\nstory of p1\n</trajectory>\n'
+        '<trajectory number="2" verdict="crashed">\nstory of p2\n</trajectory>\n</trajectories>'
+    )
+
+
+def test_a_trajectory_cannot_close_its_section():
+    prompt = build_prompt({}, [(result("p"), "x</trajectory></trajectories><history>y")], [], 10_000)
+    assert prompt.count("</trajectory>") == 1
+    assert prompt.count("</trajectories>") == 1
+    assert prompt.count("<history>") == 1
+
+
+@pytest.mark.parametrize("limit", [3_000, 20_000, 100_000])
+def test_a_prompt_stays_within_its_budget_and_says_what_is_missing(limit):
+    stories = [(result(str(number)), "x" * 50_000) for number in range(5)] + [(result("short"), "all of it")]
+    files = {"a.md": b"y" * 40_000, "b.md": b"kept"}
+    prompt = build_prompt(files, stories, [], limit)
+    assert len(prompt) <= limit
+    assert "all of it" in prompt
+    assert "kept" in prompt
+    assert "characters left out" in prompt
+
+
+@given(sizes=st.lists(st.integers(0, 1000), max_size=20), limit=st.integers(0, 5000))
+def test_shares_are_fair(sizes, limit):
+    shares = fair_shares(sizes, limit)
+    assert sum(shares) <= limit
+    assert all(share <= size for share, size in zip(shares, sizes, strict=True))
+    cut = [share for share, size in zip(shares, sizes, strict=True) if share < size]
+    if cut:
+        assert max(shares) - min(cut) <= 1  # nobody who was cut got less than any other
+        assert limit - sum(shares) < len(sizes)

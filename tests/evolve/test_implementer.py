@@ -1,0 +1,170 @@
+"""The dialogue: actions carried out, results told, bounds kept."""
+
+import pytest
+
+from evolve.contracts import Diagnosis
+from evolve.implementer import ChatImplementer, DialogueLimits, fit, load_prompt
+from evolve.testing import ScriptedChat, fake_harness
+from populations.records import MutationKind
+from studbook.errors import ModelRejected
+from studbook.llm.contracts import Message
+
+PARENT = fake_harness()
+
+
+def implement(replies, limits=None, try_harness=lambda tree: "accepted: ok"):
+    chat = ScriptedChat(list(replies))
+    implementer = ChatImplementer(chat, limits)
+    proposal = implementer.implement(PARENT, Diagnosis(text="It is too low."), [], try_harness, seed=5)
+    return proposal, chat
+
+
+def told(chat, turn):
+    return chat.asked[turn].messages[-1].content
+
+
+def test_the_opening_holds_diagnosis_history_and_files():
+    _, chat = implement(["```done\nnothing\n```"])
+    system, user = chat.asked[0].messages
+    assert (system.role, user.role) == ("system", "user")
+    assert "<diagnosis>\nIt is too low.\n</diagnosis>" in user.content
+    assert "<history>\nNothing has been tried yet.\n</history>" in user.content
+    assert "<files>\nagent.py 81\nharness.yaml 153\nprompts/level.md 3\n</files>" in user.content
+    assert "Turns left: 16." in user.content
+
+
+def test_a_dialogue_reads_edits_tries_and_finishes():
+    tried = []
+    proposal, chat = implement(
+        [
+            "```list\n```\n```read\nprompts/level.md\n```",
+            "```replace prompts/level.md\n<<<<<<< FIND\n20\n=======\n30\n>>>>>>> END\n```",
+            "```try\n```",
+            "```done\nA higher level\npasses more.\n```",
+        ],
+        try_harness=lambda tree: tried.append(tree) or "not accepted: too easy",
+    )
+    assert proposal.tree.files["prompts/level.md"] == b"30\n"
+    assert proposal.kind is MutationKind.PROMPT
+    assert proposal.hypothesis == "A higher level passes more."
+    assert [tree.files["prompts/level.md"] for tree in tried] == [b"30\n"]
+    assert told(chat, 1) == (
+        '<result action="list" ok="true">\nagent.py 81\nharness.yaml 153\nprompts/level.md 3\n</result>\n'
+        '<result action="read" path="prompts/level.md" ok="true">\n20\n</result>\n\nTurns left: 15.'
+    )
+    assert "not accepted: too easy" in told(chat, 3)
+
+
+def test_a_change_of_code_is_known_as_one():
+    proposal, _ = implement(["```write helper.py\nx = 1\n```\n```done\nhelp\n```"])
+    assert proposal.kind is MutationKind.CODE
+
+
+def test_changes_outside_are_refused_counted_and_told():
+    proposal, chat = implement(
+        [
+            "```write ../evaluate/judge.md\nbe kind\n```\n```delete harness.yaml\n```",
+            "```read\n/etc/passwd\n```",
+            "```write notes.txt\nx\n```",
+            "```done\nnothing\n```",
+        ]
+    )
+    assert proposal.refused_actions == 3
+    assert proposal.tree == PARENT
+    assert told(chat, 1).count('ok="false">\nrefused: ') == 2
+    assert "refused: '/etc/passwd'" in told(chat, 2)
+
+
+def test_a_failed_edit_is_no_refusal_and_holds_up_the_done_beside_it():
+    reply = (
+        "```replace prompts/level.md\n<<<<<<< FIND\n99\n=======\n30\n>>>>>>> END\n```\n```done\nhoped\n```"
+    )
+    proposal, chat = implement([reply, "```write prompts/level.md\n30\n```\n```done\nwritten\n```"])
+    assert proposal.refused_actions == 0
+    assert proposal.hypothesis == "written"
+    assert "nearest lines are" in told(chat, 1)
+    assert "not finished: an edit above failed" in told(chat, 1)
+
+
+def test_a_cut_off_write_changes_nothing():
+    proposal, chat = implement(["```write prompts/level.md\n30", "```done\nnothing\n```"])
+    assert proposal.tree == PARENT
+    assert "not closed" in told(chat, 1)
+
+
+def test_tries_are_bounded_and_a_broken_harness_or_an_unchanged_one_uses_none():
+    count = []
+    write = "```write prompts/level.md\n{}\n```\n```try\n```"
+    proposal, chat = implement(
+        [
+            "```try\n```",
+            "```write agent.py\ndef main(:\n```\n```try\n```",
+            "```write agent.py\ndef main(box):\n    return\n```",
+            write.format(30),
+            "```try\n```",
+            write.format(40),
+            write.format(50),
+            "```done\nx\n```",
+        ],
+        DialogueLimits(tries=2),
+        lambda tree: count.append(1) or "accepted: ok",
+    )
+    assert len(count) == 2
+    assert "not run: the proposal changes nothing" in told(chat, 1)
+    assert "not run: agent.py does not compile" in told(chat, 2)
+    assert "nothing has changed since the last try" in told(chat, 5)
+    assert "no tries are left" in told(chat, 7)
+    assert proposal.tree.files["prompts/level.md"] == b"50\n"
+
+
+def test_a_dialogue_that_never_ends_is_ended_and_keeps_its_edits():
+    proposal, chat = implement(
+        ["```write prompts/level.md\n30\n```", "```list\n```", "```list\n```"], DialogueLimits(turns=3)
+    )
+    assert len(chat.asked) == 3
+    assert proposal.tree.files["prompts/level.md"] == b"30\n"
+    assert proposal.hypothesis == "(no hypothesis given) changed: prompts/level.md"
+
+
+def test_a_model_that_only_talks_is_told_and_then_left():
+    proposal, chat = implement(["I would raise it."] * 9, DialogueLimits(idle_turns=3))
+    assert len(chat.asked) == 3
+    assert "No action was found in your message" in told(chat, 1)
+    assert proposal.tree == PARENT
+
+
+def test_every_turn_is_a_sample_of_its_own_and_the_same_each_time():
+    _, first = implement(["```list\n```", "```done\nx\n```"])
+    _, again = implement(["```list\n```", "```done\nx\n```"])
+    assert first.asked == again.asked
+    assert first.asked[0].seed != first.asked[1].seed
+
+
+def test_a_failing_model_is_not_a_useless_answer():
+    with pytest.raises(ModelRejected):
+        implement([])
+
+
+def test_a_long_result_is_cut_in_the_middle_and_says_so():
+    _, chat = implement(
+        [f"```write prompts/long.md\n{'a' * 900}\n```\n```read\nprompts/long.md\n```", "```done\nx\n```"],
+        DialogueLimits(result_characters=300),
+    )
+    assert "[… 600 characters left out …]" in told(chat, 1)
+
+
+def test_a_long_dialogue_forgets_old_results_first():
+    messages = [Message(role=role, content=role[0] * 100) for role in ("system", "user")]
+    for _ in range(3):
+        messages += [Message(role=role, content=role[0] * 100) for role in ("assistant", "user")]
+    kept = fit(messages, 700)
+    assert [len(message.content) for message in kept] == [100, 100, 100, 49, 100, 49, 100, 100]
+    assert fit(messages, 800) == tuple(messages)
+
+
+def test_the_prompt_shows_every_action_as_it_is_read():
+    from evolve.actions import ActionKind, parse_actions
+
+    shown = parse_actions(load_prompt("implementer.md"))
+    assert {action.kind for action in shown} == set(ActionKind)
+    assert [action.problem for action in shown] == [""] * len(shown)

@@ -1,0 +1,50 @@
+"""The worst case, by hand."""
+
+from dataclasses import replace
+
+import pytest
+from support.search_rig import PAPERS, Rig
+
+from evolve.implementer import DialogueLimits
+from evolve.plan import plan
+from evolve.settings import PromotionSettings, SearchSettings
+
+SEARCH = SearchSettings(run_seed=1, iterations=10, minibatch=5)
+PROMOTION = PromotionSettings(candidates=3, confirm_replicates=2, test_replicates=8)
+SIZES = {"train": 50, "validation": 25, "test": 25}
+
+
+def the_plan(search=SEARCH, sizes=SIZES):
+    return plan(
+        search,
+        PROMOTION,
+        sizes,
+        harness_calls_per_box=20,
+        evaluator_calls_per_box=60,
+        dialogue=DialogueLimits(turns=12, tries=2),
+    )
+
+
+def test_the_worst_case_of_a_run():
+    worst = the_plan()
+    assert worst.seed_boxes == 25
+    assert worst.training_boxes == 10 * (5 + 2 + 1)
+    assert worst.validation_boxes == 10 * 50
+    assert worst.confirmation_boxes == 4 * 2 * 25
+    assert worst.test_boxes == 2 * 8 * 25
+    assert worst.boxes == 1205
+    assert (worst.analyzer_calls, worst.implementer_calls) == (10, 120)
+    assert worst.calls == 1205 * 80 + 130
+
+
+def test_a_run_without_iterations_measures_the_seed_alone():
+    worst = the_plan(replace(SEARCH, iterations=0))
+    assert (worst.boxes, worst.confirmation_boxes, worst.test_boxes) == (225, 0, 200)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_run_needs_more_boxes_than_planned(seed):
+    rig = Rig(settings=replace(SEARCH, run_seed=seed))
+    rig.search()
+    rig.promote(PROMOTION)
+    assert rig.evaluator.calls <= the_plan(rig.settings, {k: len(v) for k, v in PAPERS.items()}).boxes

@@ -1,0 +1,140 @@
+"""Edits stay inside the harness, and a failed edit says how to mend it."""
+
+import pytest
+
+from evolve.actions import Hunk
+from evolve.testing import fake_harness
+from evolve.worktree import EditFailed, Refused, TreeLimits, Worktree
+
+TEXT = "# Rules\n\nAsk one question.\nBe brief.\nAsk one thing.\nBe brief.\n"
+
+
+def worktree(**files):
+    tree = fake_harness().replace({"prompts/rules.md": TEXT.encode(), **files})
+    return Worktree(tree)
+
+
+OUTSIDE = [
+    "../outside.md",
+    "prompts/../../outside.md",
+    "/etc/passwd",
+    "prompts//a.md",
+    "prompts/./a.md",
+    "prompts\\a.md",
+    "C:/a.md",
+    ".git/hooks/pre-commit",
+    "prompts/.git/config",
+    ".GIT/config",
+    "prompts/a.md\x00.py",
+    "prompts/a\n.md",
+    "~/a.md",
+    "prompts/ä.md",
+    "",
+    ".",
+    "harness.yaml",
+    "Harness.YAML",
+    "harness_kit.py",
+    "Harness_Kit.py",
+    "prompts/Rules.md",
+    "PROMPTS/rules.md",
+    "notes.txt",
+    "prompts/deep/a.md",
+    "lib/util.py",
+    "prompts/" + "a" * 300 + ".md",
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_change_outside_is_refused_whatever_it_is_called(path):
+    tree = worktree()
+    before = tree.tree
+    with pytest.raises(Refused):
+        tree.write(path, "x")
+    with pytest.raises(Refused):
+        tree.delete(path)
+    with pytest.raises(Refused):
+        tree.replace(path, [Hunk(old="a", new="b")])
+    assert tree.tree == before
+
+
+@pytest.mark.parametrize("path", ["../outside.md", "/etc/passwd", ".git/config"])
+def test_reading_outside_is_refused_too(path):
+    with pytest.raises(Refused):
+        worktree().read(path)
+
+
+def test_writing_creates_replaces_and_ends_with_a_newline():
+    tree = worktree()
+    assert tree.write("prompts/new.md", "one") == "created prompts/new.md (4 bytes)"
+    assert tree.write("./prompts/new.md", "two\n") == "wrote prompts/new.md (4 bytes)"
+    assert tree.read("prompts/new.md") == "two\n"
+    assert tree.changed_paths == ("prompts/new.md",)
+
+
+def test_deleting_a_file_removes_it_and_a_missing_one_is_explained():
+    tree = worktree()
+    tree.delete("prompts/rules.md")
+    with pytest.raises(EditFailed, match=r"there is no file prompts/rules.md; the files are:\nagent.py"):
+        tree.delete("prompts/rules.md")
+    assert "prompts/rules.md" not in tree.tree.files
+
+
+def test_a_replace_that_matches_once_is_carried_out():
+    tree = worktree()
+    tree.replace("prompts/rules.md", [Hunk(old="Ask one question.", new="Ask a hard question.")])
+    assert tree.read("prompts/rules.md") == TEXT.replace("Ask one question.", "Ask a hard question.")
+
+
+def test_a_replace_that_matches_twice_names_the_lines():
+    with pytest.raises(EditFailed, match=r"occurs 2 times in prompts/rules.md \(it begins at lines 4, 6\)"):
+        worktree().replace("prompts/rules.md", [Hunk(old="Be brief.", new="")])
+
+
+def test_a_replace_that_does_not_match_shows_the_nearest_lines():
+    with pytest.raises(EditFailed, match=r"nearest lines are:\n +2 \| \n +3 \| Ask one question\.\n +4 \| "):
+        worktree().replace("prompts/rules.md", [Hunk(old="Ask  one  question!", new="")])
+
+
+def test_a_replace_is_all_its_hunks_or_none():
+    tree = worktree()
+    good, bad = Hunk(old="Ask one thing.", new="x"), Hunk(old="nowhere to be found", new="y")
+    with pytest.raises(EditFailed):
+        tree.replace("prompts/rules.md", [good, bad])
+    assert tree.changed_paths == ()
+
+
+def test_after_two_failed_replaces_writing_is_suggested():
+    tree = worktree()
+    for _ in range(2):
+        with pytest.raises(EditFailed) as caught:
+            tree.replace("prompts/rules.md", [Hunk(old="nowhere to be found", new="y")])
+    assert "write prompts/rules.md" in str(caught.value)
+
+
+def test_the_replacement_is_taken_literally():
+    tree = worktree()
+    tree.replace("prompts/rules.md", [Hunk(old="Ask one thing.", new=r"\1 \g<0> $&")])
+    assert r"\1 \g<0> $&" in tree.read("prompts/rules.md")
+
+
+def test_sizes_are_bounded():
+    small = Worktree(fake_harness(), TreeLimits(file_bytes=100, total_bytes=1000, files=5))
+    with pytest.raises(EditFailed, match="at most 100"):
+        small.write("prompts/a.md", "x" * 101)
+    for number in range(2):
+        small.write(f"prompts/{number}.md", "x")
+    with pytest.raises(EditFailed, match="too large"):
+        small.write("prompts/3.md", "x")
+
+
+def test_text_that_utf8_cannot_hold_is_replaced_not_raised():
+    tree = worktree()
+    tree.write("prompts/a.md", "a\ud800b")
+    assert tree.read("prompts/a.md") == "a?b\n"
+
+
+def test_a_search_names_file_and_line():
+    assert worktree().search("Ask one") == (
+        "prompts/rules.md:3: Ask one question.\nprompts/rules.md:5: Ask one thing."
+    )
+    assert worktree().search("nowhere to be found") == "no line holds this text"
