@@ -12,7 +12,7 @@ from studbook.llm.testbed.feedback import Feedback
 from studbook.llm.testbed.luck import Luck
 from studbook.llm.testbed.recogniser import Rule
 
-OBEDIENCE = 0.9
+OBEDIENCE = 0.66
 CROWDING = 0.008
 EASILY_FOLLOWED = 10
 
@@ -66,26 +66,26 @@ class Plan:
 
 
 def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
-    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.94, habit=0.3, opposite=0.04)
+    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.36, opposite=0.06)
     specific += 0.05 * feedback.too_easy + 0.05 * feedback.strong_failed
     is_specific = luck.happens(specific, "specific question")
     return Plan(
         is_specific=is_specific,
         leak=_leak(will, feedback),
         setting_sentences=_setting(will),
-        hidden=_hidden(will, luck),
+        hidden=max(2, _hidden(will, luck) - (0 if is_specific else 2)),
         given=max(0, 3 - 2 * will.wants(_C.BEYOND_CONTEXT) + will.wants(_C.EASIER)),
         general=_general(is_specific, will),
         pointers=_pointers(will, feedback, luck),
         negatives=_negatives(will, luck),
-        precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.8, habit=0.25, opposite=0.1),
+        precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.92, habit=0.66, opposite=0.2),
         turns_away=luck.happens(will.choose(_C.NEW_ANGLE, obeyed=1.0, habit=0.5, opposite=0.1), "turn away"),
         sure_hand=will.wants(_C.THINK_FIRST),
     )
 
 
 def _leak(will: Will, feedback: Feedback) -> float:
-    leak = will.choose(_C.NO_LEAK, obeyed=0.04, habit=0.55, opposite=0.9)
+    leak = will.choose(_C.NO_LEAK, obeyed=0.05, habit=0.55, opposite=0.92)
     leak *= 0.88**feedback.too_easy * (0.7 if feedback.leaked else 1.0)
     return min(0.95, leak + 0.12 * will.wants(_C.EASIER) - 0.1 * will.wants(_C.HARDER))
 
@@ -106,11 +106,11 @@ def _hidden(will: Will, luck: Luck) -> int:
 
 
 def _general(is_specific: bool, will: Will) -> int:
-    return (1 if is_specific else 2) + 2 * will.wants(_C.BROAD_CRITERIA)
+    return (1 if is_specific else 4) + 2 * will.wants(_C.BROAD_CRITERIA)
 
 
 def _pointers(will: Will, feedback: Feedback, luck: Luck) -> int:
-    count = 3 + luck.between(0, 1, "pointers") + min(1, feedback.strong_failed)
+    count = 2 + luck.between(0, 2, "pointers") + min(1, feedback.strong_failed)
     count += will.wants(_C.HINTS) + will.wants(_C.EASIER) + will.wants(_C.MULTI_PART) - will.wants(_C.HARDER)
     return max(1, count - 2 * will.wants(_C.YES_NO) - will.wants(_C.DEFINITIONS))
 

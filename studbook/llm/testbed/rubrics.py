@@ -70,7 +70,7 @@ def _negatives(texts: list[str], plan: Plan, will: Will, luck: Luck) -> list[Ite
     return [
         Item(
             _negative(luck.pick(texts, "negative about", place), plan, luck, place),
-            -min(luck.between(2, HEAVIEST, "negative weight", place), _cap(will)),
+            -min(luck.between(1, 7, "negative weight", place), _cap(will)),
             "error",
         )
         for place in range(plan.negatives)

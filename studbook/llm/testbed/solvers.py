@@ -26,8 +26,8 @@ class Ability:
     scatter: float  # how far luck may move a sentence in the ranking, as a share of the best score
 
 
-WEAK = Ability(from_context=5, from_source=0, forgets_sentence=0.30, forgets_number=0.35, scatter=0.30)
-STRONG = Ability(from_context=5, from_source=8, forgets_sentence=0.12, forgets_number=0.08, scatter=0.15)
+WEAK = Ability(from_context=12, from_source=0, forgets_sentence=0.2, forgets_number=0.3, scatter=0.30)
+STRONG = Ability(from_context=12, from_source=7, forgets_sentence=0.10, forgets_number=0.12, scatter=0.25)
 
 COMMONPLACES = (
     "In general an approach like this improves performance at the cost of extra effort and complexity.",
@@ -55,7 +55,7 @@ def _answer(request: ChatRequest, ability: Ability) -> str:
     if ability.from_source and (source := find_section(text, "source_document")):
         recalled += _recall(index_paper(source), query, ability.from_source, ability, luck, "source")
     kept = _forget(list(dict.fromkeys(recalled)), ability, request.temperature, luck)
-    said = [*_yes_or_no(question, luck), *kept, luck.pick(COMMONPLACES, "commonplace")]
+    said = [*_yes_or_no(question, luck), *kept, *_commonplaces(query, luck)]
     return " ".join(said)[: request.max_tokens * 4]
 
 
@@ -94,6 +94,16 @@ def _blur(text: str) -> str:
     for token in {token for token in tokens(text) if is_number(token)}:
         text = text.replace(token, "some")
     return text
+
+
+PLAIN_QUESTION = 8
+
+
+def _commonplaces(query: tuple[str, ...], luck: Luck) -> list[str]:
+    """What anybody would say; the fewer handles a question offers, the more of it."""
+    count = 4 if len(query) <= PLAIN_QUESTION else 1
+    start = luck.between(0, len(COMMONPLACES) - 1, "commonplace")
+    return [COMMONPLACES[(start + step) % len(COMMONPLACES)] for step in range(count)]
 
 
 _AUXILIARIES = frozenset("is are was were do does did can could will would has have should".split())
