@@ -1,0 +1,151 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.evaluation import harness
+
+from evaluate.contracts import Paper
+from evaluate.many import evaluate_many
+from populations.records import PaperResult, PaperVerdict
+from studbook.errors import SandboxError
+from studbook.llm.contracts import Usage
+
+HARNESS = harness("pass")
+PAPERS = tuple(Paper(paper_id=f"p{n}", title="t", text="x", source=f"{n}.md") for n in range(12))
+
+
+@dataclass
+class Planned:
+    """A `PaperEvaluator` whose papers pass, wait and fail as planned."""
+
+    passes: frozenset[str] = frozenset()
+    delays: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    evaluator_hash: str = "e" * 64
+    running: int = 0
+    most_running: int = 0
+    started: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def evaluate_paper(self, tree, paper, replicate):
+        with self.lock:
+            self.started.append(paper.paper_id)
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        time.sleep(self.delays.get(paper.paper_id, 0))
+        with self.lock:
+            self.running -= 1
+        if paper.paper_id in self.errors:
+            raise self.errors[paper.paper_id]
+        verdict = PaperVerdict.ACCEPTED if paper.paper_id in self.passes else PaperVerdict.NOT_ACCEPTED
+        return PaperResult(
+            key=paper.paper_id,
+            paper_id=paper.paper_id,
+            replicate=replicate,
+            verdict=verdict,
+            reason="",
+            rounds=(),
+            usage=Usage(),
+            calls=0,
+            trajectory_hash="",
+        )
+
+
+def run(evaluator, workers, papers=PAPERS, threads=8, **more):
+    with ThreadPoolExecutor(threads) as pool:
+        return evaluate_many(
+            evaluator,
+            HARNESS,
+            papers,
+            harness_id="m0001",
+            split="validation",
+            replicate=4,
+            pool=pool,
+            workers=workers,
+            **more,
+        )
+
+
+def names(evaluation):
+    return [result.paper_id for result in evaluation.results]
+
+
+def stop_after(count):
+    return lambda results: sum(result.passed for result in results) >= count
+
+
+def test_results_come_in_paper_order_however_slow_the_first_one_is():
+    evaluation = run(Planned(passes=frozenset({"p3"}), delays={"p0": 0.05}), workers=4)
+    assert names(evaluation) == [f"p{n}" for n in range(12)]
+    assert (evaluation.complete, evaluation.rate.passed, evaluation.rate.n) == (True, 1, 12)
+    assert (evaluation.harness_id, evaluation.split, evaluation.replicate) == ("m0001", "validation", 4)
+    assert (evaluation.tree_hash, evaluation.evaluator_hash) == (HARNESS.tree_hash, "e" * 64)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 12])
+def test_an_early_stop_falls_on_the_same_paper_with_any_number_of_workers(workers):
+    plan = Planned(passes=frozenset({"p1", "p4", "p6", "p9"}), delays={"p4": 0.03, "p0": 0.02})
+    evaluation = run(plan, workers=workers, stop_early=stop_after(2))
+    assert names(evaluation) == ["p0", "p1", "p2", "p3", "p4"]
+    assert not evaluation.complete
+
+
+def test_a_stop_at_the_last_paper_is_still_complete():
+    evaluation = run(Planned(passes=frozenset({"p11"})), workers=3, stop_early=stop_after(1))
+    assert evaluation.complete
+
+
+def test_no_more_than_the_workers_run_at_once():
+    plan = Planned(delays={paper.paper_id: 0.01 for paper in PAPERS})
+    run(plan, workers=3)
+    assert plan.most_running == 3
+
+
+def test_a_slow_first_paper_does_not_hold_up_the_others():
+    plan = Planned(delays={"p0": 0.2})
+    run(plan, workers=3, stop_early=lambda results: True)
+    assert len(plan.started) == 6
+
+
+def test_nothing_runs_on_after_an_early_stop():
+    plan = Planned(delays={"p1": 0.1})
+    run(plan, workers=2, stop_early=lambda results: True)
+    assert plan.running == 0
+
+
+def test_the_first_failure_in_paper_order_is_raised():
+    plan = Planned(errors={"p2": SandboxError("two"), "p1": SandboxError("one")}, delays={"p1": 0.03})
+    with pytest.raises(SandboxError, match="one"):
+        run(plan, workers=4)
+
+
+def test_a_failure_beyond_the_deciding_paper_does_not_count():
+    plan = Planned(passes=frozenset({"p0"}), errors={"p1": SandboxError("late")}, delays={"p0": 0.03})
+    evaluation = run(plan, workers=2, stop_early=stop_after(1))
+    assert names(evaluation) == ["p0"]
+
+
+def test_progress_is_told_in_order_and_only_of_what_counts():
+    told = []
+    plan = Planned(passes=frozenset({"p2"}), delays={"p0": 0.02})
+    run(plan, workers=4, stop_early=stop_after(1), on_result=lambda result: told.append(result.paper_id))
+    assert told == ["p0", "p1", "p2"]
+
+
+def test_no_papers_give_an_empty_complete_evaluation():
+    evaluation = run(Planned(), workers=2, papers=())
+    assert (evaluation.results, evaluation.complete) == ((), True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(0, 11)), st.integers(1, 4), st.integers(1, 6), st.integers(0, 11))
+def test_workers_and_timing_never_change_an_evaluation(passed, limit, workers, slow):
+    def make():
+        return Planned(passes=frozenset(f"p{n}" for n in passed), delays={f"p{slow}": 0.002})
+
+    alone = run(make(), workers=1, stop_early=stop_after(limit))
+    assert run(make(), workers=workers, stop_early=stop_after(limit)) == alone

@@ -1,0 +1,216 @@
+"""What the tests of the evaluator share: a paper, an example, a small harness, models that follow a rule.
+
+Chat is the real client over the shipped `ComputedBackend`: solvers state as many numbered facts as they are
+told to know, and the judge marks a criterion as met when its fact stands in the answer.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from evaluate.contracts import Criterion, Example
+from evaluate.evaluator import Evaluator, Luck
+from evaluate.metering import MeteredChat
+from evaluate.paper_evaluator import SandboxedEvaluator
+from evaluate.papers import make_paper
+from evaluate.relay import Relay
+from evaluate.sandbox.contract import Handler, Job, Outcome
+from evaluate.sandbox.inline import InlineSandbox
+from evaluate.settings import EvaluatorSettings, Frozen, read_prompts
+from evaluate.trajectories import TrajectoryStore
+from evaluate.transcript import Transcript
+from harnesses.tree import HarnessTree
+from studbook.errors import SandboxError
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import ROLES, ChatRequest
+from studbook.llm.records import CallRecords
+from studbook.llm.retry import RetryPolicy
+from studbook.llm.roles import Endpoint, RoleModel
+from studbook.llm.scripted import ComputedBackend
+
+PAPER = make_paper(
+    "# Ten facts\n\n" + "\n".join(f"Fact {n} holds because of cause {n}." for n in range(400)), "ten.md"
+)
+
+MANIFEST = b"""version: 1
+name: small
+entry: agent.py:main
+roles: [challenger, verifier]
+editable: ["*.py"]
+knobs:
+  tries: {type: int, low: 1, high: 8, value: 3}
+"""
+
+
+def example_body(marker: str = "one", facts: int = 10) -> dict[str, Any]:
+    """What a harness submits: one criterion of weight 1 for each of `facts` facts."""
+    return {
+        "context": f"The setting, called {marker}.",
+        "question": "Which facts hold?",
+        "reference_answer": "All of them.",
+        "rubric": [
+            {"criterion": f"States fact {n}.", "weight": 1, "category": "insight"} for n in range(facts)
+        ],
+        "question_type": "listing",
+        "tags": ["facts"],
+    }
+
+
+EXAMPLE = Example(
+    context="The setting, called one.",
+    question="Which facts hold?",
+    reference_answer="All of them.",
+    rubric=tuple(Criterion(criterion=f"States fact {n}.", weight=1, category="insight") for n in range(10)),
+    question_type="listing",
+    tags=("facts",),
+)
+
+GOOD = {"weak": 4, "strong": 8}
+TOO_EASY = {"weak": 9, "strong": 9}
+HOPELESS = {"weak": 4, "strong": 5}
+
+
+def facts(count: int) -> str:
+    return " ".join(f"<{n}>" for n in range(count))
+
+
+def mark_by_facts(text: str) -> str:
+    """The judge: criterion n is met when the answer holds <n>."""
+    answer, criteria = text.split("<criteria>")
+    asked = re.findall(r"States fact (\d+)", criteria)
+    return json.dumps({"marks": [f"‹{n}>" in answer or f"<{n}>" in answer for n in asked]})
+
+
+@dataclass
+class RuleModels:
+    """Each answer; `knows` maps a solver to how many facts it states; `requests` is all that was asked."""
+
+    knows: Mapping[str, int] = field(default_factory=lambda: dict(GOOD))
+    answers: dict[str, Callable[[ChatRequest], str]] = field(default_factory=dict)
+    requests: list[ChatRequest] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def answer(self, request: ChatRequest) -> str:
+        with self.lock:
+            self.requests.append(request)
+        role = request.model
+        if role in self.answers:
+            return self.answers[role](request)
+        if role in self.knows:
+            return facts(self.knows[role])
+        if role == "judge":
+            return mark_by_facts(request.messages[-1].content)
+        if role == "final_verifier":
+            return '{"pass": true, "reason": "sound"}'
+        return f"{role} says something"
+
+    def of(self, role: str) -> list[ChatRequest]:
+        return [request for request in self.requests if request.model == role]
+
+
+@dataclass
+class Rig:
+    """Everything around one paper: models, records, folders; builds what a test looks at."""
+
+    records: CallRecords
+    folder: Path
+    models: RuleModels = field(default_factory=RuleModels)
+    settings: EvaluatorSettings = field(default_factory=EvaluatorSettings)
+    sandbox: "InlineSandbox | LossySandbox" = field(default_factory=InlineSandbox)
+    notices: list[str] = field(default_factory=list)
+
+    def chat(self) -> ModelClient:
+        return ModelClient(
+            roles={role: RoleModel(endpoint="rule", model=role) for role in ROLES},
+            endpoints={"rule": Endpoint(name="rule", backend=ComputedBackend(self.models.answer))},
+            records=self.records,
+            retry=RetryPolicy(attempts=2),
+            sleep=lambda _: None,
+        )
+
+    def luck(self, replicate: int = 0) -> Luck:
+        return Luck(run_seed=7, paper_id=PAPER.paper_id, replicate=replicate)
+
+    def evaluator(self, **more: Any) -> Evaluator:
+        arguments: dict[str, Any] = {
+            "chat": self.chat(),
+            "settings": self.settings,
+            "prompts": read_prompts(),
+            "paper": PAPER,
+            "luck": self.luck(),
+        }
+        return Evaluator(**{**arguments, **more})
+
+    def relay(self, roles: tuple[str, ...] = ("challenger", "verifier")) -> "RelayRig":
+        meter, transcript = MeteredChat(self.chat()), Transcript(PAPER)
+        relay = Relay(
+            chat=meter,
+            evaluator=self.evaluator(chat=meter),
+            settings=self.settings,
+            roles=roles,
+            luck=self.luck(),
+            transcript=transcript,
+        )
+        return RelayRig(relay=relay, transcript=transcript, meter=meter)
+
+    def paper_evaluator(self, **more: Any) -> SandboxedEvaluator:
+        return SandboxedEvaluator(
+            chat=self.chat(),
+            sandbox=self.sandbox,
+            store=TrajectoryStore(self.folder),
+            frozen=Frozen(settings=self.settings, run_seed=7, models={"weak": "small"}),
+            on_lost_box=self.notices.append,
+            **more,
+        )
+
+
+@dataclass
+class RelayRig:
+    relay: Relay
+    transcript: Transcript
+    meter: MeteredChat
+
+    def evaluate(self, example: Any, solvers: str = "both") -> dict[str, Any]:
+        return self.relay.handle("evaluate", {"example": example, "solvers": solvers})
+
+    def chat(self, **body: Any) -> dict[str, Any]:
+        said = {"role": "challenger", "messages": [{"role": "user", "content": "Write."}]}
+        return self.relay.handle("chat", {**said, **body})
+
+
+class LossySandbox(InlineSandbox):
+    """Loses its first `losses` boxes, after they have run."""
+
+    def __init__(self, losses: int) -> None:
+        super().__init__()
+        self.losses = losses
+
+    def run(self, job: Job, handler: Handler) -> Outcome:
+        outcome = super().run(job, handler)
+        if self.losses:
+            self.losses -= 1
+            raise SandboxError("the engine went away")
+        return outcome
+
+
+def harness(body: str) -> HarnessTree:
+    """A harness whose `main(box)` has this body; `example(marker)` is at hand."""
+    source = f"{EXAMPLE_SOURCE}\ndef main(box):\n" + "\n".join(f"    {line}" for line in body.splitlines())
+    return HarnessTree.of({"harness.yaml": MANIFEST, "agent.py": source.encode()})
+
+
+EXAMPLE_SOURCE = """
+def example(marker="one"):
+    return {
+        "context": f"The setting, called {marker}.",
+        "question": "Which facts hold?",
+        "reference_answer": "All of them.",
+        "rubric": [{"criterion": f"States fact {n}.", "weight": 1, "category": "insight"} for n in range(10)],
+        "question_type": "listing",
+        "tags": ["facts"],
+    }
+"""
