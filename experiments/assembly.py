@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evaluate.sandbox.select import StatedSandbox, open_sandbox
+from evaluate.sandbox.select import StatedSandbox
 from evolve.trees import LineageTrees
 from experiments.bench import frozen_evaluator, open_bench
 from experiments.carrying_out import Job
 from experiments.corpus import LoadedPapers, load_papers
 from experiments.display import Display
+from experiments.endpoints import build_endpoints
 from experiments.environment import describe_environment, environment_text
 from experiments.ledger import Ledger
-from experiments.models import build_endpoints
 from experiments.notices import NoticeLog
+from experiments.sandboxes import open_clean_sandbox
 from experiments.spec import Spec
 from experiments.spec_loading import application_root, write_resolved
 from experiments.stopping import StopSwitch
@@ -58,7 +59,7 @@ def prepare(
     tree = seed or read_harness(Path(spec.harness))
     if not is_replay:
         build_endpoints(spec, environment, lambda text: None)
-    sandbox = open_sandbox(spec.sandbox.kind, spec.sandbox.image)
+    sandbox = open_clean_sandbox(spec.sandbox)
     chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
     return Prepared(
         spec=spec.model_copy(update={"sandbox": chosen}), papers=papers, seed=tree, sandbox=sandbox

@@ -17,7 +17,8 @@ from evaluate.sandbox.bundle import kit_source, shim_source
 from evaluate.sandbox.contract import Limits, Sandbox
 from evaluate.settings import EvaluatorSettings, Frozen
 from evaluate.trajectories import TrajectoryStore
-from experiments.models import build_client, evaluated_models
+from experiments.endpoints import build_client
+from experiments.models import evaluated_models
 from experiments.notices import NoticeLog
 from experiments.spec import LimitsSpec, Spec
 from experiments.stopping import StoppableChat, StopSwitch

@@ -11,8 +11,9 @@ from pathlib import Path
 from evaluate.sandbox.docker_box import DockerSandbox
 from evaluate.sandbox.probe import probe_box, probe_engine
 from evaluate.sandbox.process_box import ProcessSandbox
+from experiments.endpoints import build_endpoints
 from experiments.environment import command_version
-from experiments.models import build_endpoints, role_models
+from experiments.models import role_models
 from experiments.shadows import find_shadowed
 from experiments.spec import Spec
 from studbook.errors import SpecError, StudbookError

@@ -5,7 +5,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from evaluate.papers import Corpus, read_corpus
-from evaluate.sandbox.select import open_sandbox
 from evolve.seams import StopRequested
 from experiments.assembly import now
 from experiments.bench import open_bench
@@ -17,6 +16,7 @@ from experiments.models import models_line
 from experiments.notices import NoticeLog
 from experiments.opening import open_target
 from experiments.run_lines import TESTBED_MODELS, labelled, notice_line
+from experiments.sandboxes import open_clean_sandbox
 from experiments.spec_loading import application_root
 from experiments.stopping import StopSwitch, listening
 from experiments.surroundings import read_surroundings
@@ -41,7 +41,7 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
     with storage_errors(store, "create"):
         store.mkdir(parents=True, exist_ok=True)
     switch, display = StopSwitch(), terminal.display()
-    sandbox = open_sandbox(spec.sandbox.kind, spec.sandbox.image)
+    sandbox = open_clean_sandbox(spec.sandbox)
     for line in (
         labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 200)),
         labelled("sandbox", clean_line(sandbox.statement, 200)),

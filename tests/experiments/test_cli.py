@@ -1,0 +1,154 @@
+"""The command line's manners: help, exit codes, errors in three lines, no command undocumented."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import build_parser, main
+from experiments.cli_docs import docs_text
+from experiments.commands.table import COMMANDS, GROUPS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run_main(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str):
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_explains_itself_in_one_sentence_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.name.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert " ".join(command.summary.split()) in " ".join(shown.split())
+    assert command.summary.endswith(".")
+    assert f"example:\n  {command.example}" in shown
+    assert command.example.startswith(f"studbook {command.name}")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_example_parses(command):
+    options = build_parser().parse_args(command.example.split()[1:])
+    assert options.handler == command.handler
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_someone_who_carries_it_out(command):
+    module, _, function = command.handler.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_documentation_is_what_the_command_line_says():
+    written = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == docs_text(), "run: python -m experiments.cli_docs > docs/cli.md"
+
+
+def test_no_command_is_listed_that_later_issues_bring():
+    assert {"compare", "produce", "tune"}.isdisjoint(command.name for command in COMMANDS)
+    assert set(GROUPS) == {"papers", "testbed"}
+
+
+def test_a_mistyped_command_gets_the_nearest_one(run_main):
+    code, out, err = run_main("rnu")
+    assert (code, out) == (2, "")
+    assert "unknown command rnu, did you mean run?" in err
+
+
+def test_a_missing_argument_is_a_usage_error(run_main):
+    code, _, err = run_main("run")
+    assert code == 2
+    assert "SPEC" in err and "studbook run --help" in err
+
+
+def test_results_go_to_stdout_and_errors_to_stderr(run_main):
+    code, out, err = run_main("ls")
+    assert (code, err) == (0, "")
+    assert out.startswith("no runs in runs")
+
+
+def test_json_prints_one_object(run_main):
+    code, out, _ = run_main("ls", "--json")
+    assert code == 0
+    assert json.loads(out) == {"schema": 1, "runs": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["show", "nothing"], "no run 'nothing' in runs"),
+        (["show", "nothing:m0001"], "no run 'nothing' in runs"),
+        (["resume", "nothing"], "there are none; begin with: studbook run SPEC"),
+        (["run", "nothing.yaml"], "no spec at nothing.yaml"),
+        (["papers", "stats", "nothing"], "nothing does not exist"),
+        (["papers", "synth", "there", "--count", "0"], "--count 0: at least 1"),
+        (["evaluate", "nothing", "--papers", "there"], "no harness at 'nothing'"),
+    ],
+)
+def test_what_does_not_exist_is_a_usage_error_in_three_lines(run_main, arguments, told):
+    code, out, err = run_main(*arguments)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert len(err.strip().splitlines()) <= 3
+    assert "Traceback" not in err
+
+
+def test_verbose_shows_where_an_error_arose(run_main):
+    code, _, err = run_main("show", "nothing", "-v")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_a_bug_of_ours_shows_a_traceback_and_fails(run_main, monkeypatch):
+    def broken(options, terminal):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("experiments.commands.looking.list_runs_command", broken)
+    code, _, err = run_main("ls")
+    assert code == 1
+    assert "ZeroDivisionError" in err
+    assert "this is a bug of Studbook" in err
+
+
+def test_a_full_disk_is_named_without_a_traceback(run_main, monkeypatch):
+    def full(options, terminal):
+        raise OSError(28, "No space left on device", "runs/x/journal.jsonl")
+
+    monkeypatch.setattr("experiments.commands.looking.list_runs_command", full)
+    code, _, err = run_main("ls")
+    assert code == 1
+    assert "No space left on device: runs/x/journal.jsonl" in err
+    assert "Traceback" not in err
+
+
+def test_no_escape_code_reaches_a_pipe(run_main):
+    _, out, err = run_main("doctor", "--json")
+    assert "\x1b" not in out + err
+
+
+def test_help_loads_no_sdk():
+    heavy = "{'openai', 'docker', 'optuna', 'git'}"
+    code = f"import sys, experiments.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_readme_of_the_table_names_each_command_once():
+    names = [command.name for command in COMMANDS]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z]+( [a-z]+)?", name) for name in names)
