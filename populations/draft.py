@@ -19,7 +19,7 @@ from populations.events import (
     RunStarted,
 )
 from populations.records import Decision, Mutant, MutationKind, Verdict
-from populations.tally import NO_TALLY, EvaluationSummary, Tally, summarise
+from populations.tally import NO_TALLY, EvaluationSummary, Tally, split_size, summarise
 from studbook.errors import IntegrityError
 
 
@@ -58,13 +58,19 @@ class Draft:
         self.mutants[mutant.harness_id] = mutant
 
     def evaluation_done(self, event: EvaluationDone) -> None:
-        summary = summarise(event)
+        self.evaluated(summarise(event))
+
+    def evaluated(self, summary: EvaluationSummary) -> None:
+        earlier = self.evaluations[-1].iteration if self.evaluations else 0
+        self._require(
+            earlier <= summary.iteration, f"iteration {summary.iteration} was left before this evaluation"
+        )
         self._require(summary.harness_id in self.mutants, f"{summary.harness_id} was evaluated, never made")
         if summary.is_scored:
             if summary.iteration:
                 self._require_open(summary.iteration, f"{summary.harness_id} was evaluated")
-            size = len(self.start.splits.get(summary.split, ())) if self.start else 0
             tally = self.tallies.get(summary.harness_id, NO_TALLY)
+            size = split_size(self.start, summary.split)
             self.tallies[summary.harness_id] = tally.add(summary, size)
         self.evaluations.append(summary)
 

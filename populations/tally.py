@@ -7,12 +7,17 @@ counted as not passed: stopping early never makes a harness look better than it 
 """
 
 from dataclasses import dataclass, replace
+from sys import intern
+from typing import Any
 
-from populations.events import EvaluationDone, Purpose
+from populations.events import EvaluationDone, Purpose, RunStarted
 from populations.records import PaperVerdict
+from studbook.errors import IntegrityError
+from studbook.identity import Json
 from studbook.rate import NO_RATE, Rate
 
 _SCORED = (Purpose.SEED, Purpose.VALIDATION)
+_VERDICTS = {verdict.value: verdict for verdict in PaperVerdict}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,30 @@ def summarise(event: EvaluationDone) -> EvaluationSummary:
         split=evaluation.split,
         replicate=evaluation.replicate,
         is_complete=evaluation.complete,
-        verdicts=tuple((result.paper_id, result.verdict) for result in evaluation.results),
+        verdicts=tuple([(intern(result.paper_id), result.verdict) for result in evaluation.results]),
+    )
+
+
+def summarise_json(data: Json) -> EvaluationSummary:
+    """The summary of an `evaluation_done` line that hashes, without building its rounds."""
+    try:
+        return _read_summary(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"this is no evaluation: {error!r:.200}") from error
+
+
+def _read_summary(data: Any) -> EvaluationSummary:
+    evaluation = data["evaluation"]
+    return EvaluationSummary(
+        harness_id=evaluation["harness_id"],
+        iteration=data["iteration"],
+        purpose=Purpose(data["purpose"]),
+        split=evaluation["split"],
+        replicate=evaluation["replicate"],
+        is_complete=evaluation["complete"],
+        verdicts=tuple(
+            [(intern(result["paper_id"]), _VERDICTS[result["verdict"]]) for result in evaluation["results"]]
+        ),
     )
 
 
@@ -81,8 +109,29 @@ class Tally:
         rate = summary.rate
         if summary.is_complete:
             return replace(self, complete=self.complete + rate)
-        floor = Rate(rate.passed, max(split_size, rate.n))
+        floor = _floor(rate, split_size)
         return replace(self, stopped=self.stopped + rate, floor=self.floor + floor)
+
+    def without(self, summary: EvaluationSummary, split_size: int) -> "Tally":
+        """Undoes `add`."""
+        rate = summary.rate
+        if summary.is_complete:
+            return replace(self, complete=_less(self.complete, rate))
+        floor = _floor(rate, split_size)
+        return replace(self, stopped=_less(self.stopped, rate), floor=_less(self.floor, floor))
 
 
 NO_TALLY = Tally()
+
+
+def split_size(start: RunStarted | None, split: str) -> int:
+    """How many papers the run has in a split; 0 when nothing said so."""
+    return len(start.splits.get(split, ())) if start else 0
+
+
+def _floor(rate: Rate, split_size: int) -> Rate:
+    return Rate(rate.passed, max(split_size, rate.n))
+
+
+def _less(total: Rate, part: Rate) -> Rate:
+    return Rate(total.passed - part.passed, total.n - part.n)

@@ -121,7 +121,15 @@ def test_other_splits_are_compared_when_asked_for():
     events = [*seed_events(), *iteration_events(1, (False,) * 4, (True,) * 4)]
     for name, passed in (("seed", False), ("m0001", True)):
         events.append(
-            evaluated(name, (passed,), purpose=Purpose.TEST, split="test", replicate=2_000_000, papers=("x",))
+            evaluated(
+                name,
+                (passed,),
+                iteration=1,
+                purpose=Purpose.TEST,
+                split="test",
+                replicate=2_000_000,
+                papers=("x",),
+            )
         )
     assert papers(fold(events), "seed", "m0001", "test")["x"].change is PaperChange.FIXED
 

@@ -215,3 +215,9 @@ def test_a_run_may_go_on_after_it_was_finished():
     longer = population.extend(iteration_events(4, (True,) * 4, (False,) * 4))
     assert isinstance(longer, Population)
     assert longer.iterations_done == 4
+
+
+def test_an_evaluation_of_an_iteration_that_was_left_is_refused():
+    late = evaluated("seed", (True,), iteration=2, purpose=Purpose.CONFIRMATION, replicate=1_000_000)
+    with pytest.raises(IntegrityError, match="iteration 2 was left before this evaluation"):
+        fold([*small_run(), late])
