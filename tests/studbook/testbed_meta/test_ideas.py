@@ -185,16 +185,7 @@ def test_the_opening_of_the_paper_is_all_that_is_shown_after_cutting():
     assert asked.count("Pruning. ") == 4000 // len("Pruning. ")
 
 
-TRACEBACKS = (
-    SyntaxError,
-    NameError,
-    ImportError,
-    ValueError,
-    IndexError,
-    AssertionError,
-    AttributeError,
-    KeyError,
-)
+TRACEBACKS = (SyntaxError, NameError, ImportError, ValueError, LookupError, AssertionError, AttributeError)
 
 
 def test_slips_of_all_kinds_break_the_harness():
