@@ -121,15 +121,21 @@ class LoopbackSender:
             data = json.dumps(body, allow_nan=False).encode("ascii")
         except (TypeError, ValueError) as error:
             raise BoxError(f"{kind}: not JSON: {error}") from error
+        try:
+            return self._exchange(self._head(kind, len(data)) + data)
+        except (OSError, ValueError) as error:
+            raise BoxError(f"{kind}: the box gave no answer: {error}") from error
+
+    def _exchange(self, request: bytes) -> Reply:
         connection = self._take()
         try:
-            connection.sendall(self._head(kind, len(data)) + data)
-            reply = json.loads(_read_response(connection))
-        except (OSError, ValueError) as error:
+            connection.sendall(request)
+            reply: Reply = json.loads(_read_response(connection))
+        except BaseException:
             connection.close()
-            raise BoxError(f"{kind}: the box gave no answer: {error}") from error
+            raise
         self._give_back(connection)
-        return dict(reply)
+        return reply
 
     def _head(self, kind: str, size: int) -> bytes:
         head = f"POST {self._path}/{kind} HTTP/1.1\r\nHost: box\r\nContent-Length: {size}\r\n\r\n"

@@ -5,12 +5,14 @@ One request of the low-level client where the high-level one makes three; every 
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import docker
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
 
 from evaluate.sandbox.docker_channel import DockerChannel
@@ -31,6 +33,18 @@ def engine_errors(doing: str) -> Iterator[None]:
         raise SandboxError(f"Docker, {doing}: {one_line(str(error))}") from error
 
 
+def knock() -> None:
+    """Raises OSError where nobody listens; the SDK would leave its socket open there."""
+    client: Any = docker.from_env(version=DEFAULT_DOCKER_API_VERSION)
+    try:
+        path = getattr(client.api.adapters.get("http+docker://"), "socket_path", None)
+    finally:
+        client.close()
+    if path is not None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+            trial.connect(path)
+
+
 class Engine:
     """An engine that answers. Thread-safe; at most 2 × cores boxes are made or removed at once."""
 
@@ -42,6 +56,7 @@ class Engine:
     def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
         """The engine the `docker` command would use; raises SandboxError when none answers."""
         with engine_errors("looking for an engine"):
+            knock()
             client = docker.from_env(version="auto", timeout=timeout_seconds, max_pool_size=64)
             return Engine(client.api)
 

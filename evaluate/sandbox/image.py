@@ -7,14 +7,22 @@ registry, the host's own Python imported as an image, and else an error that nam
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from evaluate.sandbox.engine import Engine
 from evaluate.sandbox.host_image import CHANGES, host_reference, obstacle_to_import, write_host_python
 from studbook.errors import SandboxError
 
 DEFAULT = "python:3.12-slim"
 PULL_PATIENCE_SECONDS = 8
+
+
+class ImageStore(Protocol):
+    """The part of an engine that holds images; see `Engine`."""
+
+    def info(self) -> dict[str, Any]: ...
+    def find_image(self, reference: str) -> dict[str, Any] | None: ...
+    def pull(self, reference: str, patience_seconds: int) -> None: ...
+    def import_image(self, tar: Path, reference: str, changes: list[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +36,7 @@ class Image:
     volumes: tuple[str, ...] = ()
 
 
-def choose_image(engine: Engine, wanted: str | None) -> Image:
+def choose_image(engine: ImageStore, wanted: str | None) -> Image:
     """Raises SandboxError when no way leads to an image."""
     found = engine.find_image(wanted or DEFAULT)
     if found is not None:
@@ -48,7 +56,7 @@ def choose_image(engine: Engine, wanted: str | None) -> Image:
     return import_host_python(engine, reference)
 
 
-def pull(engine: Engine, reference: str) -> Image:
+def pull(engine: ImageStore, reference: str) -> Image:
     try:
         engine.pull(reference, PULL_PATIENCE_SECONDS)
     except SandboxError as error:
@@ -58,7 +66,7 @@ def pull(engine: Engine, reference: str) -> Image:
     return image_of(reference, get_image(engine, reference), "pulled")
 
 
-def import_host_python(engine: Engine, reference: str) -> Image:
+def import_host_python(engine: ImageStore, reference: str) -> Image:
     with tempfile.TemporaryDirectory(prefix="studbook-image-") as folder:
         tar = Path(folder, "python.tar")
         write_host_python(tar)
@@ -66,7 +74,7 @@ def import_host_python(engine: Engine, reference: str) -> Image:
     return image_of(reference, get_image(engine, reference), "host python")
 
 
-def get_image(engine: Engine, reference: str) -> dict[str, Any]:
+def get_image(engine: ImageStore, reference: str) -> dict[str, Any]:
     found = engine.find_image(reference)
     if found is None:
         raise SandboxError(f"the engine took image {reference} and does not have it")

@@ -203,11 +203,11 @@ class Session:
                 return
             if not data:
                 raise Ended(BoxStatus.CRASHED, "the box ended without a word", "silent")
+            for line in self._splitter.feed(data):
+                self._take(read_frame(line))
             self._received += len(data)
             if self._received > self._limits.output_bytes:
                 raise Ended(BoxStatus.OUT_OF_LIMITS, f"over {self._limits.output_bytes} bytes of output")
-            for line in self._splitter.feed(data):
-                self._take(read_frame(line))
             if len(self._pending) >= MAX_PENDING:
                 return
 
