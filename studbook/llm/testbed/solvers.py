@@ -91,7 +91,8 @@ def _forget(texts: list[str], ability: Ability, temperature: float, luck: Luck) 
 
 def _blur(text: str) -> str:
     """The sentence with its figures forgotten."""
-    for token in {token for token in tokens(text) if is_number(token)}:
+    numbers = {token for token in tokens(text) if is_number(token)}
+    for token in sorted(numbers, key=lambda token: (-len(token), token)):  # "2.18" before "2"
         text = text.replace(token, "some")
     return text
 
