@@ -61,16 +61,16 @@ Reply in JSON.
 
 
 class OneModel:
-    """A `Chat` in which a single text program answers everything. Keeps the requests it was sent."""
+    """A `Chat` in which a single text program answers everything. Keeps what it answered."""
 
     def __init__(self, answer: Callable[[ChatRequest], str]) -> None:
         self._answer = answer
-        self.requests: list[ChatRequest] = []
+        self.replies: list[str] = []
 
     def chat(self, call: ChatCall) -> ChatReply:
-        request = ask(call.messages, call.seed)
-        self.requests.append(request)
-        return ChatReply(text=self._answer(request), usage=Usage())
+        text = self._answer(ask(call.messages, call.seed))
+        self.replies.append(text)
+        return ChatReply(text=text, usage=Usage())
 
 
 def ask(messages: tuple[Message, ...], seed: int) -> ChatRequest:
@@ -98,7 +98,7 @@ def implement(
     chat = OneModel(implementer.reply)
     tree = HarnessTree.of(files)
     proposal = ChatImplementer(chat).implement(tree, Diagnosis(text=diagnosis), history, try_harness, seed)
-    return Talk(proposal=proposal, replies=tuple(implementer.reply(request) for request in chat.requests))
+    return Talk(proposal=proposal, replies=tuple(chat.replies))
 
 
 LEAK_FOUND = """# Diagnosis

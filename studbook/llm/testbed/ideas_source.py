@@ -28,10 +28,11 @@ def parsed(source: str) -> ast.Module | None:
         return None
 
 
-def nodes_of(source: str) -> Iterator[ast.AST]:
+@lru_cache(maxsize=256)
+def nodes_of(source: str) -> tuple[ast.AST, ...]:
     """All nodes but those inside f-strings, whose positions Python 3.11 does not know."""
     tree = parsed(source)
-    return _walk_outside_fstrings(tree) if tree is not None else iter(())
+    return tuple(_walk_outside_fstrings(tree)) if tree is not None else ()
 
 
 def _walk_outside_fstrings(tree: ast.AST) -> Iterator[ast.AST]:

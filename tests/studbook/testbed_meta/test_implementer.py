@@ -100,7 +100,7 @@ def test_many_different_ideas_come_up(talks: list[Talk]):
 
 def test_a_sound_diagnosis_of_leaks_leads_to_edits_against_leaks_a_wrong_one_does_not(talks: list[Talk]):
     sound = Counter(IDEAS[t.proposal.hypothesis].name for t in talks if t.proposal.hypothesis in IDEAS)
-    misled = drawn(TONE_BLAMED, range(300))
+    misled = drawn(TONE_BLAMED, range(150))
     assert share(sound, AGAINST_LEAKS) >= 2 * share(misled, AGAINST_LEAKS)
     assert share(misled, OF_TONE) >= 2 * share(sound, OF_TONE)
 
@@ -108,7 +108,7 @@ def test_a_sound_diagnosis_of_leaks_leads_to_edits_against_leaks_a_wrong_one_doe
 def test_quotations_in_a_diagnosis_do_not_steer():
     plain = "# Diagnosis\n\n## Root causes\n\nIt fails.\n"
     quoted = f"{plain}\n> “The tone is curt, a persona is missing.” (round 1)\n"
-    assert drawn(quoted, range(60)) == drawn(plain, range(60))
+    assert drawn(quoted, range(30)) == drawn(plain, range(30))
 
 
 def test_what_the_history_says_was_rejected_is_drawn_less_often():
@@ -123,7 +123,7 @@ def test_what_the_history_says_was_rejected_is_drawn_less_often():
         )
         for number, idea in enumerate((i for i in REPERTOIRE if i.name in AGAINST_LEAKS), 1)
     )
-    fresh, weary = drawn(LEAK_FOUND, range(200)), drawn(LEAK_FOUND, range(200), history)
+    fresh, weary = drawn(LEAK_FOUND, range(100)), drawn(LEAK_FOUND, range(100), history)
     assert share(weary, AGAINST_LEAKS) <= 0.5 * share(fresh, AGAINST_LEAKS)
 
 
