@@ -149,7 +149,7 @@ class Lineage:
     def _point(self, ref: str, commit: str) -> None:
         with self._guard:
             if self._find_ref(ref) != commit:
-                atomic_write(self.path / ref, commit.encode() + b"\n")
+                atomic_write(self.path / ref, commit.encode() + b"\n", temporary_in=self.path)
 
     def close(self) -> None:
         with self._guard:

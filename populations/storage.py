@@ -40,10 +40,15 @@ def write_all(handle: int, data: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
-def atomic_write(path: Path, data: bytes) -> None:
-    """The whole file or no change: written beside `path`, fsynced, renamed over it, folder fsynced."""
+def atomic_write(path: Path, data: bytes, *, temporary_in: Path | None = None) -> None:
+    """The whole file or no change: written beside `path`, fsynced, renamed over it, folder fsynced.
+
+    `temporary_in`: another folder of the same file system, where a leftover of a crash would not matter.
+    """
     with storage_errors(path, "write"):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".part", dir=temporary_in or path.parent
+        )
         temporary = Path(name)
         try:
             try:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.births import batches, clock, iteration_events, seed_events, small_run
+from support.children import child_environment
 
-import populations
 from populations.events import DiagnosisMade, Event
 from populations.journal import Journal
 from populations.journal_reader import JournalReader
@@ -210,12 +210,6 @@ def test_a_second_writer_is_refused_and_told_who_writes(path):
     open_journal(path).close()
 
 
-def child_environment() -> dict[str, str]:
-    """Where a child finds our packages first, then tests/support."""
-    places = [str(Path(populations.__file__).parents[1]), *(entry for entry in sys.path if entry)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
-
-
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -305,3 +299,33 @@ def test_times_are_written_in_utc(path):
     with Journal(path, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), holder="the test") as journal:
         journal.append(seed_events())
     assert {entry.time for entry in JournalReader(path)} == {"2026-01-01T00:00:00.000+00:00"}
+
+
+APPEND_FOR_EVER = """
+import sys
+from pathlib import Path
+from populations.events import DiagnosisMade
+from populations.journal import Journal
+from support.births import clock
+with Journal(Path(sys.argv[1]), clock=clock, holder="the killed one") as journal:
+    while True:
+        number = journal.length // 3
+        journal.append([DiagnosisMade(iteration=number, parent_id=str(i), text="x" * 9000) for i in range(3)])
+        print(number, flush=True)
+"""
+
+
+def test_a_journal_survives_its_writer_being_killed_again_and_again(path):
+    """What a writer was told is durable is there; appends are whole; the next writer goes on."""
+    told = 0
+    for lines in (1, 3, 7, 20, 2, 11):
+        command = [sys.executable, "-c", APPEND_FOR_EVER, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) as writer:
+            assert writer.stdout is not None
+            for _ in range(lines):
+                told = int(writer.stdout.readline())
+            writer.kill()
+        entries = list(JournalReader(path))
+        assert len(entries) % 3 == 0
+        assert len(entries) >= 3 * (told + 1)
+    assert [entry.event.iteration for entry in entries] == [number // 3 for number in range(len(entries))]

@@ -2,12 +2,14 @@
 
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.children import child_environment
 
 from populations.commit_message import format_message, one_line, read_trailers
 from populations.lineage import Lineage
@@ -297,6 +299,40 @@ def test_a_lineage_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "lineage.git").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match=r"lineage\.git"):
         Lineage(tmp_path / "lineage.git")
+
+
+ADD_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from populations.lineage import Lineage
+with Lineage(Path(sys.argv[1])) as lineage:
+    parent = None
+    for number in itertools.count():
+        print(number, flush=True)
+        parent = lineage.add(
+            f"m{number:04d}", {"agent.py": b"%d" % number, "prompts/a.md": b"x" * number},
+            parent_commit=parent, iteration=number, hypothesis="again", run_name="demo", kind="x",
+        )
+"""
+
+
+@pytest.mark.parametrize("killed_after_lines", [1, 2, 5, 9, 14, 20])
+def test_a_writer_that_is_killed_leaves_a_sound_repository(tmp_path, killed_after_lines):
+    path = tmp_path / "lineage.git"
+    command = [sys.executable, "-c", ADD_FOR_EVER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment()) as writer:
+        assert writer.stdout is not None
+        for _ in range(killed_after_lines):
+            writer.stdout.readline()
+        writer.kill()
+    refs = git(path, "for-each-ref", "--format=%(refname)", "refs/mutants").split()
+    assert len(refs) >= killed_after_lines - 1
+    with Lineage(path) as lineage:
+        for number, ref in enumerate(refs):
+            assert lineage.read(ref)["agent.py"] == b"%d" % number
+        parent = refs[-1] if refs else None
+        add(lineage, 5000, SEED_TREE, lineage.get_commit(parent) if parent else None)
+    assert git(path, "fsck", "--strict", "--full", "--no-dangling") == ""
 
 
 def test_several_threads_may_add_and_read(lineage):
