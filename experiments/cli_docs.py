@@ -31,8 +31,8 @@ default.
 
 ## JSON
 
-`--json` prints one object with `"schema": 1`. A rate is `{"passed", "n", "low", "high"}`: its 95 % interval is
-from `low` to `high`.
+`--json` prints one object with `"schema": 1`. A rate is `{"passed", "n", "low", "high"}`: its 95 % interval
+is from `low` to `high`.
 
 | command | keys |
 |---|---|

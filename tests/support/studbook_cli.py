@@ -25,7 +25,7 @@ def environment(**extra: str) -> dict[str, str]:
     kept = {
         key: os.environ[key] for key in ("PATH", "HOME", "LANG", "DOCKER_HOST", "TMPDIR") if key in os.environ
     }
-    return {**kept, "PYTHONWARNINGS": "error", **extra}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "error", **extra}
 
 
 def start(*arguments: str, cwd: Path, **extra: str) -> "subprocess.Popen[str]":

@@ -1,0 +1,154 @@
+"""A run is killed, interrupted, stopped, resumed and replayed, and comes out as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.studbook_cli import environment, start, studbook, write_tiny
+
+
+def journal_lines(folder: Path) -> list[dict]:
+    path = folder / "runs" / "trial" / "journal.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def wait_for_decision(folder: Path, process: "subprocess.Popen[str]", decisions: int = 1) -> None:
+    """Until so many iterations are in the journal and the next one is under way."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        if sum(line["kind"] == "decision_made" for line in journal_lines(folder)) >= decisions:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("no iteration ended in time")
+
+
+def hashes(folder: Path) -> list[str]:
+    return [line["hash"] for line in journal_lines(folder)]
+
+
+def begin(folder: Path, sandbox: str) -> "subprocess.Popen[str]":
+    write_tiny(folder)
+    return start("run", "tiny.yaml", "-s", f"sandbox={sandbox}", "--name", "trial", cwd=folder)
+
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def sandbox(request):
+    if request.param == "docker":
+        request.getfixturevalue("docker_engine")
+    return request.param
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_happened(tmp_path, sandbox):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    done = begin(whole, sandbox)
+    out, err = done.communicate(timeout=300)
+    assert done.returncode == 0, err
+
+    process = begin(broken, sandbox)
+    wait_for_decision(broken, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 0 < len(hashes(broken)) < len(hashes(whole))
+    listed = studbook("ls", cwd=broken)
+    assert "interrupted" in listed.stdout
+
+    resumed = studbook("resume", "trial", cwd=broken)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after" in resumed.stderr
+    assert hashes(broken) == hashes(whole)
+    assert studbook("resume", "trial", cwd=broken).returncode == 0
+    assert hashes(broken) == hashes(whole), "a finished run has nothing left to do"
+
+    tree = studbook("tree", "trial", cwd=broken)
+    assert tree.stdout.startswith("● seed")
+    assert tree.stdout == studbook("tree", "trial", cwd=whole).stdout
+    mutant = [line["data"]["mutant"] for line in journal_lines(broken) if line["kind"] == "mutant_made"][1]
+    mutant = mutant["harness_id"]
+    diff = studbook("diff", "trial:seed", mutant, cwd=broken)
+    assert diff.returncode == 0
+    assert f"seed → {mutant}" in diff.stdout
+    for level in ("fold", "recorded"):
+        replay = studbook("replay", "trial", "--level", level, cwd=broken)
+        assert replay.returncode == 0, replay.stderr
+        assert "✓ trial is identical" in replay.stdout
+        assert hashes(broken)[-1] in replay.stdout
+    fsck = subprocess.run(
+        ["git", "-C", broken / "runs/trial/lineage.git", "fsck", "--strict"], capture_output=True, text=True
+    )
+    assert (fsck.returncode, fsck.stderr.strip()) == (0, "")
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_prints_how_to_go_on_and_exits_130(tmp_path):
+    process = begin(tmp_path, "process")
+    wait_for_decision(tmp_path, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "studbook resume trial" in err
+    assert "Traceback" not in err
+    replayed = studbook("replay", "trial", "--level", "recorded", cwd=tmp_path)
+    assert replayed.returncode == 0, "an interrupted run replays as far as it came"
+    resumed = studbook("resume", "trial", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert studbook("replay", "trial", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow
+def test_two_ctrl_c_exit_at_once_and_the_run_can_still_go_on(tmp_path):
+    process = begin(tmp_path, "process")
+    wait_for_decision(tmp_path, process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow
+def test_stop_ends_a_run_of_another_terminal_and_a_second_writer_is_refused(tmp_path):
+    process = begin(tmp_path, "process")
+    wait_for_decision(tmp_path, process)
+    second = studbook("resume", "trial", cwd=tmp_path)
+    assert second.returncode == 1
+    assert "is being written by process" in second.stderr
+    asked = studbook("stop", "trial", cwd=tmp_path)
+    assert asked.returncode == 0
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert studbook("stop", "trial", cwd=tmp_path).stdout == "trial is not running\n"
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_is_named_and_the_run_goes_on_when_there_is_room(tmp_path):
+    """A file size limit stands for the full disk: both fail in the same write."""
+    write_tiny(tmp_path)
+    command = 'ulimit -f 40; exec "$@"'
+    arguments = ["studbook", "run", "tiny.yaml", "--name", "trial"]
+    limited = subprocess.run(
+        ["bash", "-c", command, "bash", sys.executable, "-m", *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert limited.returncode == 1, limited.stderr
+    assert "Traceback" not in limited.stderr
+    assert str(Path("runs/trial")) in limited.stderr
+    assert "studbook resume trial" in limited.stderr
+    resumed = studbook("resume", "trial", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert studbook("replay", "trial", cwd=tmp_path).returncode == 0
