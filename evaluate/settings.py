@@ -18,10 +18,12 @@ SCORING_MODULES = (
     "contracts",
     "evaluator",
     "examples",
+    "metering",
     "paper_evaluator",
     "predicates",
     "relay",
     "replies",
+    "reports",
     "rubric",
     "text",
 )

@@ -194,7 +194,7 @@ DOMAINS = (
             "the shifting of public holidays",
             "mid-season meter replacement",
             "a cold snap after warm weeks",
-            "the charging peak at shift changes",
+            "the charging peak at shift end",
         ),
         earlier=(
             ("seasonal regression", "treats a shifted holiday as an ordinary working day"),

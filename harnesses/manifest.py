@@ -64,6 +64,7 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
         parsed = _ManifestModel.model_validate(load_mapping(text, FILE_NAME))
     except ValidationError as error:
         raise ManifestError(_explain(error)) from error
+    _check_globs(parsed.editable)
     _check_entry(parsed.entry, files)
     return Manifest(
         name=parsed.name,
@@ -109,7 +110,7 @@ _HINTS = {
     "roles": f"a list of roles out of {', '.join(HARNESS_ROLES)}",
     "editable": "globs of paths inside the folder, such as `*.py` or `prompts/*.md`",
     "knobs": "`{type: int, low: 1, high: 8, value: 5}`",
-    "version": "1 is the only version there is",
+    "version": "1",
 }
 
 
@@ -147,6 +148,12 @@ def _read_knob(name: str, model: _KnobModel) -> Knob:
     if not model.low <= model.value <= model.high:
         raise ManifestError(f"{where}.value: {model.value:g} is outside {model.low:g} to {model.high:g}.")
     return Knob(name=name, is_integer=model.type == "int", **numbers)
+
+
+def _check_globs(globs: list[str]) -> None:
+    outside = next((glob for glob in globs if {".", ".."} & set(glob.split("/"))), None)
+    if outside is not None:
+        raise ManifestError(f"{FILE_NAME}: editable: `{outside}` must stay inside the folder.")
 
 
 def _check_entry(entry: str, files: Mapping[str, bytes]) -> None:

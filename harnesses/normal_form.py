@@ -31,10 +31,19 @@ def _normal_file(path: str, data: bytes) -> Json:
         return _normal_python(text)
     if path == FILE_NAME:
         try:
-            return hash_bytes(repr(sorted(load_mapping(text, path).items())).encode())
+            return _normal_value(load_mapping(text, path))
         except ManifestError:  # an unreadable manifest is compared as text
             return _normal_text(text)
     return _normal_text(text)
+
+
+def _normal_value(value: object) -> str:
+    """Any YAML value with the keys of its mappings in order, whatever types they have."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(sorted(f'{key!r}: {_normal_value(each)}' for key, each in value.items()))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_normal_value, value))}]"
+    return repr(value)
 
 
 def _normal_text(text: str) -> str:

@@ -1,0 +1,135 @@
+import os
+
+import pytest
+
+from harnesses.folder import read_harness, write_harness
+from harnesses.tree import HarnessTree
+from studbook.errors import ManifestError, StorageError
+
+MANIFEST = "version: 1\nname: small\nentry: agent.py:main\nroles: [challenger]\neditable: ['*.py']\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    home = tmp_path / "small"
+    (home / "prompts").mkdir(parents=True)
+    (home / "harness.yaml").write_text(MANIFEST)
+    (home / "agent.py").write_text("def main(box):\n    pass\n")
+    (home / "prompts" / "write.md").write_text("Write — well.\n")
+    return home
+
+
+def test_a_folder_is_read_with_all_its_files(folder):
+    tree = read_harness(folder)
+    assert list(tree.files) == ["agent.py", "harness.yaml", "prompts/write.md"]
+    assert tree.files["prompts/write.md"] == "Write — well.\n".encode()
+    assert tree.manifest.name == "small"
+
+
+def test_what_tools_leave_behind_is_not_part_of_a_harness(folder):
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "agent.cpython-311.pyc").write_bytes(b"\0")
+    (folder / ".DS_Store").write_bytes(b"\0")
+    assert len(read_harness(folder).files) == 3
+
+
+def test_a_written_harness_is_read_back_equal(folder, tmp_path):
+    tree = read_harness(folder)
+    write_harness(tree, tmp_path / "deep" / "copy")
+    assert read_harness(tmp_path / "deep" / "copy").tree_hash == tree.tree_hash
+
+
+def link_file(folder):
+    (folder / "evil.py").symlink_to("/etc/passwd")
+
+
+def link_folder(folder):
+    (folder / "lib").symlink_to(folder.parent)
+
+
+def add_git(folder):
+    (folder / ".git").mkdir()
+
+
+def add_pipe(folder):
+    os.mkfifo(folder / "pipe.py")
+
+
+def add_large(folder):
+    (folder / "large.bin").write_bytes(b"x" * (512 * 1024 + 1))
+
+
+def add_many(folder):
+    for n in range(201):
+        (folder / f"f{n}.py").write_text("")
+
+
+def add_total(folder):
+    for n in range(5):
+        (folder / f"f{n}.bin").write_bytes(b"x" * 500_000)
+
+
+def add_binary_text(folder):
+    (folder / "notes.md").write_bytes(b"caf\xe9")
+
+
+def add_nul(folder):
+    (folder / "nul.py").write_bytes(b"a\0b")
+
+
+def add_odd_name(folder):
+    (folder / "two words.py").write_text("")
+
+
+def add_case_twin(folder):
+    (folder / "Agent.py").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (link_file, r"evil\.py is a link"),
+        (link_folder, "lib is a link"),
+        (add_git, r"`\.git` is not allowed"),
+        (add_pipe, r"pipe\.py is not a plain file"),
+        (add_large, r"large\.bin has 524289 bytes"),
+        (add_many, "at most 200 files"),
+        (add_total, "at most 2097152 bytes"),
+        (add_binary_text, r"notes\.md is not UTF-8 text \(byte 3\)"),
+        (add_nul, r"nul\.py holds a NUL"),
+        (add_odd_name, "`two words.py` is not allowed"),
+        (add_case_twin, "differ only in case"),
+    ],
+)
+def test_what_a_harness_may_not_hold_is_refused_by_name(folder, spoil, message):
+    spoil(folder)
+    with pytest.raises(ManifestError, match=message):
+        read_harness(folder)
+
+
+@pytest.mark.parametrize(
+    "path", ["../x.py", "/etc/x", "a//b", "a/./b", ".hidden", "a/.git/config", "", "x\ny", "é.py"]
+)
+def test_a_tree_with_a_path_that_leads_elsewhere_is_never_written(tmp_path, path):
+    tree = HarnessTree.of({path: b"x"})
+    with pytest.raises(ManifestError):
+        write_harness(tree, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_not_empty_is_not_overwritten(folder):
+    tree = read_harness(folder)
+    with pytest.raises(ManifestError, match="not an empty folder"):
+        write_harness(tree, folder)
+
+
+def test_a_missing_folder_is_a_clear_error(tmp_path):
+    with pytest.raises(ManifestError, match="is not a folder"):
+        read_harness(tmp_path / "nowhere")
+
+
+def test_a_place_that_cannot_be_written_is_named(folder, tmp_path):
+    tree = read_harness(folder)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="file"):
+        write_harness(tree, tmp_path / "file" / "below")
