@@ -67,8 +67,9 @@ class Signs:
 
     def quote(self, sign: str, text: str, place: str) -> None:
         kept = self.quotes.setdefault(sign, [])
-        if text.strip() and len(kept) < MOST_QUOTES:
-            kept.append(Quote(text=shorten(text), place=place))
+        line = shorten(text)
+        if line and len(kept) < MOST_QUOTES and all(quote.text != line for quote in kept):
+            kept.append(Quote(text=line, place=place))
 
     @property
     def failed_rounds(self) -> int:

@@ -17,6 +17,7 @@ _HEADING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FIELD = re.compile(r"^(status|category|reason|weak|strong|gap):\s*(.*)$", re.MULTILINE)
+_NOTES = re.compile(r"^(?:log|refused|finish reason): ", re.MULTILINE)
 _MARK = re.compile(r"(\d+)\s*=\s*(not met|met)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -133,8 +134,9 @@ def _sections(body: str) -> list[Section]:
 
 
 def _replies(sections: list[Section], role: str) -> tuple[str, ...]:
+    """What the role said, without the harness's own notes behind it."""
     return tuple(
-        section.body
+        _NOTES.split(section.body, maxsplit=1)[0].rstrip()
         for section in sections
         if section.heading.startswith(role)
         and "prompt" not in section.heading
@@ -144,7 +146,8 @@ def _replies(sections: list[Section], role: str) -> tuple[str, ...]:
 
 def _round(number: int, sections: list[Section]) -> Round:
     bodies = {section.heading.split()[0]: section.body for section in sections}
-    fields = dict(_FIELD.findall(bodies.get("report", "")))
+    reports = "\n".join(section.body for section in sections if section.heading.startswith("report"))
+    fields = dict(_FIELD.findall(reports))  # what a later report of the round says again counts
     return Round(
         number=number,
         example=read_json(bodies.get("example", "")),

@@ -16,6 +16,7 @@ Write a question. ### Report is only a word here.
 Here you are: {"context": "x", "rubric": [{"criterion": "c", "weight": "+8"}],}
 ### Challenger reply
 {"context": "c", "question": "q", "rubric": []}
+log: quality check failed: {
 ### Verifier reply
 {"pass": false, "feedback": "Only two negative criteria, three are needed."}
 ### Example
@@ -55,7 +56,6 @@ marks: 1=not met 2=not met
 status: rejected
 category: strong_failed
 reason: strong average 0.400 is below 0.60
-weak: average 0.200 scores 0.20 0.20 0.20
 strong: average 0.400 scores 0.40 0.40 0.40
 ### Weak answer 1
 I do not know.
