@@ -45,9 +45,7 @@ class ModelServer:
         try:
             self._http = _Server((host, port), backend, tuple(models), api_key, clock)
         except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
-            raise UsageError(
-                f"cannot listen on {host}:{port}: {error}\nchoose another one"
-            ) from error
+            raise UsageError(f"cannot listen on {host}:{port}: {error}\nchoose another one") from error
         self._serves = Event()
         self._thread = Thread(target=self.serve_forever, name="model server", daemon=True)
 
