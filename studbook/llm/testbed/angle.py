@@ -26,7 +26,7 @@ _PATTERNS: Mapping[Concept, re.Pattern[str]] = MappingProxyType(
     }
 )
 FOCUS = 0.5
-STRONGEST_ANCHORS = 5
+STRONGEST_ANCHORS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,12 @@ class Slips:
 
 
 def _slips(will: Will, feedback: Feedback, json_mode: bool) -> Slips:
-    care = 0.5 if feedback.was_unreadable else 1.0
+    care = 0.35 if feedback.was_unreadable else 1.0
     if will.wants(_C.STRICT_JSON):
         slips = Slips(talk=0.05, stray_brace=0.01, broken=0.02, signed=0.14 * care)
     else:
         worse = 1.5 if will.refuses(_C.STRICT_JSON) else 1.0
-        slips = Slips(talk=0.5 * worse, stray_brace=0.12 * worse, broken=0.16 * care * worse, signed=0.22 * care)
+        slips = Slips(talk=0.5 * worse, stray_brace=0.12 * worse, broken=0.14 * care * worse, signed=0.18 * care)
     signed = {1: 0.02, 0: slips.signed, -1: 0.8}[will.signs.get(_C.INTEGER_WEIGHTS, 0)]
     if json_mode:
         return Slips(talk=0.0, stray_brace=0.0, broken=0.0, signed=signed)

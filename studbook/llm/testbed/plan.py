@@ -12,7 +12,7 @@ from studbook.llm.testbed.feedback import Feedback
 from studbook.llm.testbed.luck import Luck
 from studbook.llm.testbed.recogniser import Rule
 
-OBEDIENCE = 0.66
+OBEDIENCE = 0.58
 CROWDING = 0.008
 EASILY_FOLLOWED = 10
 
@@ -66,8 +66,8 @@ class Plan:
 
 
 def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
-    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.36, opposite=0.06)
-    specific += 0.05 * feedback.too_easy + 0.05 * feedback.strong_failed
+    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.28, opposite=0.04)
+    specific += 0.12 * feedback.too_easy + 0.10 * feedback.strong_failed
     is_specific = luck.happens(specific, "specific question")
     return Plan(
         is_specific=is_specific,
@@ -86,7 +86,7 @@ def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
 
 def _leak(will: Will, feedback: Feedback) -> float:
     leak = will.choose(_C.NO_LEAK, obeyed=0.05, habit=0.55, opposite=0.92)
-    leak *= 0.88**feedback.too_easy * (0.7 if feedback.leaked else 1.0)
+    leak *= 0.75**feedback.too_easy * (0.7 if feedback.leaked else 1.0)
     return min(0.95, leak + 0.12 * will.wants(_C.EASIER) - 0.1 * will.wants(_C.HARDER))
 
 
@@ -110,7 +110,7 @@ def _general(is_specific: bool, will: Will) -> int:
 
 
 def _pointers(will: Will, feedback: Feedback, luck: Luck) -> int:
-    count = 2 + luck.between(0, 2, "pointers") + min(1, feedback.strong_failed)
+    count = 2 + luck.between(0, 2, "pointers") + min(2, feedback.strong_failed)
     count += will.wants(_C.HINTS) + will.wants(_C.EASIER) + will.wants(_C.MULTI_PART) - will.wants(_C.HARDER)
     return max(1, count - 2 * will.wants(_C.YES_NO) - will.wants(_C.DEFINITIONS))
 
