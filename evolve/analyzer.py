@@ -13,12 +13,17 @@ from evolve.history import summarize
 from evolve.implementer import load_prompt
 from harnesses.tree import HarnessTree
 from populations.records import PaperResult
+from studbook.errors import RequestRefused
+from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
 
 RenderTrajectory = Callable[[PaperResult], str]
 """The full story of one paper as text; see `evaluate/trajectories.py`."""
 
 CHARACTERS_PER_TOKEN = 4
+
+SHRINKS = (1, 2, 6)
+"""A prompt that the model refuses is sent again at these fractions of the budget."""
 MARGIN = 150
 """Characters for the tags of one section and the line that marks a cut."""
 
@@ -27,7 +32,7 @@ _SECTION = re.compile(r"<(?=/?(?:history|harness_files|file|trajectories|traject
 
 
 class ChatAnalyzer:
-    """An `Analyzer` that asks the role `analyzer` once. Thread-safe."""
+    """An `Analyzer` that asks the role `analyzer` once, or with less when that is refused. Thread-safe."""
 
     def __init__(self, chat: Chat, render: RenderTrajectory, prompt_tokens: int = 100_000) -> None:
         self._chat = chat
@@ -39,10 +44,18 @@ class ChatAnalyzer:
         self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
     ) -> Diagnosis:
         trajectories = [(result, self._render(result)) for result in results]
-        user = build_prompt(parent.files, trajectories, history, self._characters - len(self._system))
-        messages = (Message(role="system", content=self._system), Message(role="user", content=user))
-        reply = self._chat.chat(ChatCall(role="analyzer", messages=messages, seed=seed))
-        return Diagnosis(text=reply.text.strip())
+        room, reason = self._characters - len(self._system), ""
+        for shrink in SHRINKS:
+            prompt = build_prompt(parent.files, trajectories, history, room // shrink)
+            try:
+                return Diagnosis(text=self._ask(prompt, seed))
+            except (RequestRefused, EmptyReply) as error:  # too long, filtered, silent: less may do
+                reason = str(error)
+        return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")
+
+    def _ask(self, prompt: str, seed: int) -> str:
+        messages = (Message(role="system", content=self._system), Message(role="user", content=prompt))
+        return self._chat.chat(ChatCall(role="analyzer", messages=messages, seed=seed)).text.strip()
 
 
 def build_prompt(

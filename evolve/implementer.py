@@ -15,8 +15,13 @@ from evolve.history import summarize
 from evolve.worktree import Worktree, changed_paths, list_files
 from harnesses.tree import HarnessTree
 from populations.records import MutationKind
+from studbook.errors import RequestRefused
 from studbook.identity import derive_seed, hash_json
+from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
+
+SHRINKS = (1, 4)
+"""A dialogue that the model refuses is sent again with older results left out, to this fraction."""
 
 NO_ACTION = (
     "No action was found in your message. Every message must hold at least one fenced block whose first line "
@@ -62,6 +67,8 @@ class ChatImplementer:
         idle = 0
         for turn in range(1, limits.turns + 1):
             reply = self._ask(messages, derive_seed("implementer", seed, turn))
+            if reply is None:
+                break
             results = bench.carry_out(parse_actions(reply))
             messages.append(Message(role="assistant", content=reply))
             idle = 0 if results else idle + 1
@@ -71,9 +78,15 @@ class ChatImplementer:
             messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
         return _proposal(parent, bench, messages)
 
-    def _ask(self, messages: Sequence[Message], seed: int) -> str:
-        kept = fit(messages, self._limits.prompt_characters)
-        return self._chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
+    def _ask(self, messages: Sequence[Message], seed: int) -> str | None:
+        """None when the model refuses even a shortened dialogue; then what was edited so far counts."""
+        for shrink in SHRINKS:
+            kept = fit(messages, self._limits.prompt_characters // shrink)
+            try:
+                return self._chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
+            except (RequestRefused, EmptyReply):  # too long, filtered, silent: the model's, not the world's
+                continue
+        return None
 
     def _opening(self, parent: HarnessTree, diagnosis: Diagnosis, history: Sequence[HistoryEntry]) -> str:
         limits = self._limits

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 STARTUP_TRIALS = 10
 """Below this many evaluations the sampler draws at random."""
 
+MAX_TURNED = 2
+"""How many knobs a proposal turns at most: small steps, so that it shows which of them helped."""
+
 ASKS = 8
 REDRAWS = 100
 """How often the sampler is asked for something new; then how often one knob of the parent is redrawn."""
@@ -36,17 +39,21 @@ IsNew = Callable[[Mapping[str, float]], bool]
 def propose_knobs(
     knobs: Sequence[Knob], population: Population, seed: int, is_new: IsNew
 ) -> dict[str, float]:
-    """New values for all knobs, unlike the given ones and new; {} when none are found."""
+    """Values for all knobs, one or two of them turned, that make a new harness; {} when none are found."""
     free = [knob for knob in knobs if knob.low < knob.high]
     if not free:
         return {}
     current = {knob.name: _typed(knob, knob.value) for knob in knobs}
+    refused = [current]
     study = as_study(population, knobs, seed=seed)
     random = Random(seed)
     for attempt in range(ASKS + REDRAWS):
-        proposed = _ask(study, knobs) if attempt < ASKS else {**current, **_redraw(free, random)}
-        if proposed != current and is_new(proposed):
+        turned = random.sample(free, min(len(free), random.randint(1, MAX_TURNED)))
+        changes = _ask(study, turned) if attempt < ASKS else _redraw(free, random)
+        proposed = {**current, **changes}
+        if proposed not in refused and is_new(proposed):
             return proposed
+        refused.append(proposed)
     return {}
 
 

@@ -78,8 +78,11 @@ def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Iterable[Outc
 
 
 def expected_papers(chances: Sequence[Fraction], parent_passed: int, *, full_scores: bool) -> Fraction:
-    """The expected number of papers until the race is decided, papers taken as independent; exact."""
-    expected, alive = Fraction(0), {0: Fraction(1)}
+    """The expected number of papers until the race is decided, papers taken as independent.
+
+    Exact for chances in thousandths, to which they are rounded: whole numbers, so the same on any machine.
+    """
+    expected, alive, scale = Fraction(0), {0: 1}, 1
     for at, chance in enumerate(chances):
         remaining = len(chances) - at
         alive = {
@@ -87,14 +90,14 @@ def expected_papers(chances: Sequence[Fraction], parent_passed: int, *, full_sco
             for passed, weight in alive.items()
             if not is_decided(parent_passed, passed, remaining, full_scores=full_scores)
         }
-        expected += sum(alive.values(), Fraction(0))
-        alive = _after_one_paper(alive, Fraction(round(chance * 1000), 1000))
+        expected += Fraction(sum(alive.values()), scale)
+        alive, scale = _after_one_paper(alive, round(chance * 1000)), scale * 1000
     return expected
 
 
-def _after_one_paper(alive: Mapping[int, Fraction], chance: Fraction) -> dict[int, Fraction]:
-    following: dict[int, Fraction] = {}
+def _after_one_paper(alive: Mapping[int, int], thousandths: int) -> dict[int, int]:
+    following: dict[int, int] = {}
     for passed, weight in alive.items():
-        following[passed] = following.get(passed, Fraction(0)) + weight * (1 - chance)
-        following[passed + 1] = following.get(passed + 1, Fraction(0)) + weight * chance
+        following[passed] = following.get(passed, 0) + weight * (1000 - thousandths)
+        following[passed + 1] = following.get(passed + 1, 0) + weight * thousandths
     return following

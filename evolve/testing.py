@@ -16,7 +16,7 @@ from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
 from evolve.implementer import kind_of_change
 from harnesses.tree import HarnessTree
 from populations.records import Mutant, PaperResult, PaperVerdict
-from studbook.errors import IntegrityError, ModelRejected, StudbookError
+from studbook.errors import IntegrityError, ModelError, ModelRejected, StudbookError
 from studbook.identity import derive_seed, hash_json
 from studbook.llm.contracts import ChatCall, ChatReply, Usage
 
@@ -99,16 +99,19 @@ def pass_chance(harness: HarnessTree) -> float:
 
 @dataclass(slots=True)
 class ScriptedChat:
-    """A `Chat` that gives its replies out in order and remembers what it was asked."""
+    """A `Chat` that gives its replies out in order and raises what is an error; `asked` is what it got."""
 
-    replies: list[str]
+    replies: list[str | ModelError]
     asked: list[ChatCall] = field(default_factory=list)
 
     def chat(self, call: ChatCall) -> ChatReply:
         self.asked.append(call)
         if len(self.asked) > len(self.replies):
             raise ModelRejected(f"the script ends before call {len(self.asked)}")
-        return ChatReply(text=self.replies[len(self.asked) - 1], usage=Usage())
+        reply = self.replies[len(self.asked) - 1]
+        if isinstance(reply, ModelError):
+            raise reply
+        return ChatReply(text=reply, usage=Usage())
 
 
 class FakeAnalyzer:

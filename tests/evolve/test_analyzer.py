@@ -8,6 +8,8 @@ from evolve.analyzer import ChatAnalyzer, build_prompt, fair_shares
 from evolve.contracts import HistoryEntry
 from evolve.testing import ScriptedChat, fake_harness
 from populations.records import PaperResult, PaperVerdict
+from studbook.errors import ModelUnavailable, RequestRefused
+from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Usage
 
 
@@ -52,6 +54,24 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
         '<trajectories>\n<trajectory number="1" verdict="not_accepted">\nstory of p1\n</trajectory>\n'
         '<trajectory number="2" verdict="crashed">\nstory of p2\n</trajectory>\n</trajectories>'
     )
+
+
+def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_ends_no_run():
+    stories = ["x" * 30_000]
+    chat = ScriptedChat([RequestRefused("too long"), "At last."])
+    analyzer = ChatAnalyzer(chat, lambda each: stories[0], prompt_tokens=10_000)
+    assert analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text == "At last."
+    first, second = (len(call.messages[1].content) for call in chat.asked)
+    assert second < 0.6 * first
+    silent = ChatAnalyzer(ScriptedChat([EmptyReply("nothing came")] * 3), lambda each: "story")
+    told = silent.analyze(fake_harness(), [result("p")], [], seed=1).text
+    assert told == "There is no diagnosis: the analyzer's model did not answer. nothing came"
+
+
+def test_a_failing_world_is_raised():
+    analyzer = ChatAnalyzer(ScriptedChat([ModelUnavailable("no connection")]), lambda each: "story")
+    with pytest.raises(ModelUnavailable):
+        analyzer.analyze(fake_harness(), [result("p")], [], seed=1)
 
 
 def test_a_trajectory_cannot_close_its_section():

@@ -6,7 +6,8 @@ from evolve.contracts import Diagnosis
 from evolve.implementer import ChatImplementer, DialogueLimits, fit, load_prompt
 from evolve.testing import ScriptedChat, fake_harness
 from populations.records import MutationKind
-from studbook.errors import ModelRejected
+from studbook.errors import ModelRejected, RequestRefused
+from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Message
 
 PARENT = fake_harness()
@@ -143,6 +144,15 @@ def test_every_turn_is_a_sample_of_its_own_and_the_same_each_time():
 def test_a_failing_model_is_not_a_useless_answer():
     with pytest.raises(ModelRejected):
         implement([])
+
+
+def test_a_refused_dialogue_is_shortened_and_then_ends_with_what_was_edited():
+    refused = RequestRefused("too long")
+    proposal, chat = implement(["```write prompts/level.md\n30\n```", refused, refused])
+    assert len(chat.asked) == 3
+    assert proposal.tree.files["prompts/level.md"] == b"30\n"
+    proposal, _ = implement([EmptyReply("silent"), "```write prompts/level.md\n40\n```\n```done\nx\n```"])
+    assert proposal.tree.files["prompts/level.md"] == b"40\n"
 
 
 def test_a_long_result_is_cut_in_the_middle_and_says_so():

@@ -164,7 +164,7 @@ def test_the_study_is_silent(caplog):
 
 
 def test_knob_turns_make_no_duplicates_and_hand_over_to_the_implementer_when_all_was_tried():
-    rig = Rig(settings=SearchSettings(run_seed=3, iterations=30, minibatch=2, knob_share=1.0))
+    rig = Rig(settings=SearchSettings(run_seed=3, iterations=20, minibatch=2, knob_share=1.0))
     rig.search()
     kinds = [each.kind for each in rig.population.mutants.values()]
     assert set(kinds) > {MutationKind.KNOBS, MutationKind.PROMPT}
