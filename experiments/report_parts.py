@@ -66,19 +66,20 @@ def tree_html(rows: tuple[TreeRow, ...]) -> str:
 
 
 def _tree_words(row: TreeRow) -> str:
-    glyph = GLYPHS[row.verdict][0] if row.verdict else "●"
-    kind = row.verdict.value if row.verdict else "seed"
     score = f' <span class="quiet">{rate_html(row.rate)}</span>' if row.rate.n else ""
     star = " ★ best" if row.is_best else ""
+    if row.verdict is None:
+        return f"● <b>{safe(row.mutant.harness_id)}</b>{star} the harness the run began with{score}"
     return (
-        f'<span class="{kind}">{glyph} {escape(kind)}</span> <b>{safe(row.mutant.harness_id)}</b>{star} '
-        f"{safe(row.mutant.hypothesis, 160)}{score}"
+        f'<span class="{row.verdict.value}">{GLYPHS[row.verdict][0]} {escape(row.verdict.value)}</span> '
+        f"<b>{safe(row.mutant.harness_id)}</b>{star} {safe(row.mutant.hypothesis, 160)}{score}"
     )
 
 
 def iterations_html(views: tuple[IterationView, ...]) -> str:
     return _table(
-        ("#", "parent → mutant", "verdict", "idea and reason", "mutant", "parent"), "".join(map(_row, views))
+        ("#", "parent → mutant", "verdict", "idea and reason", "on validation papers"),
+        "".join(map(_row, views)),
     )
 
 
@@ -86,11 +87,16 @@ def _row(view: IterationView) -> str:
     glyph = GLYPHS[view.verdict][0]
     return (
         f"<tr><td>{view.iteration}</td><td>{safe(view.parent_id)} → {safe(view.mutant_id or 'none')}</td>"
-        f'<td class="{view.verdict.value}">{glyph} {escape(view.verdict.value)}</td>'
+        f'<td class="verdict {view.verdict.value}">{glyph} {escape(view.verdict.value)}</td>'
         f'<td class="idea">{safe(view.hypothesis)}<br><span class="quiet">{safe(view.reason)}</span></td>'
-        f'<td class="rate">{rate_html(view.mutant_rate)}</td>'
-        f'<td class="rate">{rate_html(view.parent_rate)}</td></tr>'
+        f'<td class="rate">{_rates(view)}</td></tr>'
     )
+
+
+def _rates(view: IterationView) -> str:
+    if not view.mutant_rate.n:
+        return "not evaluated"
+    return f"mutant {rate_html(view.mutant_rate)}<br>parent {rate_html(view.parent_rate)}"
 
 
 def failures_html(harness_id: str, counts: dict[str, int]) -> str:

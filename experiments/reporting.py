@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from evaluate.splits import SPLIT_NAMES
 from experiments.models import uses_only_testbed
 from experiments.opening import OpenedRun, is_being_written
 from experiments.report import ReportView, report_html
@@ -38,7 +39,7 @@ def report_view(run: OpenedRun) -> ReportView:
         is_testbed=uses_only_testbed(spec),
         sandbox=start.sandbox,
         contains_hostile_code=start.contains_hostile_code,
-        splits={name: len(papers) for name, papers in start.splits.items()},
+        splits={name: len(start.splits[name]) for name in SPLIT_NAMES if name in start.splits},
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population, spec.search.iterations),
         verdicts=verdict_counts(population),
@@ -50,7 +51,7 @@ def report_view(run: OpenedRun) -> ReportView:
         champion_reason=champion.reason if champion else "the run has not come to its end yet",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
-        seed_validation=population.score(SEED_ID),
+        seed_validation=population.as_of(0).score(SEED_ID),
         diff=winning_diff(run),
         failures=tuple((name, failure_counts(run.events, name)) for name in dict.fromkeys([SEED_ID, best])),
     )

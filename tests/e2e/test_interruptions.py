@@ -34,9 +34,9 @@ def hashes(folder: Path) -> list[str]:
     return [line["hash"] for line in journal_lines(folder)]
 
 
-def begin(folder: Path, sandbox: str) -> "subprocess.Popen[str]":
+def begin(folder: Path, sandbox: str, *flags: str) -> "subprocess.Popen[str]":
     write_tiny(folder)
-    return start("run", "tiny.yaml", "-s", f"sandbox={sandbox}", "--name", "trial", cwd=folder)
+    return start("run", "tiny.yaml", "-s", f"sandbox={sandbox}", "--name", "trial", *flags, cwd=folder)
 
 
 @pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
@@ -52,7 +52,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_happened(tmp_pa
     whole.mkdir()
     broken.mkdir()
     done = begin(whole, sandbox)
-    out, err = done.communicate(timeout=300)
+    _, err = done.communicate(timeout=300)
     assert done.returncode == 0, err
 
     process = begin(broken, sandbox)
@@ -94,7 +94,7 @@ def test_ctrl_c_saves_prints_how_to_go_on_and_exits_130(tmp_path):
     process = begin(tmp_path, "process")
     wait_for_decision(tmp_path, process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "studbook resume trial" in err
     assert "Traceback" not in err
@@ -119,7 +119,7 @@ def test_two_ctrl_c_exit_at_once_and_the_run_can_still_go_on(tmp_path):
 
 @pytest.mark.slow
 def test_stop_ends_a_run_of_another_terminal_and_a_second_writer_is_refused(tmp_path):
-    process = begin(tmp_path, "process")
+    process = begin(tmp_path, "process", "-s", "search.iterations=40")
     wait_for_decision(tmp_path, process)
     second = studbook("resume", "trial", cwd=tmp_path)
     assert second.returncode == 1
