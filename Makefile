@@ -49,6 +49,10 @@ format: $(VENV)/.dev ## write the format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+test-llm: $(VENV)/.dev ## prove the model path with a server and a model nobody here wrote (fetches 200 MB once; needs Docker)
+	PYTHON=$(BIN)/python tests/local_model/setup.sh
+	STUDBOOK_LOCAL_MODEL=1 STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/local_model
+
 bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
 	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
 
