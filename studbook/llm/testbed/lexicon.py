@@ -28,9 +28,10 @@ _SLOTS = {
     "spell out, betray, describe, provide, give away, hold, explain, divulge, share, supply, offer, appear, hint,"
     "spill, put, repeat, quote, copy, anticipate, cover, carry, have, bring, place, feature, find, found",
     "spill": "reveal, leak, give away, give .. away, spoil, spill, disclose, betray, divulge, expose",
-    "withhold": "withhold, hide, omit, exclude, leave out, leave .. out, keep .. out, keep .. back, hold back,"
+    "withhold": "withhold, hide, omit, exclude, leave out, leave .. out, keep .. out, kept .. out, keep .. back, kept .. back, kept .. from, hold back,"
     "hold .. back, conceal, reserve, save .. for, keep .. secret, keep .. from, strip, keep .. to yourself,"
     "remain silent, silent about, silent on, say nothing, says nothing, stop short, stops short, free of, devoid of",
+    "approach": "approach, method, technique, trick, idea, how the authors, how it was, how it is solved, key step",
     "setup": "domain, set up, setup, setting, field, problem statement, problem, situation, scene, groundwork, area,"
     "background, starting point, circumstances",
     "only": "only, just, merely, solely, exclusively, nothing else, nothing more, nothing beyond, nothing but,"
@@ -40,13 +41,13 @@ _SLOTS = {
     "work out, infer, copy .. from, read off",
     # what makes a question one of this paper
     "need": "need, require, depend, rely, hinge, demand, rest on, call for, necessitate, draw on, ground, build on,"
-    "turn on, impossible unless, presuppose, tie, anchor, root, unless, base, force, bind, bound, rooted",
+    "turn on, presuppose, tie, anchor, root, base, force, bind, bound, rooted",
     "specific": "specific, particular, unique, peculiar, distinctive, own, idiosyncratic, found only, only found,"
     "only .. in, nowhere else, nowhere but, exclusive, itself, concrete, only this, this one",
     "detail": "detail, fact, insight, finding, specific, particular, discovery, observation, evidence, knowledge,"
     "information, peculiarity, idea, technique, design choice, mechanism, understanding, result, content",
     "read": "read, reading, access, consult, see, seen, study, possess, know, reader, look at, open, examine, hand",
-    "without": "without, lacking, never saw, not read, never read, not seen, never seen, not have .. read, no access,"
+    "without": "without, unless, lacking, never saw, not read, never read, not seen, never seen, not have .. read, no access,"
     "not opened, never opened, not know, unaware, has not, having not",
     "generic": "generic, general knowledge, common knowledge, textbook, commonplace, vague, boilerplate, well known,"
     "common sense, widely known, background knowledge, prior knowledge, world knowledge, broad knowledge,"
@@ -58,9 +59,11 @@ _SLOTS = {
     "positive": "positive, positively, above zero, greater than zero, reward, credit, non negative, nonnegative,"
     "more than zero",
     "every": "every, each, all, any, whole, entire",
-    "integer": "integer, whole number, int, natural number",
+    "always": "always, must, have to, has to, should, need to, all",
+    "wrapping": "markdown, fence, code block, backticks, commentary, preamble",
+    "integer": "integer, whole number, int, natural number, json number",
     "string": "string, quote, quotation marks, quoted, plus sign, plus signs, leading plus, decimals, fraction, decimal",
-    "strictly": "only, nothing else, nothing but, solely, exclusively, strict, strictly, valid, pure, bare, alone,"
+    "strictly": "only, just, nothing else, nothing but, nothing except, nothing other, solely, exclusively, strict, strictly, valid, pure, bare, alone,"
     "exactly one, well formed, parseable, parse, parsed, machine readable, directly, single, raw, loads",
     "noise": "text, prose, commentary, comment, explanation, markdown, fence, fences, code block, backticks, preamble,"
     "words, remark, chatter, anything, introduction, narration, notes",
@@ -139,7 +142,7 @@ SLOTS: Mapping[str, tuple[str, ...]] = MappingProxyType({name: _compile(text) fo
 NEGATORS = _compile(
     "not, never, no, nor, neither, none, nobody, nowhere, nothing, cannot, without, avoid, refrain, abstain, exclude, omit,"
     "eliminate, remove, drop, skip, leave out, hide, withhold, conceal, stop, cease, free of, devoid of, instead of,"
-    "rather than, steer clear, stay away, get rid of, lacking, keep .. out, leave .. out, prevent, resist, abandon,"
+    "rather than, steer clear, stay away, get rid of, lacking, keep .. out, leave .. out, kept .. out, prevent, impossible, unable, infeasible, resist, abandon,"
     "dispense with, do away with, hardly, seldom, rarely, abolish, scrap, zero negative, zero penalties"
 )
 BAD_OUTCOMES = _compile(

@@ -12,11 +12,11 @@ _WORDS = {
 _NUMBER = r"(?:\d{1,2}|" + "|".join(_WORDS) + r")"
 _AT_MOST = (
     r"(?:at most|no more than|not more than|no greater than|no higher than|no larger than|up to|not exceed|never exceed|"
-    r"not above|never above|not go above|not go beyond|cap(?:ped)? (?:\w+ ){0,3}?at|maximum(?: weight)? (?:of|is)|not over|"
+    r"not above|never above|not go above|not go beyond|cap(?:ped)? (?:\w+ ){0,3}?at|(?:maximum|highest|largest|heaviest|top|biggest) (?:\w+ ){0,3}?(?:of|is|be)|not over|"
     r"no (?:\w+ ){0,2}(?:above|over|beyond|exceeds?|exceeding|larger than|greater than|higher than|bigger than)|"
     r"none (?:\w+ ){0,2}(?:above|over|exceeding)|nothing (?:above|over|beyond|larger than|higher than)|"
     r"never (?:\w+ ){0,2}(?:above|over|beyond|than|past)|not (?:\w+ ){0,2}(?:larger|higher|greater|bigger) than|"
-    r"(?:below or equal to|less than or equal to|≤|<=)|limit(?:ed)? (?:\w+ ){0,3}?to|stay (?:\w+ )?(?:within|under)|ceiling of|"
+    r"(?:(?:at or|equal to or|or) below|below or equal to|less than or equal to|≤|<=)|limit(?:ed)? (?:\w+ ){0,3}?to|stay (?:\w+ )?(?:within|under)|ceiling of|"
     r"avoid (?:\w+ ){0,2}(?:above|over|exceeding))"
 )
 _LIMIT = re.compile(rf"{_AT_MOST}\s+({_NUMBER})\b", re.IGNORECASE)
@@ -26,7 +26,7 @@ _OVER = re.compile(
 )
 _WEIGHT = re.compile(r"\b(?:weight|weights|weighting|points?)\b", re.IGNORECASE)
 _COUNTED = re.compile(r"\b(?:criteria|criterion|negatives?|positives?|items|entries)\b", re.IGNORECASE)
-_NEGATIVE = re.compile(r"\bnegative|\bpenalt|\bminus|[-−]\d", re.IGNORECASE)
+_NEGATIVE = re.compile(r"\bnegative|\bpenalt|\bminus|(?<!\d)[-−]\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,12 +94,14 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _ABLE = re.compile(r"\b(?:answerable|solvable)\b", re.IGNORECASE)
+_GENERAL_KNOWLEDGE = re.compile(r"\bbackground knowledge\b", re.IGNORECASE)
 _TOO_EASY = re.compile(r"\btoo (?:easy|simple|weak|shallow|trivial)\b|\bnot (?:hard|difficult) enough\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4_096)
 def _read(text: str) -> _Sentence:
     plain = text.replace("’", "'").replace("n't", " not").replace("can not", "cannot")
+    plain = _GENERAL_KNOWLEDGE.sub("general knowledge", plain)
     plain = _ABLE.sub("can be answered", plain)
     plain = _TOO_EASY.sub("tooeasy", without_quantities(plain))
     stems: list[str] = []
@@ -157,7 +159,8 @@ WIDEST_SPAN = 26
 def _fill(frame: Frame, sentence: _Sentence) -> tuple[Place, ...] | None:
     """A place for each slot, none used twice, in order when the frame asks for it, not too far apart."""
     filled: list[Place] = []
-    for slot in frame.slots:
+    slots = frame.slots if frame.is_ordered else sorted(frame.slots, key=lambda slot: len(_places(sentence, slot)))
+    for slot in slots:
         earliest = filled[-1].last if frame.is_ordered and filled else -1
         free = [
             place
@@ -188,7 +191,7 @@ def _is_called_off(sentence: _Sentence, filled: Sequence[Place]) -> bool:
     last = max(place.last for place in filled)
     return any(
         place.first <= last or sentence.clauses[place.first] == sentence.clauses[last]
-        for place in _free_places(sentence, "cancellers", filled)
+        for place in _places(sentence, "cancellers")
     )
 
 
@@ -202,10 +205,10 @@ def _is_negated(sentence: _Sentence, filled: Sequence[Place]) -> bool:
     judgements = _free_places(sentence, "bad", filled)
     count = int(any(_judges(sentence, place, last) for place in judgements))
     for place in _free_places(sentence, "negators", [*filled, *judgements]):
-        if sentence.clauses[place.first] == sentence.clauses[last] and (
-            place.first < last or _negates_what_precedes(sentence, place)
-        ):
-            count += 1
+        if sentence.clauses[place.first] == sentence.clauses[last]:
+            count += place.first < last or _negates_what_precedes(sentence, place)
+        else:
+            count += any(place.last + 1 == other.first for other in filled)
     return count % 2 == 1
 
 
