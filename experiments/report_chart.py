@@ -8,7 +8,7 @@ from studbook.rate import Rate
 
 WIDTH, HEIGHT = 720, 280
 TITLE = "Pass rate on validation papers by iteration: best so far with its 95 % interval, and each mutant"
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 72, 14, 20, 38
 
 
 def chart(points: Sequence[CurvePoint], seed: Rate) -> str:

@@ -1,0 +1,161 @@
+"""The report: one file, nothing from outside, nothing unescaped, numbers as they are."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from support.births import evaluated, run_started, seed_events, small_run
+
+from experiments.report import ReportView, report_html
+from experiments.views import curve, failure_counts, iteration_views, lineage_steps, verdict_counts
+from populations.events import Purpose
+from populations.family import tree_rows
+from populations.population import fold
+from studbook.rate import Rate
+
+
+def view_of(events, **changes) -> ReportView:
+    population = fold(events)
+    start = population.start or run_started()
+    view = ReportView(
+        run="trial",
+        state="finished",
+        models=(("challenger", "testbed"), ("weak", "testbed")),
+        is_testbed=True,
+        sandbox="docker",
+        contains_hostile_code=True,
+        splits={name: len(papers) for name, papers in start.splits.items()},
+        evaluator_hash=start.evaluator_hash,
+        iterations=iteration_views(population),
+        verdicts=verdict_counts(population),
+        curve=curve(population),
+        tree=tree_rows(population),
+        lineage=lineage_steps(population, "m0002") if "m0002" in population.mutants else (),
+        best_id=population.best_id,
+        champion_id="m0002",
+        champion_reason="best of 1 candidate",
+        champion_test=Rate(6, 16),
+        seed_test=Rate(2, 16),
+        seed_validation=Rate(1, 4),
+        diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new",
+        failures=(("seed", failure_counts(events, "seed")),),
+    )
+    return replace(view, **changes)
+
+
+class Checker(HTMLParser):
+    """Remembers elements that were not closed and attributes that reach outside."""
+
+    VOID = frozenset({"meta", "br", "line", "path", "circle", "polygon", "polyline"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.outside: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.outside += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href", "srcset", "action"}]
+        self.outside += [f"{tag} {name}" for name, _ in attrs if name.startswith("on")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def checked(html: str) -> Checker:
+    checker = Checker()
+    checker.feed(html)
+    return checker
+
+
+def test_the_report_is_well_formed_and_reaches_nothing_outside():
+    checker = checked(report_html(view_of(small_run())))
+    assert checker.open == []
+    assert checker.outside == []
+    assert checker.tags.isdisjoint({"script", "img", "link", "iframe", "object", "form"})
+
+
+def test_the_browser_is_told_to_load_nothing():
+    assert "default-src 'none'; style-src 'unsafe-inline'" in report_html(view_of(small_run()))
+    assert "@import" not in report_html(view_of(small_run()))
+    assert "url(" not in report_html(view_of(small_run()))
+
+
+def test_the_report_states_the_testbed_and_the_rates_with_n_and_interval():
+    html = report_html(view_of(small_run()))
+    assert "text programs, not language models" in html
+    assert "6 of 16, 95 % interval 18.5–61.4 %" in html
+    assert "2 of 16, 95 % interval 3.5–36.0 %" in html
+    assert "3 (1 admitted, 2 rejected)" in html
+
+
+def test_the_process_sandbox_is_named_for_what_it_is():
+    assert "does not contain hostile code" not in report_html(view_of(small_run()))
+    assert "does not contain hostile code" in report_html(view_of(small_run(), contains_hostile_code=False))
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=y>\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": HOSTILE},
+        {"sandbox": HOSTILE},
+        {"models": ((HOSTILE, HOSTILE),)},
+        {"champion_reason": HOSTILE},
+        {"champion_id": HOSTILE},
+        {"diff": f"--- a/{HOSTILE}\n+{HOSTILE}"},
+        {"failures": ((HOSTILE, {HOSTILE: 3}),)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_foreign_text_is_escaped_wherever_it_stands(changes):
+    html = report_html(view_of(small_run(), **changes))
+    checker = checked(html)
+    assert checker.open == []
+    assert checker.outside == []
+    assert checker.tags.isdisjoint({"script", "img"})
+    assert "\x1b" not in html
+
+
+def test_hypotheses_and_reasons_are_escaped_too():
+    views = tuple(
+        replace(each, hypothesis=HOSTILE, reason=HOSTILE) for each in view_of(small_run()).iterations
+    )
+    tree = tuple(
+        replace(row, mutant=replace(row.mutant, hypothesis=HOSTILE)) for row in view_of(small_run()).tree
+    )
+    checker = checked(report_html(view_of(small_run(), iterations=views, tree=tree)))
+    assert checker.tags.isdisjoint({"script", "img"})
+    assert checker.outside == []
+
+
+def test_a_run_that_has_only_begun_has_a_report_as_well():
+    html = report_html(view_of(seed_events(), champion_id=None, diff=""))
+    assert "No iteration has ended yet" in html
+    assert "Nothing: the winner is the seed itself" in html
+    assert checked(html).open == []
+
+
+def test_admitted_and_rejected_mutants_differ_in_shape_not_only_in_colour():
+    html = report_html(view_of(small_run()))
+    svg = re.search(r"<svg.*</svg>", html)[0]
+    assert svg.count("<circle") == 1
+    assert svg.count("<path") == 2
+
+
+def test_failures_are_counted_over_all_evaluations_of_a_harness():
+    events = [
+        *small_run(),
+        evaluated("m0002", (False,), purpose=Purpose.TEST, split="test", papers=("paper-x",)),
+    ]
+    assert failure_counts(events, "m0002") == {"too_easy": 3}

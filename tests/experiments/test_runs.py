@@ -1,0 +1,62 @@
+"""Run folders: names that do not collide, runs that are found or suggested."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from experiments.runs import create_run, find_run, list_runs
+from studbook.errors import RevisionError, StorageError, UsageError
+
+
+def begun(folder):
+    folder.journal.write_text("")
+    return folder
+
+
+def test_runs_of_one_spec_are_numbered(tmp_path):
+    assert [create_run(tmp_path, "demo").name for _ in range(3)] == ["demo-1", "demo-2", "demo-3"]
+
+
+def test_a_number_is_not_used_again_when_a_lower_one_was_removed(tmp_path):
+    create_run(tmp_path, "demo")
+    create_run(tmp_path, "demo")
+    (tmp_path / "demo-1" / "trajectories").rmdir()
+    (tmp_path / "demo-1").rmdir()
+    assert create_run(tmp_path, "demo").name == "demo-3"
+
+
+def test_runs_begun_at_once_get_folders_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda _: create_run(tmp_path, "demo").name, range(24)))
+    assert len(set(names)) == 24
+
+
+def test_a_name_that_is_taken_is_refused_with_the_command_to_go_on(tmp_path):
+    create_run(tmp_path, "demo", "mine")
+    with pytest.raises(UsageError, match="studbook resume mine"):
+        create_run(tmp_path, "demo", "mine")
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "", ".hidden", "x" * 200])
+def test_a_name_that_is_no_plain_name_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="letters, digits"):
+        create_run(tmp_path, "demo", name)
+
+
+def test_a_runs_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot create .*file"):
+        create_run(tmp_path / "file", "demo")
+
+
+def test_a_run_is_found_by_name_or_path_and_else_suggested(tmp_path):
+    folder = begun(create_run(tmp_path, "demo"))
+    assert find_run("demo-1", tmp_path).root == folder.root
+    assert find_run(str(folder.root), tmp_path / "elsewhere").root == folder.root
+    with pytest.raises(RevisionError, match="did you mean demo-1"):
+        find_run("dmo-1", tmp_path)
+
+
+def test_a_folder_without_a_journal_is_no_run(tmp_path):
+    create_run(tmp_path, "demo")
+    assert list_runs(tmp_path) == []
