@@ -84,7 +84,10 @@ class Home:
 
 
 class ProcessSandbox:
-    """Child processes. `bubblewrap` is a path of bwrap, or None to do without."""
+    """Child processes. `bubblewrap` is a path of bwrap, or None to do without.
+
+    `python` is the interpreter of boxes without bubblewrap; by default this one's, without its environment.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class ProcessSandbox:
         folder: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        python: Path | None = None,
     ) -> None:
         self.name = "process"
         self.contains_hostile_code = False
@@ -104,6 +108,7 @@ class ProcessSandbox:
         walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
         self._bubblewrap, self._folder = bubblewrap, folder
+        self._python = python or executable_path()
         self._clock, self._wall_clock = clock, wall_clock
 
     @staticmethod
@@ -153,7 +158,7 @@ class ProcessSandbox:
         return end
 
     def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
-        python = [str(executable_path())]
+        python = [str(self._python)]
         if self._bubblewrap:
             python = wrapped(self._bubblewrap, limits.tmpfs_bytes)
         command = [*python, "-I", "-u", "-c", shim_source()]
