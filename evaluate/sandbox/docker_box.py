@@ -11,11 +11,13 @@ from dataclasses import replace
 from evaluate.sandbox.bundle import shim_hash
 from evaluate.sandbox.contract import BoxStatus, Handler, Job, Outcome
 from evaluate.sandbox.docker_config import FOLDER, box_config
+from evaluate.sandbox.ending import Ended, SessionEnd
 from evaluate.sandbox.engine import Engine
 from evaluate.sandbox.frames import printable
 from evaluate.sandbox.image import Image, choose_image
+from evaluate.sandbox.job_frames import Place, job_lines
 from evaluate.sandbox.owner import labels_of, this_process
-from evaluate.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from evaluate.sandbox.session import Session
 from studbook.errors import SandboxError
 
 OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does

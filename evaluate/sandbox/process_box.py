@@ -5,34 +5,29 @@ folder of its own, and bubblewrap around it where that works. What is missing: o
 processes and disk of a whole box, and (without bubblewrap) any wall towards the host's files and network.
 """
 
-import contextlib
-import json
-import math
 import os
-import resource
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from evaluate.sandbox.bubblewrap import FOLDER, NOBODY, find_bubblewrap, wrapped
 from evaluate.sandbox.bundle import shim_hash, shim_source
 from evaluate.sandbox.contract import Handler, Job, Limits, Outcome
+from evaluate.sandbox.ending import Ended, SessionEnd
 from evaluate.sandbox.frames import printable
 from evaluate.sandbox.host_image import executable_path
+from evaluate.sandbox.job_frames import Place, job_lines
 from evaluate.sandbox.owner import labels_of, this_process
-from evaluate.sandbox.process_tree import MARKER, all_pids, kill_descendants, kill_marked
-from evaluate.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from evaluate.sandbox.process_home import Home, open_home
+from evaluate.sandbox.process_tree import MARKER, kill_descendants, kill_marked
+from evaluate.sandbox.rlimits import rlimits_of
+from evaluate.sandbox.session import Session
 from studbook.errors import SandboxError
 
-PREFIX = "studbook-box-"
-OWNER_FILE = "owner.json"
 END_SECONDS = 0.5  # for a shim that has said its last word to be gone
-SPARE_PROCESSES = 256  # of the same user, which may start while the box runs
 CONTAINS = "it does not contain hostile code"
 
 
@@ -62,25 +57,6 @@ class ProcessChannel:
 
     def close(self) -> None:
         self._socket.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """The folder of one box on the host; `work` is the box's, the rest is ours."""
-
-    root: Path
-
-    @property
-    def marker(self) -> str:
-        return self.root.name
-
-    @property
-    def work(self) -> Path:
-        return self.root / "work"
-
-    @property
-    def stderr(self) -> Path:
-        return self.root / "stderr"
 
 
 class ProcessSandbox:
@@ -121,7 +97,8 @@ class ProcessSandbox:
 
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
-        with self._home(job.limits) as home:
+        labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
+        with open_home(self._folder, labels) as home:
             try:
                 lines = job_lines(job, self._place(home, job.limits))
             except Ended as refusal:
@@ -186,51 +163,6 @@ class ProcessSandbox:
             user=NOBODY if become_nobody else None,
         )
 
-    @contextlib.contextmanager
-    def _home(self, limits: Limits) -> Iterator[Home]:
-        """A new folder with a note of whose it is, gone afterwards whatever was put into it."""
-        try:
-            home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder)))
-            labels = labels_of(this_process(), limits.wall_seconds, self._wall_clock())
-            (home.root / OWNER_FILE).write_text(json.dumps(labels), encoding="utf-8")
-            home.work.mkdir()
-        except OSError as error:
-            raise SandboxError(f"no folder for a box: {error}") from error
-        try:
-            yield home
-        finally:
-            remove_folder(home.root)
-
-
-def rlimits_of(limits: Limits, user: int) -> tuple[tuple[int, int], ...]:
-    """Per process. Data, not address space, bounds memory: threads reserve much that they never use."""
-    values = {
-        resource.RLIMIT_DATA: limits.memory_bytes,
-        resource.RLIMIT_AS: 4 * limits.memory_bytes,
-        resource.RLIMIT_NOFILE: limits.open_files,
-        resource.RLIMIT_FSIZE: limits.tmpfs_bytes,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: math.ceil(limits.wall_seconds * max(1.0, limits.cpus)) + 5,
-    }
-    if user != 0:  # the kernel counts tasks by user, and never root's
-        values[resource.RLIMIT_NPROC] = tasks_of(user) + limits.processes + SPARE_PROCESSES
-    return tuple((number, capped(number, value)) for number, value in values.items())
-
-
-def capped(number: int, value: int) -> int:
-    hard = resource.getrlimit(number)[1]
-    return value if hard == resource.RLIM_INFINITY else min(value, hard)
-
-
-def tasks_of(user: int) -> int:
-    """Threads of all this user's processes, as far as /proc tells."""
-    count = 0
-    for pid in all_pids():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if os.stat(f"/proc/{pid}").st_uid == user:  # noqa: PTH116 (no Path for every process of the machine)
-                count += len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
-    return count
-
 
 def end_process(process: "subprocess.Popen[bytes]", marker: str) -> None:
     """A shim that ended in order took everything along; otherwise everything is hunted down."""
@@ -242,12 +174,3 @@ def end_process(process: "subprocess.Popen[bytes]", marker: str) -> None:
         process.wait()
     if process.returncode != 0:
         kill_marked(marker)
-
-
-def remove_folder(root: Path) -> None:
-    """`rm`, because a hostile tree may be nested deeper than Python recurses."""
-    command = ["rm", "-rf", "--", str(root)]
-    run = subprocess.run(command, capture_output=True, check=False)
-    if run.returncode != 0:
-        subprocess.run(["chmod", "-R", "u+rwx", "--", str(root)], capture_output=True, check=False)
-        subprocess.run(command, capture_output=True, check=False)

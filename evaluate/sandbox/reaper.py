@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evaluate.sandbox.engine import Engine
 from evaluate.sandbox.owner import OWNER_LABEL, is_stale
-from evaluate.sandbox.process_box import OWNER_FILE, PREFIX, remove_folder
+from evaluate.sandbox.process_home import OWNER_FILE, PREFIX, remove_folder
 from evaluate.sandbox.process_tree import kill_marked
 
 

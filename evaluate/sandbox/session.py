@@ -4,23 +4,19 @@ One thread pumps bytes both ways without ever blocking on the box; handlers run 
 A channel is only a way to move bytes: it knows no frames, this module knows no engine.
 """
 
-import base64
 import contextlib
 import os
 import selectors
-import signal
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from evaluate.sandbox.bundle import kit_source
 from evaluate.sandbox.clock import BoxClock
-from evaluate.sandbox.contract import BoxStatus, Frame, Handler, Job, Limits
+from evaluate.sandbox.contract import BoxStatus, Frame, Handler, Job
+from evaluate.sandbox.ending import Ended, SessionEnd, describe_end
 from evaluate.sandbox.frames import (
     AnyFrame,
-    End,
     FrameError,
     LineSplitter,
     Output,
@@ -46,57 +42,6 @@ class Channel(Protocol):
     def fileno(self) -> int: ...
     def receive(self) -> bytes | None: ...
     def send(self, data: memoryview) -> int: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEnd:
-    """`was_killed`: the harness, by SIGKILL. `went_silent`: the channel ended without a word."""
-
-    status: BoxStatus
-    detail: str
-    output: str
-    warnings: tuple[str, ...]
-    was_killed: bool = False
-    went_silent: bool = False
-
-
-class Ended(Exception):
-    """Raised inside the pump to leave it: status and detail."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a box keeps its files, and what the shim must do there because no engine did it.
-
-    `rlimits` are (number of `resource`, value); `user` is an id to become, when the shim is root.
-    """
-
-    folder: str
-    environment: dict[str, str] = field(default_factory=dict)
-    rlimits: tuple[tuple[int, int], ...] = ()
-    user: int | None = None
-
-
-def job_lines(job: Job, place: Place) -> list[bytes]:
-    """The job as frames; raises Ended when a frame would be larger than the limits allow."""
-    frames: list[Frame] = [{"folder": place.folder}]
-    for path, data in sorted(job.files.items()):
-        frames.append({"file": path, "data": base64.b64encode(data).decode("ascii")})
-    start: Frame = {
-        "entry": job.entry,
-        "payload": job.payload,
-        "kit": kit_source(),
-        "environment": {"LANG": "C.UTF-8", "TMPDIR": place.folder, **place.environment},
-        "rlimits": [list(limit) for limit in place.rlimits],
-        "user": place.user,
-        "frame_bytes": job.limits.frame_bytes,
-        "output_bytes": job.limits.output_bytes,
-    }
-    lines = [encode_frame(frame) for frame in [*frames, {"start": start}]]
-    longest = max(map(len, lines))
-    if longest > job.limits.frame_bytes:
-        raise Ended(BoxStatus.OUT_OF_LIMITS, f"a file or the paper needs a frame of {longest} bytes")
-    return lines
 
 
 class Session:
@@ -252,23 +197,3 @@ class Session:
             self._outgoing.append(memoryview(line))
         if not self._pending:
             self._clock.go_on(self._now())
-
-
-def describe_end(end: End, limits: Limits) -> tuple[BoxStatus, str, str]:
-    """(status, detail, flag) of what the shim says of the harness's end."""
-    match end.how, end.type, end.message:
-        case "returned", _, _:
-            return BoxStatus.FINISHED, "returned", ""
-        case "raised", "MemoryError", _:
-            return BoxStatus.OUT_OF_LIMITS, f"over {limits.memory_bytes} bytes of memory", ""
-        case "raised", name, message:
-            return BoxStatus.CRASHED, f"{name}: {message}" if message else name, ""
-        case "exited", _, "0":
-            return BoxStatus.FINISHED, "exited with status 0", ""
-        case "exited", _, status:
-            return BoxStatus.CRASHED, f"exited with status {status}", ""
-        case "flooded", _, _:
-            return BoxStatus.OUT_OF_LIMITS, f"over {limits.output_bytes} bytes of output", ""
-        case _, _, number:
-            flag = "killed" if number == str(signal.SIGKILL.value) else ""
-            return BoxStatus.CRASHED, f"killed by signal {number}", flag

@@ -14,7 +14,8 @@ from support.boxes import job_of
 
 from evaluate.sandbox.docker_box import DockerSandbox
 from evaluate.sandbox.owner import OWNER_LABEL
-from evaluate.sandbox.process_box import OWNER_FILE, ProcessSandbox
+from evaluate.sandbox.process_box import ProcessSandbox
+from evaluate.sandbox.process_home import OWNER_FILE
 from evaluate.sandbox.process_tree import marked
 from evaluate.sandbox.reaper import reap_containers, reap_processes
 

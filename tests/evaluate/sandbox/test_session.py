@@ -10,8 +10,10 @@ import pytest
 from support.boxes import Recorder, job_of
 
 from evaluate.sandbox.contract import BoxStatus, Job, Limits
+from evaluate.sandbox.ending import Ended, SessionEnd
+from evaluate.sandbox.job_frames import Place, job_lines
 from evaluate.sandbox.process_box import ProcessChannel
-from evaluate.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from evaluate.sandbox.session import Session
 from studbook.errors import ModelUnavailable, SandboxError
 
 READY = b'{"kind":"ready","python":"3.12.0","warnings":[]}\n'
