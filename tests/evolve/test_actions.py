@@ -1,7 +1,7 @@
 """Reading actions out of what models really send."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.actions import ActionKind, Hunk, parse_actions, parse_hunks, render_action
@@ -68,6 +68,7 @@ def test_what_cannot_be_carried_out_is_a_problem_and_not_a_guess(reply, problem)
 bodies = st.text(st.sampled_from("ab`~ \n#<>=é"), max_size=60).filter(lambda text: "\n" not in text[-1:])
 
 
+@settings(deadline=None)
 @given(kind=st.sampled_from(["write", "search", "done"]), body=bodies.filter(str.strip))
 def test_a_rendered_action_is_read_back_exactly(kind, body):
     path = "prompts/a.md" if kind == "write" else ""
@@ -75,6 +76,7 @@ def test_a_rendered_action_is_read_back_exactly(kind, body):
     assert (action.kind, action.path, action.body, action.problem) == (kind, path, body, "")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a.md", "b/c.py"]), bodies.filter(str.strip)), max_size=4))
 def test_actions_between_prose_are_all_found_in_order(writes):
     blocks = [render_action(ActionKind.WRITE, path, body) for path, body in writes]
@@ -82,6 +84,7 @@ def test_actions_between_prose_are_all_found_in_order(writes):
     assert shape(reply) == [("write", path, body) for path, body in writes]
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("`~\n readwritdonelsp.<=>"), max_size=200))
 def test_no_reply_breaks_the_parser(reply):
     for action in parse_actions(reply):

@@ -1,7 +1,7 @@
 """The analyzer's prompt: all of it where there is room, fair cuts where there is not."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.analyzer import ChatAnalyzer, build_prompt, fair_shares
@@ -92,6 +92,7 @@ def test_a_prompt_stays_within_its_budget_and_says_what_is_missing(limit):
     assert "characters left out" in prompt
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 1000), max_size=20), limit=st.integers(0, 5000))
 def test_shares_are_fair(sizes, limit):
     shares = fair_shares(sizes, limit)

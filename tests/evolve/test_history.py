@@ -1,6 +1,6 @@
 """History as prompts see it: bounded, the valuable kept, the rest counted."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.search_rig import Rig
 
@@ -38,6 +38,7 @@ def test_admitted_and_recent_iterations_outlast_the_others():
     assert told.endswith(summarize([entry(30)], 1000))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["admitted", "rejected", "broken"]), st.text(max_size=300))))
 def test_a_summary_stays_within_its_limit(outcomes):
     history = [entry(number, *outcome) for number, outcome in enumerate(outcomes, start=1)]

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.admission import Strict
@@ -27,6 +27,7 @@ def result(paper_id, passed):
     )
 
 
+@settings(deadline=None)
 @given(
     parent=st.lists(st.booleans(), max_size=30),
     data=st.data(),
@@ -74,6 +75,7 @@ def test_hard_papers_come_first_when_only_a_loss_may_stop_the_race():
     assert race_order("abcd", parent, [parent], full_scores=True) == ("a", "c", "b", "d")
 
 
+@settings(deadline=None)
 @given(
     outcomes=st.lists(st.dictionaries(st.sampled_from("abcdef"), st.booleans(), max_size=6), max_size=6),
     full_scores=st.booleans(),
