@@ -113,8 +113,20 @@ def test_a_slow_first_paper_does_not_hold_up_the_others():
 
 def test_nothing_runs_on_after_an_early_stop():
     plan = Planned(delays={"p1": 0.1})
-    run(plan, workers=2, stop_early=lambda results: True)
-    assert plan.running == 0
+    with ThreadPoolExecutor(2) as pool:
+        evaluate_many(
+            plan,
+            HARNESS,
+            PAPERS,
+            harness_id="m0001",
+            split="validation",
+            replicate=0,
+            pool=pool,
+            workers=2,
+            stop_early=lambda results: True,
+        )
+        assert "p1" in plan.started
+        assert plan.running == 0
 
 
 def test_the_first_failure_in_paper_order_is_raised():

@@ -1,0 +1,84 @@
+"""The seed harness through the real path: testbed, client, box, relay, store."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import harnesses
+from evaluate.many import evaluate_many
+from evaluate.paper_evaluator import SandboxedEvaluator
+from evaluate.sandbox.process_box import ProcessSandbox
+from evaluate.sandbox.select import open_sandbox
+from evaluate.settings import EvaluatorSettings, Frozen
+from evaluate.summary import summarize
+from evaluate.synth import synthetic_papers
+from evaluate.trajectories import TrajectoryStore
+from harnesses.folder import read_harness
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import ROLES
+from studbook.llm.records import CallRecords
+from studbook.llm.roles import Endpoint, RoleModel
+from studbook.llm.testbed.backend import TestbedBackend
+
+SEED = read_harness(Path(harnesses.__file__).parent / "agentic_self_instruct")
+
+
+def evaluate(sandbox, folder, papers, workers):
+    roles = {role: RoleModel(endpoint="testbed", model=f"testbed-{role.replace('_', '-')}") for role in ROLES}
+    with CallRecords.in_memory() as records, ThreadPoolExecutor(4) as pool, ThreadPoolExecutor(4) as rollouts:
+        endpoint = Endpoint(name="testbed", backend=TestbedBackend())
+        evaluator = SandboxedEvaluator(
+            chat=ModelClient(roles=roles, endpoints={"testbed": endpoint}, records=records),
+            sandbox=sandbox,
+            store=TrajectoryStore(folder),
+            frozen=Frozen(settings=EvaluatorSettings(), run_seed=1, models={}),
+            rollout_pool=rollouts if workers > 1 else None,
+        )
+        evaluation = evaluate_many(
+            evaluator,
+            SEED,
+            papers,
+            harness_id="seed",
+            split="train",
+            replicate=0,
+            pool=pool,
+            workers=workers,
+        )
+        return evaluation, [evaluator.store.get(result.key) for result in evaluation.results]
+
+
+@pytest.fixture
+def process_sandbox():
+    sandbox = ProcessSandbox.open()
+    yield sandbox
+    sandbox.close()
+
+
+def test_the_seed_harness_evaluates_examples_of_its_own_on_every_paper(process_sandbox, tmp_path):
+    evaluation, trajectories = evaluate(process_sandbox, tmp_path, synthetic_papers(2, seed=5), workers=2)
+    summary = summarize([evaluation], trajectories)
+    assert set(summary.verdicts) <= {"accepted", "not_accepted"}
+    assert summary.rounds >= 2
+    assert set(summary.calls_by_role) >= {"challenger", "verifier", "weak", "judge"}
+    assert sum(summary.calls_by_role.values()) == summary.calls
+
+
+def test_workers_leave_every_byte_of_an_evaluation_as_it_is(process_sandbox, tmp_path):
+    papers = synthetic_papers(3, seed=6)
+    alone, _ = evaluate(process_sandbox, tmp_path / "alone", papers, workers=1)
+    together, _ = evaluate(process_sandbox, tmp_path / "together", papers, workers=3)
+    assert together == alone
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("docker_engine")
+def test_a_container_and_a_process_leave_the_same_trajectory(process_sandbox, tmp_path):
+    papers = synthetic_papers(1, seed=7)
+    in_process, _ = evaluate(process_sandbox, tmp_path / "process", papers, workers=1)
+    sandbox = open_sandbox("docker")
+    try:
+        in_container, _ = evaluate(sandbox, tmp_path / "docker", papers, workers=1)
+    finally:
+        sandbox.close()
+    assert in_container == in_process
