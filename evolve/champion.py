@@ -91,7 +91,7 @@ def pooled(population: Population, purpose: Purpose, harness_id: str) -> Rate:
 
 
 def choose(population: Population, ids: Sequence[str], settings: PromotionSettings) -> ChampionChosen:
-    """The highest shrunk confirmation rate, if it beats the seed's; of equals the one ranked first."""
+    """The highest shrunk confirmation rate; of equals the first of `ids`, where the seed stands first."""
     seed = pooled(population, Purpose.CONFIRMATION, SEED_ID)
     rates = {name: pooled(population, Purpose.CONFIRMATION, name) for name in ids}
     ranking = sorted(
@@ -107,7 +107,7 @@ def choose(population: Population, ids: Sequence[str], settings: PromotionSettin
         key=lambda row: -row.shrunk,
     )
     best = ranking[0]
-    if best.harness_id == SEED_ID or best.rate.fraction <= seed.fraction:
+    if best.harness_id == SEED_ID:  # ranked first at equal rates, so what beats it is strictly better
         return ChampionChosen(harness_id=SEED_ID, reason=_reason_for_seed(ids), ranking=tuple(ranking))
     reason = (
         f"best of {len(ids) - 1} candidate{'s' if len(ids) > 2 else ''} on fresh validation replicates: "
