@@ -101,8 +101,8 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
             f"stopped after iteration {done}; everything finished is saved. Go on with:\n  {command}"
         )
     else:
-        first = str(ending.error).strip().splitlines()
-        terminal.error("\n".join([*first[:2], f"everything finished is saved; go on with: {command}"]))
+        terminal.error(str(ending.error))
+        terminal.progress(f"everything finished is saved; go on with: {command}")
 
 
 def resume_command(folder: RunFolder, options: Namespace) -> str:

@@ -1,0 +1,295 @@
+"""What bad input gets: a plain error before anything runs, or data with a category. A row a case."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.studbook_cli import TINY, studbook, write_tiny
+
+from experiments.cli import main
+from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.llm.serve import ModelServer
+from studbook.llm.settings import Secret
+from studbook.llm.testbed.backend import MODELS, TestbedBackend
+
+NO_ENGINE = "unix:///nowhere/docker.sock"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with tiny.yaml, the current one; no key and no address in the environment."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path)
+    return tmp_path
+
+
+def refused(capsys, *arguments: str, code: int = 2) -> str:
+    """The error text of a command that must fail in at most three lines, leaving no run behind."""
+    assert main(list(arguments)) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert len(captured.err.strip().splitlines()) <= 3, captured.err
+    assert not list(Path("runs").glob("*/journal.jsonl")), "nothing was begun"
+    return captured.err
+
+
+def write_papers(folder: Path, count: int, start: int = 0) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(start, start + count):
+        text = f"# Paper {number}\n\n" + f"Sentence number {number} says something of its own. " * 60
+        (folder / f"{number}.md").write_text(text, encoding="utf-8")
+
+
+def test_an_unknown_key_in_a_spec_gets_its_path_and_the_nearest_key(here, capsys):
+    write_tiny(here, TINY + "budgets: {dollars: 1}\n")
+    assert "unknown key budgets\n  did you mean budget?" in refused(capsys, "run", "tiny.yaml")
+    assert "did you mean search.iterations?" in refused(
+        capsys, "run", "tiny.yaml", "-s", "search.iteration=3"
+    )
+
+
+def test_an_unknown_key_in_a_manifest_gets_its_path_and_the_nearest_key(here, capsys):
+    assert main(["init", "mine"]) == 0
+    capsys.readouterr()
+    manifest = here / "mine" / "harness.yaml"
+    manifest.write_text(manifest.read_text().replace("entry:", "entri:"))
+    told = refused(capsys, "run", "tiny.yaml", "-s", "harness=mine")
+    assert "harness.yaml" in told and "entri" in told and "entry" in told
+
+
+def test_too_few_papers_are_counted_against_what_the_splits_need(here, capsys):
+    write_papers(here / "papers", 4)
+    told = refused(capsys, "run", "tiny.yaml", "-s", "corpus.path=papers")
+    assert "the splits need 7 papers (2 train + 3 validation + 2 test), and the corpus has 4" in told
+
+
+def test_one_paper_in_two_splits_is_named(here, capsys):
+    write_papers(here / "a", 3)
+    write_papers(here / "b", 3, start=2)
+    write_papers(here / "c", 3, start=9)
+    flags = [
+        f"-scorpus.{split}={folder}" for split, folder in (("train", "a"), ("validation", "b"), ("test", "c"))
+    ]
+    told = refused(capsys, "run", "tiny.yaml", *flags)
+    assert "one paper is in two splits: 2.md (train) and 2.md (validation)" in told
+
+
+def test_a_corpus_that_is_not_there_is_named(here, capsys):
+    assert "papers does not exist" in refused(capsys, "run", "tiny.yaml", "-s", "corpus.path=papers")
+
+
+def test_a_corpus_without_a_readable_paper_says_why(here, capsys):
+    (here / "papers").mkdir()
+    (here / "papers" / "a.md").write_bytes(b"")
+    (here / "papers" / "b.md").write_bytes(b"\x00\x01" * 2000)
+    (here / "papers" / "c.txt").write_bytes(b"\xff\xfe\xfa" * 2000)
+    told = refused(capsys, "run", "tiny.yaml", "-s", "corpus.path=papers")
+    assert "a.md: empty" in told and "b.md: binary" in told and "c.txt: not UTF-8" in told
+
+
+def test_single_bad_files_are_skipped_counted_and_shown(here, capsys):
+    write_papers(here / "papers", 7)
+    (here / "papers" / "empty.md").write_bytes(b"")
+    (here / "papers" / "slides.pdf").write_bytes(b"%PDF-1.7")
+    assert main(["run", "tiny.yaml", "-s", "corpus.path=papers", "-s", "search.iterations=0"]) == 0
+    shown = capsys.readouterr().err
+    assert "2 files skipped: empty.md: empty; slides.pdf: unsupported format .pdf" in shown
+    noted = (here / "runs" / "tiny-1" / "notices.jsonl").read_text()
+    assert noted.count('"kind": "skipped"') == 2
+
+
+def test_no_docker_where_the_spec_asks_for_it_says_what_to_do_and_the_flag(here, capsys, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    told = refused(capsys, "run", "tiny.yaml", "-s", "sandbox=docker")
+    assert "Start Docker" in told
+    assert "-s sandbox=process" in told
+
+
+def test_auto_without_an_engine_takes_the_process_sandbox_and_says_so(here, capsys, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    assert main(["run", "tiny.yaml", "-s", "sandbox=auto", "-s", "search.iterations=0"]) == 0
+    assert "it does not contain hostile code" in capsys.readouterr().err
+    started = json.loads((here / "runs/tiny-1/journal.jsonl").read_text().splitlines()[0])["data"]
+    assert (started["sandbox"], started["contains_hostile_code"]) == ("process", False)
+
+
+@pytest.mark.docker
+def test_auto_with_an_engine_takes_docker_and_says_so(here, capsys, docker_engine):
+    assert main(["run", "tiny.yaml", "-s", "sandbox=auto", "-s", "search.iterations=0"]) == 0
+    assert "sandbox  docker" in capsys.readouterr().err
+    started = json.loads((here / "runs/tiny-1/journal.jsonl").read_text().splitlines()[0])["data"]
+    assert (started["sandbox"], started["contains_hostile_code"]) == ("docker", True)
+
+
+def test_a_run_folder_that_cannot_be_made_is_named(here, capsys):
+    (here / "file").write_text("")
+    assert "cannot create file" in refused(capsys, "run", "tiny.yaml", "--runs-dir", "file/runs", code=1)
+
+
+class Garbage:
+    """A backend that answers with nothing anybody can read."""
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        return ChatReply(text="\ufffd\ufffd\ufffd", usage=Usage(), model=request.model)
+
+
+@pytest.fixture(params=["wrong key", "unreachable", "garbage"])
+def bad_endpoint(request):
+    """(address, what must be told)"""
+    if request.param == "unreachable":
+        yield "http://127.0.0.1:9/v1", "cannot be reached"
+    elif request.param == "wrong key":
+        with ModelServer(TestbedBackend(), models=MODELS, api_key=Secret("right")) as server:
+            yield server.base_url, "key"
+    else:
+        with ModelServer(Garbage(), models=MODELS) as server:
+            yield server.base_url, ""
+
+
+def endpoint_flags(address: str) -> list[str]:
+    default = "{endpoint: openai, model: testbed-judge}"
+    return [
+        f"-smodels.default={default}",
+        f"-smodels.endpoints.openai.base_url={address}",
+        "-smodels.retries=0",
+    ]
+
+
+def test_doctor_finds_a_bad_endpoint(here, capsys, bad_endpoint, monkeypatch):
+    address, told = bad_endpoint
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    assert main(["doctor", "--json", *endpoint_flags(address)]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    models = [each for each in findings if each["name"] == "models"]
+    assert {each["state"] for each in models} == {"missing"}
+    assert all(told in each["text"] and each["next_step"] for each in models)
+
+
+def test_the_first_call_finds_a_bad_endpoint_and_the_run_can_go_on_later(here, capsys, bad_endpoint):
+    address, told = bad_endpoint
+    code = main(["run", "tiny.yaml", *endpoint_flags(address)])
+    err = capsys.readouterr().err
+    if told:
+        assert code == 1
+        error = err[err.index("✗ error:") : err.index("everything finished is saved")]
+        assert told in error
+        assert len(error.strip().splitlines()) <= 3
+        assert "studbook resume tiny-1" in err
+    else:
+        assert code == 0, (
+            "garbage from the harness's own roles is the harness's failure, never a crash of ours"
+        )
+        assert "0.0 % (0/3" in err
+    assert "Traceback" not in err
+
+
+def test_a_missing_key_is_asked_for_by_the_name_of_its_variable(here, capsys):
+    told = refused(capsys, "run", "tiny.yaml", "-s", "models.default={endpoint: openai, model: some}")
+    assert "OPENAI_API_KEY is not set" in told
+
+
+HARNESSES = {
+    "crashes": ("raise ValueError('no')", "crashed"),
+    "hangs": ("import time; time.sleep(60)", "timed_out"),
+    "prints junk": ("print('junk ' * 1000); import os; os.write(1, b'\\xff{]' * 1000)", None),
+    "returns nothing": ("return None", "no_example"),
+    "does not parse": ("this is no python", "crashed"),
+    "sends nonsense": ("box.evaluate({'context': 1})", None),
+}
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+def test_a_bad_harness_is_a_failed_paper_with_a_category_never_a_crash_of_ours(here, capsys, name):
+    body, verdict = HARNESSES[name]
+    assert main(["init", "mine"]) == 0
+    agent = f"from harness_kit import Box\n\n\ndef main(box: Box) -> None:\n    {body}\n"
+    (here / "mine" / "agent.py").write_text(agent)
+    write_papers(here / "papers", 1)
+    flags = ["-ssandbox=process", "-ssandbox.limits.wall_seconds=2"]
+    capsys.readouterr()
+    assert main(["evaluate", "mine", "--papers", "papers", "--json", *flags]) == 0
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert (summary["passed"], summary["n"]) == (0, 1)
+    assert verdict is None or summary["verdicts"] == {verdict: 1}
+
+
+def test_a_damaged_journal_is_an_error_that_names_the_line(here, capsys):
+    assert main(["run", "tiny.yaml", "-s", "search.iterations=0"]) == 0
+    capsys.readouterr()
+    journal = here / "runs" / "tiny-1" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0].replace(b"process", b"dockers") + b"".join(lines[1:]))
+    assert main(["replay", "tiny-1"]) == 1
+    assert "journal.jsonl, line 1" in capsys.readouterr().err
+
+
+def test_a_changed_trajectory_is_found_by_the_fold(here, capsys):
+    assert main(["run", "tiny.yaml", "-s", "search.iterations=0"]) == 0
+    file = next((here / "runs" / "tiny-1" / "trajectories").rglob("*.zst"))
+    other = next(each for each in (here / "runs" / "tiny-1" / "trajectories").rglob("*.zst") if each != file)
+    file.write_bytes(other.read_bytes())
+    capsys.readouterr()
+    assert main(["replay", "tiny-1"]) == 1
+    assert file.name[:16] in capsys.readouterr().err
+
+
+def test_a_lineage_that_was_moved_is_found_by_the_fold(here, capsys):
+    assert main(["run", "tiny.yaml", "-s", "search.iterations=0"]) == 0
+    ref = here / "runs" / "tiny-1" / "lineage.git" / "refs" / "mutants" / "seed"
+    ref.write_text("0" * 40 + "\n")
+    capsys.readouterr()
+    assert main(["replay", "tiny-1"]) == 1
+    assert "refs/mutants/seed" in capsys.readouterr().err
+
+
+def test_a_replay_that_differs_names_the_first_event_with_both_sides(here, capsys):
+    assert main(["run", "tiny.yaml", "-s", "search.iterations=1"]) == 0
+    spec = here / "runs" / "tiny-1" / "spec.resolved.yaml"
+    spec.write_text(spec.read_text().replace("minibatch: 1", "minibatch: 2"))
+    capsys.readouterr()
+    assert main(["replay", "tiny-1", "--level", "recorded"]) == 1
+    told = capsys.readouterr().err
+    assert "event 0 (run_started) differs at spec_hash" in told
+    assert "recorded:" in told and "replayed:" in told
+
+
+def test_no_secret_reaches_the_run_folder_or_the_screen(here, monkeypatch):
+    """The key is used, and stands nowhere afterwards."""
+    key = "sk-hunter2hunter2"
+    with ModelServer(TestbedBackend(), models=MODELS, api_key=Secret(key)) as server:
+        roles = ", ".join(
+            f"{role}: {{model: testbed-{role.replace('_', '-')}}}"
+            for role in (
+                "challenger",
+                "verifier",
+                "orchestrator",
+                "weak",
+                "strong",
+                "judge",
+                "final_verifier",
+                "analyzer",
+                "implementer",
+            )
+        )
+        write_tiny(here, TINY + f"models: {{default: {{endpoint: openai}}, roles: {{{roles}}}}}\n")
+        done = studbook(
+            "run",
+            "tiny.yaml",
+            "-s",
+            "search.iterations=2",
+            cwd=here,
+            OPENAI_API_KEY=key,
+            OPENAI_BASE_URL=server.base_url,
+        )
+    assert done.returncode == 0, done.stderr
+    assert key not in done.stdout + done.stderr
+    held = subprocess.run(["grep", "-rlF", key, here / "runs"], capture_output=True, text=True)
+    assert held.stdout == ""
+    assert os.listdir(here / "runs") == ["tiny-1"]
+    assert "text programs" not in done.stderr, "models behind an endpoint are named by their address"
+    assert server.base_url in done.stderr
