@@ -13,18 +13,23 @@ JOBS ?= 4
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
+# $(call install,arguments of pip install): with uv where there is one; the log is shown only when it fails
+install = if command -v uv >/dev/null; then set -- uv pip install --python $(BIN)/python; \
+	  else set -- $(BIN)/python -m pip install --disable-pip-version-check; fi; \
+	"$$@" $(1) >$(VENV)/install.log 2>&1 || { cat $(VENV)/install.log; exit 1; }
+
 $(VENV)/.run: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Studbook needs Python 3.11 or newer: none of python3.13, python3.12, python3.11, python3 is. Install one, or: make PYTHON=/path/to/python3.11 ..."; exit 1; }
-	@if command -v uv >/dev/null; then \
-	  uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && uv pip install --quiet --python $(BIN)/python -e . ; \
-	else \
-	  "$(PYTHON)" -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && $(BIN)/python -m pip install --quiet -e . ; \
-	fi
+	@echo "installing into $(VENV) (once) ..."
+	@if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV); \
+	else "$(PYTHON)" -m venv $(VENV) || { echo "no venv module: install your system's python3-venv package, or uv"; exit 1; }; fi
+	@command -v uv >/dev/null || { $(call install,--upgrade 'pip>=25.1'); }
+	@$(call install,-e .)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --group dev; \
-	else $(BIN)/python -m pip install --quiet --group dev; fi
+	@echo "installing the tools for tests (once) ..."
+	@$(call install,--group dev)
 	@touch $@
 
 demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with the testbed models
