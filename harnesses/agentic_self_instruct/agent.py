@@ -1,8 +1,9 @@
 """The loop: write an example, check it, have it measured, tell what failed, ask again from another side.
 
-Runs inside a box. It believes only the evaluator's reports; "undecided" (weak rollouts only) is never a verdict.
+Runs inside a box. It believes only the evaluator's reports; "undecided" (weak rollouts only) is no verdict.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import quality
@@ -116,11 +117,11 @@ def question_of(example: dict) -> str:
     return str(example.get("question", ""))
 
 
-def persist(request, tries: int = 3):
+def persist(request: Callable[[], str], tries: int = 3) -> str:
     """A model that fails to answer is asked again: an outage is no reason to change the question."""
-    for left in range(tries - 1, -1, -1):
+    for _ in range(tries - 1):
         try:
             return request()
         except ModelFailed:
-            if not left:
-                raise
+            continue
+    return request()

@@ -1,4 +1,4 @@
-"""From the challenger's reply to an example: find the JSON object, read it, keep the fields the evaluator knows."""
+"""From the challenger's reply to an example: find the JSON object, keep the fields the evaluator knows."""
 
 import json
 

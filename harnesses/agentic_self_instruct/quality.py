@@ -16,7 +16,10 @@ def check(box: Box, example: dict) -> Verdict:
     """Ask the verifier; a verifier that cannot be read or does not answer stops nothing."""
     messages = [
         {"role": "system", "content": box.read("prompts/verifier.md")},
-        {"role": "user", "content": f"<example>\n{json.dumps(example, ensure_ascii=False, indent=1)}\n</example>"},
+        {
+            "role": "user",
+            "content": f"<example>\n{json.dumps(example, ensure_ascii=False, indent=1)}\n</example>",
+        },
     ]
     try:
         reply = box.chat("verifier", messages, temperature=box.knobs["verifier_temperature"])

@@ -15,13 +15,23 @@ from studbook.llm.testbed.retrieval import search
 _PATTERNS: Mapping[Concept, re.Pattern[str]] = MappingProxyType(
     {
         Concept.NUMBERS: re.compile(r"\d"),
-        Concept.ABLATIONS: re.compile(r"\b(?:ablat|without|remov|omit|disabl|instead of|when .* is not)", re.I),
+        Concept.ABLATIONS: re.compile(
+            r"\b(?:ablat|without|remov|omit|disabl|instead of|when .* is not)", re.I
+        ),
         Concept.WHY: re.compile(r"\b(?:because|since|due to|therefore|in order to|so that|reason)\b", re.I),
-        Concept.DEFINITIONS: re.compile(r"\b(?:is an?|are called|is called|refers? to|defined|denotes?|known as)\b", re.I),
-        Concept.LIMITATIONS: re.compile(r"\b(?:limit|however|cannot|only|fail|difficult|drawback|not yet|lack)", re.I),
+        Concept.DEFINITIONS: re.compile(
+            r"\b(?:is an?|are called|is called|refers? to|defined|denotes?|known as)\b", re.I
+        ),
+        Concept.LIMITATIONS: re.compile(
+            r"\b(?:limit|however|cannot|only|fail|difficult|drawback|not yet|lack)", re.I
+        ),
         Concept.FUTURE_WORK: re.compile(r"\b(?:future|plan|will|next|extend|further|hope)\b", re.I),
-        Concept.COMPARE: re.compile(r"\b(?:than|compar|unlike|whereas|baseline|previous|existing|contrast)", re.I),
-        Concept.MECHANISM: re.compile(r"\b(?:leads?|causes?|by \w+ing|allows?|enables?|which then|results? in)\b", re.I),
+        Concept.COMPARE: re.compile(
+            r"\b(?:than|compar|unlike|whereas|baseline|previous|existing|contrast)", re.I
+        ),
+        Concept.MECHANISM: re.compile(
+            r"\b(?:leads?|causes?|by \w+ing|allows?|enables?|which then|results? in)\b", re.I
+        ),
         Concept.HARDER: re.compile(r"\d|\b(?:unless|although|depends?|only if)\b", re.I),
     }
 )

@@ -1,7 +1,8 @@
 """The challenger: reads the paper and its instructions, writes one example.
 
 It takes sentences by salience, follows the rules it recognises in the prose around the paper (by chance, see
-`plan.py`) and turns away from what the feedback says was asked. It does not know who runs it or what was changed.
+`plan.py`) and turns away from what the feedback says was asked. It knows neither who runs it nor what was
+changed.
 """
 
 import re

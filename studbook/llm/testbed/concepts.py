@@ -1,4 +1,4 @@
-"""What the testbed's challenger can be told: the concepts that it recognises in instructions, and what each does.
+"""What the testbed's challenger can be told: the concepts it recognises in instructions, and what each does.
 
 A concept is a meaning, not a wording; `lexicon.py` holds the words, `recogniser.py` the reading. Whether a
 concept helps is not written anywhere: it follows from what the text it leads to does to solvers and judge.
@@ -56,9 +56,9 @@ class Concept(StrEnum):
 
 MEANING: Mapping[Concept, str] = MappingProxyType(
     {
-        Concept.PAPER_SPECIFIC: "The question needs facts only this paper holds, not general knowledge.",
+        Concept.PAPER_SPECIFIC: "The question needs facts only this paper holds.",
         Concept.NO_LEAK: "The context gives domain and set-up, never the solution.",
-        Concept.POSITIVE_ONLY: "No negative criteria (negated: negative criteria are wanted, how many if said).",
+        Concept.POSITIVE_ONLY: "No negative criteria (negated: negative criteria are wanted).",
         Concept.WEIGHT_CAP: "No weight above the number that is said.",
         Concept.STRICT_JSON: "Nothing but JSON in the reply: no prose, no fences around it.",
         Concept.INTEGER_WEIGHTS: "Weights are bare integers, not strings, no plus sign.",

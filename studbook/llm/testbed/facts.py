@@ -4,22 +4,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from studbook.llm.testbed.retrieval import Index, index_paper
 from studbook.llm.testbed.sentences import Sentence, read_sentence
 from studbook.llm.testbed.words import is_content, stem
 
 _DANGLING = re.compile(
-    r"^(?:it|this|these|those|they|he|she|such|here|however|but|and|so|thus|also|then|note|figure|fig|table|see|moreover"
-    r"|furthermore|therefore|similarly|again|finally|additionally|in addition|for example|for instance)\b[ ,]*",
+    r"^(?:it|this|these|those|they|he|she|such|here|however|but|and|so|thus|also|then|note"
+    r"|figure|fig|table|see|moreover|acknowledg\w+"
+    r"|furthermore|therefore|similarly|again|finally|additionally|in addition"
+    r"|for example|for instance)\b[ ,]*",
     re.IGNORECASE,
 )
 _CAUSAL = re.compile(
-    r"\b(?:because|since|therefore|thus|leads? to|results? in|causes?|so that|due to|allows?|enables?|prevents?|reduces?"
-    r"|increases?|improves?|by \w+ing|hence|ensures?|requires?|instead of|rather than|in order to)\b",
+    r"\b(?:because|since|therefore|thus|leads? to|results? in|causes?|so that|due to|allows?|enables?"
+    r"|prevents?|reduces?|increases?|improves?|by \w+ing|hence|ensures?|requires?|instead of|rather than"
+    r"|in order to)\b",
     re.IGNORECASE,
 )
-_ODD = re.compile(r"[\\{}$=<>|@_^~#]|https?:|www\.|doi|\.\.\.|©|arXiv|University|Licen[sc]e|Copyright|ISBN", re.IGNORECASE)
+_ODD = re.compile(
+    r"[\\{}$=<>|@_^~#]|https?:|www\.|doi|\.\.\.|©|arXiv|University|Licen[sc]e|Copyright|ISBN", re.IGNORECASE
+)
 _SHAPE = re.compile(r"^[\"“(]?[A-Z].*[.!]$", re.DOTALL)
 
 
@@ -52,9 +58,7 @@ OPENING = 8
 @lru_cache(maxsize=256)
 def read_paper(text: str) -> Reading:
     index = index_paper(text)
-    facts = [
-        fact for number in range(len(index.passages)) if (fact := _as_fact(index, number)) is not None
-    ]
+    facts = [fact for number in range(len(index.passages)) if (fact := _as_fact(index, number)) is not None]
     facts = _without_twins(facts) or [_plain_fact(index, number) for number in range(len(index.passages))]
     opening = tuple(fact.sentence for fact in facts[:OPENING])
     return Reading(
@@ -67,7 +71,9 @@ def read_paper(text: str) -> Reading:
 
 def _title(text: str) -> str:
     lines = [line.strip(" #*=-") for line in text.splitlines()[:40]]
-    return next((line for line in lines if len(line) > 8 and not line.startswith((":", ".."))), "the paper")[:120]
+    return next((line for line in lines if len(line) > 8 and not line.startswith((":", ".."))), "the paper")[
+        :120
+    ]
 
 
 def _as_fact(index: Index, number: int) -> Fact | None:
@@ -121,7 +127,7 @@ def key_phrase(sentence: Sentence, index_key: tuple[str, ...]) -> str:
     words = sentence.words
     pairs = [
         f"{one} {two}"
-        for one, two in zip(words, words[1:], strict=False)
+        for one, two in pairwise(words)
         if is_content(one) and is_content(two) and f"{one} {two}" in sentence.text
     ]
     ranked = {item: -place for place, item in enumerate(index_key)}
@@ -131,7 +137,9 @@ def key_phrase(sentence: Sentence, index_key: tuple[str, ...]) -> str:
         return sum(ranked.get(stem(word), low) for word in pair.split())
 
     singles = [word for word in words if is_content(word)]
-    return max(pairs, key=telling, default=max(singles, key=lambda word: ranked.get(stem(word), low), default=""))
+    return max(
+        pairs, key=telling, default=max(singles, key=lambda word: ranked.get(stem(word), low), default="")
+    )
 
 
 def rare_stems(index: Index, sentence: Sentence) -> tuple[str, ...]:
@@ -140,7 +148,7 @@ def rare_stems(index: Index, sentence: Sentence) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def clause_of(text: str) -> str:
-    """The sentence as it can stand after "states that": no opening connective, no final stop, not too long."""
+    """The sentence as it can stand after "states that": no opening connective, no full stop, not long."""
     clause = _DANGLING.sub("", text).strip().rstrip(".!")
     words = clause.split()
     if len(words) > 24:
@@ -148,4 +156,5 @@ def clause_of(text: str) -> str:
         words = words[:cut]
     clause = " ".join(words).rstrip(",;:")
     lowered = clause[:1].lower() + clause[1:]
-    return lowered if read_sentence(clause).words[:1] and not clause[1:2].isupper() else clause
+    is_name = clause[1:2].isupper() or not read_sentence(clause).words
+    return clause if is_name else lowered

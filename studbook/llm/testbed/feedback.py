@@ -1,4 +1,4 @@
-"""What a prompt tells of earlier attempts: which questions were asked, and how each kind of failure is counted.
+"""What a prompt tells of earlier attempts: the questions that were asked, and how often each kind failed.
 
 Feedback is told from instructions paragraph by paragraph: a paragraph is feedback when it reports a score, a
 failure or an earlier question. Instructions about future failures stay instructions.
@@ -11,18 +11,33 @@ from functools import lru_cache
 from studbook.llm.testbed.sentences import read_sentence
 
 _SCORED = re.compile(
-    r"(?:averag|avg|scor|weak|strong)[^.\n]{0,40}?(?:\b[01]?\.\d|\b\d{1,3}(?:\.\d+)? ?%|\b\d{1,3} percent)", re.IGNORECASE
+    r"(?:averag|avg|scor|weak|strong)[^.\n]{0,40}?"
+    r"(?:\b[01]?\.\d|\b\d{1,3}(?:\.\d+)? ?%|\b\d{1,3} percent)",
+    re.IGNORECASE,
 )
 _EARLIER = re.compile(
-    r"\b(?:already asked|previous(?:ly)? (?:asked|attempt|round|question|draft)|earlier (?:attempt|round|question|draft)"
+    r"\b(?:already asked|previous(?:ly)? (?:asked|attempt|round|question|draft)"
+    r"|earlier (?:attempt|round|question|draft)"
     r"|(?:attempt|round|question|draft)s? (?:so far|before)|asked (?:so far|before|already)|failures? so far"
     r"|(?:was|were|has been|have been) (?:rejected|judged|found|asked|sent back|turned down))",
     re.IGNORECASE,
 )
 _GROUPS = (
     ("too_easy", re.compile(r"too easy|weak solver (?:did|does) too well|not hard enough", re.IGNORECASE)),
-    ("strong_failed", re.compile(r"failed on (?:the )?strong|strong (?:solver )?fail|small gap|gap (?:is )?too small|too hard", re.IGNORECASE)),
-    ("quality", re.compile(r"quality|verifier|malformed|could not be (?:read|parsed)|not valid json|unreadable", re.IGNORECASE)),
+    (
+        "strong_failed",
+        re.compile(
+            r"failed on (?:the )?strong|strong (?:solver )?fail|small gap|gap (?:is )?too small|too hard",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "quality",
+        re.compile(
+            r"quality|verifier|malformed|could not be (?:read|parsed)|not valid json|unreadable",
+            re.IGNORECASE,
+        ),
+    ),
 )
 _LEAK = re.compile(r"(?:context|background)[^.\n]*(?:answer|gives|solution|leak|states)|leak", re.IGNORECASE)
 _BROKEN = re.compile(r"json|malformed|parse|unreadable|could not be read", re.IGNORECASE)
@@ -67,8 +82,10 @@ def read_prompt(text: str) -> Prompt:
 def _is_feedback(paragraph: str) -> bool:
     has_group = any(pattern.search(paragraph) for _, pattern in _GROUPS)
     asked = _QUESTION.search(paragraph) is not None
-    return bool(_SCORED.search(paragraph)) or (asked and (has_group or bool(_EARLIER.search(paragraph)))) or (
-        bool(_EARLIER.search(paragraph)) and has_group
+    return (
+        bool(_SCORED.search(paragraph))
+        or (asked and (has_group or bool(_EARLIER.search(paragraph))))
+        or (bool(_EARLIER.search(paragraph)) and has_group)
     )
 
 

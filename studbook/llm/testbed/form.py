@@ -31,7 +31,9 @@ def _slips(will: Will, feedback: Feedback, json_mode: bool) -> Slips:
         slips = Slips(talk=0.05, stray_brace=0.01, broken=0.02, signed=0.14 * care)
     else:
         worse = 1.5 if will.refuses(_C.STRICT_JSON) else 1.0
-        slips = Slips(talk=0.5 * worse, stray_brace=0.12 * worse, broken=0.14 * care * worse, signed=0.18 * care)
+        slips = Slips(
+            talk=0.5 * worse, stray_brace=0.12 * worse, broken=0.14 * care * worse, signed=0.18 * care
+        )
     signed = {1: 0.02, 0: slips.signed, -1: 0.8}[will.signs.get(_C.INTEGER_WEIGHTS, 0)]
     if json_mode:
         return Slips(talk=0.0, stray_brace=0.0, broken=0.0, signed=signed)
@@ -69,9 +71,14 @@ _SCRATCHPAD = "Scratchpad: the key insights first, then where a weaker model wou
 def _surround(text: str, will: Will, slips: Slips, luck: Luck) -> str:
     if luck.happens(slips.talk, "talk"):
         text = luck.pick(
-            (f"```json\n{text}\n```", f"Here is the example.\n\n{text}\n\nI hope this helps.", f"```\n{text}\n```"), "wrapping"
+            (
+                f"```json\n{text}\n```",
+                f"Here is the example.\n\n{text}\n\nI hope this helps.",
+                f"```\n{text}\n```",
+            ),
+            "wrapping",
         )
-    if will.wants(_C.THINK_FIRST) and not slips.talk == 0.0:
+    if will.wants(_C.THINK_FIRST) and slips.talk > 0.0:
         text = _SCRATCHPAD + text
     if luck.happens(slips.stray_brace, "stray brace"):
         text = f"I used the fields {{context, question, rubric}} as asked.\n{text}"

@@ -1,6 +1,6 @@
 """Which combinations of slots mean which concept, and whether the plain or the negated sentence asks for it.
 
-`asks_when_negated`: "the context reveals the answer" is the opposite of the concept, its negation asks for it.
+`asks_when_negated`: "the context reveals the answer" is the opposite of a concept, its negation asks for it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ class Frame:
     clarity: float = 1.0
 
 
-def _ask(concept: Concept, slots: str, *, clarity: float = 1.0, unless: str = "", opposite: bool = True) -> Frame:
+def _ask(
+    concept: Concept, slots: str, *, clarity: float = 1.0, unless: str = "", opposite: bool = True
+) -> Frame:
     return Frame(
         concept=concept,
         slots=tuple(slots.split()),
@@ -31,7 +33,9 @@ def _ask(concept: Concept, slots: str, *, clarity: float = 1.0, unless: str = ""
     )
 
 
-def _forbid(concept: Concept, slots: str, *, opposite: bool = True, clarity: float = 1.0, unless: str = "") -> Frame:
+def _forbid(
+    concept: Concept, slots: str, *, opposite: bool = True, clarity: float = 1.0, unless: str = ""
+) -> Frame:
     return Frame(
         concept=concept,
         slots=tuple(slots.split()),
@@ -67,10 +71,21 @@ FRAMES: tuple[Frame, ...] = (
     _forbid(_C.POSITIVE_ONLY, "negative error", opposite=False),
     _ask(_C.POSITIVE_ONLY, "positive only criterion"),
     _ask(_C.POSITIVE_ONLY, "positive only weight"),
-    Frame(concept=_C.POSITIVE_ONLY, slots=("every", "criterion", "positive"), is_ordered=True, has_opposite=False),
-    Frame(concept=_C.POSITIVE_ONLY, slots=("every", "weight", "positive"), is_ordered=True, has_opposite=False),
-    Frame(concept=_C.POSITIVE_ONLY, slots=("every", "positive", "weight"), is_ordered=True, has_opposite=False),
-    Frame(concept=_C.POSITIVE_ONLY, slots=("weight", "always", "positive"), is_ordered=True, has_opposite=False),
+    Frame(
+        concept=_C.POSITIVE_ONLY,
+        slots=("every", "criterion", "positive"),
+        is_ordered=True,
+        has_opposite=False,
+    ),
+    Frame(
+        concept=_C.POSITIVE_ONLY, slots=("every", "weight", "positive"), is_ordered=True, has_opposite=False
+    ),
+    Frame(
+        concept=_C.POSITIVE_ONLY, slots=("every", "positive", "weight"), is_ordered=True, has_opposite=False
+    ),
+    Frame(
+        concept=_C.POSITIVE_ONLY, slots=("weight", "always", "positive"), is_ordered=True, has_opposite=False
+    ),
     _ask(_C.STRICT_JSON, "json strictly"),
     _forbid(_C.STRICT_JSON, "wrapping", opposite=False, unless="context paper weight"),
     _forbid(_C.STRICT_JSON, "noise around", unless="context paper weight"),

@@ -56,7 +56,7 @@ def _units(text: str) -> list[str]:
 
 
 def _lead_in(unit: str, before: str, line: str) -> str:
-    """A short last sentence that ends with a colon, if it says something; it holds for the bullets after it."""
+    """A short last sentence before a colon, if it says something; it holds for the bullets after it."""
     if line.endswith(":"):
         words = tokens(last := _sentences(unit)[-1].rstrip(":"))
         says_something = any(stem(word) in _LEADING_STEMS for word in words)

@@ -1,12 +1,13 @@
 """The judge: a criterion is met when one or two neighbouring sentences of the answer entail it.
 
-Entailment here is: most content words shared, all numbers there, negation alike. It reads past framing such as
-"states that" or "fails to see that", which is why negative criteria in the words of a right answer misfire.
-It errs now and then, as judges do, by the seed alone.
+Entailment here is: most content words shared, all numbers there, negation alike. It reads past framing such
+as "states that" or "fails to see that", which is why negative criteria in the words of a right answer
+misfire. It errs now and then, as judges do, by the seed alone.
 """
 
 import json
 import re
+from itertools import pairwise
 
 from studbook.llm.contracts import ChatRequest
 from studbook.llm.testbed.luck import Luck
@@ -46,7 +47,7 @@ def is_met(criterion: str, answer: tuple[Sentence, ...]) -> bool:
     """Without luck: does the answer entail the criterion?"""
     claim = read_sentence(_FRAMING.sub("", criterion, count=1))
     return any(_entails((sentence,), claim) for sentence in answer) or any(
-        _entails(pair, claim) for pair in zip(answer, answer[1:], strict=False)
+        _entails(pair, claim) for pair in pairwise(answer)
     )
 
 

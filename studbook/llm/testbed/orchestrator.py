@@ -1,4 +1,4 @@
-"""The orchestrator role, for harnesses that use one: says in a sentence or two what the failures so far suggest."""
+"""The orchestrator role, for harnesses that use one: says in a sentence what the failures so far suggest."""
 
 from studbook.llm.contracts import ChatRequest
 from studbook.llm.testbed.feedback import read_prompt

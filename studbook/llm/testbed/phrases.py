@@ -49,9 +49,7 @@ def _places_of(
     return [Place(words) for words in matches if words]
 
 
-def _match(
-    stems: Sequence[str], start: int, parts: tuple[tuple[str, ...], ...]
-) -> tuple[int, ...]:
+def _match(stems: Sequence[str], start: int, parts: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
     """Positions of the phrase if it starts here; empty when it does not."""
     head, *rest = parts
     end = start + len(head)

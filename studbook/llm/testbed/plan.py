@@ -1,7 +1,7 @@
 """What the challenger sets out to write: its own habits, bent by the rules it obeys and by what has failed.
 
 Habits are the vices of an unguided model. A rule only changes a choice about the *text*; nothing here touches
-scores. Every choice has one draw under its own label, so a rule that changes one leaves the others as they were.
+scores. Every choice has one draw under its own label, so a rule that changes one leaves the others alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,7 @@ def decide(rules: Sequence[Rule], luck: Luck) -> Will:
     """Each rule is obeyed by chance: the clearer the likelier, a little less so the more rules there are."""
     crowd = 1.0 / (1.0 + CROWDING * max(0, len(rules) - EASILY_FOLLOWED))
     obeyed = [
-        rule
-        for rule in rules
-        if luck.happens(OBEDIENCE * rule.clarity * crowd, f"obey {rule.concept.value}")
+        rule for rule in rules if luck.happens(OBEDIENCE * rule.clarity * crowd, f"obey {rule.concept.value}")
     ]
     return Will(
         signs={rule.concept: 1 if rule.wanted else -1 for rule in obeyed},
@@ -66,7 +64,7 @@ class Plan:
 
 
 def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
-    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.28, opposite=0.04)
+    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.3, opposite=0.04)
     specific += 0.12 * feedback.too_easy + 0.10 * feedback.strong_failed
     is_specific = luck.happens(specific, "specific question")
     return Plan(
@@ -78,7 +76,7 @@ def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
         general=_general(is_specific, will),
         pointers=_pointers(will, feedback, luck),
         negatives=_negatives(will, luck),
-        precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.92, habit=0.66, opposite=0.2),
+        precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.94, habit=0.74, opposite=0.2),
         turns_away=luck.happens(will.choose(_C.NEW_ANGLE, obeyed=1.0, habit=0.5, opposite=0.1), "turn away"),
         sure_hand=will.wants(_C.THINK_FIRST),
     )
@@ -118,4 +116,6 @@ def _pointers(will: Will, feedback: Feedback, luck: Luck) -> int:
 def _negatives(will: Will, luck: Luck) -> int:
     if will.wants(_C.POSITIVE_ONLY):
         return 0
-    return luck.between(3, 5, "negatives") if will.refuses(_C.POSITIVE_ONLY) else luck.between(2, 4, "negatives")
+    return (
+        luck.between(3, 5, "negatives") if will.refuses(_C.POSITIVE_ONLY) else luck.between(2, 4, "negatives")
+    )

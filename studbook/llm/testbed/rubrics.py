@@ -27,7 +27,10 @@ _GENERAL = (
     "Notes that a simple method is easier to understand but less accurate",
     "States that structure in the problem is used",
 )
-_STYLE = ("Is well organised, fluent and free of spelling errors", "Uses a clear and professional tone throughout")
+_STYLE = (
+    "Is well organised, fluent and free of spelling errors",
+    "Uses a clear and professional tone throughout",
+)
 _VERBS = ("States that", "Explains that", "Says that")
 _MISREADINGS = ("Fails to see that", "Confuses the point that", "Overlooks that", "Misunderstands that")
 

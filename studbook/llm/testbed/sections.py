@@ -12,7 +12,7 @@ def all_text(messages: Sequence[Message]) -> str:
 
 
 def find_section(text: str, tag: str) -> str:
-    """What stands between an opening tag that begins a line and the last closing one; "" when there is none."""
+    """What stands between an opening tag that begins a line and the last closing one; "" without them."""
     place = _find_place(text, tag)
     return text[place[1] : place[2]].strip() if place else ""
 
@@ -23,7 +23,7 @@ def without_section(text: str, tag: str) -> str:
 
 
 def _find_place(text: str, tag: str) -> tuple[int, int, int, int] | None:
-    """Outer start, inner start, inner end, outer end. A tag in running prose ("in `<paper>`") opens nothing."""
+    """Outer start, inner start, inner end, outer end. A tag in running prose opens nothing."""
     opening, closing = f"<{tag}>", f"</{tag}>"
     start = 0 if text.startswith(opening) else text.find(f"\n{opening}") + 1
     if not text.startswith(opening, start):

@@ -11,7 +11,9 @@ from functools import lru_cache
 from studbook.llm.testbed.words import NEGATIONS, is_content, is_number, stem, tokens
 
 _BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])")
-_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|et al|etc|cf|vs|Fig|Figs|Eq|Eqs|Sec|Dr|Prof|No|resp|approx|[A-Z])\.$")
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|et al|etc|cf|vs|Fig|Figs|Eq|Eqs|Sec|Dr|Prof|No|resp|approx|[A-Z])\.$"
+)
 _HEADING = re.compile(r"#{1,6}\s+(?P<marked>.+)|\d{1,2}(?:\.\d{1,2})*\.?\s+(?P<numbered>[A-Z][^.!?]{2,60})")
 _IGNORED_LINE = re.compile(r"\s*(?::\w+:|\.\. |[-=~^*_|+]{3,}|@|!\[|<|https?://|\\)")
 _CITATION = re.compile(r"\s*(?:\[[^\]]{1,80}\]_?|\((?:[^()]*?\d{4}[a-z]?|Fig[^()]*|see [^()]*)\))")
@@ -63,7 +65,9 @@ def split_paper(text: str) -> tuple[Passage, ...]:
     passages: list[Passage] = []
     for heading, prose in _blocks(text):
         cleaned = " ".join(_CITATION.sub("", prose).split())
-        passages += [Passage(sentence=read_sentence(piece), heading=heading) for piece in _split_prose(cleaned)]
+        passages += [
+            Passage(sentence=read_sentence(piece), heading=heading) for piece in _split_prose(cleaned)
+        ]
     return tuple(passages)
 
 

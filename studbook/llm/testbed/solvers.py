@@ -12,7 +12,7 @@ from studbook.llm.testbed.luck import Luck
 from studbook.llm.testbed.retrieval import Hit, Index, index_paper, index_prose, search
 from studbook.llm.testbed.sections import all_text, find_section
 from studbook.llm.testbed.sentences import Sentence, split_sentences
-from studbook.llm.testbed.words import is_number, stem, tokens
+from studbook.llm.testbed.words import is_number, stem, tokens, word_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def _commonplaces(query: tuple[str, ...], luck: Luck) -> list[str]:
     return [COMMONPLACES[(start + step) % len(COMMONPLACES)] for step in range(count)]
 
 
-_AUXILIARIES = frozenset("is are was were do does did can could will would has have should".split())
+_AUXILIARIES = word_set("is are was were do does did can could will would has have should")
 
 
 def _yes_or_no(question: str, luck: Luck) -> list[str]:

@@ -19,12 +19,14 @@ from studbook.llm.testbed.quantities import Count, find_count
 from studbook.llm.testbed.recogniser import Rule, recognise
 from studbook.llm.testbed.sections import all_text, find_section, without_section
 from studbook.llm.testbed.sentences import split_sentences
-from studbook.llm.testbed.words import stem, tokens
+from studbook.llm.testbed.words import stem, tokens, word_set
 
 MOST_LEAKED = 0.5
 OVERLOOKS = 0.35
 SHORTEST_CONTEXT = 200
-_STYLE = re.compile(r"\b(?:tone|style|spelling|fluent|grammar|format|well organi[sz]ed|readab)", re.IGNORECASE)
+_STYLE = re.compile(
+    r"\b(?:tone|style|spelling|fluent|grammar|format|well organi[sz]ed|readab)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ def _final_faults(example: _Example) -> list[str]:
         faults.append("Recall instead of reasoning.")
     if len(example.positives) < 4 or any(_STYLE.search(item.text) for item in example.rubric):
         faults.append("The rubric is malformed.")
-    if re.search(r"\b(?:solver|judge|rubric|grader|pretend)\b", example.question + example.context, re.IGNORECASE):
+    if re.search(
+        r"\b(?:solver|judge|rubric|grader|pretend)\b", example.question + example.context, re.IGNORECASE
+    ):
         faults.append("It speaks to those who answer or mark.")
     return faults
 
@@ -90,11 +94,19 @@ def _final_faults(example: _Example) -> list[str]:
 def _faults(example: _Example, checks: str, luck: Luck) -> list[str]:
     rules = {rule.concept: rule for rule in recognise(checks)}
     faults = _count_faults(example, checks, rules.get(Concept.POSITIVE_ONLY))
-    if _asks(rules, Concept.NO_LEAK) and _leaked(example) > MOST_LEAKED and not luck.happens(OVERLOOKS, "leak"):
+    if (
+        _asks(rules, Concept.NO_LEAK)
+        and _leaked(example) > MOST_LEAKED
+        and not luck.happens(OVERLOOKS, "leak")
+    ):
         faults.append("The context gives away the answer.")
     if _asks(rules, Concept.SINGLE_QUESTION) and example.question.count("?") > 1:
         faults.append("It asks several questions in one.")
-    if _asks(rules, Concept.PAPER_SPECIFIC) and _is_generic(example) and not luck.happens(OVERLOOKS, "generic"):
+    if (
+        _asks(rules, Concept.PAPER_SPECIFIC)
+        and _is_generic(example)
+        and not luck.happens(OVERLOOKS, "generic")
+    ):
         faults.append("The question is generic: it could be asked of any paper.")
     cap = rules.get(Concept.WEIGHT_CAP)
     if cap and cap.wanted and cap.amount and any(abs(item.weight) > cap.amount for item in example.rubric):
@@ -136,9 +148,15 @@ def _leaked(example: _Example) -> float:
 
 
 _PLAIN = frozenset(
-    stem(word)
-    for word in "explain approach described work better simple alternative main idea effective advantage offer usual"
-    " method succeed trade off describe important problem solution good technique result".split()
+    map(
+        stem,
+        word_set(
+            """
+            explain approach described work better simple alternative main idea effective advantage offer usual
+            method succeed trade off describe important problem solution good technique result
+            """
+        ),
+    )
 )
 
 

@@ -8,23 +8,31 @@ from functools import lru_cache
 
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:['’][a-z]+)?|\d+(?:[.,]\d+)*%?")
 
-FUNCTION_WORDS = frozenset(
-    """a about above across after again against all almost along already also although always am among an and
-    another any anyone anything are aren't around as at away back be became because become becomes been before
-    being below between both but by can cannot come comes could couldn't did didn't do does doesn't doing don't
-    done down due during each either else enough especially et etc even ever every few first for from further
-    furthermore get gets give given gives go goes had has have having he hence her here hers him his how however
-    i if in indeed instead into is isn't it its itself just kind last later least less let like made mainly make
-    makes many may maybe me means might more moreover most much must my namely near need needs neither never
-    nevertheless next no nor not nothing now of off often on once one only onto or other others our ours out over
-    own per perhaps quite rather really s same see seen several shall she should since so some something sometimes
-    such t than that that's the their theirs them themselves then there thereby therefore these they thing things
-    this those though through throughout thus to together too toward towards two under until up upon us use used
-    uses using very via was way ways we well were what when where whereas whether which while who whole whom whose
-    why will with within without would yet you your yours eg ie al""".split()
+
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FUNCTION_WORDS = word_set(
+    """
+    a about above across after again against all almost along already also although always am among an
+    and another any anyone anything are aren't around as at away back be became because become becomes
+    been before being below between both but by can cannot come comes could couldn't did didn't do does
+    doesn't doing don't done down due during each either else enough especially et etc even ever every
+    few first for from further furthermore get gets give given gives go goes had has have having he
+    hence her here hers him his how however i if in indeed instead into is isn't it its itself just kind
+    last later least less let like made mainly make makes many may maybe me means might more moreover
+    most much must my namely near need needs neither never nevertheless next no nor not nothing now of
+    off often on once one only onto or other others our ours out over own per perhaps quite rather
+    really s same see seen several shall she should since so some something sometimes such t than that
+    that's the their theirs them themselves then there thereby therefore these they thing things this
+    those though through throughout thus to together too toward towards two under until up upon us use
+    used uses using very via was way ways we well were what when where whereas whether which while who
+    whole whom whose why will with within without would yet you your yours eg ie al
+    """
 )
 
-NEGATIONS = frozenset("not no never cannot without none neither nor hardly fails fail lacks unable".split())
+NEGATIONS = word_set("not no never cannot without none neither nor hardly fails fail lacks unable")
 
 
 def tokens(text: str) -> list[str]:

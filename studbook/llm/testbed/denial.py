@@ -1,0 +1,52 @@
+"""Whether a sentence asks for what its words name, or for the opposite, or calls the rule off.
+
+Counts denials: two of them cancel. A judgement ("that is too easy", "reject it") denies as "not" does.
+"""
+
+from collections.abc import Sequence
+
+from studbook.llm.testbed.phrases import Place
+from studbook.llm.testbed.syntax import Syntax
+from studbook.llm.testbed.words import word_set
+
+
+def is_called_off(sentence: Syntax, filled: Sequence[Place]) -> bool:
+    last = max(place.last for place in filled)
+    return any(
+        place.first <= last or sentence.clauses[place.first] == sentence.clauses[last]
+        for place in sentence.places("cancellers")
+    )
+
+
+_AUXILIARIES = word_set("must should shall may can is are be do does will would might")
+_RELATIVES = word_set("that which who whose")
+
+
+def is_negated(sentence: Syntax, filled: Sequence[Place]) -> bool:
+    """An odd number of denials: those that reach the last slot, and a judgement such as "is too easy"."""
+    last = max(place.last for place in filled)
+    judgements = sentence.free_places("bad", filled)
+    count = int(any(_judges(sentence, place, last) for place in judgements))
+    for place in sentence.free_places("negators", [*filled, *judgements]):
+        if sentence.clauses[place.first] == sentence.clauses[last]:
+            count += place.first < last or _negates_what_precedes(sentence, place)
+        else:
+            count += any(place.last + 1 == other.first for other in filled)
+    return count % 2 == 1
+
+
+SHORT_JUDGEMENT = 5
+
+
+def _judges(sentence: Syntax, judgement: Place, last: int) -> bool:
+    """In the same part of the sentence, or alone in the next one ("…: reject it")."""
+    part = sentence.parts[judgement.first]
+    if part == sentence.parts[last]:
+        return True
+    return part == sentence.parts[last] + 1 and sentence.parts.count(part) <= SHORT_JUDGEMENT
+
+
+def _negates_what_precedes(sentence: Syntax, place: Place) -> bool:
+    """ "Negative weights must not be used": the negation follows its subject."""
+    before = sentence.stems[max(0, place.first - 2) : place.first]
+    return bool(before) and before[-1] in _AUXILIARIES and not _RELATIVES & set(before)
