@@ -9,7 +9,7 @@ import pytest
 from support.studbook_cli import TINY, studbook, write_tiny
 
 from experiments.cli import main
-from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.llm.contracts import ROLES, ChatReply, ChatRequest, Usage
 from studbook.llm.serve import ModelServer
 from studbook.llm.settings import Secret
 from studbook.llm.testbed.backend import MODELS, TestbedBackend
@@ -258,34 +258,14 @@ def test_a_replay_that_differs_names_the_first_event_with_both_sides(here, capsy
     assert "recorded:" in told and "replayed:" in told
 
 
-def test_no_secret_reaches_the_run_folder_or_the_screen(here, monkeypatch):
-    """The key is used, and stands nowhere afterwards."""
+def test_a_whole_run_over_http_works_and_its_key_stands_nowhere_afterwards(here, monkeypatch):
+    """The testbed behind `ModelServer`, called through the unmodified openai package."""
     key = "sk-hunter2hunter2"
     with ModelServer(TestbedBackend(), models=MODELS, api_key=Secret(key)) as server:
-        roles = ", ".join(
-            f"{role}: {{model: testbed-{role.replace('_', '-')}}}"
-            for role in (
-                "challenger",
-                "verifier",
-                "orchestrator",
-                "weak",
-                "strong",
-                "judge",
-                "final_verifier",
-                "analyzer",
-                "implementer",
-            )
-        )
-        write_tiny(here, TINY + f"models: {{default: {{endpoint: openai}}, roles: {{{roles}}}}}\n")
-        done = studbook(
-            "run",
-            "tiny.yaml",
-            "-s",
-            "search.iterations=2",
-            cwd=here,
-            OPENAI_API_KEY=key,
-            OPENAI_BASE_URL=server.base_url,
-        )
+        named = (f"{role}: {{model: testbed-{role.replace('_', '-')}}}" for role in ROLES)
+        write_tiny(here, TINY + f"models: {{default: {{endpoint: openai}}, roles: {{{', '.join(named)}}}}}\n")
+        variables = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.base_url}
+        done = studbook("run", "tiny.yaml", "-s", "search.iterations=2", cwd=here, **variables)
     assert done.returncode == 0, done.stderr
     assert key not in done.stdout + done.stderr
     held = subprocess.run(["grep", "-rlF", key, here / "runs"], capture_output=True, text=True)
