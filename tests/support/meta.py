@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -185,13 +186,18 @@ class Visit:
         return {}
 
 
+@cache
+def read_knobs(manifest: str) -> dict[str, float]:
+    return {name: knob["value"] for name, knob in yaml.safe_load(manifest)["knobs"].items()}
+
+
 def visit(files: Mapping[str, str], start: str) -> Visit:
     """Runs a harness in this process, against a box in which every example is too easy."""
     seen = Visit()
-    knobs = yaml.safe_load(files["harness.yaml"])["knobs"]
+    knobs = read_knobs(files["harness.yaml"])
     payload = {
         "paper": {"id": "p", "title": "On pruning", "text": "Pruning. " * 3000},
-        "knobs": {name: knob["value"] for name, knob in knobs.items()},
+        "knobs": dict(knobs),
         "max_rounds": 3,
     }
 
