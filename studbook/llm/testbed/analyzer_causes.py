@@ -47,7 +47,7 @@ def _misfire(signs: Signs) -> float:
 
 def _form(signs: Signs) -> float:
     lost = signs.unreadable + signs.quoted_weights + signs.categories["malformed"]
-    return 1.5 * signs.share(lost, signs.replies + signs.categories["malformed"])
+    return 0.9 * signs.share(lost, signs.replies + signs.categories["malformed"])
 
 
 def _refusals(signs: Signs) -> float:

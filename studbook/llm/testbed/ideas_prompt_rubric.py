@@ -8,7 +8,7 @@ _PENALTIES = r"negativ|penal|minus|[-−]\d+\s*(to|and|…|-)\s*[-−]?\d+|below
 RUBRIC_IDEAS = (
     prompt_idea(
         "rewarding_rubric",
-        ("positive criteria only", "drop negative", "penalt misfire", "verifier demanding negative"),
+        ("positive criteria", "negative criteria", "drop negative", "penalt misfire", "demanding negative"),
         (
             rule(
                 "rubric",

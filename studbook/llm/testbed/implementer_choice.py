@@ -15,7 +15,7 @@ from studbook.llm.testbed.ideas import Files, Idea
 CODE_SHARE = 0.54
 """How often the thought is of code rather than prompts."""
 
-STRESS = 6.0
+STRESS = 8.0
 """How much likelier an idea gets that the first-named cause speaks for."""
 
 SIMILAR = 0.5
