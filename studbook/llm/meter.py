@@ -90,9 +90,9 @@ class BudgetGate:
     def enter(self) -> None:
         """Counts one call, or raises BudgetExceeded."""
         with self._lock:
-            self._refuse("max_calls", self._spent.calls, self._budget.max_calls, "calls")
-            self._refuse("max_tokens", self._spent.tokens, self._budget.max_tokens, "tokens")
-            self._refuse("max_dollars", self._spent.dollars, self._budget.max_dollars, "dollars")
+            self._refuse(self._spent.calls, self._budget.max_calls, "calls")
+            self._refuse(self._spent.tokens, self._budget.max_tokens, "tokens")
+            self._refuse(self._spent.dollars, self._budget.max_dollars, "dollars")
             self._spent = replace(self._spent, calls=self._spent.calls + 1)
 
     def paid(self, usage: Usage, dollars: float) -> None:
@@ -104,9 +104,9 @@ class BudgetGate:
         with self._lock:
             self._spent = replace(self._spent, calls=self._spent.calls - 1)
 
-    def _refuse(self, key: str, spent: float, limit: float | None, unit: str) -> None:
+    def _refuse(self, spent: float, limit: float | None, unit: str) -> None:
         if limit is not None and spent >= limit:
             raise BudgetExceeded(
                 f"the budget of model calls is spent: {spent:,.6g} {unit} of {limit:,.6g}\n"
-                f"raise budget.{key} and resume; what is finished is kept"
+                f"raise budget.{unit} and resume; what is finished is kept"
             )

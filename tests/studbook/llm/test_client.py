@@ -270,9 +270,9 @@ def test_a_replay_that_misses_a_record_names_role_and_key(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("budget", "named"),
     [
-        (Budget(max_calls=2), "budget.max_calls"),
-        (Budget(max_tokens=2200), "budget.max_tokens"),
-        (Budget(max_dollars=0.006), "budget.max_dollars"),
+        (Budget(max_calls=2), "budget.calls"),
+        (Budget(max_tokens=2200), "budget.tokens"),
+        (Budget(max_dollars=0.006), "budget.dollars"),
     ],
 )
 def test_a_spent_budget_stops_before_the_call(bench: Bench, budget: Budget, named: str) -> None:
