@@ -98,7 +98,7 @@ def lineage_steps(population: Population, harness_id: str) -> tuple[LineageStep,
             harness_id=mutant.harness_id,
             kind=mutant.kind,
             hypothesis=mutant.hypothesis,
-            rate=population.score(mutant.harness_id),
+            rate=validation_rate(population, mutant.harness_id),
         )
         for mutant in lineage_chain(population, harness_id)
     )
@@ -132,6 +132,12 @@ def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> 
         if summary.purpose in purposes and summary.is_complete:
             total += summary.rate
     return total
+
+
+def validation_rate(population: Population, harness_id: str) -> Rate:
+    """All complete evaluations on validation papers, confirmation included; else the score so far."""
+    pooled = pooled_rate(population, harness_id, Purpose.SEED, Purpose.VALIDATION, Purpose.CONFIRMATION)
+    return pooled if pooled.n else population.score(harness_id)
 
 
 def failure_counts(events: Iterable[Event], harness_id: str) -> dict[str, int]:

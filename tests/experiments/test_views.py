@@ -1,0 +1,104 @@
+"""What is said of a run: rows, lineage, tree, harness, in values and in lines."""
+
+from support.births import evaluated, small_run
+
+from experiments.diff_lines import diff_lines
+from experiments.view_lines import harness_lines, summary_lines, table, tree_lines
+from experiments.views import (
+    curve,
+    harness_view,
+    iteration_views,
+    lineage_steps,
+    pooled_rate,
+    run_summary,
+    verdict_counts,
+)
+from populations.diff import diff_evaluations
+from populations.events import Purpose
+from populations.family import tree_rows
+from populations.file_diff import diff_files
+from populations.population import fold
+from populations.records import Verdict
+from studbook.rate import Rate
+
+POPULATION = fold(small_run())
+
+
+def plain(lines) -> str:
+    return "\n".join(line.plain for line in lines)
+
+
+def test_each_iteration_becomes_a_row_with_its_rates():
+    rows = iteration_views(POPULATION, iterations=9)
+    assert [row.verdict for row in rows] == [Verdict.REJECTED, Verdict.ADMITTED, Verdict.REJECTED]
+    assert (rows[1].parent_id, rows[1].mutant_id, rows[1].iterations) == ("seed", "m0002", 9)
+    assert (rows[1].parent_rate, rows[1].mutant_rate) == (Rate(1, 4), Rate(3, 4))
+
+
+def test_verdicts_are_counted_with_zeros_for_those_that_did_not_occur():
+    assert verdict_counts(POPULATION) == {
+        "admitted": 1,
+        "rejected": 2,
+        "broken": 0,
+        "duplicate": 0,
+        "no_change": 0,
+    }
+
+
+def test_the_lineage_shows_rates_over_complete_evaluations_confirmation_included():
+    confirmed = evaluated("m0002", (True, True, True, True), iteration=3, purpose=Purpose.CONFIRMATION)
+    steps = lineage_steps(fold([*small_run(), confirmed]), "m0002")
+    assert [step.harness_id for step in steps] == ["seed", "m0002"]
+    assert steps[0].rate == Rate(3, 12)
+    assert steps[1].rate == Rate(3 + 3 + 4, 12)
+
+
+def test_stopped_evaluations_do_not_enter_a_pooled_rate():
+    assert pooled_rate(POPULATION, "m0003", Purpose.VALIDATION) == Rate(0, 0)
+
+
+def test_the_curve_follows_the_best_member_as_it_was_then():
+    points = curve(POPULATION)
+    assert [(point.iteration, point.best_id) for point in points] == [(1, "seed"), (2, "m0002"), (3, "m0002")]
+    assert points[0].best == Rate(2, 8)
+
+
+def test_the_tree_puts_children_under_their_parent_and_marks_the_best():
+    lines = plain(tree_lines(tree_rows(POPULATION))).splitlines()
+    assert lines[0].startswith("● seed")
+    assert lines[1].startswith("├─ ✗ m0001 prompt  idea 1")
+    assert lines[2].startswith("└─ ✓ m0002 prompt  idea 2")
+    assert lines[2].endswith("★ best")
+    assert lines[3].startswith("   └─ ✗ m0003 prompt  idea 3")
+
+
+def test_a_harness_is_shown_with_its_papers_and_what_was_left_out():
+    shown = plain(harness_lines(harness_view(POPULATION, "m0003")))
+    assert "verdict  ✗ rejected" in shown
+    assert "decided before all papers were run" in shown
+    assert "paper-a  ✗ not_accepted" in shown
+
+
+def test_a_run_is_summed_up_with_n_and_interval():
+    summary = run_summary("trial", POPULATION, is_running=False)
+    assert (summary.state, summary.iterations, summary.admitted) == ("interrupted", 3, 1)
+    assert run_summary("trial", POPULATION, is_running=True).state == "running"
+    shown = plain(summary_lines([summary]))
+    assert "m0002 75.0 % (6/8, 95 % 40.9–92.9)" in shown
+
+
+def test_a_difference_shows_files_then_papers_then_the_score():
+    files = diff_files({"a.md": b"old\n"}, {"a.md": b"new \x1b[31m\n", "b.bin": b"\xff"})
+    shown = plain(diff_lines(files, diff_evaluations(POPULATION, "seed", "m0002")))
+    assert shown.index("-old") < shown.index("Papers (validation)") < shown.index("Score")
+    assert "b.bin (added)\n  not text" in shown
+    assert "✓ fixed: 2 papers" in shown
+    assert "= unchanged: 1 paper" in shown
+    assert "\x1b" not in shown
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert (
+        plain(table(("a", "b"), [("long cell", "1"), ("x", "22")]))
+        == "a          b\nlong cell  1\nx          22"
+    )
