@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -56,8 +57,15 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
     """Parse and validate; raises ManifestError naming file and key."""
     if FILE_NAME not in files:
         raise ManifestError(f"{FILE_NAME} is missing: a harness folder needs one beside its code.")
+    manifest = _parse(files[FILE_NAME])
+    _check_entry(manifest.entry, files)
+    return manifest
+
+
+@lru_cache(maxsize=64)  # asked for at every paper and every edit, and most harnesses share one
+def _parse(data: bytes) -> Manifest:
     try:
-        text = files[FILE_NAME].decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ManifestError(f"{FILE_NAME} is not UTF-8 text (byte {error.start}).") from error
     try:
@@ -65,7 +73,6 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
     except ValidationError as error:
         raise ManifestError(_explain(error)) from error
     _check_globs(parsed.editable)
-    _check_entry(parsed.entry, files)
     return Manifest(
         name=parsed.name,
         entry=parsed.entry,
