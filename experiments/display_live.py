@@ -10,6 +10,9 @@ from experiments.text import clean_line
 from studbook.rate import Rate
 
 
+SPINNER_COLUMNS = 3
+
+
 class LiveDisplay:
     def __init__(self, progress: Console, results: Console) -> None:
         self._progress = progress
@@ -25,11 +28,12 @@ class LiveDisplay:
 
     def working(self, what: str) -> None:
         self._status.start()  # nothing when it runs already
-        self._status.update(Text(f"{clean_line(what)}{self._standing}"))
+        room = max(20, self._progress.width - SPINNER_COLUMNS)  # one line: more would flicker
+        self._status.update(Text(clean_line(f"{what}{self._standing}", room)))
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
         self._print(run_lines.iteration_lines(view))
-        self._standing = "  " + run_lines.progress_line(progress).plain.strip()
+        self._standing = " · " + run_lines.progress_line(progress).plain.strip()
         self.working("next iteration")
 
     def notice(self, text: str) -> None:

@@ -19,11 +19,11 @@ from populations.records import Decision, Evaluation, PaperResult
 from studbook.llm.meter import sum_totals
 
 WORDS = {
-    Purpose.SEED: "measuring the seed",
-    Purpose.TRAINING: "watching the parent on training papers",
-    Purpose.VALIDATION: "comparing on validation papers",
-    Purpose.CONFIRMATION: "confirming the candidates",
-    Purpose.TEST: "measuring on the sealed test papers",
+    Purpose.SEED: "on validation papers",
+    Purpose.TRAINING: "on training papers",
+    Purpose.VALIDATION: "on validation papers",
+    Purpose.CONFIRMATION: "on fresh replicates of the validation papers",
+    Purpose.TEST: "on the sealed test papers",
 }
 
 
@@ -58,7 +58,7 @@ class Watcher:
             key = (iteration, purpose, harness_id)
             self._papers[key] = self._papers.get(key, 0) + 1
             where = f"iteration {iteration}: " if purpose in {Purpose.TRAINING, Purpose.VALIDATION} else ""
-            self._display.working(f"{where}{WORDS[purpose]}, {harness_id}, paper {self._papers[key]}")
+            self._display.working(f"{where}{harness_id} {WORDS[purpose]}, {self._papers[key]} done")
 
     def gate_failed(self, iteration: int, failure: GateFailure) -> None:
         self._work(f"iteration {iteration}: {failure.reason}")
