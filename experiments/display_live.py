@@ -9,7 +9,6 @@ from experiments.run_views import EndView, IterationView, ProgressView, StartVie
 from experiments.text import clean_line
 from studbook.rate import Rate
 
-
 SPINNER_COLUMNS = 3
 
 
