@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from experiments.spec import DEFAULT_HARNESS, SHORTHANDS, Spec
 from experiments.spec_errors import Override, explain
-from studbook.errors import SpecError
+from harnesses.strict_yaml import load_mapping
+from studbook.errors import ManifestError, SpecError
 from studbook.identity import hash_json
 
 VARIABLE_PREFIX = "STUDBOOK_SPEC_"
@@ -137,10 +138,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SpecError(_missing(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot read the spec {path}: {error}") from None
-    value = _yaml_value(text, path.as_posix())
-    if not isinstance(value, dict):
-        raise SpecError(f"{path}: a spec is a mapping of keys, this holds {type(value).__name__}")
-    return value
+    try:
+        return load_mapping(text, path.as_posix())
+    except ManifestError as error:  # the reader of manifests: no key twice, no aliases, errors with lines
+        raise SpecError(str(error)) from None
 
 
 def _missing(path: Path) -> str:

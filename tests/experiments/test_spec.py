@@ -104,7 +104,8 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
         ("name: 'no/slash'", [], ["name"]),
         ("", ["search.iterations"], ["is not key=value"]),
         ("", ["=3"], ["is not key=value"]),
-        ("a: [", [], ["not YAML"]),
+        ("a: [", [], ["trial.yaml, line 4"]),
+        ("workers: 1\nworkers: 2", [], ["line 4: key `workers` is given twice"]),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_the_nearest_key(spec_file, text, flags, told):
@@ -117,7 +118,7 @@ def test_a_mistake_is_told_with_its_place_and_the_nearest_key(spec_file, text, f
 
 @pytest.mark.parametrize("text", ["", "- a\n", "3\n"])
 def test_a_spec_that_is_no_mapping_is_refused(spec_file, text):
-    with pytest.raises(SpecError, match="a spec is a mapping"):
+    with pytest.raises(SpecError, match="must hold a mapping of keys"):
         load(spec_file, text)
 
 
