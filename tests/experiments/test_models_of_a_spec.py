@@ -1,0 +1,61 @@
+"""Roles, prices and keys: what of a spec reaches the model client."""
+
+import pytest
+
+from experiments.bench import frozen_evaluator
+from experiments.endpoints import build_endpoints
+from experiments.models import evaluated_models, models_line, role_models, uses_only_testbed
+from experiments.spec_loading import load_spec
+from studbook.errors import SpecError
+from studbook.llm.testbed.backend import MODELS
+
+
+def spec_of(*flags: str):
+    return load_spec(None, flags)
+
+
+def test_the_testbed_has_a_model_for_each_role():
+    assert {model.model for model in role_models(spec_of()).values()} == set(MODELS)
+
+
+def test_prices_and_limits_reach_the_client():
+    flags = ["models.roles.weak.dollars_per_million_input=0.5", "models.roles.weak.max_tokens=77"]
+    weak = role_models(spec_of(*flags))["weak"]
+    assert (weak.dollars_per_million_in, weak.max_tokens, weak.temperature) == (0.5, 77, 1.0)
+
+
+def test_the_models_of_the_outer_loop_are_no_part_of_an_evaluation():
+    assert {"analyzer", "implementer"}.isdisjoint(evaluated_models(spec_of()))
+
+
+def test_what_is_frozen_names_the_evaluator_and_the_search_does_not():
+    plain = frozen_evaluator(spec_of()).evaluator_hash
+    assert frozen_evaluator(spec_of("search.iterations=7", "workers=1")).evaluator_hash == plain
+    for flag in (
+        "evaluator.max_rounds=3",
+        "evaluator.predicate=prose",
+        "seed=9",
+        "models.roles.judge.model=x",
+    ):
+        assert frozen_evaluator(spec_of(flag)).evaluator_hash != plain, flag
+
+
+def test_one_model_for_all_is_named_once_and_two_are_named_with_their_roles():
+    base = ["models.endpoints.openai.base_url=http://127.0.0.1:1/v1", "models.default.endpoint=openai"]
+    one = spec_of(*base, "models.default.model=big")
+    assert models_line(one, "the testbed") == "big at http://127.0.0.1:1/v1"
+    two = spec_of(*base, "models.default.model=big", "models.roles.weak.model=small")
+    assert "small at http://127.0.0.1:1/v1 (weak)" in models_line(two, "the testbed")
+    assert not uses_only_testbed(two)
+
+
+def test_endpoints_that_no_role_uses_need_no_key():
+    assert set(build_endpoints(spec_of(), {}, lambda text: None)) == {"testbed"}
+
+
+def test_a_key_is_found_under_the_name_the_endpoint_gives_and_never_shown():
+    flags = ["models.default.endpoint=openai", "models.endpoints.openai.api_key_env=MY_KEY"]
+    with pytest.raises(SpecError, match="MY_KEY is not set"):
+        build_endpoints(spec_of(*flags), {"OPENAI_API_KEY": "sk-wrong"}, lambda text: None)
+    built = build_endpoints(spec_of(*flags), {"MY_KEY": "sk-hunter2"}, lambda text: None)
+    assert "hunter2" not in repr(built)

@@ -1,0 +1,77 @@
+"""The stop switch: the first press lets cheap work end, after a grace calls are refused."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from evolve.seams import StopRequested
+from experiments.stopping import GRACE_SECONDS, STOP_FILE, StoppableChat, StopSwitch, listening
+from studbook.llm.contracts import ChatCall, ChatReply, Message, Usage
+
+CALL = ChatCall(role="weak", messages=(Message(role="user", content="Hello"),), seed=1)
+
+
+class Polite:
+    def chat(self, call: ChatCall) -> ChatReply:
+        return ChatReply(text=f"yes, {call.role}", usage=Usage())
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_calls_pass_until_the_grace_after_the_press_is_over():
+    clock = Clock()
+    switch = StopSwitch(clock)
+    chat = StoppableChat(Polite(), switch)
+    assert chat.chat(CALL).text == "yes, weak"
+    switch.press()
+    clock.now += GRACE_SECONDS - 0.1
+    assert chat.chat(CALL).text == "yes, weak"
+    clock.now += 0.2
+    with pytest.raises(StopRequested, match="the calls made so far are kept"):
+        chat.chat(CALL)
+
+
+def test_a_second_press_does_not_prolong_the_grace():
+    clock = Clock()
+    switch = StopSwitch(clock)
+    switch.press()
+    clock.now += GRACE_SECONDS + 1
+    switch.press()
+    assert switch.grace_is_over
+
+
+def test_a_signal_presses_the_switch_and_the_old_handler_comes_back(tmp_path):
+    switch, told = StopSwitch(), []
+    before = signal.getsignal(signal.SIGINT)
+    with listening(switch, tmp_path, told.append):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert switch.event.wait(5)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "press Ctrl-C again to exit at once" in told[0]
+
+
+def test_the_stop_file_presses_the_switch_and_goes_away(tmp_path):
+    switch, told = StopSwitch(), []
+    with listening(switch, tmp_path, told.append):
+        (tmp_path / STOP_FILE).touch()
+        assert switch.event.wait(5)
+        deadline = time.monotonic() + 5
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert told == ["stopping, as studbook stop asked"]
+    assert not (tmp_path / STOP_FILE).exists()
+
+
+def test_a_stop_file_of_an_earlier_run_is_no_reason_to_stop(tmp_path):
+    (tmp_path / STOP_FILE).touch()
+    switch = StopSwitch()
+    with listening(switch, tmp_path, lambda text: None):
+        assert not switch.event.wait(0.8)
