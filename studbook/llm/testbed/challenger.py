@@ -35,8 +35,7 @@ def reply(request: ChatRequest) -> str:
     angle = choose_angle(reading, plan, will, prompt.feedback, luck)
     draft = write_draft(reading, angle, plan, will, luck)
     rubric = write_rubric(draft, angle, plan, will, luck)
-    text = put_on_page(draft, rubric, will, prompt.feedback, luck, request.json_mode)
-    return text[: request.max_tokens * 4]
+    return put_on_page(draft, rubric, will, prompt.feedback, luck, request.json_mode)
 
 
 SHORTEST_PAPER = 1_500

@@ -12,7 +12,7 @@ from studbook.llm.testbed.feedback import Feedback
 from studbook.llm.testbed.luck import Luck
 from studbook.llm.testbed.recogniser import Rule
 
-OBEDIENCE = 0.58
+OBEDIENCE = 0.63
 CROWDING = 0.008
 EASILY_FOLLOWED = 10
 
@@ -64,7 +64,7 @@ class Plan:
 
 
 def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
-    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.3, opposite=0.04)
+    specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.28, opposite=0.04)
     specific += 0.12 * feedback.too_easy + 0.10 * feedback.strong_failed
     is_specific = luck.happens(specific, "specific question")
     return Plan(
@@ -76,7 +76,7 @@ def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
         general=_general(is_specific, will),
         pointers=_pointers(will, feedback, luck),
         negatives=_negatives(will, luck),
-        precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.94, habit=0.74, opposite=0.2),
+        precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.94, habit=0.66, opposite=0.2),
         turns_away=luck.happens(will.choose(_C.NEW_ANGLE, obeyed=1.0, habit=0.5, opposite=0.1), "turn away"),
         sure_hand=will.wants(_C.THINK_FIRST),
     )

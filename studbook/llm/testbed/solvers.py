@@ -56,7 +56,7 @@ def _answer(request: ChatRequest, ability: Ability) -> str:
         recalled += _recall(index_paper(source), query, ability.from_source, ability, luck, "source")
     kept = _forget(list(dict.fromkeys(recalled)), ability, request.temperature, luck)
     said = [*_yes_or_no(question, luck), *kept, *_commonplaces(query, luck)]
-    return " ".join(said)[: request.max_tokens * 4]
+    return " ".join(said)
 
 
 def _recall(

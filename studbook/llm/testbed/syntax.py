@@ -43,6 +43,11 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _ABLE = re.compile(r"\b(?:answerable|solvable)\b", re.IGNORECASE)
+_NOTHING_BUT = re.compile(
+    r"\b(?:nothing|(?:do not|never|not) (?:\w+ ){0,3}?anything)"
+    r" (?:but|except|besides|other than|apart from)\b",
+    re.IGNORECASE,
+)
 _GENERAL_KNOWLEDGE = re.compile(r"\bbackground knowledge\b", re.IGNORECASE)
 _TOO_EASY = re.compile(
     r"\btoo (?:easy|simple|weak|shallow|trivial)\b|\bnot (?:hard|difficult) enough\b", re.IGNORECASE
@@ -52,6 +57,7 @@ _TOO_EASY = re.compile(
 @lru_cache(maxsize=4_096)
 def read_syntax(text: str) -> Syntax:
     plain = text.replace("’", "'").replace("n't", " not").replace("can not", "cannot")
+    plain = _NOTHING_BUT.sub("only", plain)
     plain = _GENERAL_KNOWLEDGE.sub("general knowledge", plain)
     plain = _ABLE.sub("can be answered", plain)
     plain = _TOO_EASY.sub("tooeasy", without_quantities(plain))

@@ -152,8 +152,8 @@ _PLAIN = frozenset(
         stem,
         word_set(
             """
-            explain approach described work better simple alternative main idea effective advantage offer usual
-            method succeed trade off describe important problem solution good technique result
+            explain approach described work better simple alternative main idea effective advantage offer
+            usual method succeed trade off describe important problem solution good technique result
             """
         ),
     )

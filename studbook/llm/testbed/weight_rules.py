@@ -22,7 +22,7 @@ _RANGE = re.compile(rf"\b({NUMBER})\s*(?:-|–|—|to|through|and|up to|\.\.|…
 _OVER = re.compile(rf"\b{_COMPARED}\s+({NUMBER})\b", re.IGNORECASE)
 _WEIGHT = re.compile(r"\b(?:weight|weights|weighting|points?)\b", re.IGNORECASE)
 _COUNTED = re.compile(r"\b(?:criteria|criterion|negatives?|positives?|items|entries)\b", re.IGNORECASE)
-_NEGATIVE = re.compile(r"\bnegative|\bpenalt|\bminus|(?<!\d)[-−]\d", re.IGNORECASE)
+_NEGATIVE = re.compile(rf"(?<!\d)[-−]\d|\bminus {NUMBER}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class WeightRule:
 
 def find_weight_rule(sentence: str) -> WeightRule | None:
     """A cap of 1 to 9 on weights. A range up to 10 is the usual scale and caps nothing."""
-    if not _WEIGHT.search(sentence) or _NEGATIVE.search(_without_denials(sentence)):
+    if not _WEIGHT.search(sentence) or _NEGATIVE.search(sentence):
         return None
     limit, is_cap = _limit_of(sentence)
     return WeightRule(limit, is_cap) if limit is not None and 1 <= limit <= 9 else None
@@ -59,13 +59,3 @@ def _limit_of(sentence: str) -> tuple[int | None, bool]:
         is_denied = re.search(r"\b(?:no|not|never|avoid|forbid\w*|reject|n't)\b", sentence, re.IGNORECASE)
         return number_of(found[1]), bool(is_denied)
     return None, False
-
-
-def _without_denials(sentence: str) -> str:
-    """ "no negative weights, at most 7" still speaks of a cap."""
-    return re.sub(
-        r"\b(?:no|never|not|without|avoid|non)[\s-]+(?:\w+\s+){0,3}?(?:negative|penalt)\w*",
-        " ",
-        sentence,
-        flags=re.IGNORECASE,
-    )

@@ -1,0 +1,262 @@
+"""Does the testbed earn its effects through text? Measures the seed harness and edits of it on real papers.
+
+    .venv/bin/python benchmarks/testbed_effects.py FOLDER [--papers 25] [--replicates 8] [--only seed,all]
+
+Prints one line a variant: pass rate with interval, rounds, weak and strong averages. Everything is derived
+from the seed, so the table repeats exactly. It runs our own harness in this process, without a sandbox, and
+measures the testbed only: nothing here says anything about language models.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+
+from evaluate.contracts import Paper
+from evaluate.paper_evaluator import SandboxedEvaluator
+from evaluate.papers import read_corpus
+from evaluate.sandbox.inline import InlineSandbox
+from evaluate.settings import EvaluatorSettings, Frozen
+from evaluate.trajectories import TrajectoryStore
+from harnesses.folder import read_harness
+from harnesses.knobs import set_knobs
+from harnesses.tree import HarnessTree
+from populations.records import PaperResult
+from studbook.llm.contracts import ChatCall, ChatReply
+from studbook.llm.roles import RoleModel
+from studbook.llm.testbed.backend import PREFIX, TestbedBackend
+from studbook.rate import NO_RATE, Rate
+
+SEED_HARNESS = Path(__file__).parents[1] / "harnesses" / "agentic_self_instruct"
+
+SPECIFIC = (
+    "Every question must need facts that only this paper holds: if a solver could answer it "
+    "without reading the paper, it is too easy."
+)
+NO_LEAK = "The context gives the domain and the set-up only, never the solution or its findings."
+POSITIVE = "Use only positive criteria with integer weights from 1 to 7; never write negative criteria."
+NO_NEGATIVES = "There must be no negative criteria in the rubric."
+JSON = (
+    "Reply with strict JSON and nothing else: no prose around it, no fences. Weights are plain "
+    'integers such as 5, never strings such as "+8".'
+)
+UNRELATED = (
+    "The reading room on the second floor of the town library stays open until nine in the "
+    "evening on weekdays, and visitors may leave their coats at the door."
+)
+
+Texts = Mapping[str, str]
+"""What is appended to which prompt."""
+
+FINDINGS: Mapping[str, Texts] = {
+    "paper-specific": {"challenger_task": SPECIFIC},
+    "no leak": {"challenger_task": NO_LEAK},
+    "positive only": {"rubric_guide": POSITIVE, "verifier": NO_NEGATIVES},
+    "strict JSON": {"output_format": JSON},
+}
+ALL: Texts = {
+    "challenger_task": f"{SPECIFIC}\n\n{NO_LEAK}",
+    "rubric_guide": POSITIVE,
+    "verifier": NO_NEGATIVES,
+    "output_format": JSON,
+}
+PARAPHRASED: Texts = {
+    "challenger_task": (
+        "Ask about something that hinges on details found nowhere but in this document; reject "
+        "anything that a reader could answer from textbook knowledge."
+        "\n\n"
+        "In the background, describe just the field and the starting situation. Keep the "
+        "findings, and how the problem was solved, out of it."
+    ),
+    "rubric_guide": (
+        "The marking scheme must contain rewards alone: do not penalise mistakes. No weight may exceed seven."
+    ),
+    "verifier": ("Penalties are not allowed in the rubric."),
+    "output_format": (
+        "Output a single valid JSON object only, without commentary or Markdown around it, and "
+        "give every weight as a whole number without a plus sign."
+    ),
+}
+PARAPHRASED_AGAIN: Texts = {
+    "challenger_task": (
+        "Make the question depend on an insight that is unique to this work. Somebody who has not"
+        " read the paper must not be able to answer it."
+        "\n\n"
+        "Do not reveal the answer in the context: it introduces the problem setting and stops "
+        "there."
+    ),
+    "rubric_guide": (
+        "All criteria should carry positive weights, at most 7 each, and negative criteria are forbidden."
+    ),
+    "verifier": ("Reject any rubric that contains a negative criterion."),
+    "output_format": (
+        "Return nothing but well-formed JSON. Every weight is an integer, not a quoted string."
+    ),
+}
+NEGATED: Texts = {
+    "challenger_task": (
+        "Questions need not depend on facts from this paper; it does not matter if a solver could"
+        " answer without reading it."
+        "\n\n"
+        "The context may well contain the solution; there is no need to keep the findings out."
+    ),
+    "rubric_guide": ("There is no need to use only positive criteria, and weights above 7 are fine."),
+    "output_format": (
+        "The reply does not have to be strict JSON; prose around it is fine, and weights may be strings."
+    ),
+}
+MOVED: Texts = {
+    "challenger_system": f"{JSON}\n\n{POSITIVE}",
+    "output_format": f"{NO_LEAK}\n\n{SPECIFIC}",
+    "verifier": NO_NEGATIVES,
+}
+
+NO_FEEDBACK = b"\n\nAttempts.as_feedback = lambda self, limit: ''\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    name: str
+    tree: HarnessTree
+
+
+def variants(seed: HarnessTree) -> list[Variant]:
+    everything = with_texts(seed, ALL)
+    made: list[tuple[str, HarnessTree]] = [("seed", seed)]
+    made += [(name, with_texts(seed, texts)) for name, texts in FINDINGS.items()]
+    made += [
+        ("all", everything),
+        ("all but the own verifier", with_texts(seed, {k: v for k, v in ALL.items() if k != "verifier"})),
+        ("all paraphrased", with_texts(seed, PARAPHRASED)),
+        ("all paraphrased again", with_texts(seed, PARAPHRASED_AGAIN)),
+        ("all moved within the prompt", with_texts(seed, MOVED)),
+        ("all negated", with_texts(seed, NEGATED)),
+        ("all in a file nobody reads", with_texts(seed, {"notes": "\n\n".join(ALL.values())})),
+        ("unrelated sentence", with_texts(seed, {"challenger_task": UNRELATED})),
+        ("one round", set_knobs(seed, {"max_rounds": 1})),
+        ("eight rounds", set_knobs(seed, {"max_rounds": 8})),
+        ("feedback emptied", without_feedback(seed)),
+        ("all with one round", set_knobs(everything, {"max_rounds": 1})),
+        ("all with feedback emptied", without_feedback(everything)),
+    ]
+    return [Variant(name=name, tree=tree) for name, tree in made]
+
+
+def with_texts(tree: HarnessTree, texts: Texts) -> HarnessTree:
+    paths = {f"prompts/{name}.md": text for name, text in texts.items()}
+    return tree.replace(
+        {path: tree.files.get(path, b"") + f"\n{text}\n".encode() for path, text in paths.items()}
+    )
+
+
+def without_feedback(tree: HarnessTree) -> HarnessTree:
+    return tree.replace({"attempts.py": tree.files["attempts.py"] + NO_FEEDBACK})
+
+
+class TestbedChat:
+    """`studbook.llm.contracts.Chat` without records, limits or retries: nothing here can fail or cost."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+
+    def __init__(self) -> None:
+        self._backend = TestbedBackend()
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        model = RoleModel(endpoint="testbed", model=PREFIX + call.role.replace("_", "-"))
+        return self._backend.complete(model.resolve(call))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    rate: Rate
+    rounds: Fraction  # per paper
+    weak: Fraction
+    strong: Fraction
+    results: tuple[PaperResult, ...]
+
+    def __str__(self) -> str:
+        averages = (
+            f"rounds {float(self.rounds):.2f}  weak {float(self.weak):.2f}  strong {float(self.strong):.2f}"
+        )
+        return f"{self.rate!s:<38} {averages}"
+
+
+def measure(tree: HarnessTree, papers: Sequence[Paper], replicates: Iterable[int], run_seed: int) -> Measured:
+    """Every paper with every replicate number, one after the other, in this process."""
+    with tempfile.TemporaryDirectory(prefix="testbed-effects-") as folder:
+        evaluator = SandboxedEvaluator(
+            chat=TestbedChat(),
+            sandbox=InlineSandbox(),
+            store=TrajectoryStore(Path(folder)),
+            frozen=Frozen(settings=EvaluatorSettings(), run_seed=run_seed, models={}),
+        )
+        numbers = list(replicates)
+        return summarise([evaluator.evaluate_paper(tree, paper, n) for paper in papers for n in numbers])
+
+
+def summarise(results: Sequence[PaperResult]) -> Measured:
+    rounds = [item for result in results for item in result.rounds]
+    return Measured(
+        rate=sum((Rate(int(result.passed), 1) for result in results), NO_RATE),
+        rounds=Fraction(len(rounds), max(1, len(results))),
+        weak=_mean(item.weak_average for item in rounds),
+        strong=_mean(item.strong_average for item in rounds),
+        results=tuple(results),
+    )
+
+
+def _mean(values: Iterable[str | None]) -> Fraction:
+    known = [Fraction(value) for value in values if value is not None]
+    return sum(known, Fraction(0)) / max(1, len(known))
+
+
+def choose_papers(folder: Path, count: int, seed: int) -> list[Paper]:
+    papers = sorted(read_corpus(folder).papers, key=lambda paper: paper.paper_id)
+    Random(seed).shuffle(papers)
+    return papers[:count]
+
+
+def main(arguments: Sequence[str], show: Callable[[str], object]) -> int:
+    options = _parse(arguments)
+    papers = choose_papers(options.folder, options.papers, options.seed)
+    wanted = set(options.only.split(",")) if options.only else None
+    chosen = [item for item in variants(read_harness(SEED_HARNESS)) if wanted is None or item.name in wanted]
+    show(f"{len(papers)} papers × {options.replicates} replicates, seed {options.seed}; testbed, not models")
+    with ProcessPoolExecutor(max_workers=options.jobs) as pool:
+        waiting = [
+            pool.submit(_measure_files, dict(item.tree.files), papers, options.replicates, options.seed)
+            for item in chosen
+        ]
+        for item, future in zip(chosen, waiting, strict=True):
+            show(f"{item.name:<40} {future.result()}")
+    return 0
+
+
+def _measure_files(files: Mapping[str, bytes], papers: Sequence[Paper], replicates: int, seed: int) -> str:
+    """In a process of its own; a HarnessTree's read-only mapping does not travel, its files do."""
+    return str(measure(HarnessTree.of(files), papers, range(replicates), seed))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="a folder of papers")
+    parser.add_argument("--papers", type=int, default=25)
+    parser.add_argument("--replicates", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", default="", help="variant names, separated by commas")
+    return parser.parse_args(arguments)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], _print))
