@@ -24,6 +24,16 @@ from studbook.llm.records import CallRecords
 SHOWN = 300
 
 
+class _Missing:
+    """What a side shows where it has no such key; equal to nothing JSON can say."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+MISSING = _Missing()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """`calls` are recorded model calls: checked at level fold, answered again at level recorded."""
@@ -81,7 +91,8 @@ def first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any,
     """The first place, in reading order, where two JSON values differ."""
     if isinstance(before, dict) and isinstance(after, dict):
         pairs = [
-            (f"{path}.{key}".lstrip("."), before.get(key), after.get(key)) for key in {**before, **after}
+            (f"{path}.{key}".lstrip("."), before.get(key, MISSING), after.get(key, MISSING))
+            for key in {**before, **after}
         ]
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = [(f"{path}[{number}]", *pair) for number, pair in enumerate(zip(before, after, strict=True))]

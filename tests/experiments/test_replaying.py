@@ -36,6 +36,7 @@ def test_values_that_differ_have_one_and_it_is_real(before, after):
     [
         ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, "a.b[1]"),
         ({"a": 1}, {}, "a"),
+        ({"a": None}, {}, "a"),
         ([1], [1, 2], "the whole event"),
         ({"a": [1]}, {"a": [1, 2]}, "a"),
     ],
