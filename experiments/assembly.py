@@ -83,7 +83,7 @@ def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
             parent_commit=None,
             iteration=0,
             hypothesis="the seed",
-            run_name=folder.name,
+            run_name=prepared.spec.name,
             kind=MutationKind.SEED,
         )
 
@@ -102,11 +102,9 @@ def opened_job(
     display: Display,
     switch: StopSwitch,
     *,
-    run_name: str | None = None,
     replay_from: Path | None = None,
 ) -> Iterator[Job]:
-    """The journal's lock is held while the block runs. `run_name` differs from the folder's in a replay."""
-    name = run_name or folder.name
+    """The journal's lock is held while the block runs."""
     with ExitStack() as stack:
         stack.callback(prepared.sandbox.close)
         journal = stack.enter_context(Journal(folder.journal, clock=now, holder=this_process()))
@@ -126,10 +124,10 @@ def opened_job(
         )
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
-        trees = LineageTrees(lineage, name)
+        trees = LineageTrees(lineage, prepared.spec.name)
         ledger = Ledger(journal, trees, fold(JournalReader(folder.journal).events()))
         yield Job(
-            run_name=name,
+            folder_name=folder.name,
             spec=prepared.spec,
             seed=prepared.seed,
             splits=prepared.papers.splits,

@@ -43,9 +43,9 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run, ready to go. `clock` counts seconds."""
+    """One run, ready to go. `clock` counts seconds; the folder's name is for people alone."""
 
-    run_name: str
+    folder_name: str
     spec: Spec
     seed: HarnessTree
     splits: Splits
@@ -90,7 +90,7 @@ def _measuring(job: Job) -> Measuring:
 
 def run_started(job: Job) -> RunStarted:
     return RunStarted(
-        run_name=job.run_name,
+        run_name=job.spec.name,
         spec_hash=spec_hash(job.spec),
         evaluator_hash=job.bench.evaluator.evaluator_hash,
         seed_tree_hash=job.seed.tree_hash,

@@ -20,6 +20,9 @@ class Display(Protocol):
 
     def seed_measured(self, rate: Rate) -> None: ...
 
+    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
+        """At the end of a run: a harness was measured again, `stage` saying on what."""
+
     def working(self, what: str) -> None:
         """A passing state, for a live view; others may keep it to themselves."""
 
@@ -46,6 +49,9 @@ class PlainDisplay:
 
     def seed_measured(self, rate: Rate) -> None:
         self._write(self._progress, [run_lines.seed_line(rate)])
+
+    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
+        self._write(self._progress, [run_lines.promotion_line(stage, harness_id, so_far)])
 
     def working(self, what: str) -> None:
         """Nothing: a log wants what happened, not what is about to."""

@@ -49,6 +49,9 @@ class JsonDisplay:
     def seed_measured(self, rate: Rate) -> None:
         self._seed = rate
 
+    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
+        """Nothing: the end says it with all replicates."""
+
     def working(self, what: str) -> None:
         """Nothing: one object, at the end."""
 

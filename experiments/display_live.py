@@ -25,6 +25,9 @@ class LiveDisplay:
     def seed_measured(self, rate: Rate) -> None:
         self._print([run_lines.seed_line(rate)])
 
+    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
+        self._print([run_lines.promotion_line(stage, harness_id, so_far)])
+
     def working(self, what: str) -> None:
         self._status.start()  # nothing when it runs already
         room = max(20, self._progress.width - SPINNER_COLUMNS)  # one line: more would flicker

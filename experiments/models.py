@@ -4,6 +4,7 @@ from experiments.spec import FROZEN_TEMPERATURES, RoleSpec, Spec
 from studbook.identity import Json
 from studbook.llm.contracts import META_ROLES
 from studbook.llm.roles import RoleModel
+from studbook.llm.testbed.fingerprint import source_hash
 
 DEFAULT_TEMPERATURE = 0.7
 OPENAI_HOST = "api.openai.com"
@@ -43,14 +44,21 @@ def evaluated_models(spec: Spec) -> dict[str, Json]:
     """What an evaluation depends on: every role but those that only propose changes."""
     return {
         name: {
-            "kind": spec.models.endpoints[spec.models.roles[name].endpoint].kind,  # type: ignore[index]
-            "model": model.model,
-            "temperature": model.temperature,
-            "max_tokens": model.max_tokens,
+            **_version(spec, role),
+            "model": role_models(spec)[name].model,
+            "temperature": role_models(spec)[name].temperature,
+            "max_tokens": role_models(spec)[name].max_tokens,
         }
-        for name, model in role_models(spec).items()
+        for name, role in spec.models.roles.items()
         if name not in META_ROLES
     }
+
+
+def _version(spec: Spec, role: RoleSpec) -> dict[str, Json]:
+    """The testbed's version is its source: no score of older text programs is ever taken for one of these."""
+    if is_testbed_role(spec, role):
+        return {"kind": "testbed", "code": source_hash()}
+    return {"kind": spec.models.endpoints[role.endpoint].kind}
 
 
 def models_line(spec: Spec, testbed_words: str) -> str:

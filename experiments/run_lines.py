@@ -49,6 +49,10 @@ def seed_line(rate: Rate) -> Text:
     return labelled("seed", f"passes {rate} of the validation papers")
 
 
+def promotion_line(stage: str, harness_id: str, so_far: Rate) -> Text:
+    return labelled(stage, f"{harness_id:<5}  {so_far}")
+
+
 def iteration_lines(view: IterationView) -> list[Text]:
     glyph, style = GLYPHS[view.verdict]
     number = f"{view.iteration:>{len(str(view.iterations))}}/{view.iterations}"

@@ -229,7 +229,7 @@ class SearchSpec(Section):
     minibatch: Positive = 5
     lag: Positive = 1
     knob_share: Share = 0.2
-    full_scores: bool = False
+    full_scores: bool = True
     patience: Positive | None = None
 
 

@@ -7,6 +7,7 @@ time, and asks the records what was paid.
 from collections.abc import Callable
 from threading import RLock
 
+from evolve.champion import pooled
 from evolve.gates import GateFailure
 from experiments.bench import Bench
 from experiments.display import Display
@@ -25,6 +26,7 @@ WORDS = {
     Purpose.CONFIRMATION: "on fresh replicates of the validation papers",
     Purpose.TEST: "on the sealed test papers",
 }
+STAGES = {Purpose.CONFIRMATION: "confirm", Purpose.TEST: "test"}
 
 
 class Watcher:
@@ -68,6 +70,10 @@ class Watcher:
             self._papers.pop((iteration, purpose, evaluation.harness_id), None)
             if purpose is Purpose.SEED:
                 self._display.seed_measured(evaluation.rate)
+            if purpose in STAGES:
+                before = pooled(self._ledger.population, purpose, evaluation.harness_id)
+                so_far = before + evaluation.rate
+                self._display.promoted(STAGES[purpose], evaluation.harness_id, so_far)
 
     def decided(self, decision: Decision, hypothesis: str) -> None:
         population = self._ledger.population

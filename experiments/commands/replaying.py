@@ -30,7 +30,7 @@ def replay(options: Namespace, terminal: Terminal) -> int:
     if options.level == "fold":
         return _tell(check_fold(run), terminal)
     with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
-        done = _replay_recorded(run, RunFolder(Path(scratch) / run.start.run_name), terminal)
+        done = _replay_recorded(run, RunFolder(Path(scratch) / run.folder.name), terminal)
     return EXIT_INTERRUPTED if done is None else _tell(done, terminal)
 
 
@@ -50,7 +50,6 @@ def _replay_recorded(run: OpenedRun, scratch: RunFolder, terminal: Terminal) -> 
                 {},
                 display,
                 switch,
-                run_name=run.start.run_name,
                 replay_from=run.folder.calls,
             ) as job,
             listening(switch, scratch.root, display.notice),

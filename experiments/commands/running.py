@@ -143,7 +143,7 @@ def end_view(job: Job, ending: Ending, options: Namespace) -> EndView:
     population = ending.population
     champion = population.champion
     best = population.best_id
-    name = Path(job.run_name).name
+    name = job.folder_name
     where = "" if options.runs_dir == "runs" else f" --runs-dir {options.runs_dir}"
     return EndView(
         run=name,

@@ -8,6 +8,7 @@ from experiments.models import evaluated_models, models_line, role_models, uses_
 from experiments.spec_loading import load_spec
 from studbook.errors import SpecError
 from studbook.llm.testbed.backend import MODELS
+from studbook.llm.testbed.fingerprint import source_hash
 
 
 def spec_of(*flags: str):
@@ -59,3 +60,11 @@ def test_a_key_is_found_under_the_name_the_endpoint_gives_and_never_shown():
         build_endpoints(spec_of(*flags), {"OPENAI_API_KEY": "sk-wrong"}, lambda text: None)
     built = build_endpoints(spec_of(*flags), {"MY_KEY": "sk-hunter2"}, lambda text: None)
     assert "hunter2" not in repr(built)
+
+
+def test_the_testbeds_source_is_part_of_what_is_frozen_and_its_proposing_roles_are_not():
+    judge = evaluated_models(spec_of())["judge"]
+    assert judge["code"] == source_hash()
+    assert len(source_hash()) == 64
+    served = ["models.endpoints.openai.base_url=http://127.0.0.1:1/v1", "models.default.endpoint=openai"]
+    assert "code" not in evaluated_models(spec_of(*served))["judge"]
