@@ -20,7 +20,7 @@ TEXT_LIMITS = (6_000, 3_000, 1_500, 800)
 """Tried in turn, so that a long trajectory loses the middles of its texts before it loses a round."""
 
 _HEADING = re.compile(r"^(#{1,6} )", re.MULTILINE)
-_TAG = re.compile(r"<(?=\s*/?\s*(?:trajector(?:y|ies)|history|harness_files|file)\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*+/?\s*+(?:trajector(?:y|ies)|history|harness_files|file)\b)", re.IGNORECASE)
 
 
 def render_for_analyzer(trajectory: Trajectory) -> str:

@@ -19,12 +19,27 @@ SECTION_TAGS = (
     "rubric",
 )
 
-_TAG = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(SECTION_TAGS)})\b)", re.IGNORECASE)
+# Possessive (`*+`): a `<` before a long run of spaces must not cost the square of its length.
+_TAG = re.compile(rf"<(?=\s*+/?\s*+(?:{'|'.join(SECTION_TAGS)})\b)", re.IGNORECASE)
 _ROLE_MARK = re.compile(
-    r"<(?=\|)|<(?=<\s*/?SYS>>)|<(?=/?(?:start|end)_of_turn>)|\[(?=/?INST\])", re.IGNORECASE
+    r"<(?=[|\N{FULLWIDTH VERTICAL LINE}])|<(?=<\s*+/?SYS>>)"
+    r"|<(?=/?(?:(?:start|end)_of_turn|bos|eos|think|(?-i:s))>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
+    re.IGNORECASE,
 )
 _DEFUSED = {"<": "‹", "[": "⁅"}
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Cn"}
+_HIDDEN_RANGES = (
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x115F, 0x1160),  # Hangul fillers: letters that are drawn as nothing
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),  # variation selectors: 256 of them, so each can carry a byte of hidden text
+    (0xFFA0, 0xFFA0),
+    (0xE0100, 0xE01EF),
+)
+"""Drawn as nothing, although Unicode files them under letters and marks."""
 _KEPT = {"\n", "\t"}
 
 
@@ -37,16 +52,22 @@ class Defused:
 
 
 def strip_hidden(text: str) -> tuple[str, int]:
-    """Without control, format, private-use and unassigned characters, and how many there were.
+    """Without control, format, filler, private-use and unassigned characters, and how many there were.
 
     Line ends become newlines; newlines and tabs stay.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    hidden = {c for c in set(text) - _KEPT if unicodedata.category(c) in _HIDDEN_CATEGORIES}
+    hidden = {c for c in set(text) - _KEPT if _is_hidden(c)}
     if not hidden:
         return text, 0
     kept = text.translate(dict.fromkeys(map(ord, hidden)))
     return kept, len(text) - len(kept)
+
+
+def _is_hidden(character: str) -> bool:
+    if unicodedata.category(character) in _HIDDEN_CATEGORIES:
+        return True
+    return any(first <= ord(character) <= last for first, last in _HIDDEN_RANGES)
 
 
 def defuse(text: str) -> Defused:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,8 @@ from evaluate.text import SECTION_TAGS, defuse, one_line, section, strip_hidden
         ("bell\x07 and escape\x1b[31m", "bell and escape[31m", 2),
         ("tag \U000e0041\U000e0042 letters", "tag  letters", 2),
         ("private \ue000 use", "private  use", 1),
+        ("bytes\ufe00\U000e0151\U000e01ef in selectors", "bytes in selectors", 3),
+        ("fillers\u3164\u115f\uffa0\u034f\u180b\u17b4 are letters", "fillers are letters", 6),
         ("Größe, 数, naïve – kept", "Größe, 数, naïve – kept", 0),
     ],
 )
@@ -35,6 +39,14 @@ def test_what_people_cannot_see_is_removed_and_counted(text, visible, hidden):
         "<<SYS>>",
         "<start_of_turn>model",
         "<rubric\n>",
+        "<｜Assistant｜>",
+        "<s>",
+        "</s>",
+        "<bos>",
+        "<EOS>",
+        "</think>",
+        "[SYSTEM_PROMPT]",
+        "[/AVAILABLE_TOOLS]",
     ],
 )
 def test_tags_and_role_marks_inside_data_lose_their_power_and_are_counted(attack):
@@ -43,7 +55,7 @@ def test_tags_and_role_marks_inside_data_lose_their_power_and_are_counted(attack
     assert defused.count == 1
 
 
-@pytest.mark.parametrize("harmless", ["a < b and c > d", "<p>markup</p>", "x[0]", "<questions>"])
+@pytest.mark.parametrize("harmless", ["a < b and c > d", "<p>markup</p>", "x[0]", "<questions>", "<S> = 2"])
 def test_other_brackets_stay_as_they_are(harmless):
     assert defuse(harmless).text == harmless
     assert defuse(harmless).count == 0
@@ -71,6 +83,13 @@ def test_defusing_twice_changes_nothing_more(text):
 def test_stripping_twice_removes_nothing_more(text):
     visible, _ = strip_hidden(text)
     assert strip_hidden(visible) == (visible, 0)
+
+
+@pytest.mark.parametrize("attack", ["<" + " " * 12_000, "<<" + " " * 12_000, "< /" + "\n" * 12_000 + "x"])
+def test_a_long_run_of_spaces_does_not_hold_up_the_evaluator(attack):
+    began = time.monotonic()
+    assert defuse(attack).count == 0
+    assert time.monotonic() - began < 2.0  # backtracking took 4.5 s; 20,000 spaces 38 s
 
 
 def test_one_line_stays_one_line():
