@@ -1,8 +1,8 @@
 """The frozen part: runs solvers on an example, has every answer marked, and says what the numbers allow.
 
 Weak before strong, and the final check only on what would be accepted. Nothing the harness claims enters a
-score. A role whose replies cannot be read after asking again is the world's failure (ModelUnavailable),
-never a verdict.
+score. A role that gives no usable answer is the world's failure (ModelError), unless it answers for an
+ordinary example: then the harness's example is Unmeasurable (see `control.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Status
+from evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
 from evaluate.examples import example_hash
 from evaluate.predicates import Ruling
 from evaluate.replies import Check, read_check, read_marks
@@ -18,7 +19,6 @@ from evaluate.rubric import score_marks
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import one_line, section
 from populations.records import FailureCategory
-from studbook.errors import ModelUnavailable
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Chat, ChatCall, Message
 
@@ -59,7 +59,10 @@ class Evaluator:
         self._pool = pool
 
     def evaluate(self, example: Example, round_number: int, solvers: Solvers) -> Report:
-        """A first report on an example; `solvers` = "weak" leaves strong rollouts for `complete`."""
+        """A first report on an example; `solvers` = "weak" leaves strong rollouts for `complete`.
+
+        Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
+        """
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
         ruling = self._settings.predicate.rule([rollout.score for rollout in weak])
         report = _report(example, round_number, ruling, weak, ())
@@ -78,15 +81,36 @@ class Evaluator:
         return _report(example, number, ruling, report.weak, strong)
 
     def _rollouts(self, example: Example, number: int, solver: str, count: int) -> tuple[Rollout, ...]:
-        def run(index: int) -> Rollout:
-            return self._rollout(example, number, solver, index)
+        """All of them, even when one is Unmeasurable: the calls made must not depend on the pool."""
 
-        if self._pool is None:
-            return tuple(map(run, range(count)))
-        return tuple(self._pool.map(run, range(count)))
+        def run(index: int) -> Rollout | Unmeasurable:
+            try:
+                return self._rollout(example, number, solver, index)
+            except Unmeasurable as problem:
+                return problem
+
+        outcomes = list(map(run, range(count)) if self._pool is None else self._pool.map(run, range(count)))
+        for outcome in outcomes:
+            if isinstance(outcome, Unmeasurable):
+                raise outcome
+        return tuple(outcome for outcome in outcomes if isinstance(outcome, Rollout))
 
     def _rollout(self, example: Example, number: int, solver: str, index: int) -> Rollout:
         seed = self._luck.seed("rollout", number, solver, index)
+        answer = ask_fairly(
+            solver,
+            lambda _: self._answer(example, solver, seed),
+            lambda: self._answer(CONTROL, solver, self._luck.seed("control", solver)),
+        )
+        marks = ask_fairly(
+            "judge",
+            lambda turn: self._marks(example, answer, (number, solver, index), turn),
+            lambda: self._marks(CONTROL, CONTROL_ANSWER, ("control",)),
+        )
+        score = score_marks(example.rubric, marks)
+        return Rollout(solver=solver, index=index, seed=seed, answer=answer, marks=marks, score=score)
+
+    def _answer(self, example: Example, solver: str, seed: int) -> str:
         call = ChatCall(
             role=solver,
             messages=self._messages("solver", self._solver_sections(example, solver)),
@@ -94,16 +118,15 @@ class Evaluator:
             temperature=self._settings.solver_temperature,
             max_tokens=self._settings.solver_max_tokens,
         )
-        answer = self._chat.chat(call).text
-        marks = self._marks(example, answer, (number, solver, index))
-        score = score_marks(example.rubric, marks)
-        return Rollout(solver=solver, index=index, seed=seed, answer=answer, marks=marks, score=score)
+        return self._chat.chat(call).text
 
     def _solver_sections(self, example: Example, solver: str) -> list[str]:
         document = [self._document] if solver == "strong" and self._document else []
         return [*document, section("context", example.context), section("question", example.question)]
 
-    def _marks(self, example: Example, answer: str, place: tuple[int, str, int]) -> tuple[bool, ...]:
+    def _marks(
+        self, example: Example, answer: str, place: tuple[str | int, ...], turn: int = 0
+    ) -> tuple[bool, ...]:
         criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
         sections = [
             section("question", example.question),
@@ -111,10 +134,14 @@ class Evaluator:
             section("criteria", "\n".join(criteria)),
         ]
         count = len(example.rubric)
-        return self._read("judge", sections, place, lambda reply: read_marks(reply, count))
+        return self._read("judge", sections, place, turn, lambda reply: read_marks(reply, count))
 
     def _after_final_check(self, example: Example, number: int, ruling: Ruling) -> Ruling:
-        check = self._final_check(example, number)
+        check = ask_fairly(
+            "final_verifier",
+            lambda turn: self._final_check(example, number, turn),
+            lambda: self._final_check(CONTROL, "control"),
+        )
         if check.passed:
             return replace(ruling, reason=f"{ruling.reason}; final check passed")
         return Ruling(
@@ -123,7 +150,7 @@ class Evaluator:
             reason=f"final check failed: {one_line(check.reason)}",
         )
 
-    def _final_check(self, example: Example, number: int) -> Check:
+    def _final_check(self, example: Example, place: str | int, turn: int = 0) -> Check:
         rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
         sections = [
             section("context", example.context),
@@ -131,13 +158,19 @@ class Evaluator:
             section("reference_answer", example.reference_answer),
             section("rubric", "\n".join(rubric)),
         ]
-        return self._read("final_verifier", sections, (number,), read_check)
+        return self._read("final_verifier", sections, (place,), turn, read_check)
 
     def _read(
-        self, role: str, sections: list[str], place: tuple[str | int, ...], read: Callable[[str], T | None]
+        self,
+        role: str,
+        sections: list[str],
+        place: tuple[str | int, ...],
+        turn: int,
+        read: Callable[[str], T | None],
     ) -> T:
-        """Ask until the reply can be read, each time with another seed."""
-        for attempt in range(self._settings.reading_attempts):
+        """Ask until the reply can be read, each time with another seed; raises Unreadable."""
+        attempts = self._settings.reading_attempts
+        for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
             call = ChatCall(
                 role=role,
@@ -149,8 +182,7 @@ class Evaluator:
             value = read(self._chat.chat(call).text)
             if value is not None:
                 return value
-        attempts = self._settings.reading_attempts
-        raise ModelUnavailable(
+        raise Unreadable(
             f"the model of role `{role}` gave {attempts} replies in a row that cannot be read as its JSON.\n"
             "This is never scored. Give the role a model that follows the format (see the call records)."
         )

@@ -15,6 +15,7 @@ from studbook.identity import hash_bytes, hash_json
 
 MAX_CRITERIA = 40
 MAX_TAGS = 20
+MAX_CHARACTERS = 40_000  # all fields together: every one of them stands in some frozen prompt
 
 _Long = Annotated[str, StringConstraints(max_length=20_000)]
 _Line = Annotated[str, StringConstraints(max_length=2_000)]
@@ -64,7 +65,7 @@ def read_example(submitted: Any) -> Admitted | Malformed:  # any JSON value a ha
         parsed = _SubmittedExample.model_validate(submitted)
     except ValidationError as error:
         return Malformed(reason=_first_problem(error))
-    problem = _problem_with_rubric(parsed.rubric)
+    problem = _problem_with_size(parsed) or _problem_with_rubric(parsed.rubric)
     if problem is not None:
         return Malformed(reason=problem)
     return _clean(parsed)
@@ -106,6 +107,12 @@ def _first_problem(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"]) or "example"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{place[:200]}: {first['msg']}{more}"
+
+
+def _problem_with_size(parsed: _SubmittedExample) -> str | None:
+    texts = [parsed.context, parsed.question, parsed.reference_answer, parsed.question_type, *parsed.tags]
+    total = sum(map(len, texts)) + sum(len(item.criterion) + len(item.category) for item in parsed.rubric)
+    return f"example: {total} characters in all, at most {MAX_CHARACTERS}" if total > MAX_CHARACTERS else None
 
 
 def _problem_with_rubric(rubric: list[_SubmittedCriterion]) -> str | None:

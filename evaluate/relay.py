@@ -12,8 +12,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Example, Report, Status
+from evaluate.control import Unmeasurable
 from evaluate.evaluator import Evaluator, Luck
-from evaluate.examples import Admitted, Malformed, example_hash, read_example, submission_hash
+from evaluate.examples import (
+    Admitted,
+    Malformed,
+    example_hash,
+    example_to_json,
+    read_example,
+    submission_hash,
+)
 from evaluate.metering import MeteredChat
 from evaluate.reports import malformed_round, report_to_frame, report_to_round
 from evaluate.sandbox.contract import Frame
@@ -64,7 +72,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class _Round:
-    """One distinct example: its number, and its report so far (None when it could not be read)."""
+    """One distinct example: its number, and its report so far (None: it cannot be read or measured)."""
 
     number: int
     example: Example | None
@@ -157,7 +165,8 @@ class Relay:
         try:
             reply = self._chat.chat(call)
         except (RequestRefused, EmptyReply) as error:  # of the harness's own making: never the run's end
-            raise Refusal("model_failed", str(error)) from error
+            first_line = str(error).partition("\n")[0]  # the others name endpoint and model
+            raise Refusal("model_failed", first_line) from error
         return self._keep_reply(call, reply)
 
     def _reserve_call(self, role: str) -> int:
@@ -206,20 +215,37 @@ class Relay:
         example = submitted.example
         key = example_hash(example)
         known = self._account.rounds.get(key)
-        if known is None:
-            number = self._next_round()
-            report = self._evaluator.evaluate(example, number, solvers)
-            self._transcript.report(submitted, report, earlier=None)
-        else:
-            assert known.report is not None  # only malformed rounds have none, and their keys differ
-            report = known.report
-            if solvers == "both" and report.status is Status.UNDECIDED:
-                report = self._evaluator.complete(example, report)
-                self._transcript.report(submitted, report, earlier=known.report)
-        self._account.rounds[key] = _Round(report.round_number, example, report)
+        number = known.number if known is not None else self._next_round()
+        try:
+            report = self._measure(submitted, number, known, solvers)
+        except Unmeasurable as problem:
+            raise self._unmeasurable(key, example, number, str(problem)) from problem
+        self._account.rounds[key] = _Round(number, example, report)
         if report.status is Status.ACCEPTED:
             self._account.accepted_round = report.round_number
         return report_to_frame(report, example, self._settings.max_rounds - len(self._account.rounds))
+
+    def _measure(
+        self, submitted: Admitted, number: int, known: _Round | None, solvers: Literal["weak", "both"]
+    ) -> Report:
+        """What is known of the example, and what `solvers` asks for on top."""
+        if known is None:
+            report = self._evaluator.evaluate(submitted.example, number, solvers)
+            self._transcript.report(submitted, report, earlier=None)
+            return report
+        if known.report is None:
+            raise Refusal("malformed_example", known.problem)
+        if solvers == "weak" or known.report.status is not Status.UNDECIDED:
+            return known.report
+        report = self._evaluator.complete(submitted.example, known.report)
+        self._transcript.report(submitted, report, earlier=known.report)
+        return report
+
+    def _unmeasurable(self, key: str, example: Example, number: int, problem: str) -> Refusal:
+        """An example that a frozen model cannot deal with is told and counted like an unreadable one."""
+        self._account.rounds[key] = _Round(number, example, None, problem)
+        self._transcript.malformed(number, example_to_json(example), problem)
+        return Refusal("malformed_example", problem)
 
     def _next_round(self) -> int:
         used = len(self._account.rounds)

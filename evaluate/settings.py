@@ -16,6 +16,7 @@ PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING_MODULES = (
     "contracts",
+    "control",
     "evaluator",
     "examples",
     "metering",

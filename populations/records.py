@@ -30,7 +30,7 @@ class FailureCategory(StrEnum):
     STRONG_FAILED = "strong_failed"  # strong average under its floor or at its ceiling
     SMALL_GAP = "small_gap"
     QUALITY = "quality"  # the evaluator's final quality verifier failed it
-    MALFORMED = "malformed"  # the example could not be read
+    MALFORMED = "malformed"  # the example cannot be read, or a frozen role's model cannot deal with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

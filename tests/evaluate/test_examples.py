@@ -59,6 +59,13 @@ def test_what_cannot_be_read_is_told_by_place(change, reason):
     assert read_example({**example_body(), **change}) == Malformed(reason=reason)
 
 
+def test_all_fields_together_are_bounded_well_below_what_a_model_can_read():
+    fields = dict.fromkeys(("context", "question", "reference_answer"), "x" * 13_000)
+    assert isinstance(read_example({**example_body(facts=1), **fields}), Admitted)
+    longer = {**example_body(facts=1), **fields, "context": "x" * 15_000}
+    assert read_example(longer) == Malformed(reason="example: 41033 characters in all, at most 40000")
+
+
 def test_forty_criteria_are_enough():
     assert isinstance(read_example(example_body(facts=40)), Admitted)
     assert isinstance(read_example(example_body(facts=41)), Malformed)
