@@ -113,9 +113,9 @@ class Worktree:
         path = check_path(raw_path)
         if path.lower() == MANIFEST_NAME:
             raise Refused(f"{MANIFEST_NAME} is not edited by hand: knobs are tuned elsewhere")
-        twin = next((known for known in self._files if known.lower() == path.lower() and known != path), None)
-        if twin is not None:
-            raise Refused(f"{path} differs from {twin} only in case")
+        clash = files.find_clash([*self._files, path])
+        if clash is not None:
+            raise Refused(clash)
         if path.lower() == INJECTED:
             raise Refused(f"{INJECTED} is given to every harness and cannot be replaced")
         if not self._manifest.is_editable(path):

@@ -1,7 +1,7 @@
 """What may be in a harness folder: names, sizes, encodings. One rule for reading, writing and editing."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from studbook.errors import ManifestError
 
@@ -9,9 +9,10 @@ MAX_FILES = 200
 MAX_FILE_BYTES = 512 * 1024
 MAX_TREE_BYTES = 2 * 1024 * 1024
 MAX_PATH_CHARACTERS = 200
+MAX_PATH_PARTS = 8  # a box has few inodes, and every folder takes one
 TEXT_SUFFIXES = (".py", ".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".jinja")
 
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?\Z")
 
 
 def check_path(path: str) -> None:
@@ -20,11 +21,14 @@ def check_path(path: str) -> None:
         raise ManifestError(
             f"{path[:60]}…: a path in a harness has at most {MAX_PATH_CHARACTERS} characters."
         )
-    bad = next((part for part in path.split("/") if not _PART.match(part)), None)
+    parts = path.split("/")
+    if len(parts) > MAX_PATH_PARTS:
+        raise ManifestError(f"{path}: a path in a harness has at most {MAX_PATH_PARTS} parts.")
+    bad = next((part for part in parts if not _PART.match(part)), None)
     if bad is not None:
         raise ManifestError(
             f"{path!r}: `{bad}` is not allowed in a path of a harness.\n"
-            "Use letters, digits, `_`, `-` and `.`, not first; no links, no `..`, nothing hidden."
+            "Use letters, digits, `_`, `-` and `.`, not first or last; no links, no `..`, nothing hidden."
         )
 
 
@@ -35,12 +39,29 @@ def check_files(files: Mapping[str, bytes]) -> None:
     total = sum(len(data) for data in files.values())
     if total > MAX_TREE_BYTES:
         raise ManifestError(f"a harness has at most {MAX_TREE_BYTES} bytes, this one has {total}.")
-    lower: dict[str, str] = {}
     for path, data in files.items():
         check_path(path)
         check_content(path, data)
-        if lower.setdefault(path.lower(), path) != path:
-            raise ManifestError(f"{path} and {lower[path.lower()]} differ only in case.")
+    clash = find_clash(files)
+    if clash is not None:
+        raise ManifestError(clash)
+
+
+def find_clash(paths: Iterable[str]) -> str | None:
+    """Why these paths cannot all be files of one folder on every machine; None when they can."""
+    files, spelled = set(paths), dict[str, str]()
+    for path in sorted(files):
+        for place in (path, *_folders_of(path)):
+            if spelled.setdefault(place.lower(), place) != place:
+                return f"{place} and {spelled[place.lower()]} differ only in case."
+            if place != path and place in files:
+                return f"{place} is a file, so it cannot hold {path}."
+    return None
+
+
+def _folders_of(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def check_content(path: str, data: bytes) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from evolve.actions import Hunk
-from evolve.testing import fake_harness
+from evolve.testing import MANIFEST, fake_harness
 from evolve.worktree import EditFailed, Refused, TreeLimits, Worktree
 
 TEXT = "# Rules\n\nAsk one question.\nBe brief.\nAsk one thing.\nBe brief.\n"
@@ -55,6 +55,25 @@ def test_a_change_outside_is_refused_whatever_it_is_called(path):
     with pytest.raises(Refused):
         tree.replace(path, [Hunk(old="a", new="b")])
     assert tree.tree == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "agent.py/x.py",
+        "prompts",
+        "prompts/rules.md/x.md",
+        "Prompts/x.md",
+        "x.",
+        "/".join("abcdefgh") + "/x.md",
+    ],
+)
+def test_what_no_box_and_no_lineage_could_hold_is_refused_even_where_all_is_editable(path):
+    manifest = MANIFEST.replace(b'"*.py"', b'"**", "*.py"')
+    tree = worktree(**{"harness.yaml": manifest})
+    assert tree.tree.manifest.is_editable("x/y.md")
+    with pytest.raises(Refused):
+        tree.write(path, "x")
 
 
 @pytest.mark.parametrize("path", ["../outside.md", "/etc/passwd", ".git/config"])

@@ -2,8 +2,10 @@ import os
 
 import pytest
 
+from harnesses.files import check_path, find_clash
 from harnesses.folder import read_harness, write_harness
 from harnesses.tree import HarnessTree
+from populations.tree_paths import check_tree_paths
 from studbook.errors import ManifestError, StorageError
 
 MANIFEST = "version: 1\nname: small\nentry: agent.py:main\nroles: [challenger]\neditable: ['*.py']\n"
@@ -108,13 +110,49 @@ def test_what_a_harness_may_not_hold_is_refused_by_name(folder, spoil, message):
 
 
 @pytest.mark.parametrize(
-    "path", ["../x.py", "/etc/x", "a//b", "a/./b", ".hidden", "a/.git/config", "", "x\ny", "é.py"]
+    "path",
+    [
+        "../x.py",
+        "/etc/x",
+        "a//b",
+        "a/./b",
+        ".hidden",
+        "a/.git/x",
+        "",
+        "x\ny",
+        "é.py",
+        "a.",
+        "b./c",
+        8 * "a/" + "b",
+    ],
 )
 def test_a_tree_with_a_path_that_leads_elsewhere_is_never_written(tmp_path, path):
     tree = HarnessTree.of({path: b"x"})
     with pytest.raises(ManifestError):
         write_harness(tree, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (("a.py", "a.py/b.py"), "a.py is a file, so it cannot hold a.py/b.py."),
+        (("a", "a/b/c.py"), "a is a file, so it cannot hold a/b/c.py."),
+        (("prompts/a.md", "Prompts/b.md"), "prompts and Prompts differ only in case."),
+        (("a.py", "A.py/b.py"), "a.py and A.py differ only in case."),
+        (("a/b.py", "a/c.py", "ab.py"), None),
+    ],
+)
+def test_files_that_no_folder_could_hold_together_are_found(paths, message):
+    assert find_clash(paths) == message
+
+
+def test_every_path_a_harness_may_have_may_enter_the_lineage():
+    parts = ("a", "a.b", "a-", "_a.py", "a" * 150)
+    paths = [*parts, *(f"dir/{part}" for part in parts), "/".join("abcdefgh")]
+    for path in paths:
+        check_path(path)
+        check_tree_paths([path])
 
 
 def test_a_folder_that_is_not_empty_is_not_overwritten(folder):
