@@ -7,6 +7,11 @@ from collections.abc import Iterator
 import docker
 import pytest
 from docker.errors import DockerException
+from hypothesis import settings
+
+# Examples that write files or share two cores with other suites take what they take.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 def _engine_answers() -> bool:
