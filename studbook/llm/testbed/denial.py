@@ -19,6 +19,7 @@ def is_called_off(sentence: Syntax, filled: Sequence[Place]) -> bool:
 
 
 _AUXILIARIES = word_set("must should shall may can is are be do does will would might")
+_BARE_DENIALS = word_set("not never nothing nowhere none hardly seldom rarely")
 _RELATIVES = word_set("that which who whose")
 
 
@@ -27,12 +28,23 @@ def is_negated(sentence: Syntax, filled: Sequence[Place]) -> bool:
     last = max(place.last for place in filled)
     judgements = sentence.free_places("bad", filled)
     count = int(any(_judges(sentence, place, last) for place in judgements))
-    for place in sentence.free_places("negators", [*filled, *judgements]):
+    negators = sentence.free_places("negators", [*filled, *judgements])
+    for place in negators:
         if sentence.clauses[place.first] == sentence.clauses[last]:
             count += place.first < last or _negates_what_precedes(sentence, place)
         else:
             count += any(place.last + 1 == other.first for other in filled)
-    return count % 2 == 1
+    return count % 2 == 1 or (count == 0 and any(_points_back(sentence, place, filled) for place in negators))
+
+
+def _points_back(sentence: Syntax, place: Place, filled: Sequence[Place]) -> bool:
+    """ "Negative criteria misfire, so do not include any": a later clause that denies what was spoken of."""
+    clause = sentence.clauses[place.first]
+    if any(sentence.clauses[other.last] >= clause for other in filled):
+        return False
+    used = {other.first for other in sentence.places("uses")}
+    after = place.first + 1 + (place.first + 1 in used)
+    return any(other.first == after for other in sentence.places("anaphors"))
 
 
 SHORT_JUDGEMENT = 5
@@ -40,7 +52,11 @@ SHORT_JUDGEMENT = 5
 
 def _judges(sentence: Syntax, judgement: Place, last: int) -> bool:
     """In the same part of the sentence, or alone in the next one ("…: reject it")."""
+    if any(judgement.last < place.first <= last for place in sentence.places("purpose")):
+        return False
     part = sentence.parts[judgement.first]
+    if any(sentence.parts[place.first] == part for place in sentence.places("otherwise")):
+        return False
     if part == sentence.parts[last]:
         return True
     return part == sentence.parts[last] + 1 and sentence.parts.count(part) <= SHORT_JUDGEMENT
@@ -48,5 +64,7 @@ def _judges(sentence: Syntax, judgement: Place, last: int) -> bool:
 
 def _negates_what_precedes(sentence: Syntax, place: Place) -> bool:
     """ "Negative weights must not be used": the negation follows its subject."""
+    if sentence.stems[place.first] not in _BARE_DENIALS:
+        return False
     before = sentence.stems[max(0, place.first - 2) : place.first]
     return bool(before) and before[-1] in _AUXILIARIES and not _RELATIVES & set(before)

@@ -46,6 +46,16 @@ def _forbid(
     )
 
 
+def _in_order(concept: Concept, slots: str, *, unless: str = "") -> Frame:
+    return Frame(
+        concept=concept,
+        slots=tuple(slots.split()),
+        is_ordered=True,
+        has_opposite=False,
+        unless=tuple(unless.split()),
+    )
+
+
 _C = Concept
 FRAMES: tuple[Frame, ...] = (
     _ask(_C.PAPER_SPECIFIC, "asked need paper detail", unless="criterion"),
@@ -71,21 +81,12 @@ FRAMES: tuple[Frame, ...] = (
     _forbid(_C.POSITIVE_ONLY, "negative error", opposite=False),
     _ask(_C.POSITIVE_ONLY, "positive only criterion"),
     _ask(_C.POSITIVE_ONLY, "positive only weight"),
-    Frame(
-        concept=_C.POSITIVE_ONLY,
-        slots=("every", "criterion", "positive"),
-        is_ordered=True,
-        has_opposite=False,
-    ),
-    Frame(
-        concept=_C.POSITIVE_ONLY, slots=("every", "weight", "positive"), is_ordered=True, has_opposite=False
-    ),
-    Frame(
-        concept=_C.POSITIVE_ONLY, slots=("every", "positive", "weight"), is_ordered=True, has_opposite=False
-    ),
-    Frame(
-        concept=_C.POSITIVE_ONLY, slots=("weight", "always", "positive"), is_ordered=True, has_opposite=False
-    ),
+    _in_order(_C.POSITIVE_ONLY, "every criterion positive"),
+    _in_order(_C.POSITIVE_ONLY, "every weight positive"),
+    _in_order(_C.POSITIVE_ONLY, "every positive weight"),
+    _in_order(_C.POSITIVE_ONLY, "weight always positive"),
+    _in_order(_C.POSITIVE_ONLY, "weight copula positive", unless="negative"),
+    _in_order(_C.POSITIVE_ONLY, "criterion copula positive", unless="negative"),
     _ask(_C.STRICT_JSON, "json strictly"),
     _forbid(_C.STRICT_JSON, "wrapping", opposite=False, unless="context paper weight"),
     _forbid(_C.STRICT_JSON, "noise around", unless="context paper weight"),

@@ -34,7 +34,8 @@ _SLOTS = {
     "json": "json",
     "answer": """
         answer, solution, result, finding, conclusion, insight, outcome, explanation, key idea, punchline,
-        resolution, mechanism, solve, solved, reference, response, contribution, remedy
+        resolution, mechanism, solve, solved, reference, response, contribution, remedy, resolve, settle, what
+        the question, what is asked, what is being asked, what it asks, what was found, what the authors found
     """,
     # what is done to an answer
     "reveal": """
@@ -102,6 +103,7 @@ _SLOTS = {
         positive, positively, above zero, greater than zero, reward, credit, non negative, nonnegative, more
         than zero
     """,
+    "copula": "are, is, be, being, is to be, are to be, remain, stay",
     "every": "every, each, all, any, whole, entire",
     "always": "always, must, have to, has to, should, need to, all",
     "wrapping": "markdown, fence, code block, backticks, commentary, preamble",
@@ -260,7 +262,8 @@ CANCELLERS = _compile(
     matter, unnecessary, optional, not important, ignore, disregard, not worry, not bother, forget, no
     longer necessary, no longer needed, not insist, not essential, not mandatory, unimportant, no
     obligation, not obliged, not care, irrelevant, not needed, free to ignore, no longer apply, no longer
-    required, not compulsory, not crucial
+    required, not compulsory, not crucial, not fail, not reject, not discard, not forbid, not ban, not
+    forbidden, pass .. even if, pass .. even when, accept .. even if, accept .. even when, fine even if
     """
 )
 EXPLICIT = _compile(
@@ -278,6 +281,10 @@ HEDGES = _compile(
     far as possible
     """
 )
+ANAPHORS = _compile("them, any, it, these, those, such")
+USES = _compile("include, use, write, add, have, allow, accept, put, make, give, ask, do, tolerate, keep")
+OTHERWISE = _compile("otherwise, unless, if not, or else")
+PURPOSE = _compile("so that, such that, in such a way")
 SUBJECTS = _compile(
     """
     context, question, rubric, criterion, criteria, weight, reply, output, json, background

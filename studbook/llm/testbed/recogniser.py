@@ -71,7 +71,7 @@ def rules_of(text: str) -> tuple[Rule, ...]:
 
 
 def _find_cap(sentence: Syntax, text: str) -> Rule | None:
-    weight_rule = find_weight_rule(text)
+    weight_rule = find_weight_rule(text, is_judged=bool(sentence.places("bad")))
     if weight_rule is None or sentence.places("cancellers"):
         return None
     return Rule(

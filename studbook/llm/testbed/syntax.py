@@ -1,6 +1,6 @@
 """One instruction sentence: its stems, its clauses, and where the words of a slot stand in it.
 
-Normalises what would mislead a reader of single words ("no more than", "too easy", "background knowledge").
+Knows punctuation and connectives, and no meanings.
 """
 
 import re
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from studbook.llm.testbed import lexicon
 from studbook.llm.testbed.phrases import Place, find_places
-from studbook.llm.testbed.quantities import without_quantities
+from studbook.llm.testbed.plain_words import in_plain_words
 from studbook.llm.testbed.words import stem, tokens
 
 
@@ -38,34 +38,19 @@ class Syntax:
 _PART = re.compile(r"[;:—–]|\s-\s|\b(?:but|while|whereas|yet|however|although|though)\b", re.IGNORECASE)
 _CLAUSE = re.compile(
     r",?\s*\b(?:and|or|so|then)\s+(?=(?:must|should|never|always|do|does|keep|avoid|leave|is|are|it|they"
-    r"|instead|only|not|ask|use|write|give|make|put|may|can)\b)"
+    r"|instead|only|not|no|without|ask|use|write|give|make|put|may|can)\b)"
     r"|,\s*(?=(?:and|or|so|not|never|then|always|instead|which|no)\b)|(?=\b(?:rather than|instead of)\b)",
     re.IGNORECASE,
-)
-_ABLE = re.compile(r"\b(?:answerable|solvable)\b", re.IGNORECASE)
-_NOTHING_BUT = re.compile(
-    r"\b(?:nothing|(?:do not|never|not) (?:\w+ ){0,3}?anything)"
-    r" (?:but|except|besides|other than|apart from)\b",
-    re.IGNORECASE,
-)
-_GENERAL_KNOWLEDGE = re.compile(r"\bbackground knowledge\b", re.IGNORECASE)
-_TOO_EASY = re.compile(
-    r"\btoo (?:easy|simple|weak|shallow|trivial)\b|\bnot (?:hard|difficult) enough\b", re.IGNORECASE
 )
 
 
 @lru_cache(maxsize=4_096)
 def read_syntax(text: str) -> Syntax:
-    plain = text.replace("’", "'").replace("n't", " not").replace("can not", "cannot")
-    plain = _NOTHING_BUT.sub("only", plain)
-    plain = _GENERAL_KNOWLEDGE.sub("general knowledge", plain)
-    plain = _ABLE.sub("can be answered", plain)
-    plain = _TOO_EASY.sub("tooeasy", without_quantities(plain))
     stems: list[str] = []
     clauses: list[int] = []
     parts: list[int] = []
     number = 0
-    for part_number, part in enumerate(_PART.split(plain)):
+    for part_number, part in enumerate(_PART.split(in_plain_words(text))):
         for clause in _CLAUSE.split(part):
             words = [stem(word) for word in tokens(clause)]
             stems += words
@@ -82,6 +67,10 @@ _LISTS = {
     "cancellers": lexicon.CANCELLERS,
     "explicit": lexicon.EXPLICIT,
     "hedges": lexicon.HEDGES,
+    "anaphors": lexicon.ANAPHORS,
+    "uses": lexicon.USES,
+    "otherwise": lexicon.OTHERWISE,
+    "purpose": lexicon.PURPOSE,
 }
 
 
