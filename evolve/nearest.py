@@ -3,6 +3,13 @@
 from difflib import SequenceMatcher
 
 MAX_COMPARED_LINES = 2000
+ROUGHLY_COMPARED = 2000
+"""Characters of a window that are counted, which takes time in proportion."""
+
+CLOSELY_COMPARED = 500
+"""Characters of the best windows that are aligned, which takes up to the cube."""
+
+BEST = 4
 
 
 def nearest_lines(text: str, wanted: str) -> str:
@@ -10,8 +17,8 @@ def nearest_lines(text: str, wanted: str) -> str:
     lines = text.split("\n")[:MAX_COMPARED_LINES]
     wanted_lines = wanted.split("\n")
     size = min(len(wanted_lines), len(lines), 30)
-    target = "\n".join(wanted_lines[:size])
-    start = max(range(len(lines) - size + 1), key=lambda at: (_likeness(lines[at : at + size], target), -at))
+    windows = ["\n".join(lines[at : at + size]) for at in range(len(lines) - size + 1)]
+    start = _most_like(windows, "\n".join(wanted_lines[:size]))
     return numbered(lines, start - 1, start + size + 1)
 
 
@@ -30,8 +37,16 @@ def numbered(lines: list[str], start: int, stop: int) -> str:
     return "\n".join(f"{at + 1:4d} | {lines[at]}" for at in chosen)
 
 
-def _likeness(window: list[str], target: str) -> float:
-    """A cheap upper bound of likeness decides most windows; only promising ones are compared in full."""
-    matcher = SequenceMatcher(None, "\n".join(window), target, autojunk=False)
-    rough = matcher.quick_ratio()
-    return matcher.ratio() if rough > 0.6 else rough / 2
+def _most_like(windows: list[str], target: str) -> int:
+    """Its number: the closest of those that hold most of the same characters, the first of equals."""
+    rough = SequenceMatcher(None, "", target[:ROUGHLY_COMPARED], autojunk=False)
+    close = SequenceMatcher(None, "", target[:CLOSELY_COMPARED], autojunk=False)
+    scores = []
+    for at, window in enumerate(windows):
+        rough.set_seq1(window[:ROUGHLY_COMPARED])
+        scores.append((-rough.quick_ratio(), at))
+    best: list[tuple[float, int]] = []
+    for _, at in sorted(scores)[:BEST]:
+        close.set_seq1(windows[at][:CLOSELY_COMPARED])
+        best.append((-close.ratio(), at))
+    return min(best)[1]
