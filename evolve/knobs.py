@@ -140,8 +140,8 @@ def _redraw(knobs: Sequence[Knob], random: Random) -> dict[str, float]:
     """One knob with another value than it has."""
     knob = knobs[random.randrange(len(knobs))]
     if knob.is_integer:
-        others = [value for value in range(int(knob.low), int(knob.high) + 1) if value != knob.value]
-        return {knob.name: others[random.randrange(len(others))]}
+        drawn = int(knob.low) + random.randrange(int(knob.high) - int(knob.low))
+        return {knob.name: drawn + (drawn >= knob.value)}  # every value but its own
     middle = (knob.low + knob.high) / 2
     low, high = (knob.low, middle) if knob.value > middle else (middle, knob.high)
     return {knob.name: _typed(knob, low + (high - low) * (0.25 + 0.75 * random.random()))}

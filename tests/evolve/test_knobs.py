@@ -31,6 +31,9 @@ FIXED = Knob(name="fixed", low=3, high=3, value=3, is_integer=True)
 SWITCH = Knob(name="switch", low=0, high=1, value=0, is_integer=True)
 
 
+WIDE = Knob(name="wide", low=1, high=10**12, value=42, is_integer=True)
+
+
 def anything(values):
     return True
 
@@ -104,6 +107,14 @@ def test_a_proposal_is_in_range_typed_different_and_the_same_for_the_same_seed(s
 
 def test_a_knob_with_one_other_value_gets_it():
     assert [propose_knobs([SWITCH], EMPTY, seed, anything) for seed in range(20)] == [{"switch": 1}] * 20
+
+
+def test_a_knob_with_a_trillion_values_costs_no_memory():
+    asked = []
+    proposed = propose_knobs([WIDE], EMPTY, 1, lambda values: asked.append(values) or len(asked) > 20)
+    assert len(asked) == 21  # the sampler's own proposals are used up by then
+    assert proposed["wide"] != 42
+    assert 1 <= proposed["wide"] <= 10**12
 
 
 def test_values_that_would_repeat_a_harness_are_not_proposed():
