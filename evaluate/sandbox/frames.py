@@ -14,6 +14,8 @@ from evaluate.sandbox.contract import Frame
 
 MAX_DEPTH = 32
 MAX_DIGITS = 40
+MAX_VALUES = 10_000
+"""In one frame. A long text is cheap; a million empty lists are a hundred times as large as their line."""
 
 
 class FrameError(ValueError):
@@ -86,7 +88,7 @@ def read_json(line: bytes) -> Frame:
         raise FrameError(f"not JSON: {type(error).__name__}") from None
     if not isinstance(value, dict):
         raise FrameError("not an object")
-    _check_depth(value)
+    _check_shape(value)
     if b"\\u" in line:
         _check_characters(value)
     return value
@@ -116,9 +118,13 @@ def _short(text: str) -> int:
     return int(text)
 
 
-def _check_depth(value: Frame) -> None:
+def _check_shape(value: Frame) -> None:
     level: list[Any] = [value]
+    count = 0
     for _ in range(MAX_DEPTH):
+        count += sum(map(len, level))
+        if count > MAX_VALUES:
+            raise FrameError(f"more than {MAX_VALUES} values")
         level = [
             child
             for parent in level

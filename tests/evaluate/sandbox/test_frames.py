@@ -45,6 +45,8 @@ REFUSED = {
     "UTF-16": '{"a":1}'.encode("utf-16"),
     "nested a little too deeply": b'{"a":' + b"[" * 33 + b"]" * 33 + b"}",
     "nested far too deeply": b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "a million empty lists": b'{"a":[' + b"[]," * 1_000_000 + b"[]]}",
+    "a hundred thousand keys": json.dumps({f"k{n}": 0 for n in range(100_000)}).encode(),
     "a bare control character": b'{"a":"\x01"}',
     "a byte order mark": b'\xef\xbb\xbf{"a":1}',
 }
