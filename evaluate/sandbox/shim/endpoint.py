@@ -45,7 +45,7 @@ def parse_head(data: bytes) -> Head | None:
     }
     size = fields.get("content-length", "0")
     words = first.split(" ")
-    if len(words) != 3 or "transfer-encoding" in fields or not (size.isdigit() and len(size) <= 12):
+    if len(words) != 3 or "transfer-encoding" in fields or not (size.isdecimal() and len(size) <= 12):
         raise Refused(400, "only HTTP/1.1 requests with a Content-Length")
     return Head(words[0], words[1], len(head) + 4, int(size))
 
