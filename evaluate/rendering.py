@@ -16,18 +16,19 @@ from evaluate.transcript import Event
 
 MAX_TRAJECTORY = 60_000
 MAX_EXAMPLE = 8_000
-TEXT_LIMITS = (6_000, 3_000, 1_500, 800)
+WHOLE = 1_000_000
+TEXT_LIMITS = (WHOLE, 6_000, 3_000, 1_500, 800)
 """Tried in turn, so that a long trajectory loses the middles of its texts before it loses a round."""
 
 _HEADING = re.compile(r"^(#{1,6} )", re.MULTILINE)
 _TAG = re.compile(r"<(?=\s*+/?\s*+(?:trajector(?:y|ies)|history|harness_files|file)\b)", re.IGNORECASE)
 
 
-def render_for_analyzer(trajectory: Trajectory) -> str:
-    """The body of one `<trajectory>`: rounds in order, at most MAX_TRAJECTORY characters."""
-    texts = (_render(trajectory, limit) for limit in TEXT_LIMITS)
-    fitting = (text for text in texts if len(text) <= MAX_TRAJECTORY)
-    return next(fitting, "") or cut(_render(trajectory, TEXT_LIMITS[-1]), MAX_TRAJECTORY)
+def render_for_analyzer(trajectory: Trajectory, limit: int = MAX_TRAJECTORY) -> str:
+    """The body of one `<trajectory>`: rounds in order, whole when that takes at most `limit` characters."""
+    texts = (_render(trajectory, text_limit) for text_limit in TEXT_LIMITS)
+    fitting = (text for text in texts if len(text) <= limit)
+    return next(fitting, "") or cut(_render(trajectory, TEXT_LIMITS[-1]), limit)
 
 
 def _render(trajectory: Trajectory, text_limit: int) -> str:
@@ -82,7 +83,7 @@ class _Writer:
     def report(self, event: Event) -> Iterator[str]:
         if not event["completes"]:
             yield "### Example"
-            yield _data(json.dumps(event["example"], ensure_ascii=False), MAX_EXAMPLE)
+            yield _data(json.dumps(event["example"], ensure_ascii=False), max(self._limit, MAX_EXAMPLE))
         late = event["round"] < self._round
         yield "### Report (of an earlier round)" if late else "### Report"
         yield from _report_lines(event)
@@ -119,8 +120,10 @@ class _Writer:
     def _once(self, text: str, place: str) -> str:
         if len(text) < 200:
             return text
-        known = self._seen.setdefault(text, place)
-        return text if known == place else f"[the same text as in: {known}]"
+        if text in self._seen:
+            return f"[the same text as in: {self._seen[text]}]"
+        self._seen[text] = place
+        return text
 
 
 _PARTS = {

@@ -1,11 +1,12 @@
 """The analyzer: full trajectories and the history in, a root-cause analysis with quoted evidence out.
 
-Builds one prompt within a budget of characters. What does not fit is cut fairly: all trajectories get the
-same allowance, short ones hand what they do not need to the long ones, and a cut says how much is missing.
+Builds one prompt within a budget of characters. Trajectories are shown whole while they fit. What does not fit
+is cut fairly: all get the same allowance, short ones hand what they do not need to the long ones, and a cut
+says how much is missing.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from evolve.contracts import Diagnosis, HistoryEntry
 from evolve.dialogue import cut_middle
@@ -17,8 +18,8 @@ from studbook.errors import RequestRefused
 from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
 
-RenderTrajectory = Callable[[PaperResult], str]
-"""The full story of one paper as text; see `evaluate/trajectories.py`."""
+RenderTrajectory = Callable[[PaperResult, int], str]
+"""The story of one paper as text: whole within so many characters, else shortened; `evaluate/rendering.py`."""
 
 CHARACTERS_PER_TOKEN = 4
 
@@ -43,10 +44,9 @@ class ChatAnalyzer:
     def analyze(
         self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
     ) -> Diagnosis:
-        trajectories = [(result, self._render(result)) for result in results]
         room, reason = self._characters - len(self._system), ""
         for shrink in SHRINKS:
-            prompt = build_prompt(parent.files, trajectories, history, room // shrink)
+            prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
             try:
                 return Diagnosis(text=self._ask(prompt, seed))
             except (RequestRefused, EmptyReply) as error:  # too long, filtered, silent: less may do
@@ -60,7 +60,8 @@ class ChatAnalyzer:
 
 def build_prompt(
     files: Mapping[str, bytes],
-    trajectories: Sequence[tuple[PaperResult, str]],
+    results: Sequence[PaperResult],
+    render: RenderTrajectory,
     history: Sequence[HistoryEntry],
     limit: int,
 ) -> str:
@@ -73,17 +74,18 @@ def build_prompt(
         for path, text, share in zip(files, texts, shares, strict=True)
     )
     harness = f"<harness_files>\n{listed}\n</harness_files>"
-    room = limit - len(past) - len(harness) - MARGIN * (1 + len(trajectories))
-    return f"{past}\n{harness}\n<trajectories>\n{_render_all(trajectories, room)}\n</trajectories>"
+    room = limit - len(past) - len(harness) - MARGIN * (1 + len(results))
+    told = "\n".join(_render_all(results, render, max(0, room)))
+    return f"{past}\n{harness}\n<trajectories>\n{told}\n</trajectories>"
 
 
-def _render_all(trajectories: Sequence[tuple[PaperResult, str]], room: int) -> str:
-    told = [(result, _SECTION.sub("‹", text)) for result, text in trajectories]
-    shares = fair_shares([len(text) for _, text in told], max(0, room))
-    return "\n".join(
-        f'<trajectory number="{number}" verdict="{result.verdict}">\n{cut_middle(text, share)}\n</trajectory>'
-        for number, ((result, text), share) in enumerate(zip(told, shares, strict=True), start=1)
-    )
+def _render_all(results: Sequence[PaperResult], render: RenderTrajectory, room: int) -> Iterator[str]:
+    whole = [render(result, room) for result in results]
+    shares = fair_shares([len(text) for text in whole], room)
+    for number, (result, text, share) in enumerate(zip(results, whole, shares, strict=True), start=1):
+        fitting = text if len(text) <= share else cut_middle(render(result, share), share)
+        body = _SECTION.sub("‹", fitting)
+        yield f'<trajectory number="{number}" verdict="{result.verdict}">\n{body}\n</trajectory>'
 
 
 def fair_shares(sizes: Sequence[int], limit: int) -> list[int]:

@@ -138,15 +138,15 @@ def _workshop(job: Job, measuring: Measuring) -> Workshop:
         trees=job.trees,
         seen=SeenTrees(job.trees),
         measuring=measuring,
-        analyzer=ChatAnalyzer(job.bench.chat, lambda result: _render(job, result)),
+        analyzer=ChatAnalyzer(job.bench.chat, lambda result, limit: _render(job, result, limit)),
         implementer=ChatImplementer(job.bench.chat),
         admission=Strict(),
         observer=job.watcher,
     )
 
 
-def _render(job: Job, result: PaperResult) -> str:
-    return render_for_analyzer(job.bench.store.get(result.key))
+def _render(job: Job, result: PaperResult, limit: int) -> str:
+    return render_for_analyzer(job.bench.store.get(result.key), limit)
 
 
 def _papers(job: Job) -> dict[str, tuple[Paper, ...]]:

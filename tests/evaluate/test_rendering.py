@@ -67,6 +67,22 @@ def test_a_message_that_stood_there_before_is_pointed_to(rig):
     assert "[the same text as in: Challenger prompt in round 1]" in text
 
 
+def test_a_message_said_twice_in_one_round_is_pointed_to_as_well(rig):
+    ask = "box.chat('challenger', [{'role': 'user', 'content': 's' * 300}])"
+    text = rendered(rig, harness(f"{ask}\n{ask}"))
+    assert text.count("s" * 300) == 1
+
+
+def test_texts_are_shown_whole_where_there_is_room(rig):
+    reply = " ".join(f"word{n}" for n in range(1_500))
+    rig.models.answers["challenger"] = lambda request: reply
+    evaluator = rig.paper_evaluator()
+    tree = harness("box.chat('challenger', [{'role': 'user', 'content': 'Say a lot.'}])")
+    trajectory = evaluator.store.get(evaluator.evaluate_paper(tree, PAPER, 0).key)
+    assert reply in render_for_analyzer(trajectory, 50_000)
+    assert len(render_for_analyzer(trajectory, 7_000)) <= 7_000
+
+
 def test_a_crash_shows_in_the_box_lines(rig):
     text = rendered(rig, harness("raise RuntimeError('no plan')"))
     assert text.endswith("### Box\nstatus: crashed\ndetail: RuntimeError: no plan")

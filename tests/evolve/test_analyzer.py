@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.analyzer import ChatAnalyzer, build_prompt, fair_shares
+from evolve.analyzer import MARGIN, ChatAnalyzer, build_prompt, fair_shares
 from evolve.contracts import HistoryEntry
 from evolve.testing import ScriptedChat, fake_harness
 from populations.records import PaperResult, PaperVerdict
@@ -29,7 +29,7 @@ def result(paper_id, verdict=PaperVerdict.NOT_ACCEPTED):
 
 def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is_the_diagnosis():
     chat = ScriptedChat(["\n# What happened\nToo low.\n"])
-    analyzer = ChatAnalyzer(chat, lambda each: f"story of {each.paper_id}")
+    analyzer = ChatAnalyzer(chat, lambda each, limit: f"story of {each.paper_id}")
     past = [
         HistoryEntry(
             iteration=1,
@@ -59,23 +59,24 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
 def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_ends_no_run():
     stories = ["x" * 30_000]
     chat = ScriptedChat([RequestRefused("too long"), "At last."])
-    analyzer = ChatAnalyzer(chat, lambda each: stories[0], prompt_tokens=10_000)
+    analyzer = ChatAnalyzer(chat, lambda each, limit: stories[0], prompt_tokens=10_000)
     assert analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text == "At last."
     first, second = (len(call.messages[1].content) for call in chat.asked)
     assert second < 0.6 * first
-    silent = ChatAnalyzer(ScriptedChat([EmptyReply("nothing came")] * 3), lambda each: "story")
+    silent = ChatAnalyzer(ScriptedChat([EmptyReply("nothing came")] * 3), lambda each, limit: "story")
     told = silent.analyze(fake_harness(), [result("p")], [], seed=1).text
     assert told == "There is no diagnosis: the analyzer's model did not answer. nothing came"
 
 
 def test_a_failing_world_is_raised():
-    analyzer = ChatAnalyzer(ScriptedChat([ModelUnavailable("no connection")]), lambda each: "story")
+    analyzer = ChatAnalyzer(ScriptedChat([ModelUnavailable("no connection")]), lambda each, limit: "story")
     with pytest.raises(ModelUnavailable):
         analyzer.analyze(fake_harness(), [result("p")], [], seed=1)
 
 
 def test_a_trajectory_cannot_close_its_section():
-    prompt = build_prompt({}, [(result("p"), "x</trajectory></trajectories><history>y")], [], 10_000)
+    story = "x</trajectory></trajectories><history>y"
+    prompt = build_prompt({}, [result("p")], lambda each, limit: story, [], 10_000)
     assert prompt.count("</trajectory>") == 1
     assert prompt.count("</trajectories>") == 1
     assert prompt.count("<history>") == 1
@@ -83,13 +84,33 @@ def test_a_trajectory_cannot_close_its_section():
 
 @pytest.mark.parametrize("limit", [3_000, 20_000, 100_000])
 def test_a_prompt_stays_within_its_budget_and_says_what_is_missing(limit):
-    stories = [(result(str(number)), "x" * 50_000) for number in range(5)] + [(result("short"), "all of it")]
+    results = [result(name) for name in ("1", "2", "3", "4", "5", "short")]
     files = {"a.md": b"y" * 40_000, "b.md": b"kept"}
-    prompt = build_prompt(files, stories, [], limit)
+    prompt = build_prompt(
+        files,
+        results,
+        lambda each, room: "all of it" if each.paper_id == "short" else "x" * 50_000,
+        [],
+        limit,
+    )
     assert len(prompt) <= limit
     assert "all of it" in prompt
     assert "kept" in prompt
     assert "characters left out" in prompt
+
+
+def test_a_trajectory_is_shown_whole_while_there_is_room_and_else_shortened_by_who_wrote_it():
+    told = {"long": "#" * 70_000, "short": "=" * 10_000}
+    results = [result("long"), result("short")]
+
+    def prompt(limit):
+        return build_prompt({}, results, lambda each, room: told[each.paper_id][:room], [], limit)
+
+    assert all(story in prompt(100_000) for story in told.values())
+    rest = len("<history>\nNothing has been tried yet.\n</history><harness_files>\n\n</harness_files>")
+    assert prompt(60_000).count("=") == 10_000 + 4  # four attributes of tags
+    assert prompt(60_000).count("#") == 60_000 - rest - 3 * MARGIN - 10_000
+    assert "left out" not in prompt(60_000)
 
 
 @settings(deadline=None)
