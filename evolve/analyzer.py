@@ -1,7 +1,7 @@
 """The analyzer: full trajectories and the history in, a root-cause analysis with quoted evidence out.
 
-Builds one prompt within a budget of characters. Trajectories are shown whole while they fit. What does not fit
-is cut fairly: all get the same allowance, short ones hand what they do not need to the long ones, and a cut
+Builds one prompt within a budget of characters. Trajectories are shown whole while they fit. What does not
+fit is cut fairly: all get the same allowance, short ones hand what they do not need to the long ones; a cut
 says how much is missing.
 """
 
@@ -19,7 +19,7 @@ from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
 
 RenderTrajectory = Callable[[PaperResult, int], str]
-"""The story of one paper as text: whole within so many characters, else shortened; `evaluate/rendering.py`."""
+"""The story of one paper as text: whole within so many characters, else less; `evaluate/rendering.py`."""
 
 CHARACTERS_PER_TOKEN = 4
 
