@@ -41,7 +41,7 @@ class LineageTrees:
         )
 
     def follow(self, population: Population) -> None:
-        """Point the branches at what is committed: the last admitted mutant, `main` at the best so far."""
+        """Point the branches at what is committed: the last admitted mutant, `best` at the best so far."""
         last = population.decisions[-1] if population.decisions else None
         if last is not None and last.verdict is Verdict.ADMITTED and last.mutant_id is not None:
             self._lineage.admit(last.mutant_id)

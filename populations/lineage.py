@@ -1,7 +1,7 @@
 """The files of every harness ever made, as a real git repository: `git log --graph --all` draws the tree.
 
-`refs/mutants/m0031` names every mutant, admitted or not; branches (`refs/heads/m0031`) the admitted; `main`
-the best so far, so that a clone checks that one out. Commit ids depend on content alone: author, committer
+`refs/mutants/m0031` names every mutant, admitted or not; branches (`refs/heads/m0031`) the seed and the
+admitted; `best` the best so far, so that a clone checks that one out and `git diff seed best` works. Commit ids depend on content alone: author, committer
 and date (a minute per iteration) are derived, and as no `git` process writes, no hook, signing key or
 line-ending rule of the user's configuration takes part. What `git gc` packed is `git_packs.py`'s to read.
 """
@@ -23,7 +23,7 @@ from studbook.identity import hash_bytes, hash_json
 AUTHOR = "Studbook <studbook@localhost>"
 FIRST_SECOND = 1_577_836_800  # 2020-01-01T00:00:00Z: the date of iteration 0
 SECONDS_PER_ITERATION = 60
-BEST_BRANCH = "main"
+BEST_BRANCH = "best"
 
 _CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
 _ID = re.compile(r"seed|m[0-9]{4,}\Z")
@@ -86,7 +86,8 @@ class Lineage:
                 store(self.path / "objects", [*objects, commit])
             self._point(f"refs/mutants/{mutant_id}", commit.sha)
             if self._find_ref(f"refs/heads/{BEST_BRANCH}") is None:
-                self._point(f"refs/heads/{BEST_BRANCH}", commit.sha)
+                self.admit(mutant_id)
+                self.set_best(mutant_id)
             return commit.sha
 
     def admit(self, mutant_id: str) -> None:
@@ -94,7 +95,7 @@ class Lineage:
         self._point(f"refs/heads/{mutant_id}", self.get_commit(mutant_id))
 
     def set_best(self, mutant_id: str) -> None:
-        """Moves `main`, which a clone checks out; it starts at the first harness added."""
+        """Moves `best`, which a clone checks out; it starts at the first harness added."""
         self._point(f"refs/heads/{BEST_BRANCH}", self.get_commit(mutant_id))
 
     def find_commit(self, mutant_id: str) -> str | None:

@@ -58,8 +58,7 @@ def family(lineage):
     first = add(lineage, 1, {**SEED_TREE, "prompts/challenger.md": b"Write two questions.\n"}, seed)
     second = add(lineage, 2, {**SEED_TREE, "agent.py": b"def main(box):\n    return 1\n"}, first)
     add(lineage, 3, {"agent.py": b"", "harness.yaml": b""}, seed)
-    for name in ("seed", "m0001"):
-        lineage.admit(name)
+    lineage.admit("m0001")
     lineage.set_best("m0001")
     assert second
     return lineage
@@ -86,8 +85,8 @@ def test_git_log_draws_the_tree(family):
     ]
 
 
-def test_branches_are_the_admitted_and_main_is_the_best(family):
-    assert git(family.path, "branch", "--format=%(refname:short)").split() == ["m0001", "main", "seed"]
+def test_branches_are_seed_the_admitted_and_the_best(family):
+    assert git(family.path, "branch", "--format=%(refname:short)").split() == ["best", "m0001", "seed"]
     assert git(family.path, "rev-parse", "HEAD").strip() == family.get_commit("m0001")
     mutants = git(family.path, "for-each-ref", "--format=%(refname)", "refs/mutants").split()
     assert mutants == [f"refs/mutants/{name}" for name in ("m0001", "m0002", "m0003", "seed")]
@@ -97,6 +96,7 @@ def test_git_diff_shows_what_a_mutant_changed(family):
     changed = git(family.path, "diff", "--stat", "refs/mutants/seed", "refs/mutants/m0001")
     assert "prompts/challenger.md | 2 +-" in changed
     assert "1 file changed" in changed
+    assert git(family.path, "diff", "--stat", "seed", "best") == changed
 
 
 def test_a_clone_checks_out_the_best(family, tmp_path):
@@ -182,7 +182,7 @@ def test_the_users_configuration_takes_no_part(tmp_path, monkeypatch):
         add(lineage, 0, {"agent.py": b"a\r\nb\n"})
         assert lineage.read("seed") == {"agent.py": b"a\r\nb\n"}
     assert not (tmp_path / "lineage.git/hooks").exists()
-    assert (tmp_path / "lineage.git/HEAD").read_text() == "ref: refs/heads/main\n"
+    assert (tmp_path / "lineage.git/HEAD").read_text() == "ref: refs/heads/best\n"
 
 
 HOSTILE_PATHS = [
