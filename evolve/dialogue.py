@@ -12,6 +12,9 @@ from evolve.gates import check_static
 from evolve.worktree import EditFailed, Refused, Worktree
 from harnesses.tree import HarnessTree
 
+MAX_ACTIONS = 40
+"""In one message: a model that repeats itself writes thousands, each answered with a whole file."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -40,12 +43,15 @@ class Workbench:
     last_try: tuple[str, str] = field(default=("", ""))
 
     def carry_out(self, actions: Sequence[Action]) -> tuple[Result, ...]:
-        """All actions in order. A `done` after a failed edit of the same message is not taken."""
+        """The actions in order, MAX_ACTIONS of them. A `done` after a failed edit beside it is not taken."""
         results: list[Result] = []
-        for action in actions:
+        for action in actions[:MAX_ACTIONS]:
             result = self._carry_out_one(action, results)
             results.append(result)
             self.refused_actions += result.refused
+        for action in actions[MAX_ACTIONS : MAX_ACTIONS + 1]:
+            left_out = f"neither this nor what follows: at most {MAX_ACTIONS} actions a message"
+            results.append(Result(action=action, ok=False, text=left_out))
         return tuple(results)
 
     def _carry_out_one(self, action: Action, earlier: Sequence[Result]) -> Result:

@@ -74,7 +74,9 @@ class ChatImplementer:
             idle = 0 if results else idle + 1
             if bench.hypothesis is not None or idle >= limits.idle_turns:
                 break
-            answer = "\n".join(result.render(limits.result_characters) for result in results) or NO_ACTION
+            room = limits.prompt_characters // 2 // max(1, len(results))
+            share = min(limits.result_characters, max(1000, room))
+            answer = "\n".join(result.render(share) for result in results) or NO_ACTION
             messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
         return _proposal(parent, bench, messages)
 

@@ -87,6 +87,17 @@ def test_a_failed_edit_is_no_refusal_and_holds_up_the_done_beside_it():
     assert "not finished: an edit above failed" in told(chat, 1)
 
 
+def test_thousands_of_actions_in_one_message_neither_run_nor_fill_the_next():
+    write = "```write prompts/long.md\n" + "x" * 100_000 + "\n```\n"
+    many = write + "```read prompts/long.md\n```\n" * 5000 + "```done\nall read\n```"
+    proposal, chat = implement([many, "```done\nnow\n```"])
+    answer = told(chat, 1)
+    assert answer.count("<result ") == 41
+    assert "at most 40 actions a message" in answer
+    assert len(answer) < 160_000
+    assert proposal.hypothesis == "now"
+
+
 def test_a_cut_off_write_changes_nothing():
     proposal, chat = implement(["```write prompts/level.md\n30", "```done\nnothing\n```"])
     assert proposal.tree == PARENT
