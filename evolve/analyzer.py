@@ -28,7 +28,9 @@ SHRINKS = (1, 2, 6)
 MARGIN = 150
 """Characters for the tags of one section and the line that marks a cut."""
 
-_SECTION = re.compile(r"<(?=/?(?:history|harness_files|file|trajectories|trajectory)\b)")
+_SECTION = re.compile(
+    r"<(?=\s*+/?\s*+(?:history|harness_files|file|trajectories|trajectory)\b)", re.IGNORECASE
+)
 """What a harness wrote could imitate; its first character is changed."""
 
 
@@ -66,8 +68,8 @@ def build_prompt(
     limit: int,
 ) -> str:
     """History gets at most a tenth of `limit`, files at most three tenths, trajectories all that is left."""
-    past = f"<history>\n{summarize(history, limit // 10)}\n</history>"
-    texts = [data.decode("utf-8", "replace") for data in files.values()]
+    past = f"<history>\n{_SECTION.sub('‹', summarize(history, limit // 10))}\n</history>"
+    texts = [_SECTION.sub("‹", data.decode("utf-8", "replace")) for data in files.values()]
     shares = fair_shares([len(text) for text in texts], limit * 3 // 10)
     listed = "\n".join(
         f'<file path="{path}">\n{cut_middle(text, share)}\n</file>'
