@@ -17,7 +17,7 @@ from evaluate.predicates import Ruling
 from evaluate.replies import Check, read_check, read_marks
 from evaluate.rubric import score_marks
 from evaluate.settings import EvaluatorSettings
-from evaluate.text import one_line, section
+from evaluate.text import one_line, section, visible_line
 from populations.records import FailureCategory
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Chat, ChatCall, Message
@@ -147,7 +147,7 @@ class Evaluator:
         return Ruling(
             status=Status.REJECTED,
             category=FailureCategory.QUALITY,
-            reason=f"final check failed: {one_line(check.reason)}",
+            reason=f"final check failed: {visible_line(check.reason)}",
         )
 
     def _final_check(self, example: Example, place: str | int, turn: int = 0) -> Check:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Criterion, Example
-from evaluate.text import defuse, strip_hidden
+from evaluate.text import defuse, strip_hidden, visible_line
 from studbook.identity import hash_bytes, hash_json
 
 MAX_CRITERIA = 40
@@ -106,7 +106,7 @@ def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "example"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place[:200]}: {first['msg']}{more}"
+    return f"{visible_line(place[:200])}: {first['msg']}{more}"
 
 
 def _problem_with_size(parsed: _SubmittedExample) -> str | None:

@@ -26,6 +26,7 @@ from evaluate.metering import MeteredChat
 from evaluate.reports import malformed_round, report_to_frame, report_to_round
 from evaluate.sandbox.contract import Frame
 from evaluate.settings import EvaluatorSettings
+from evaluate.text import visible_line
 from evaluate.transcript import Transcript
 from populations.records import RoundResult
 from studbook.errors import RequestRefused
@@ -135,11 +136,11 @@ class Relay:
         try:
             answer = self._answers.get(kind)
             if answer is None:
-                raise Refusal("refused", f"unknown request `{kind[:40]}`")
+                raise Refusal("refused", f"unknown request `{visible_line(kind[:40])}`")
             return answer(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"])[:200]
+            place = visible_line(".".join(str(part) for part in first["loc"])[:200])
             return self._refuse(kind, Refusal("refused", f"{kind} request: {place}: {first['msg']}"))
         except Refusal as refusal:
             return self._refuse(kind, refusal)
@@ -153,7 +154,8 @@ class Relay:
         body = _ChatBody.model_validate(frame)
         if body.role not in self._roles or body.role not in HARNESS_ROLES:
             allowed = ", ".join(self._roles)
-            raise Refusal("refused", f"role `{body.role}` is not one of this harness's roles ({allowed})")
+            role = visible_line(body.role)
+            raise Refusal("refused", f"role `{role}` is not one of this harness's roles ({allowed})")
         call = ChatCall(
             role=body.role,
             messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),

@@ -86,3 +86,8 @@ def section(tag: str, data: str) -> str:
 def one_line(text: str) -> str:
     """White space runs become single spaces, so that a line of a list stays one line."""
     return " ".join(text.split())
+
+
+def visible_line(text: str) -> str:
+    """One line of what others wrote, for a reason that people and terminals are shown."""
+    return one_line(strip_hidden(text.replace("\n", " "))[0])

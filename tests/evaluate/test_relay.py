@@ -184,6 +184,25 @@ def test_what_the_harness_claims_changes_no_score(rig):
     assert rig.relay().evaluate(claim)["weak"]["average"] == 0.4
 
 
+def test_reasons_quote_nothing_that_could_steer_a_terminal(rig):
+    nasty = "\x1b[2J\u202e\u009b"
+    rig.models.answers["final_verifier"] = lambda request: (
+        f'{{"pass": 0, "reason": "le{nasty.strip(chr(27))}ak"}}'
+    )
+    relay = rig.relay()
+    told = [
+        relay.evaluate({nasty: 1, **example_body()}),
+        relay.evaluate(example_body()),
+        relay.chat(role=nasty),
+        relay.chat(**{nasty: 1}),
+        relay.relay.handle(nasty, {}),
+    ]
+    reasons = [item.reason for item in relay.relay.rounds]
+    assert "final check failed: le[2Jak" in reasons
+    for text in (*map(str, told), *reasons):
+        assert text.isprintable()
+
+
 def test_solvers_other_than_weak_and_both_are_refused(rig):
     assert error_of(rig.relay().evaluate(example_body(), solvers="strong"))[0] == "refused"
 

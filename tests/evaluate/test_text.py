@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.text import SECTION_TAGS, defuse, one_line, section, strip_hidden
+from evaluate.text import SECTION_TAGS, defuse, one_line, section, strip_hidden, visible_line
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,10 @@ def test_a_long_run_of_spaces_does_not_hold_up_the_evaluator(attack):
     began = time.monotonic()
     assert defuse(attack).count == 0
     assert time.monotonic() - began < 2.0  # backtracking took 4.5 s; 20,000 spaces 38 s
+
+
+def test_a_visible_line_can_neither_break_nor_steer_a_screen():
+    assert visible_line(" a\x1b[2J\x9b2J\nb\u202e\u2028c\ufe01 ") == "a[2J2J b c"
 
 
 def test_one_line_stays_one_line():
