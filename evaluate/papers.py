@@ -63,8 +63,11 @@ def read_corpus(path: Path) -> Corpus:
 
 
 def make_paper(text: str, source: str) -> Paper:
-    """A paper from text: hidden characters, trailing space and runs of blank lines go before it is named."""
-    visible, _ = strip_hidden(unicodedata.normalize("NFC", text))
+    """A paper from text: hidden characters, trailing space and runs of blank lines go before it is named.
+
+    Form feeds and the like end a line: merely hidden, they would join the words on their two sides.
+    """
+    visible, _ = strip_hidden("\n".join(unicodedata.normalize("NFC", text).splitlines()))
     lines = "\n".join(line.rstrip() for line in visible.split("\n"))
     normal = _BLANK_LINES.sub("\n\n", lines).strip()
     identity = hash_bytes(" ".join(normal.split()).encode("utf-8"))[:16]

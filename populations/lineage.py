@@ -1,9 +1,10 @@
 """The files of every harness ever made, as a real git repository: `git log --graph --all` draws the tree.
 
 `refs/mutants/m0031` names every mutant, admitted or not; branches (`refs/heads/m0031`) the seed and the
-admitted; `best` the best so far, so that a clone checks that one out and `git diff seed best` works. Commit ids depend on content alone: author, committer
-and date (a minute per iteration) are derived, and as no `git` process writes, no hook, signing key or
-line-ending rule of the user's configuration takes part. What `git gc` packed is `git_packs.py`'s to read.
+admitted; `best` the best so far, so that a clone checks that one out and `git diff seed best` works. Commit
+ids depend on content alone: author, committer and date (a minute per iteration) are derived, and as no `git`
+process writes, no hook, signing key or line-ending rule of the user's configuration takes part. What `git gc`
+packed is `git_packs.py`'s to read.
 """
 
 import re

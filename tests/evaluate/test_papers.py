@@ -94,6 +94,12 @@ def test_identity_is_by_content_and_not_by_name_or_layout():
     assert len(one.paper_id) == 16
 
 
+@pytest.mark.parametrize("separator", ["\f", "\v", "\x85", "\u2028", "\u2029", "\x1c", "\r", "\r\n"])
+def test_every_sort_of_line_end_parts_words(separator):
+    paper = make_paper(f"the last word{separator}Another page", "x.txt")
+    assert paper.text == "the last word\nAnother page"
+
+
 def test_hidden_characters_do_not_reach_a_paper():
     assert make_paper("Ignore\u202e this\u200b", "x.md").text == "Ignore this"
 
