@@ -35,6 +35,7 @@ from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, Message
 
 MAX_LOGS = 200
 MAX_LOG_CHARACTERS = 4_000
+MAX_FAILED_CALLS = 8  # a silent model is asked again for half a minute, while the box's clock stands still
 
 
 class _Closed(BaseModel):
@@ -88,6 +89,7 @@ class _Account:
     rounds: dict[str, _Round] = field(default_factory=dict)
     accepted_round: int | None = None
     calls: int = 0
+    failed_calls: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     logs: int = 0
@@ -167,6 +169,8 @@ class Relay:
         try:
             reply = self._chat.chat(call)
         except (RequestRefused, EmptyReply) as error:  # of the harness's own making: never the run's end
+            with self._lock:
+                self._account.failed_calls += 1
             first_line = str(error).partition("\n")[0]  # the others name endpoint and model
             raise Refusal("model_failed", first_line) from error
         return self._keep_reply(call, reply)
@@ -179,6 +183,8 @@ class Relay:
                 raise Refusal("budget_spent", f"all {settings.max_calls} model calls for this paper are used")
             if account.tokens >= settings.max_tokens:
                 raise Refusal("budget_spent", f"all {settings.max_tokens} tokens for this paper are used")
+            if account.failed_calls >= MAX_FAILED_CALLS:
+                raise Refusal("budget_spent", f"{MAX_FAILED_CALLS} calls for this paper came to nothing")
             account.calls += 1
             number = account.calls_by_role.get(role, 0)
             account.calls_by_role[role] = number + 1

@@ -231,6 +231,15 @@ def test_a_model_that_stays_silent_is_the_harnesss_to_handle(rig):
     assert error_of(rig.relay().chat())[0] == "model_failed"
 
 
+def test_a_harness_cannot_hold_up_a_run_with_calls_that_come_to_nothing(rig):
+    rig.models.answers["challenger"] = lambda request: " "
+    relay = rig.relay()
+    replies = [error_of(relay.chat()) for _ in range(9)]
+    assert {kind for kind, _ in replies[:8]} == {"model_failed"}
+    assert replies[8] == ("budget_spent", "8 calls for this paper came to nothing")
+    assert len(rig.models.requests) == 16  # two attempts each
+
+
 @pytest.mark.parametrize("error", [ModelUnavailable("down"), ModelRejected("wrong key")])
 def test_the_worlds_failures_are_raised_and_never_answered(rig, error):
     rig.models.answers["challenger"] = raising(error)
