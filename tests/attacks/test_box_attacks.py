@@ -296,6 +296,66 @@ ATTACKS = (
         ),
     ),
     Attack(
+        name="garbage spoken to the shim",
+        source="""
+        def main(box):
+            _, _, address, token, _ = os.environ["OPENAI_BASE_URL"].split("/")
+            def speak(path, body, length=None):
+                head = "POST %s HTTP/1.1\\r\\nContent-Length: %s\\r\\n\\r\\n" % (path, length or len(body))
+                with socket.create_connection(address.split(":"), timeout=2) as s:
+                    s.sendall(head.encode("latin-1") + body)
+                    return s.recv(12).decode()
+            for body in (b"[1]", b"NaN", b'{"text":NaN}', b'{"text":"\\\\ud800"}', b"[" * 100_000, b"\\xff"):
+                box.log(speak("/%s/log" % token, body))
+            for body in (b"{}", b'{"model":{},"messages":"x"}', b'{"model":"judge","messages":[{"role":1}]}'):
+                box.log(speak("/%s/v1/chat/completions" % token, body))
+            box.log(speak("/%s/admit" % token, b"{}"))
+            box.log(speak("/0123456789abcdef/log", b"{}"))
+            box.log(speak("/%s/log" % token, b"{}", length="\\xb2"))
+            box.log(speak("/%s/log" % token, b"{}", length="9" * 11))
+            box.log("the shim still answers")
+        """,
+        ends=FINISHED,
+        achieved=(
+            *["HTTP/1.1 400"] * 9,
+            *["HTTP/1.1 404"] * 2,
+            "HTTP/1.1 400",
+            "HTTP/1.1 413",
+            "the shim still answers",
+        ),
+    ),
+    Attack(
+        name="forging how the harness ended",
+        source="""
+        def main(box):
+            for number in range(3, 32):
+                try:
+                    os.write(number, b'["accepted", "", {"score": 1}]')
+                except OSError:
+                    pass
+            os._exit(0)
+        """,
+        ends=frozenset({BoxStatus.PROTOCOL_ERROR}),
+    ),
+    Attack(
+        name="frames larger in memory than on the wire",
+        source="""
+        def main(box):
+            big = [[]] * 900_000
+            def send():
+                try:
+                    box.evaluate(big)
+                except Exception:
+                    pass
+            threads = [threading.Thread(target=send) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        """,
+        ends=frozenset({BoxStatus.PROTOCOL_ERROR}),
+    ),
+    Attack(
         name="descriptors and half-open connections to the shim",
         source="""
         def main(box):
