@@ -54,7 +54,11 @@ class Paper:
 
 
 class Box:
-    """Everything a harness can do. Thread-safe: requests may be made from several threads at once."""
+    """Everything a harness can do. Thread-safe: requests may be made from several threads at once.
+
+    But a role's calls draw their luck in the order in which they arrive: called from several threads, the
+    same harness gives other results each time, and its run cannot be replayed.
+    """
 
     def __init__(self, payload: dict[str, Any], read_file: Callable[[str], str], send: Send) -> None:
         self.paper = Paper(**payload["paper"])
