@@ -98,6 +98,33 @@ PARAPHRASED_AGAIN: Texts = {
         "Return nothing but well-formed JSON. Every weight is an integer, not a quoted string."
     ),
 }
+REVIEWED: Texts = {
+    "challenger_task": (
+        "The question must be impossible to answer for someone who has not read this particular paper."
+        "\n\n"
+        "The context may describe the domain and the set-up, but it must never reveal the solution."
+    ),
+    "rubric_guide": "Use only positive integer weights, none above 7.",
+    "verifier": "Fail the example if any criterion has a negative weight.",
+    "output_format": (
+        'Return strictly valid JSON in which every weight is a bare integer (write 5, not "+5").'
+    ),
+}
+REVIEWED_AGAIN: Texts = {
+    "challenger_task": (
+        "An expert who knows the field but has not seen this paper should fail to answer the question."
+        "\n\n"
+        "Do not disclose in the context what the question asks for."
+    ),
+    "rubric_guide": "Rubric weights must be strictly positive and capped at 7.",
+    "verifier": "A rubric with negative weights fails.",
+    "output_format": (
+        "The reply must parse with a standard JSON parser, and each weight has to be an integer, since "
+        'strings such as "+8" break the evaluation.'
+    ),
+}
+"""Two sets that a reviewer wrote before reading the testbed's lexicon."""
+
 NEGATED: Texts = {
     "challenger_task": (
         "Questions need not depend on facts from this paper; it does not matter if a solver could"
@@ -134,6 +161,8 @@ def variants(seed: HarnessTree) -> list[Variant]:
         ("all but the own verifier", with_texts(seed, {k: v for k, v in ALL.items() if k != "verifier"})),
         ("all paraphrased", with_texts(seed, PARAPHRASED)),
         ("all paraphrased again", with_texts(seed, PARAPHRASED_AGAIN)),
+        ("all as a reviewer put it", with_texts(seed, REVIEWED)),
+        ("all as a reviewer put it again", with_texts(seed, REVIEWED_AGAIN)),
         ("all moved within the prompt", with_texts(seed, MOVED)),
         ("all negated", with_texts(seed, NEGATED)),
         ("all in a file nobody reads", with_texts(seed, {"notes": "\n\n".join(ALL.values())})),

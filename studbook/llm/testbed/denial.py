@@ -15,6 +15,14 @@ def is_called_off(sentence: Syntax, filled: Sequence[Place]) -> bool:
     return any(
         place.first <= last or sentence.clauses[place.first] == sentence.clauses[last]
         for place in sentence.places("cancellers")
+        if not _is_supposed(sentence, place)
+    )
+
+
+def _is_supposed(sentence: Syntax, place: Place) -> bool:
+    """ "If the paper is not needed, it is no good": what a judged condition supposes is not called off."""
+    return bool(sentence.places("bad")) and any(
+        0 < place.first - other.last <= CONDITION for other in sentence.places("supposes")
     )
 
 
@@ -48,6 +56,7 @@ def _points_back(sentence: Syntax, place: Place, filled: Sequence[Place]) -> boo
 
 
 SHORT_JUDGEMENT = 5
+CONDITION = 6
 
 
 def _judges(sentence: Syntax, judgement: Place, last: int) -> bool:

@@ -1,7 +1,7 @@
 """Instruction prose cut into sentences that can be understood one by one.
 
-A bullet takes its lead-in with it ("Never put into the context:" + "the result"), and a sentence that begins
-with a pronoun takes the thing the sentence before it spoke of. Code blocks and JSON are left out.
+A bullet takes its lead-in with it ("Never put into the context:" + "the result"), and a sentence that points
+back with a pronoun takes the thing the sentence before it spoke of. Code blocks and JSON are left out.
 """
 
 import re
@@ -15,8 +15,10 @@ _BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_`]*[A-Z0-9`])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|cf|vs|incl)\.$")
 _PRONOUN = re.compile(r"^(?:it|they|this|these|those|there)\b", re.IGNORECASE)
+_POINTS_BACK = re.compile(r"\b(?:in|into|from|of|to) (?:it|them|there)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 _QUOTED = re.compile(r"[“\"][^“”\"\n]{1,40}[”\"]")
+_QUOTED_NUMBER = re.compile(r"[“\"][+-]?\d{1,2}[”\"]")
 _SUBJECT_STEMS = frozenset(stem(word) for word in SUBJECTS)
 _LEADING_STEMS = _SUBJECT_STEMS | {stem(word) for word in LEADING}
 LONGEST_LEAD_IN = 9
@@ -52,7 +54,12 @@ def _units(text: str) -> list[str]:
             is_open = True
         if is_open and not _BULLET.match(line):
             lead_in = _lead_in(units[-1], lead_in, bare)
-    return [_QUOTED.sub("", _MARKUP.sub("", unit)) for unit in units]
+    return [_without_quotations(_MARKUP.sub("", unit)) for unit in units]
+
+
+def _without_quotations(unit: str) -> str:
+    """Examples in quotation marks instruct nobody, but a number in them is an example of a string."""
+    return _QUOTED.sub("", _QUOTED_NUMBER.sub("a quoted number", unit))
 
 
 def _lead_in(unit: str, before: str, line: str) -> str:
@@ -79,9 +86,11 @@ def _resolve(sentences: list[str]) -> list[str]:
     subject = ""
     for sentence in sentences:
         words = tokens(sentence)
-        if subject and _PRONOUN.match(sentence):
+        own = next((word for word in words if stem(word) in _SUBJECT_STEMS), "")
+        points_back = _PRONOUN.match(sentence) or (not own and _POINTS_BACK.search(sentence))
+        if subject and points_back:
             resolved.append(f"The {subject} {sentence}")
             continue
-        subject = next((word for word in words if stem(word) in _SUBJECT_STEMS), "")
+        subject = own
         resolved.append(sentence)
     return resolved

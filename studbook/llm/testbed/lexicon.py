@@ -35,24 +35,29 @@ _SLOTS = {
     "answer": """
         answer, solution, result, finding, conclusion, insight, outcome, explanation, key idea, punchline,
         resolution, mechanism, solve, solved, reference, response, contribution, remedy, resolve, settle, what
-        the question, what is asked, what is being asked, what it asks, what was found, what the authors found
+        the question, what is asked, what is being asked, what it asks, what was found, what the authors
+        found, what the rubric, what the criteria, the rubric rewards, criteria reward
     """,
     # what is done to an answer
     "reveal": """
         reveal, contain, include, give, state, disclose, expose, spoil, leak, mention, say, tell, show,
         present, spell out, betray, describe, provide, give away, hold, explain, divulge, share, supply,
         offer, appear, hint, spill, put, repeat, quote, copy, anticipate, cover, carry, have, bring, place,
-        feature, find, found
+        feature, be found, to find, find the, find it, find an, found in, found there
     """,
     "spill": "reveal, leak, give away, give .. away, spoil, spill, disclose, betray, divulge, expose",
     "withhold": """
         withhold, hide, omit, exclude, leave out, leave .. out, keep .. out, kept .. out, keep .. back, kept
         .. back, kept .. from, hold back, hold .. back, conceal, reserve, save .. for, keep .. secret, keep
         .. from, strip, keep .. to yourself, remain silent, silent about, silent on, say nothing, says
-        nothing, stop short, stops short, free of, devoid of
+        nothing, stop short, stops short, in the dark, left out, left .. out, end before, stop before, keep
+        quiet, stay quiet, stay silent, keep silent, absent from, missing from, no place in, not
+        belong in, stay .. out,
+        stays .. out, unmentioned, unsaid, untold, free of, devoid of
     """,
     "approach": """
-        approach, method, technique, trick, idea, how the authors, how it was, how it is solved, key step
+        approach, method, technique, trick, idea, about how, silent on how, how the authors, how it was,
+        how it is solved, key step
     """,
     "setup": """
         domain, set up, setup, setting, field, problem statement, problem, situation, scene, groundwork,
@@ -69,7 +74,8 @@ _SLOTS = {
     """,
     # what makes a question one of this paper
     "need": """
-        need, require, depend, rely, hinge, demand, rest on, call for, necessitate, draw on, ground, build
+        need, should take, must take, it takes, require, depend, rely, hinge, demand, rest on, call for,
+        necessitate, draw on, ground, build
         on, turn on, presuppose, tie, anchor, root, base, force, bind, bound, rooted
     """,
     "specific": """
@@ -86,19 +92,31 @@ _SLOTS = {
     """,
     "without": """
         without, unless, lacking, never saw, not read, never read, not seen, never seen, not have .. read,
-        no access, not opened, never opened, not know, unaware, has not, having not
+        no access, not with, skipped, missed, never had, not had, cannot see, cannot consult, not opened,
+        never opened, not know,
+        unaware, has not, having not
+    """,
+    "suffice": "suffice, sufficient, enough, answer, of help, helps, will do, get by, do the job",
+    "source": "paper, document, source, article, manuscript",
+    "lost": """
+        nowhere, dead end, lost, stuck, helpless, at a loss, no chance, in the dark, clueless, struggle,
+        stranded, nothing to go on, not a chance
     """,
     "generic": """
         generic, general knowledge, common knowledge, textbook, commonplace, vague, boilerplate, well known,
         common sense, widely known, background knowledge, prior knowledge, world knowledge, broad knowledge,
-        first principles, any paper, other papers, general education, general, common
+        first principles, everybody .. know, everyone .. know, anyone .. know, anybody .. know, know
+        already, already know, any paper, other papers, general education, general, common
     """,
     "guess": "guess, guessable, guesswork, luck",
     # rubrics
     "negative": """
         negative, negatively, penalty, penalise, penalize, punish, deduct, deduction, subtract, demerit,
-        minus, below zero, less than zero, punitive, malus
+        minus, take .. away, takes points, take points, lose points, cost points, lower the score, remove
+        points, reduce the score, below zero, below 0, under zero, under 0, less than 0, smaller than zero,
+        less than zero, punitive, malus
     """,
+    "swap": "replace, convert, turn, recast, exchange, substitute, transform",
     "positive": """
         positive, positively, above zero, greater than zero, reward, credit, non negative, nonnegative, more
         than zero
@@ -107,15 +125,18 @@ _SLOTS = {
     "every": "every, each, all, any, whole, entire",
     "always": "always, must, have to, has to, should, need to, all",
     "wrapping": "markdown, fence, code block, backticks, commentary, preamble",
-    "integer": "integer, whole number, int, natural number, json number",
+    "integer": """
+        integer, whole number, int, natural number, json number, as number, plain number, bare number
+    """,
     "string": """
         string, quote, quotation marks, quoted, plus sign, plus signs, leading plus, decimals, fraction,
         decimal
     """,
     "strictly": """
-        only, just, nothing else, nothing but, nothing except, nothing other, solely, exclusively, strict,
+        only, just, nothing else, nothing more, consist, nothing but, nothing except, nothing other,
+        solely, exclusively, strict,
         strictly, valid, pure, bare, alone, exactly one, well formed, parseable, parse, parsed, machine
-        readable, directly, single, raw, loads
+        readable, and stop, directly, single, raw, loads
     """,
     "noise": """
         text, prose, commentary, comment, explanation, markdown, fence, fences, code block, backticks,
@@ -148,7 +169,7 @@ _SLOTS = {
     "parts": """
         several parts, multiple parts, multi part, multipart, sub question, subquestion, two questions,
         three questions, several questions, more than one question, compound, sub part, multiple questions,
-        two part, three part, parts
+        two part, three part, four part, many part, into part, in part
     """,
     "one": "one question, single question, only one, one .. question, sole",
     "polar": "yes or no, yes no, true or false, true false, closed question, closed form, yes and no",
@@ -160,7 +181,7 @@ _SLOTS = {
     "equal": "same, equal, equally, uniform, uniformly, identical, evenly, even",
     "heavy": """
         heavy, heavier, heavily, large, larger, high, higher, double, dominate, big, bulk, most of, strong,
-        maximum, spread, concentrate
+        maximum, spread, concentrate, decisive
     """,
     "atomic": """
         atomic, one fact, single fact, one idea, one thing, one point, single point, short, concise, self
@@ -169,6 +190,7 @@ _SLOTS = {
     """,
     "broad": "broad, holistic, overall, general, big picture, high level, whole answer, wide, comprehensive",
     "beyond": "beyond, absent from, outside, further than, more than, not .. found in, goes past, exceed",
+    "repeat": "repeat, restate, copy, quote, echo, reproduce",
     "precise": "specific, particular, concrete, precise, exact, definite, explicit",
     "error": """
         error, mistake, misconception, claim, false, wrong, incorrect, fallacy, misunderstanding, confusion
@@ -221,11 +243,14 @@ _SLOTS = {
         mechanism, causal, cause, interact, interaction, interplay, chain, process, inner workings, how ..
         works, moving parts, cause and effect, consequence, underlying, how .. work
     """,
-    "new": "entirely new, new, different, fresh, another, other, untouched, unexplored, novel",
+    "new": """
+        entirely new, new, different, fresh, another, other, untouched, unexplored, novel, none of the
+        earlier, not yet
+    """,
     "angle": "angle, aspect, perspective, facet, side, direction, part of the paper, corner, topic",
     "reword": "reword, rephrase, paraphrase, restate, variation, variant, tweak, recycle, rewording",
     "deep": """
-        deep, deeper, buried, late, later, middle, appendix, experiment, footnote, body, tucked, deep
+        deep, deeper, later, buried, late, later, middle, appendix, experiment, footnote, body, tucked, deep
         inside, second half, fine print
     """,
     "take": """
@@ -252,7 +277,9 @@ BAD_OUTCOMES = _compile(
     tooeasy, reject, discard, throw .. away, thrown away, unacceptable, forbid, forbidden, prohibit,
     prohibited, banned, ban, fail it, fail any, fail every, fail if, fail when, fail an, fail where, is a
     fail, disallow, not allowed, not permitted, not acceptable, not welcome, worthless, useless, off limits,
-    not good enough, bad question, bad sign, wrong question, taboo, unusable, must be rewritten, invalid,
+    not good enough, bad question, bad sign, wrong question, taboo, unusable, must be rewritten, no good,
+    lead to failure, lead to rejection, disqualify,
+    disqualified, invalidate, rule out, ruled out, invalid,
     out of bounds, not tolerated
     """
 )
@@ -262,7 +289,8 @@ CANCELLERS = _compile(
     matter, unnecessary, optional, not important, ignore, disregard, not worry, not bother, forget, no
     longer necessary, no longer needed, not insist, not essential, not mandatory, unimportant, no
     obligation, not obliged, not care, irrelevant, not needed, free to ignore, no longer apply, no longer
-    required, not compulsory, not crucial, not fail, not reject, not discard, not forbid, not ban, not
+    required, not compulsory, not crucial, nothing wrong, no problem, not a problem, no harm, no objection,
+    nothing against, not fail, not reject, not discard, not forbid, not ban, not
     forbidden, pass .. even if, pass .. even when, accept .. even if, accept .. even when, fine even if
     """
 )
@@ -284,6 +312,7 @@ HEDGES = _compile(
 ANAPHORS = _compile("them, any, it, these, those, such")
 USES = _compile("include, use, write, add, have, allow, accept, put, make, give, ask, do, tolerate, keep")
 OTHERWISE = _compile("otherwise, unless, if not, or else")
+SUPPOSES = _compile("if, when, whenever, where")
 PURPOSE = _compile("so that, such that, in such a way")
 SUBJECTS = _compile(
     """

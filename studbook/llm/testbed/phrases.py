@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from studbook.llm.testbed.words import stem
 
-LONGEST_GAP = 6
+LONGEST_GAP = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,26 @@ _REWRITTEN = (
     (rf"\b(?:nothing|{_NOT_ANYTHING}) (?:but|except|besides|other than|apart from)\b", "only"),
     (r"\b(?:anything|everything) (?:but|except|other than|short of)\b", "what is not"),
     (rf"\b(?:background knowledge|(?:{_SOME} )+background(?: in| of|(?= alone)))", "general knowledge"),
+    (r"\b(not|no|neither|never|cannot)\b([^;.]*?)\bnor\b", r"\1\2or"),
+    (r"\bun(?:answerable|solvable)\b", "cannot be answered"),
     (r"\b(?:answerable|solvable)\b", "can be answered"),
     (r"\b(?:do|must|should|shall|may) not fail to\b|\bnever fail to\b", "always"),
     (r"\bfail(?:s|ed|ing)? to(?! (?:be|meet))\b", "cannot"),
     (r"^\W*fail\b(?! (?:it|any|every|if|when|an|where)\b)", _FORBIDDEN),
     (r"\bfail (?:the|a|this|that|all|such|each|those) (?=\w)", f"{_FORBIDDEN} the "),
+    (
+        r"\bfails (?:the|this|that|an|a) (?:whole )?(?=(?:example|draft|rubric|check|test)\b)",
+        f"is {_FORBIDDEN} ",
+    ),
+    (r":\s*(?:no|never|wrong)\W*$", f" {_FORBIDDEN}"),
     (r"\bfails?(?=\s*(?:[.;:!]|$))", _FORBIDDEN),
     (r"\b(?:(?:do|does|must|should|shall|may|can|will) not|cannot|never) pass(?:es)?\b", _FORBIDDEN),
     (r"\b(?:is|are|be) not (?:to be )?accept(?:ed|able)\b", f"is {_FORBIDDEN}"),
 )
 _RULES = tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in _REWRITTEN)
 _TOO_EASY = re.compile(
-    r"\btoo (?:easy|simple|weak|shallow|trivial|generic|general)\b|\bnot (?:nearly )?[\w-]+ enough\b",
+    r"\btoo (?:easy|simple|weak|shallow|trivial|generic|general|much|many|high|large|heavy|broad)\b"
+    r"|\bnot (?:nearly )?[\w-]+ enough\b",
     re.IGNORECASE,
 )
 _SUPPOSES = re.compile(r"\b(?:if|when|whenever|where|whether|in case|should)\b", re.IGNORECASE)

@@ -53,6 +53,10 @@ def _reinforce(rule: Rule, before: Rule | None) -> Rule:
     return rule
 
 
+_Strength = tuple[float, bool, int]
+"""Of two readings the clearer counts, then the one within one part of the sentence, then the fuller."""
+
+
 @lru_cache(maxsize=16_384)
 def rules_of(text: str) -> tuple[Rule, ...]:
     """What one sentence asks for; questions ask for nothing."""
@@ -60,10 +64,15 @@ def rules_of(text: str) -> tuple[Rule, ...]:
         return ()
     sentence = read_syntax(text)
     found: dict[Concept, Rule] = {}
+    strength: dict[Concept, _Strength] = {}
     for frame in FRAMES:
-        rule = _apply(frame, sentence, text)
-        if rule and (rule.concept not in found or rule.clarity > found[rule.concept].clarity):
-            found[rule.concept] = rule
+        filled = _fill(frame, sentence)
+        rule = _apply(frame, sentence, filled, text)
+        if rule is None:
+            continue
+        this = (rule.clarity, len({sentence.parts[place.last] for place in filled}) == 1, len(frame.slots))
+        if rule.concept not in found or this > strength[rule.concept]:
+            found[rule.concept], strength[rule.concept] = rule, this
     cap = _find_cap(sentence, text)
     if cap:
         found[Concept.WEIGHT_CAP] = cap
@@ -84,13 +93,8 @@ def _find_cap(sentence: Syntax, text: str) -> Rule | None:
     )
 
 
-def _apply(frame: Frame, sentence: Syntax, text: str) -> Rule | None:
-    if any(not sentence.places(slot) for slot in frame.slots):
-        return None
-    if any(sentence.places(slot) for slot in frame.unless):
-        return None
-    filled = _fill(frame, sentence)
-    if filled is None or is_called_off(sentence, filled):
+def _apply(frame: Frame, sentence: Syntax, filled: Sequence[Place], text: str) -> Rule | None:
+    if not filled or is_called_off(sentence, filled):
         return None
     wanted = is_negated(sentence, filled) == frame.asks_when_negated
     if not wanted and not frame.has_opposite:
@@ -116,8 +120,12 @@ def _amount(concept: Concept, text: str) -> int | None:
 WIDEST_SPAN = 26
 
 
-def _fill(frame: Frame, sentence: Syntax) -> tuple[Place, ...] | None:
-    """A place for each slot, none used twice, in order when the frame asks for it, not too far apart."""
+def _fill(frame: Frame, sentence: Syntax) -> tuple[Place, ...]:
+    """A place for each slot, none used twice, in the frame's order if it has one, near enough; else ()."""
+    if any(not sentence.places(slot) for slot in frame.slots):
+        return ()
+    if any(sentence.places(slot) for slot in frame.unless):
+        return ()
     filled: list[Place] = []
     slots = (
         frame.slots if frame.is_ordered else sorted(frame.slots, key=lambda slot: len(sentence.places(slot)))
@@ -130,14 +138,19 @@ def _fill(frame: Frame, sentence: Syntax) -> tuple[Place, ...] | None:
             if place.first > earliest and not any(place.overlaps(other) for other in filled)
         ]
         if not free:
-            return None
-        filled.append(min(free, key=lambda place: _distance(place, filled)))
+            return ()
+        filled.append(min(free, key=lambda place: _distance(sentence, place, filled)))
     span = max(place.last for place in filled) - min(place.first for place in filled)
-    return tuple(filled) if span <= WIDEST_SPAN else None
+    return tuple(filled) if span <= WIDEST_SPAN else ()
 
 
-def _distance(place: Place, others: Sequence[Place]) -> int:
-    return min((abs(place.first - other.first) for other in others), default=place.first)
+def _distance(sentence: Syntax, place: Place, others: Sequence[Place]) -> tuple[bool, int]:
+    """What stands in the same part of the sentence is nearer than what stands in another."""
+    part = sentence.parts[place.first]
+    return min(
+        ((part != sentence.parts[other.first], abs(place.first - other.first)) for other in others),
+        default=(False, place.first),
+    )
 
 
 def _explicitness(sentence: Syntax) -> int:

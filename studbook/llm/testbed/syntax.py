@@ -70,6 +70,7 @@ _LISTS = {
     "anaphors": lexicon.ANAPHORS,
     "uses": lexicon.USES,
     "otherwise": lexicon.OTHERWISE,
+    "supposes": lexicon.SUPPOSES,
     "purpose": lexicon.PURPOSE,
 }
 

@@ -15,14 +15,14 @@ _AT_MOST = "|".join(
         r"(?:not|never) exceed|not go (?:above|beyond)|never (?:\w+ ){0,2}(?:than|past)",
         rf"(?:maximum|highest|largest|heaviest|top|biggest) {_BETWEEN}(?:of|is|be)",
         rf"cap(?:ped)? {_BETWEEN}at|limit(?:ed)? {_BETWEEN}to|stay (?:\w+ )?(?:within|under)",
-        r"(?:ceiling|limit|bound|maximum|cap) (?:of|is|at)",
+        rf"(?:ceiling|limit|bound|maximum|cap) (?:(?:for|on) {_BETWEEN})?(?:of|is|at)",
         r"(?:at or|equal to or|or) below|below or equal to|less than or equal to|≤|<=",
     )
 )
 _LIMIT = re.compile(rf"(?:{_AT_MOST})\s+({NUMBER})\b", re.IGNORECASE)
 _LIMIT_BEFORE = re.compile(
     rf"\b({NUMBER}),? (?:at (?:the )?(?:very )?most|at maximum|or (?:less|lower|below|under|smaller|fewer)"
-    r"|is the (?:maximum|highest|largest|limit|most|cap))\b",
+    r"|is the (?:maximum|highest|largest|limit|most|cap|ceiling|top))\b",
     re.IGNORECASE,
 )
 _UNLIMITED = re.compile(
