@@ -74,10 +74,6 @@ class Population:
             return self.champion.harness_id
         return max(self.members, key=self.shrunk_score, default=SEED_ID)
 
-    def find_by_tree_hash(self, tree_hash: str) -> Mutant | None:
-        """The first harness made with exactly these files."""
-        return next((mutant for mutant in self.mutants.values() if mutant.tree_hash == tree_hash), None)
-
     def find_decision(self, harness_id: str) -> Decision | None:
         """The decision about a mutant; None for the seed."""
         mutant = self.mutants.get(harness_id)

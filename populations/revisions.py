@@ -55,15 +55,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}." if names else ""
 
 
-def check_run(name: str, runs: Iterable[str]) -> str:
-    """`name` if it is one of `runs`; raises RevisionError with the nearest."""
-    known = list(runs)
-    if name in known:
-        return name
-    hint = did_you_mean(name, known) or "There are no runs yet: start one with `studbook run SPEC`."
-    raise RevisionError(f"there is no run {name[:80]!r}. {hint}")
-
-
 def _resolve_base(base: str, population: Population) -> str:
     if base == BEST:
         base = population.best_id

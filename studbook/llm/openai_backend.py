@@ -71,13 +71,6 @@ class OpenAIBackend:
                 if not self._learn(request.model, dialect, complaint):
                     raise to_model_error(complaint, self._where(request.model)) from error
 
-    def model_names(self) -> tuple[str, ...]:
-        """What GET /models lists; raises ModelError as `complete` does."""
-        try:
-            return tuple(str(model.id) for model in self._client.models.list().data)
-        except SDK_FAILURES as error:
-            raise to_model_error(self._complaint(error), self._where("")) from error
-
     def close(self) -> None:
         self._client.close()
 

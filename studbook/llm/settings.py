@@ -1,16 +1,13 @@
-"""Where the endpoint is and which key opens it: the environment, then `.env`. The key never shows.
+"""Keys that do not show themselves, and the `.env` file they may stand in.
 
-Reads only what it is given; which folder's `.env` and which environment is the caller's choice.
+Reads only what it is given; which `.env`, and what wins over it, is the caller's choice.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import UsageError
 
-URL_NAME = "OPENAI_BASE_URL"
-KEY_NAME = "OPENAI_API_KEY"
 SHORTEST_SECRET = 8
 
 
@@ -34,20 +31,6 @@ class Secret:
     def hide_in(self, text: str) -> str:
         """`text` without the secret; placeholders as short as "x" or "none" are none."""
         return text.replace(self._value, "****") if len(self._value) >= SHORTEST_SECRET else text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointSettings:
-    """`base_url` None is OpenAI's own; an empty key is right for servers that want none."""
-
-    base_url: str | None
-    api_key: Secret
-
-
-def read_settings(environment: Mapping[str, str], dotenv: Path | None = None) -> EndpointSettings:
-    """The environment wins over the file; an absent file is an empty one."""
-    known = {**(read_dotenv(dotenv) if dotenv else {}), **environment}
-    return EndpointSettings(base_url=known.get(URL_NAME) or None, api_key=Secret(known.get(KEY_NAME, "")))
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

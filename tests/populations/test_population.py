@@ -99,12 +99,6 @@ def test_a_decision_is_found_by_its_mutant():
     assert population.find_decision("seed") is None
 
 
-def test_a_tree_that_was_seen_before_is_found():
-    population = fold(small_run())
-    assert population.find_by_tree_hash(mutant(1).tree_hash) == mutant(1)
-    assert population.find_by_tree_hash("f" * 64) is None
-
-
 def test_folding_does_not_change_the_population_it_starts_from():
     before = fold(seed_events())
     before.extend(iteration_events(1, (False,) * 4, (True,) * 4))

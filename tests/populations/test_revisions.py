@@ -5,7 +5,7 @@ from support.births import small_run
 
 from populations.events import ChampionChosen
 from populations.population import EMPTY, fold
-from populations.revisions import RevisionName, check_run, resolve, split_revision
+from populations.revisions import RevisionName, resolve, split_revision
 from studbook.errors import RevisionError
 
 
@@ -71,11 +71,3 @@ def test_in_an_empty_population_even_the_seed_is_unknown():
 )
 def test_a_run_and_a_revision_are_told_apart(text, run, revision):
     assert split_revision(text) == RevisionName(run=run, revision=revision)
-
-
-def test_an_unknown_run_is_refused_with_the_nearest():
-    assert check_run("demo", ["demo", "autodata"]) == "demo"
-    with pytest.raises(RevisionError, match=r"no run 'dmo'\. Did you mean 'demo'"):
-        check_run("dmo", ["demo", "autodata"])
-    with pytest.raises(RevisionError, match="There are no runs yet"):
-        check_run("demo", [])

@@ -307,17 +307,6 @@ def test_an_answer_without_text_is_handed_on_for_the_client_to_judge() -> None:
     assert (reply.text, reply.finish_reason) == ("", "length")
 
 
-def test_the_models_are_listed() -> None:
-    listed = {"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b", "object": "model"}]}
-    assert backend(answering(200, listed)).model_names() == ("a", "b")
-
-
-@pytest.mark.parametrize("body", [b"<html>", {"data": None}, {"data": [None]}, []])
-def test_a_list_of_models_that_is_none_is_an_outage(body: object) -> None:
-    with pytest.raises(ModelUnavailable):
-        backend(answering(200, body)).model_names()
-
-
 def test_a_user_and_password_in_the_url_are_not_shown() -> None:
     endpoint = OpenAIBackend(
         name="main",
