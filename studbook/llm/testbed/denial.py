@@ -1,6 +1,7 @@
 """Whether a sentence asks for what its words name, or for the opposite, or calls the rule off.
 
-Counts denials: two of them cancel. A judgement ("that is too easy", "reject it") denies as "not" does.
+Counts denials: two of them cancel. A judgement ("that is too easy", "reject it") denies as "not" does. What
+comes after as a reason ("they misfire") or a reminder ("so leave them out") counts where nothing else denies.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def _is_supposed(sentence: Syntax, place: Place) -> bool:
 
 
 _AUXILIARIES = word_set("must should shall may can is are be do does will would might")
-_BARE_DENIALS = word_set("not never nothing nowhere none hardly seldom rarely")
+_BEFORE_THEIR_NOUN = word_set("no nor neither without lacking")
 _RELATIVES = word_set("that which who whose")
 
 
@@ -42,7 +43,10 @@ def is_negated(sentence: Syntax, filled: Sequence[Place]) -> bool:
             count += place.first < last or _negates_what_precedes(sentence, place)
         else:
             count += any(place.last + 1 == other.first for other in filled)
-    return count % 2 == 1 or (count == 0 and any(_points_back(sentence, place, filled) for place in negators))
+    if count == 0:
+        is_denied_later = any(_points_back(sentence, place, filled) for place in negators)
+        return is_denied_later or bool(sentence.free_places("harms", filled))
+    return count % 2 == 1
 
 
 def _points_back(sentence: Syntax, place: Place, filled: Sequence[Place]) -> bool:
@@ -73,7 +77,7 @@ def _judges(sentence: Syntax, judgement: Place, last: int) -> bool:
 
 def _negates_what_precedes(sentence: Syntax, place: Place) -> bool:
     """ "Negative weights must not be used": the negation follows its subject."""
-    if sentence.stems[place.first] not in _BARE_DENIALS:
+    if sentence.stems[place.first] in _BEFORE_THEIR_NOUN:
         return False
     before = sentence.stems[max(0, place.first - 2) : place.first]
     return bool(before) and before[-1] in _AUXILIARIES and not _RELATIVES & set(before)

@@ -15,6 +15,7 @@ _BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+")
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+(?=[\"'“‘(\[*_`]*[A-Z0-9`])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|cf|vs|incl)\.$")
 _PRONOUN = re.compile(r"^(?:it|they|this|these|those|there)\b", re.IGNORECASE)
+_VERDICT = re.compile(r"(?:if so|in that case|if it (?:can|could|does|is|would)),\s*", re.IGNORECASE)
 _POINTS_BACK = re.compile(r"\b(?:in|into|from|of|to) (?:it|them|there)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 _QUOTED = re.compile(r"[“\"][^“”\"\n]{1,40}[”\"]")
@@ -86,6 +87,9 @@ def _resolve(sentences: list[str]) -> list[str]:
     subject = ""
     for sentence in sentences:
         words = tokens(sentence)
+        if resolved and (verdict := _VERDICT.match(sentence)):
+            resolved[-1] = f"{resolved[-1].rstrip('.')}: {sentence[verdict.end() :]}"
+            continue
         own = next((word for word in words if stem(word) in _SUBJECT_STEMS), "")
         points_back = _PRONOUN.match(sentence) or (not own and _POINTS_BACK.search(sentence))
         if subject and points_back:

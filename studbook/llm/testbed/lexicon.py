@@ -20,7 +20,8 @@ _SLOTS = {
     """,
     "question": "question, query, task, item, prompt",
     "asked": """
-        question, query, task, ask, answer, answering, solve, challenge, item, inquire, enquire, respond
+        question, query, task, ask, answer, answering, solve, challenge, item, inquire, enquire, respond,
+        full marks, marks, get .. right, succeed
     """,
     "topic": """
         question, query, task, ask, inquire, focus, target, concentrate, center, centre, probe, test,
@@ -35,8 +36,8 @@ _SLOTS = {
     "answer": """
         answer, solution, result, finding, conclusion, insight, outcome, explanation, key idea, punchline,
         resolution, mechanism, solve, solved, reference, response, contribution, remedy, resolve, settle, what
-        the question, what is asked, what is being asked, what it asks, what was found, what the authors
-        found, what the rubric, what the criteria, the rubric rewards, criteria reward
+        the question, what is asked, what is being asked, what it asks, what was found, spoiler, what the
+        author, what the rubric, what the criteria, the rubric rewards, criteria reward
     """,
     # what is done to an answer
     "reveal": """
@@ -74,30 +75,41 @@ _SLOTS = {
     """,
     # what makes a question one of this paper
     "need": """
-        need, should take, must take, it takes, require, depend, rely, hinge, demand, rest on, call for,
+        need, indispensable, essential, necessary, look up, looked up, come from, taken from, obtain ..
+        from,
+        reliance, should take, must take, it takes, require, depend, rely, hinge, demand, rest on,
+        call for,
         necessitate, draw on, ground, build
         on, turn on, presuppose, tie, anchor, root, base, force, bind, bound, rooted
     """,
     "specific": """
         specific, particular, unique, peculiar, distinctive, own, idiosyncratic, found only, only found,
-        only .. in, nowhere else, nowhere but, exclusive, itself, concrete, only this, this one
+        only .. in, nowhere else, nowhere but, set .. apart, sets .. apart, stand out, exclusive, itself,
+        concrete, only this, this one
     """,
     "detail": """
-        detail, fact, insight, finding, specific, particular, discovery, observation, evidence, knowledge,
-        information, peculiarity, idea, technique, design choice, mechanism, understanding, result, content
+        detail, fact, insight, finding, specific, particular, discovery, decision, observation, evidence,
+        knowledge, information, peculiarity, idea, technique, design choice, mechanism, understanding,
+        result, content
     """,
     "read": """
-        read, reading, access, consult, see, seen, study, possess, know, reader, look at, open, examine,
+        read, reading, work through, worked through, go through, gone through, access, consult, see, seen,
+        study, possess, know, reader, look at, open, examine,
         hand
     """,
     "without": """
         without, unless, lacking, never saw, not read, never read, not seen, never seen, not have .. read,
-        no access, not with, skipped, missed, never had, not had, cannot see, cannot consult, not opened,
+        no access, outside, elsewhere than, not with, skipped, missed, never had, not had, cannot see,
+        cannot consult, not opened,
         never opened, not know,
         unaware, has not, having not
     """,
     "suffice": "suffice, sufficient, enough, answer, of help, helps, will do, get by, do the job",
     "source": "paper, document, source, article, manuscript",
+    "paper_alone": """
+        paper alone, document alone, article alone, source alone, only this paper, only the paper, this
+        paper only
+    """,
     "lost": """
         nowhere, dead end, lost, stuck, helpless, at a loss, no chance, in the dark, clueless, struggle,
         stranded, nothing to go on, not a chance
@@ -105,7 +117,9 @@ _SLOTS = {
     "generic": """
         generic, general knowledge, common knowledge, textbook, commonplace, vague, boilerplate, well known,
         common sense, widely known, background knowledge, prior knowledge, world knowledge, broad knowledge,
-        first principles, everybody .. know, everyone .. know, anyone .. know, anybody .. know, know
+        first principles, expert .. know, specialist .. know, would know, from memory, outsider, different
+        paper, another paper, everybody .. know, everyone
+        .. know, anyone .. know, anybody .. know, know
         already, already know, any paper, other papers, general education, general, common
     """,
     "guess": "guess, guessable, guesswork, luck",
@@ -118,7 +132,8 @@ _SLOTS = {
     """,
     "swap": "replace, convert, turn, recast, exchange, substitute, transform",
     "positive": """
-        positive, positively, above zero, greater than zero, reward, credit, non negative, nonnegative, more
+        positive, positively, above zero, add points, add to the score, earn points, greater than zero,
+        reward, credit, non negative, nonnegative, more
         than zero
     """,
     "copula": "are, is, be, being, is to be, are to be, remain, stay",
@@ -269,18 +284,26 @@ NEGATORS = _compile(
     exclude, omit, eliminate, remove, drop, skip, leave out, hide, withhold, conceal, stop, cease, free of,
     devoid of, instead of, rather than, steer clear, stay away, get rid of, lacking, keep .. out, leave ..
     out, kept .. out, prevent, impossible, unable, infeasible, resist, abandon, dispense with, do away with,
-    hardly, seldom, rarely, abolish, scrap, zero negative, zero penalties
+    stump, baffle, elude, foil, defeat, out of reach, beyond the reach, no use, no help,
+    hardly, seldom, rarely, abolish, scrap
     """
 )
 BAD_OUTCOMES = _compile(
     """
-    tooeasy, reject, discard, throw .. away, thrown away, unacceptable, forbid, forbidden, prohibit,
+    tooeasy, reject, discard, throw .. away, thrown away, throw .. out, thrown out, unacceptable, forbid,
+    forbidden, prohibit,
     prohibited, banned, ban, fail it, fail any, fail every, fail if, fail when, fail an, fail where, is a
     fail, disallow, not allowed, not permitted, not acceptable, not welcome, worthless, useless, off limits,
     not good enough, bad question, bad sign, wrong question, taboo, unusable, must be rewritten, no good,
     lead to failure, lead to rejection, disqualify,
     disqualified, invalidate, rule out, ruled out, invalid,
     out of bounds, not tolerated
+    """
+)
+HARMS = _compile(
+    """
+    defeat the purpose, ruin, misfire, bad idea, is bad, are bad, harmful, counterproductive, break .. score,
+    do harm, does harm, a mistake, self defeating
     """
 )
 CANCELLERS = _compile(

@@ -53,8 +53,8 @@ def _reinforce(rule: Rule, before: Rule | None) -> Rule:
     return rule
 
 
-_Strength = tuple[float, bool, int]
-"""Of two readings the clearer counts, then the one within one part of the sentence, then the fuller."""
+_Strength = tuple[float, int, int]
+"""Of two readings the clearer counts, then the one in fewest clauses, then the fuller."""
 
 
 @lru_cache(maxsize=16_384)
@@ -70,7 +70,7 @@ def rules_of(text: str) -> tuple[Rule, ...]:
         rule = _apply(frame, sentence, filled, text)
         if rule is None:
             continue
-        this = (rule.clarity, len({sentence.parts[place.last] for place in filled}) == 1, len(frame.slots))
+        this = (rule.clarity, -len({sentence.clauses[place.last] for place in filled}), len(frame.slots))
         if rule.concept not in found or this > strength[rule.concept]:
             found[rule.concept], strength[rule.concept] = rule, this
     cap = _find_cap(sentence, text)

@@ -39,7 +39,8 @@ _PART = re.compile(r"[;:—–]|\s-\s|\b(?:but|while|whereas|yet|however|althoug
 _CLAUSE = re.compile(
     r",?\s*\b(?:and|or|so|then)\s+(?=(?:must|should|never|always|do|does|keep|avoid|leave|is|are|it|they"
     r"|instead|only|not|no|without|ask|use|write|give|make|put|may|can)\b)"
-    r"|,\s*(?=(?:and|or|so|not|never|then|always|instead|which|no)\b)|(?=\b(?:rather than|instead of)\b)",
+    r"|,\s*(?=(?:and|or|so|not|never|then|always|instead|which|no)\b)"
+    r"|(?=,\s*so that\b)|(?=\b(?:rather than|instead of)\b)",
     re.IGNORECASE,
 )
 
@@ -68,6 +69,7 @@ _LISTS = {
     "explicit": lexicon.EXPLICIT,
     "hedges": lexicon.HEDGES,
     "anaphors": lexicon.ANAPHORS,
+    "harms": lexicon.HARMS,
     "uses": lexicon.USES,
     "otherwise": lexicon.OTHERWISE,
     "supposes": lexicon.SUPPOSES,

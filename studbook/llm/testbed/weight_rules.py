@@ -21,8 +21,9 @@ _AT_MOST = "|".join(
 )
 _LIMIT = re.compile(rf"(?:{_AT_MOST})\s+({NUMBER})\b", re.IGNORECASE)
 _LIMIT_BEFORE = re.compile(
-    rf"\b({NUMBER}),? (?:at (?:the )?(?:very )?most|at maximum|or (?:less|lower|below|under|smaller|fewer)"
-    r"|is the (?:maximum|highest|largest|limit|most|cap|ceiling|top))\b",
+    rf"\b({NUMBER}),?(?: points?)? (?:at (?:the )?(?:very )?most|at maximum"
+    r"|or (?:less|lower|below|under|smaller|fewer)"
+    r"|(?:is|as) the (?:maximum|highest|largest|limit|most|cap|ceiling|top))\b",
     re.IGNORECASE,
 )
 _UNLIMITED = re.compile(
