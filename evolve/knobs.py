@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harnesses.manifest import Knob
 from populations.population import Population
-from populations.tally import EvaluationSummary
+from populations.tally import EvaluationSummary, split_size
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -115,7 +115,7 @@ def _params(
 
 
 def _value(population: Population, summary: EvaluationSummary) -> float:
-    papers = len(population.start.splits.get(summary.split, ())) if population.start else 0
+    papers = split_size(population.start, summary.split)
     n = summary.rate.n if summary.is_complete else max(papers, summary.rate.n)
     return summary.rate.passed / n
 
