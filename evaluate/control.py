@@ -1,9 +1,10 @@
-"""When a frozen role gives no usable answer: is it the example, or is it the world?
+"""When a role gives no usable answer: is it what the harness sent, or is it the world?
 
 A harness that could stop a run with one overlong or filtered example would be a denial of service; a score
 that an outage can change would be worse. So the role is asked, at once and with all else the same, about an
 ordinary example of ours. Only if it answers that, and then fails on the harness's example again, the example
-is to blame. A time-out, a dead connection or a wrong key is always the world's and never comes here.
+is to blame. A harness's own roles are asked an ordinary question in the same way. A time-out, a dead
+connection or a wrong key is always the world's and never comes here.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], obj
     try:
         return ask(0)
     except DOUBTFUL as error:
-        _check_world(error, ask_control)
+        check_world(error, ask_control)
     try:
         return ask(1)
     except DOUBTFUL as error:
@@ -48,13 +49,15 @@ def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], obj
         raise Unmeasurable(f"the evaluator's model of role `{role}` {words}") from error
 
 
-def _check_world(error: ModelError, ask_control: Callable[[], object]) -> None:
-    """Raises `error` when the role cannot answer for an ordinary example either."""
+def check_world(error: ModelError, ask_control: Callable[[], object]) -> None:
+    """Raises `error` when the role cannot answer for something ordinary either."""
     try:
         ask_control()
     except DOUBTFUL:
         raise error from None
 
+
+CONTROL_QUESTION = "Which weighs more, a loaded cart or an empty one? Answer with one sentence."
 
 _LINES = (
     "The old bridge of the town was built of oak on stone piers and carried carts for two hundred years.",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Example, Report, Status
-from evaluate.control import Unmeasurable
+from evaluate.control import CONTROL_QUESTION, Unmeasurable, check_world
 from evaluate.evaluator import Evaluator, Luck
 from evaluate.examples import (
     Admitted,
@@ -168,12 +168,17 @@ class Relay:
         )
         try:
             reply = self._chat.chat(call)
-        except (RequestRefused, EmptyReply) as error:  # of the harness's own making: never the run's end
+        except (RequestRefused, EmptyReply) as error:
+            check_world(error, lambda: self._ask_control(body.role))  # else it is of the harness's own making
             with self._lock:
                 self._account.failed_calls += 1
             first_line = str(error).partition("\n")[0]  # the others name endpoint and model
             raise Refusal("model_failed", first_line) from error
         return self._keep_reply(call, reply)
+
+    def _ask_control(self, role: str) -> None:
+        message = Message(role="user", content=CONTROL_QUESTION)
+        self._chat.chat(ChatCall(role=role, messages=(message,), seed=self._luck.seed("control", role)))
 
     def _reserve_call(self, role: str) -> int:
         """The number of this call among the role's calls; refuses when the paper's budget is spent."""

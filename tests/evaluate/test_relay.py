@@ -3,15 +3,25 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.evaluation import PAPER, TOO_EASY, example_body
 
+from evaluate.control import CONTROL_QUESTION
 from evaluate.settings import EvaluatorSettings
 from populations.records import FailureCategory
-from studbook.errors import ModelRejected, ModelUnavailable, RequestRefused
+from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
 
 
 def raising(error):
     def answer(request):
         raise error
+
+    return answer
+
+
+def but_for_control(fault):
+    """A model that the harness's own text puts out of order."""
+
+    def answer(request):
+        return "A loaded one." if request.messages[0].content == CONTROL_QUESTION else fault(request)
 
     return answer
 
@@ -222,22 +232,31 @@ def test_a_log_with_a_lone_surrogate_is_refused(rig):
 
 
 def test_a_refused_request_of_the_harness_is_its_own_problem(rig):
-    rig.models.answers["challenger"] = raising(RequestRefused("too long"))
+    rig.models.answers["challenger"] = but_for_control(raising(RequestRefused("too long")))
     assert error_of(rig.relay().chat()) == ("model_failed", "too long")
 
 
 def test_a_model_that_stays_silent_is_the_harnesss_to_handle(rig):
-    rig.models.answers["challenger"] = lambda request: " "
+    rig.models.answers["challenger"] = but_for_control(lambda request: " ")
     assert error_of(rig.relay().chat())[0] == "model_failed"
 
 
+@pytest.mark.parametrize("fault", [raising(RequestRefused("no such parameter")), lambda request: " "])
+def test_a_role_that_cannot_answer_anything_is_the_worlds_failure(rig, fault):
+    rig.models.answers["challenger"] = fault
+    with pytest.raises(ModelError):
+        rig.relay().chat()
+
+
 def test_a_harness_cannot_hold_up_a_run_with_calls_that_come_to_nothing(rig):
-    rig.models.answers["challenger"] = lambda request: " "
+    rig.models.answers["challenger"] = but_for_control(lambda request: " ")
     relay = rig.relay()
     replies = [error_of(relay.chat()) for _ in range(9)]
     assert {kind for kind, _ in replies[:8]} == {"model_failed"}
     assert replies[8] == ("budget_spent", "8 calls for this paper came to nothing")
-    assert len(rig.models.requests) == 16  # two attempts each
+    controls = [each for each in rig.models.requests if each.messages[0].content == CONTROL_QUESTION]
+    assert len(controls) == 1  # the same question is answered from the records
+    assert len(rig.models.requests) - len(controls) == 16  # two attempts each
 
 
 @pytest.mark.parametrize("error", [ModelUnavailable("down"), ModelRejected("wrong key")])
