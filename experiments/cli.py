@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from experiments.commands.table import COMMANDS, GROUPS, Command
 from experiments.console import Terminal
+from experiments.encoding import adapt
 from experiments.shadows import complain_about_shadows
 from studbook.errors import StudbookError, UsageError
 from studbook.version import __version__
@@ -73,6 +74,7 @@ def _add_command(parsers: "argparse._SubParsersAction[Parser]", name: str, comma
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    adapt(sys.stdout, sys.stderr)
     arguments = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(is_verbose=bool({"-v", "--verbose"} & set(arguments)))
     try:
@@ -104,7 +106,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
     options = build_parser().parse_args(arguments)
     module, _, function = options.handler.partition(":")
     handler: Handler = getattr(importlib.import_module(module), function)
-    return handler(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
+    code = handler(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
+    sys.stdout.flush()  # here a reader that went away can still be met; at exit it could not
+    return code
 
 
 def _failed(terminal: Terminal, error: StudbookError, code: int) -> int:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import Any, TextIO
 
 from experiments.run_views import EndView, IterationView, ProgressView, StartView
@@ -19,6 +20,8 @@ def as_json(value: Any) -> Any:
         return {"passed": value.passed, "n": value.n, "low": round(low, 6), "high": round(high, 6)}
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Fraction):
+        return round(float(value), 6)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):

@@ -5,11 +5,14 @@ from rich.status import Status
 from rich.text import Text
 
 from experiments import run_lines
+from experiments.lines_out import print_lines
 from experiments.run_views import EndView, IterationView, ProgressView, StartView
 from experiments.text import clean_line
 from studbook.rate import Rate
 
 SPINNER_COLUMNS = 3
+CTRL_C_COLUMNS = 3
+"""The terminal writes ^C behind the status line; if that went over the edge, the line could not be erased."""
 
 
 class LiveDisplay:
@@ -30,7 +33,9 @@ class LiveDisplay:
 
     def working(self, what: str) -> None:
         self._status.start()  # nothing when it runs already
-        room = max(20, self._progress.width - SPINNER_COLUMNS)  # one line: more would flicker
+        room = max(
+            20, self._progress.width - SPINNER_COLUMNS - CTRL_C_COLUMNS
+        )  # one line: more would flicker
         self._status.update(Text(clean_line(f"{what}{self._standing}", room)))
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
@@ -43,12 +48,10 @@ class LiveDisplay:
 
     def finished(self, view: EndView) -> None:
         self._status.stop()
-        for line in run_lines.end_lines(view):
-            self._results.print(line, soft_wrap=True)
+        print_lines(self._results, run_lines.end_lines(view))
 
     def close(self) -> None:
         self._status.stop()
 
     def _print(self, lines: list[Text]) -> None:
-        for line in lines:
-            self._progress.print(line, soft_wrap=True)
+        print_lines(self._progress, lines)

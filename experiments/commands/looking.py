@@ -166,6 +166,6 @@ def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) 
     for event, result in found:
         title = f"{event.purpose}, iteration {event.iteration}, replicate {result.replicate}: "
         terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
-        terminal.result(clean_block(render_for_analyzer(store.get(result.key))).splitlines())
+        terminal.verbatim(clean_block(render_for_analyzer(store.get(result.key))).splitlines())
         terminal.result([""])
     return 0

@@ -34,7 +34,7 @@ def show(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "paper": paper})
     else:
-        terminal.result(clean_block(paper.text).splitlines())
+        terminal.verbatim(clean_block(paper.text).splitlines())
     return 0
 
 
