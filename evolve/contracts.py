@@ -38,7 +38,6 @@ class Proposal:
     kind: MutationKind
     hypothesis: str
     refused_actions: int = 0
-    transcript_hash: str = ""
 
 
 TryHarness = Callable[[HarnessTree], str]

@@ -16,7 +16,7 @@ from evolve.worktree import Worktree, changed_paths, list_files
 from harnesses.tree import HarnessTree
 from populations.records import MutationKind
 from studbook.errors import RequestRefused
-from studbook.identity import derive_seed, hash_json
+from studbook.identity import derive_seed
 from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
 
@@ -78,7 +78,7 @@ class ChatImplementer:
             share = min(limits.result_characters, max(1000, room))
             answer = "\n".join(result.render(share) for result in results) or NO_ACTION
             messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
-        return _proposal(parent, bench, messages)
+        return _proposal(parent, bench)
 
     def _ask(self, messages: Sequence[Message], seed: int) -> str | None:
         """None when the model refuses even a shortened dialogue; then what was edited so far counts."""
@@ -130,7 +130,7 @@ def _turns_left(count: int) -> str:
     return f"Turns left: {count}."
 
 
-def _proposal(parent: HarnessTree, bench: Workbench, messages: Sequence[Message]) -> Proposal:
+def _proposal(parent: HarnessTree, bench: Workbench) -> Proposal:
     tree = bench.worktree.tree
     changed = ", ".join(bench.worktree.changed_paths)
     return Proposal(
@@ -138,5 +138,4 @@ def _proposal(parent: HarnessTree, bench: Workbench, messages: Sequence[Message]
         kind=kind_of_change(parent.files, tree.files),
         hypothesis=bench.hypothesis or one_line(f"(no hypothesis given) changed: {changed or 'nothing'}"),
         refused_actions=bench.refused_actions,
-        transcript_hash=hash_json([[message.role, message.content] for message in messages]),
     )
