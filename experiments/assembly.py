@@ -22,7 +22,7 @@ from experiments.environment import describe_environment, environment_text
 from experiments.ledger import Ledger
 from experiments.notices import NoticeLog
 from experiments.sandboxes import open_clean_sandbox
-from experiments.spec import Spec
+from experiments.spec import SandboxSpec, Spec
 from experiments.spec_loading import application_root, write_resolved
 from experiments.stopping import StopSwitch
 from experiments.watching import Watcher
@@ -35,6 +35,7 @@ from populations.lineage import Lineage
 from populations.lock import this_process
 from populations.population import SEED_ID, fold
 from populations.records import MutationKind
+from studbook.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +55,29 @@ def now() -> datetime:
 def prepare(
     spec: Spec, environment: Mapping[str, str], seed: HarnessTree | None = None, *, is_replay: bool = False
 ) -> Prepared:
-    """Raises UsageError before anything is written; the caller closes `sandbox`. Replays need no endpoint."""
+    """Raises UsageError before anything is written; the caller closes `sandbox`. Replays need no endpoint.
+
+    `seed` is given for a run that exists already: it is bound to its sandbox.
+    """
     papers = load_papers(spec.corpus, spec.seed)
     tree = seed or read_harness(Path(spec.harness))
     if not is_replay:
         build_endpoints(spec, environment, lambda text: None)
-    sandbox = open_clean_sandbox(spec.sandbox)
+    sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
     chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
     return Prepared(
         spec=spec.model_copy(update={"sandbox": chosen}), papers=papers, seed=tree, sandbox=sandbox
     )
+
+
+def _same_sandbox(spec: SandboxSpec) -> StatedSandbox:
+    try:
+        return open_clean_sandbox(spec)
+    except UsageError as error:
+        told = str(error).splitlines()[0]
+        raise UsageError(
+            f"{told}\n  the run began in the {spec.kind} sandbox and goes on, or is replayed, only there"
+        ) from error
 
 
 def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
@@ -127,7 +141,6 @@ def opened_job(
         trees = LineageTrees(lineage, prepared.spec.name)
         ledger = Ledger(journal, trees, fold(JournalReader(folder.journal).events()))
         yield Job(
-            folder_name=folder.name,
             spec=prepared.spec,
             seed=prepared.seed,
             splits=prepared.papers.splits,

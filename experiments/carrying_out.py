@@ -43,9 +43,8 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run, ready to go. `clock` counts seconds; the folder's name is for people alone."""
+    """One run, ready to go. `clock` counts seconds."""
 
-    folder_name: str
     spec: Spec
     seed: HarnessTree
     splits: Splits

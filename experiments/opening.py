@@ -28,6 +28,10 @@ class OpenedRun:
         return self.population.start
 
     def read_tree(self, harness_id: str) -> HarnessTree:
+        if not self.folder.lineage.is_dir():
+            raise IntegrityError(
+                f"{self.folder.lineage} is missing: the run folder is not whole\n  take it from a backup"
+            )
         with Lineage(self.folder.lineage) as lineage:
             return HarnessTree.of(lineage.read(self.population.mutants[harness_id].commit))
 

@@ -51,7 +51,7 @@ def report_view(run: OpenedRun) -> ReportView:
         champion_reason=champion.reason if champion else "the run has not come to its end yet",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
-        seed_validation=population.as_of(0).score(SEED_ID),
+        seed_validation=population.as_of(0).tally(SEED_ID).observed,
         diff=winning_diff(run),
         failures=tuple((name, failure_counts(run.events, name)) for name in dict.fromkeys([SEED_ID, best])),
     )

@@ -29,6 +29,16 @@ def labelled(label: str, text: str, style: str = "") -> Text:
     return line((f"{label:<9}", "bold"), (text, style))
 
 
+def rate_words(rate: Rate, is_stopped: bool) -> str:
+    """A rate that racing stopped is no fair estimate: it ended where it did because of its results."""
+    return f"{rate}, stopped early" if is_stopped else str(rate)
+
+
+def spaced(name: str) -> str:
+    """A name of code as people write it."""
+    return name.replace("_", " ")
+
+
 def start_lines(view: StartView) -> list[Text]:
     splits = " · ".join(f"{number} {name}" for name, number in view.splits.items())
     lines = [
@@ -40,7 +50,9 @@ def start_lines(view: StartView) -> list[Text]:
         labelled("search", view.search),
     ]
     lines += [notice_line(note) for note in view.notes]
-    if view.finished_iterations:
+    if view.is_finished:
+        lines.append(notice_line("the run has come to its end already; nothing is run again"))
+    elif view.finished_iterations:
         lines.append(notice_line(f"going on after {count(view.finished_iterations, 'finished iteration')}"))
     return lines
 
@@ -59,7 +71,7 @@ def iteration_lines(view: IterationView) -> list[Text]:
     made = view.mutant_id or "nothing made"
     head = line(
         (f"{number} ", "dim"),
-        (f"{glyph} {view.verdict.value:<9} ", style),
+        (f"{glyph} {spaced(view.verdict):<9} ", style),
         (f"{view.parent_id} → {made}", "bold"),
         f"  {clean_line(view.hypothesis, 100)}" if view.hypothesis else "",
     )
@@ -71,13 +83,22 @@ def iteration_lines(view: IterationView) -> list[Text]:
 
 
 def progress_line(view: ProgressView) -> Text:
-    parts = [f"best {view.best_id} {view.best_rate}", count(view.calls, "call")]
-    if view.recorded_calls:
-        parts.append(f"{view.recorded_calls:,} from the records")
-    parts += [count(view.tokens, "token"), dollars(view.cost_dollars), duration(view.seconds)]
+    best = f"best {view.best_id} {rate_words(view.best_rate, view.best_is_stopped)}"
+    parts = [best, *_cost(view)]
     if view.eta_seconds is not None and view.done < view.iterations:
         parts.append(f"about {duration(view.eta_seconds)} left")
     return line(("  " + " · ".join(parts), "dim"))
+
+
+def cost_line(view: ProgressView) -> Text:
+    return line(("  " + " · ".join(_cost(view)), "dim"))
+
+
+def _cost(view: ProgressView) -> list[str]:
+    parts = [count(view.calls, "call")]
+    if view.recorded_calls:
+        parts.append(f"{view.recorded_calls:,} from the records")
+    return [*parts, count(view.tokens, "token"), dollars(view.cost_dollars), duration(view.seconds)]
 
 
 def notice_line(text: str) -> Text:
@@ -85,9 +106,9 @@ def notice_line(text: str) -> Text:
 
 
 def end_lines(view: EndView) -> list[Text]:
-    verdicts = ", ".join(f"{number} {name}" for name, number in view.verdicts.items() if number)
+    verdicts = ", ".join(f"{number} {spaced(name)}" for name, number in view.verdicts.items() if number)
     lines = [Text(), labelled("finished", f"{clean_line(view.reason)} ({verdicts or 'no iterations'})")]
-    lines.append(progress_line(view.progress))
+    lines.append(cost_line(view.progress))
     lines += [Text(), line(("The winning lineage", "bold"))]
     lines += [lineage_line(depth, step) for depth, step in enumerate(view.lineage)]
     lines += [Text(), *champion_lines(view), Text(), line(("Try next", "bold"))]
@@ -102,7 +123,7 @@ def lineage_line(depth: int, step: LineageStep) -> Text:
         arrow,
         (step.harness_id, "bold"),
         f"  {clean_line(step.hypothesis, 90)}" if depth else "  the harness you started from",
-        (f"  validation {step.rate}", "dim"),
+        (f"  validation {rate_words(step.rate, step.is_stopped)}", "dim"),
     )
 
 

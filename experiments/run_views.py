@@ -26,6 +26,7 @@ class StartView:
     search: str
     iterations: int
     finished_iterations: int = 0
+    is_finished: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -45,12 +46,13 @@ class IterationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressView:
-    """`best_rate` pools every validation evaluation of the best harness so far. Only paid calls cost."""
+    """`best_rate` pools the complete validation evaluations of the best harness. Only paid calls cost."""
 
     done: int
     iterations: int
     best_id: str
     best_rate: Rate
+    best_is_stopped: bool = False
     calls: int
     recorded_calls: int
     tokens: int
@@ -65,6 +67,7 @@ class LineageStep:
     kind: MutationKind
     hypothesis: str
     rate: Rate
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

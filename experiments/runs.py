@@ -57,7 +57,9 @@ def _create_named(runs_dir: Path, wanted: str) -> RunFolder:
         raise UsageError(f"--name {wanted!r}: letters, digits, dot, dash and underscore only")
     path = runs_dir / wanted
     if not _make(path):
-        raise UsageError(f"{path} exists already\n  take another --name, or: studbook resume {wanted}")
+        if RunFolder(path).exists:
+            raise UsageError(f"{path} exists already\n  take another --name, or: studbook resume {wanted}")
+        raise UsageError(f"{path} exists already, and is no run\n  take another --name, or remove it")
     return RunFolder(path).create()
 
 

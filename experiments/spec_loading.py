@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from experiments.spec import DEFAULT_HARNESS, SHORTHANDS, Spec
 from experiments.spec_errors import Override, explain
 from harnesses.strict_yaml import load_mapping
-from studbook.errors import ManifestError, SpecError
+from studbook.errors import IntegrityError, ManifestError, SpecError
 from studbook.identity import hash_json
 
 VARIABLE_PREFIX = "STUDBOOK_SPEC_"
@@ -88,6 +88,10 @@ def load_spec(
 
 def read_resolved(path: Path) -> Spec:
     """spec.resolved.yaml of a run: no environment, no overrides, no lookups."""
+    if not path.exists():
+        raise IntegrityError(
+            f"{path} is missing: the run folder is not whole\n  take the file from a backup of the run"
+        )
     return validate_spec(_read_yaml(path), path.as_posix())
 
 
@@ -136,8 +140,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError(_missing(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot read the spec {path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"the spec {path} is not UTF-8 text (byte {error.start:,})\n"
+            "  experiments/quickstart.yaml shows how"
+        ) from None
+    except OSError as error:
+        raise SpecError(f"cannot read the spec {path}: {error.strerror}\n  give a YAML file") from None
     try:
         return load_mapping(text, path.as_posix())
     except ManifestError as error:  # the reader of manifests: no key twice, no aliases, errors with lines

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from experiments.run_lines import GLYPHS, line
-from experiments.text import clean_line
+from experiments.run_lines import GLYPHS, line, rate_words, spaced
+from experiments.text import clean_line, count
 from experiments.views import HarnessView, RunSummary
 from populations.family import TreeRow
 from populations.records import PaperVerdict, Verdict
@@ -19,6 +19,20 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[Text
         return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
     return [line((laid(header), "bold")), *(Text(laid(row)) for row in rows)]
+
+
+def summary_blocks(summaries: list[RunSummary]) -> list[Text]:
+    """What `summary_lines` says, for terminals that are narrower than its table."""
+    lines: list[Text] = []
+    for each in summaries:
+        done = f"{count(each.iterations, 'iteration')}, {each.admitted} admitted"
+        lines.append(line((clean_line(each.run), "bold"), f"  {each.state}, {done}"))
+        lines += [
+            Text(f"  seed, validation       {each.seed_rate}"),
+            Text(f"  best, validation       {each.best_id} {each.best_rate}"),
+            Text(f"  champion, sealed test  {each.champion_test}"),
+        ]
+    return lines
 
 
 def summary_lines(summaries: list[RunSummary]) -> list[Text]:
@@ -48,7 +62,7 @@ def _tree_line(row: TreeRow) -> Text:
     if row.last_flags:
         indent += "└─ " if row.last_flags[-1] else "├─ "
     glyph, style = GLYPHS[row.verdict] if row.verdict else ("●", "bold")
-    said = "" if row.verdict in {None, Verdict.ADMITTED, Verdict.REJECTED} else f" {row.verdict}"
+    said = "" if row.verdict in {None, Verdict.ADMITTED, Verdict.REJECTED} else f" {spaced(row.verdict)}"
     words = clean_line(row.mutant.hypothesis, 80) if row.depth else "the harness you started from"
     return line(
         (indent, "dim"),
@@ -56,13 +70,13 @@ def _tree_line(row: TreeRow) -> Text:
         (row.mutant.harness_id, "bold"),
         (f" {row.mutant.kind}{said}", "dim") if row.depth else "",
         f"  {words}",
-        (f"  {row.rate}" if row.rate.n else "", "dim"),
+        (f"  {rate_words(row.rate, row.is_stopped)}" if row.rate.n else "", "dim"),
         ("  ★ best" if row.is_best else "", "bold green"),
     )
 
 
 def harness_lines(view: HarnessView) -> list[Text]:
-    verdict = view.verdict.value if view.verdict else "seed"
+    verdict = spaced(view.verdict) if view.verdict else "seed"
     glyph = GLYPHS[view.verdict][0] if view.verdict else "●"
     knobs = ", ".join(f"{name}={value:g}" for name, value in view.knobs.items())
     facts = [
@@ -70,7 +84,7 @@ def harness_lines(view: HarnessView) -> list[Text]:
         ("parent", view.parent_id or "none"),
         ("idea", clean_line(view.hypothesis, 300) or "–"),
         ("verdict", f"{glyph} {verdict}: {clean_line(view.reason, 300)}"),
-        ("score", f"{view.score} of validation papers"),
+        ("score", f"{rate_words(view.score, view.is_stopped)}; validation papers"),
         ("knobs", knobs or "–"),
         ("commit", view.commit),
         ("tree", view.tree_hash),
@@ -94,4 +108,4 @@ def paper_line(paper_id: str, verdict: PaperVerdict) -> Text:
         PaperVerdict.ACCEPTED: ("✓", "green"),
         PaperVerdict.NOT_ACCEPTED: ("✗", "red"),
     }.get(verdict, ("!", "yellow"))
-    return line(f"  {clean_line(paper_id, 40)}  ", (f"{glyph} {verdict.value}", style))
+    return line(f"  {clean_line(paper_id, 40)}  ", (f"{glyph} {spaced(verdict)}", style))

@@ -1,6 +1,8 @@
 """What can be said of a run, as plain values: rows, a lineage, a curve, failure counts.
 
-Pure: population and events in, views out. Drawn as text by `experiments/view_lines.py`, as HTML by
+Pure: population and events in, views out. A rate called validation pools a harness's complete validation
+evaluations of the search, and nothing else, wherever it is shown; confirmation and test stand apart.
+Drawn as text by `experiments/view_lines.py`, as HTML by
 `experiments/report.py`, as JSON by `experiments/display_json.py`.
 """
 
@@ -57,6 +59,7 @@ class HarnessView:
     commit: str
     knobs: dict[str, float]
     score: Rate
+    is_stopped: bool
     evaluations: tuple["EvaluationLine", ...]
 
 
@@ -98,7 +101,8 @@ def lineage_steps(population: Population, harness_id: str) -> tuple[LineageStep,
             harness_id=mutant.harness_id,
             kind=mutant.kind,
             hypothesis=mutant.hypothesis,
-            rate=validation_rate(population, mutant.harness_id),
+            rate=population.tally(mutant.harness_id).observed,
+            is_stopped=population.tally(mutant.harness_id).is_stopped,
         )
         for mutant in lineage_chain(population, harness_id)
     )
@@ -117,7 +121,7 @@ def curve(population: Population) -> tuple[CurvePoint, ...]:
             CurvePoint(
                 iteration=decision.iteration,
                 best_id=then.best_id,
-                best=then.score(then.best_id),
+                best=then.tally(then.best_id).observed,
                 mutant=decision.mutant_rate,
                 verdict=decision.verdict,
             )
@@ -132,12 +136,6 @@ def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> 
         if summary.purpose in purposes and summary.is_complete:
             total += summary.rate
     return total
-
-
-def validation_rate(population: Population, harness_id: str) -> Rate:
-    """All complete evaluations on validation papers, confirmation included; else the score so far."""
-    pooled = pooled_rate(population, harness_id, Purpose.SEED, Purpose.VALIDATION, Purpose.CONFIRMATION)
-    return pooled if pooled.n else population.score(harness_id)
 
 
 def failure_counts(events: Iterable[Event], harness_id: str) -> dict[str, int]:
@@ -179,7 +177,8 @@ def harness_view(population: Population, harness_id: str) -> HarnessView:
         tree_hash=mutant.tree_hash,
         commit=mutant.commit,
         knobs=dict(mutant.knobs),
-        score=population.score(harness_id),
+        score=population.tally(harness_id).observed,
+        is_stopped=population.tally(harness_id).is_stopped,
         evaluations=lines,
     )
 
@@ -193,8 +192,8 @@ def run_summary(name: str, population: Population, is_running: bool) -> RunSumma
         iterations=population.iterations_done,
         admitted=sum(decision.verdict is Verdict.ADMITTED for decision in population.decisions),
         best_id=population.best_id,
-        best_rate=population.score(population.best_id),
-        seed_rate=population.score(SEED_ID),
+        best_rate=population.tally(population.best_id).observed,
+        seed_rate=population.tally(SEED_ID).observed,
         champion_test=pooled_rate(population, champion, Purpose.TEST),
         sandbox=population.start.sandbox if population.start else "",
     )

@@ -16,7 +16,7 @@ from experiments.run_views import ProgressView
 from experiments.views import iteration_view
 from populations.events import Purpose
 from populations.population import Population
-from populations.records import Decision, Evaluation, PaperResult
+from populations.records import Decision, Evaluation, FailureCategory, PaperResult, PaperVerdict
 from studbook.llm.meter import sum_totals
 
 WORDS = {
@@ -70,6 +70,8 @@ class Watcher:
             self._papers.pop((iteration, purpose, evaluation.harness_id), None)
             if purpose is Purpose.SEED:
                 self._display.seed_measured(evaluation.rate)
+                if warning := seed_warning(evaluation):
+                    self._display.notice(warning)
             if purpose in STAGES:
                 before = pooled(self._ledger.population, purpose, evaluation.harness_id)
                 so_far = before + evaluation.rate
@@ -88,11 +90,13 @@ class Watcher:
         total = self._bench.spec.search.iterations
         done_now = population.iterations_done - self._done_before
         eta = seconds / done_now * (total - population.iterations_done) if done_now > 0 else None
+        best = population.tally(population.best_id)
         return ProgressView(
             done=population.iterations_done,
             iterations=total,
             best_id=population.best_id,
-            best_rate=population.score(population.best_id),
+            best_rate=best.observed,
+            best_is_stopped=best.is_stopped,
             calls=paid.calls,
             recorded_calls=sum_totals(self._bench.client.meter.snapshot()).recorded_calls,
             tokens=paid.tokens,
@@ -104,3 +108,15 @@ class Watcher:
     def _work(self, words: str) -> None:
         with self._lock:
             self._display.working(words)
+
+
+def seed_warning(evaluation: Evaluation) -> str:
+    """What a search would not mend: a seed that works nowhere, a model that answers garbage; else ""."""
+    results = evaluation.results
+    judged = {PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED}
+    if results and not any(result.verdict in judged for result in results):
+        return f"the seed failed on every paper: {results[0].reason}"
+    rounds = [each for result in results for each in result.rounds]
+    if rounds and all(each.category is FailureCategory.MALFORMED for each in rounds):
+        return f"none of the seed's examples could be read: {rounds[0].reason}"
+    return ""

@@ -39,7 +39,10 @@ def write_harness(tree: HarnessTree, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
     except OSError as error:
-        raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+        raise StorageError(
+            f"{error.filename or folder} cannot be written: {error.strerror}.\n"
+            "Make room or permit writing there, then repeat."
+        ) from error
 
 
 def _read_into(files: dict[str, bytes], folder: Path, prefix: str) -> None:

@@ -20,7 +20,7 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
-            f"cannot {doing} {path}: {reason}.\nMake room or fix the permissions, then resume the run."
+            f"cannot {doing} {path}: {reason}.\nMake room or fix the permissions, then go on."
         ) from error
 
 

@@ -12,7 +12,7 @@ from experiments.reporting import write_report
 from experiments.run_lines import iteration_lines, line, lineage_line
 from experiments.runs import list_runs
 from experiments.text import clean_block, clean_line
-from experiments.view_lines import harness_lines, summary_lines, tree_lines
+from experiments.view_lines import harness_lines, summary_blocks, summary_lines, tree_lines
 from experiments.views import (
     RunSummary,
     failure_counts,
@@ -42,7 +42,7 @@ def list_runs_command(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "runs": summaries})
     elif summaries:
-        terminal.result(summary_lines(summaries))
+        _tell_summaries(summaries, terminal)
     else:
         terminal.result(
             [f"no runs in {options.runs_dir}; begin with: studbook run experiments/quickstart.yaml"]
@@ -124,6 +124,11 @@ def report(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def _tell_summaries(summaries: list[RunSummary], terminal: Terminal) -> None:
+    table = summary_lines(summaries)
+    terminal.result(table if terminal.fits(table) else summary_blocks(summaries))
+
+
 def _summary(run: OpenedRun) -> RunSummary:
     return run_summary(run.folder.name, run.population, is_being_written(run.folder))
 
@@ -135,7 +140,7 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": summary, "iterations": rows, "best_failures": failures})
         return 0
-    terminal.result(summary_lines([summary]))
+    _tell_summaries([summary], terminal)
     terminal.result([""])
     for row in rows:
         terminal.result(iteration_lines(row))

@@ -1,12 +1,16 @@
 """Commands that carry runs out: run, resume, stop."""
 
+import shlex
+import shutil
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from evolve.loop import Ending, EndReason
 from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from experiments.carrying_out import Job, carry_out
+from experiments.commands.table import RUNS_DIR
 from experiments.console import Terminal
 from experiments.corpus import skipped_note
 from experiments.models import models_line, uses_only_testbed
@@ -20,11 +24,13 @@ from experiments.spec import Spec
 from experiments.spec_loading import read_resolved, resume_overrides, write_resolved
 from experiments.stopping import STOP_FILE, StopSwitch, listening
 from experiments.surroundings import read_surroundings
+from experiments.text import count
 from experiments.views import lineage_steps, pooled_rate, verdict_counts
 from populations.events import Purpose
 from populations.layout import RunFolder, atomic_write
 from populations.population import SEED_ID
 from populations.storage import storage_errors
+from studbook.errors import StorageError
 
 EXIT_CODES = {EndReason.STOPPED: 130, EndReason.BUDGET: 1, EndReason.INFRASTRUCTURE: 1}
 
@@ -37,7 +43,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
         prepared.sandbox.close()
         return _show_plan(prepared, terminal)
     folder = create_run(Path(options.runs_dir), spec.name, options.name)
-    write_beginning(folder, prepared)
+    try:
+        write_beginning(folder, prepared)
+    except StorageError:
+        shutil.rmtree(folder.root, ignore_errors=True)  # it is no run yet, and would only hold the name
+        raise
     return _go(folder, prepared, surroundings.variables, terminal, options)
 
 
@@ -47,8 +57,6 @@ def resume(options: Namespace, terminal: Terminal) -> int:
     folder = find_run(options.run, Path(options.runs_dir))
     spec = resume_overrides(read_resolved(folder.spec), options.overrides)
     prepared = prepare(spec, surroundings.variables, read_seed(folder))
-    if options.overrides:
-        atomic_write(folder.spec, write_resolved(spec).encode("utf-8"))
     return _go(folder, prepared, surroundings.variables, terminal, options)
 
 
@@ -80,10 +88,12 @@ def _go(
             opened_job(folder, prepared, variables, display, switch) as job,
             listening(switch, folder.root, display.notice),
         ):
+            atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
             display.started(start_view(job, prepared, folder))
             ending = carry_out(job)
-            end = end_view(job, ending, options)
-        write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
+            end = end_view(job, ending, folder, options)
+        with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` says it
+            write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
         if ending.is_orderly or terminal.wants_json:
             display.finished(end)
     finally:
@@ -106,8 +116,16 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
 
 
 def resume_command(folder: RunFolder, options: Namespace) -> str:
-    where = "" if options.runs_dir == "runs" else f" --runs-dir {options.runs_dir}"
-    return f"studbook resume {folder.name}{where}"
+    name, where = spoken(folder, options)
+    return f"studbook resume {name}{where}"
+
+
+def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
+    """How commands name this run: its name, or its path where it lies in no runs folder; and the flag."""
+    where = "" if options.runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(options.runs_dir)}"
+    if (Path(options.runs_dir) / folder.name).absolute() == folder.root.absolute():
+        return folder.name, where
+    return shlex.quote(folder.root.as_posix()), ""
 
 
 def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
@@ -126,6 +144,7 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
         search=search_line(spec),
         iterations=spec.search.iterations,
         finished_iterations=population.iterations_done,
+        is_finished=population.finish is not None,
         notes=(note,) if note else (),
     )
 
@@ -134,19 +153,18 @@ def search_line(spec: Spec) -> str:
     search = spec.search
     temperature = f" T={search.temperature:g}" if search.selection == "boltzmann" else ""
     return (
-        f"{search.iterations} iterations, {search.selection} parents{temperature}, "
-        f"predicate {spec.evaluator.predicate}, {spec.workers} workers"
+        f"{count(search.iterations, 'iteration')}, {search.selection} parents{temperature}, "
+        f"predicate {spec.evaluator.predicate}, {count(spec.workers, 'worker')}"
     )
 
 
-def end_view(job: Job, ending: Ending, options: Namespace) -> EndView:
+def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) -> EndView:
     population = ending.population
     champion = population.champion
     best = population.best_id
-    name = job.folder_name
-    where = "" if options.runs_dir == "runs" else f" --runs-dir {options.runs_dir}"
+    name, where = spoken(folder, options)
     return EndView(
-        run=name,
+        run=folder.name,
         reason=population.finish.reason if ending.is_orderly and population.finish else ending.reason.value,
         lineage=lineage_steps(population, best) if best in population.mutants else (),
         verdicts=verdict_counts(population),
@@ -158,7 +176,9 @@ def end_view(job: Job, ending: Ending, options: Namespace) -> EndView:
         progress=job.watcher.progress(population),
         next_commands=(
             (f"studbook tree {name}{where}", "who came from whom"),
-            (f"studbook diff {name}:seed best{where}", "what the winner changed, and what it gained"),
+            (f"studbook show {name}{where}", "what was tried, and why it was not taken")
+            if best == SEED_ID
+            else (f"studbook diff {name}:seed best{where}", "what the winner changed, and what it gained"),
             (f"studbook replay {name} --level recorded{where}", "carry it all out again from the records"),
         ),
     )

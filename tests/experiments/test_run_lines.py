@@ -168,5 +168,5 @@ def test_an_iteration_without_a_mutant_shows_no_rates():
         mutant_rate=NO_RATE,
     )
     shown = plain(iteration_lines(view))
-    assert "· no_change seed → nothing made" in shown
+    assert "· no change seed → nothing made" in shown
     assert "mutant –" not in shown

@@ -32,7 +32,7 @@ def test_runs_begun_at_once_get_folders_of_their_own(tmp_path):
 
 
 def test_a_name_that_is_taken_is_refused_with_the_command_to_go_on(tmp_path):
-    create_run(tmp_path, "demo", "mine")
+    begun(create_run(tmp_path, "demo", "mine"))
     with pytest.raises(UsageError, match="studbook resume mine"):
         create_run(tmp_path, "demo", "mine")
 

@@ -3,7 +3,7 @@
 from support.births import evaluated, small_run
 
 from experiments.diff_lines import diff_lines
-from experiments.view_lines import harness_lines, summary_lines, table, tree_lines
+from experiments.view_lines import harness_lines, summary_blocks, summary_lines, table, tree_lines
 from experiments.views import (
     curve,
     harness_view,
@@ -45,12 +45,32 @@ def test_verdicts_are_counted_with_zeros_for_those_that_did_not_occur():
     }
 
 
-def test_the_lineage_shows_rates_over_complete_evaluations_confirmation_included():
+def test_every_screen_gives_the_same_validation_rate_also_after_confirmation():
     confirmed = evaluated("m0002", (True, True, True, True), iteration=3, purpose=Purpose.CONFIRMATION)
-    steps = lineage_steps(fold([*small_run(), confirmed]), "m0002")
+    population = fold([*small_run(), confirmed])
+    steps = lineage_steps(population, "m0002")
     assert [step.harness_id for step in steps] == ["seed", "m0002"]
-    assert steps[0].rate == Rate(3, 12)
-    assert steps[1].rate == Rate(3 + 3 + 4, 12)
+    assert [step.rate for step in steps] == [Rate(3, 12), Rate(3 + 3, 8)]
+    summary = run_summary("trial", population, is_running=False)
+    assert (summary.seed_rate, summary.best_rate) == (steps[0].rate, steps[1].rate)
+    assert harness_view(population, "m0002").score == steps[1].rate
+
+
+def test_a_harness_that_racing_stopped_shows_what_was_seen_and_that_it_was_stopped():
+    shown = plain(harness_lines(harness_view(POPULATION, "m0003")))
+    assert "score    0.0 % (0/2, 95 % 0.0–65.8), stopped early; validation papers" in shown
+    assert "0.0 % (0/2, 95 % 0.0–65.8), stopped early" in plain(tree_lines(tree_rows(POPULATION)))
+    assert lineage_steps(POPULATION, "m0003")[2].is_stopped
+
+
+def test_a_run_fits_a_narrow_terminal_as_a_block():
+    summary = run_summary("trial", POPULATION, is_running=False)
+    assert plain(summary_blocks([summary])).splitlines() == [
+        "trial  interrupted, 3 iterations, 1 admitted",
+        "  seed, validation       25.0 % (3/12, 95 % 8.9–53.2)",
+        "  best, validation       m0002 75.0 % (6/8, 95 % 40.9–92.9)",
+        "  champion, sealed test  – (n=0)",
+    ]
 
 
 def test_stopped_evaluations_do_not_enter_a_pooled_rate():
@@ -76,7 +96,7 @@ def test_a_harness_is_shown_with_its_papers_and_what_was_left_out():
     shown = plain(harness_lines(harness_view(POPULATION, "m0003")))
     assert "verdict  ✗ rejected" in shown
     assert "decided before all papers were run" in shown
-    assert "paper-a  ✗ not_accepted" in shown
+    assert "paper-a  ✗ not accepted" in shown
 
 
 def test_a_run_is_summed_up_with_n_and_interval():
