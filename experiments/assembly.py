@@ -33,8 +33,9 @@ from populations.journal_reader import JournalReader
 from populations.layout import RunFolder, atomic_write
 from populations.lineage import Lineage
 from populations.lock import this_process
-from populations.population import SEED_ID, fold
+from populations.population import SEED_ID
 from populations.records import MutationKind
+from populations.replay import fold_entries
 from studbook.errors import UsageError
 
 
@@ -139,7 +140,7 @@ def opened_job(
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
         trees = LineageTrees(lineage, prepared.spec.name)
-        ledger = Ledger(journal, trees, fold(JournalReader(folder.journal).events()))
+        ledger = Ledger(journal, trees, fold_entries(JournalReader(folder.journal)))
         yield Job(
             spec=prepared.spec,
             seed=prepared.seed,

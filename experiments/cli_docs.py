@@ -44,11 +44,13 @@ JSON_KEYS = {
     "stop": "`run`, `was_running`",
     "ls": "`runs` (list of `run`, `state`, `iterations`, `admitted`, `best_id`, rates)",
     "show": "`run` with `iterations` and `best_failures`; or `harness`; or `trajectories`",
-    "tree": "`harnesses` (list of `mutant`, `last_flags`, `verdict`, `rate`, `is_best`)",
-    "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`)",
-    "diff": "`files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`)",
+    "tree": "`harnesses` (list of `mutant`, `last_flags`, `verdict`, `rate`, `is_stopped`, `is_best`)",
+    "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
+    "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "
+    "null for two runs)",
     "replay": "`replay` (`level`, `events`, `harnesses`, `trajectories`, `calls`, `head`), `identical`",
-    "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds), `accepted` (path)",
+    "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds), `breakdowns` "
+    "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",
     "report": "`report` (path)",
     "papers synth": "`folder`, `papers` (file names)",

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.synth import synthetic_papers
-
 from evaluate.papers import Corpus, Skipped, read_corpus
 from evaluate.splits import SPLIT_NAMES, Splits, SplitSizes, draw_splits, listed_splits
+from evaluate.synth import synthetic_papers
 from experiments.spec import CorpusSpec
 from experiments.text import count
+from studbook.errors import CorpusError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
         return _listed(spec)
     if spec.path is not None:
         corpus = read_corpus(Path(spec.path))
-        splits = draw_splits(corpus.papers, sizes, run_seed)
+        splits = _drawn(corpus, sizes, run_seed)
         return LoadedPapers(splits=splits, description=_described(spec.path, corpus), skipped=corpus.skipped)
     number = spec.synthetic.count or sizes.total
     papers = synthetic_papers(number, spec.synthetic.seed)
@@ -35,6 +35,15 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
         splits=draw_splits(papers, sizes, run_seed),
         description=f"{count(number, 'synthetic paper')} (generated, not real research)",
     )
+
+
+def _drawn(corpus: Corpus, sizes: SplitSizes, run_seed: int) -> Splits:
+    try:
+        return draw_splits(corpus.papers, sizes, run_seed)
+    except CorpusError as error:
+        if note := skipped_note(corpus.skipped):
+            raise CorpusError(f"{error}\n  {note}") from error
+        raise
 
 
 def skipped_note(skipped: tuple[Skipped, ...]) -> str:

@@ -18,12 +18,18 @@ CHANGES = {
 }
 
 
-def diff_lines(files: Sequence[FileDiff], scores: HarnessDiff) -> list[Text]:
-    lines = [line((f"{scores.before_id} → {scores.after_id}", "bold")), Text()]
+def diff_lines(before: str, after: str, files: Sequence[FileDiff], scores: HarnessDiff | None) -> list[Text]:
+    """`scores` None: the two are of different runs, whose papers and luck are not the same."""
+    lines = [line((f"{clean_line(before)} → {clean_line(after)}", "bold")), Text()]
     for file in files:
         lines += [*_file_lines(file), Text()]
     if not files:
         lines += [Text("the files are the same"), Text()]
+    if scores is None:
+        return [
+            *lines,
+            Text("scores of different runs are not compared: neither papers nor luck are the same"),
+        ]
     lines += [line(("Papers (validation)", "bold")), *_paper_lines(scores.papers), Text()]
     return [*lines, line(("Score", "bold")), *_score_lines(scores.score)]
 

@@ -5,7 +5,7 @@ where it was. Adds no figure of its own: the summary is `evaluate/summary.py`'s.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,18 +17,34 @@ from evaluate.trajectories import Trajectory
 from experiments.bench import Bench
 from experiments.display import Display
 from harnesses.tree import HarnessTree
-from populations.records import Evaluation, PaperResult
+from populations.records import Evaluation, PaperResult, PaperVerdict
 from populations.storage import atomic_write
 from studbook.identity import Json, hash_json
 
 SPLIT = "given"
 FOLDER = "evaluations"
+JUDGED = frozenset({PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Papers that ended without being judged: how, why, how many times.
+
+    `first` is the file name of the first one, `errors` what its box wrote to stderr at last (foreign text).
+    """
+
+    verdict: PaperVerdict
+    reason: str
+    times: int
+    first: str
+    errors: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     summary: Summary
     examples: tuple[dict[str, Json], ...]
+    breakdowns: tuple[Breakdown, ...]
 
 
 def measure(
@@ -56,7 +72,30 @@ def measure(
     trajectories = [bench.store.get(result.key) for result in _results(evaluations)]
     known = {paper.paper_id: paper for paper in papers}
     examples = [_line(each, known) for each in trajectories if each.result.passed]
-    return Measured(summary=summarize(evaluations, trajectories), examples=tuple(examples))
+    return Measured(
+        summary=summarize(evaluations, trajectories),
+        examples=tuple(examples),
+        breakdowns=breakdowns(trajectories, known),
+    )
+
+
+def breakdowns(trajectories: Iterable[Trajectory], papers: Mapping[str, Paper]) -> tuple[Breakdown, ...]:
+    """Most frequent first."""
+    groups: dict[tuple[PaperVerdict, str], list[Trajectory]] = {}
+    for each in trajectories:
+        if each.result.verdict not in JUDGED:
+            groups.setdefault((each.result.verdict, each.result.reason), []).append(each)
+    found = [
+        Breakdown(
+            verdict=verdict,
+            reason=reason,
+            times=len(group),
+            first=papers[group[0].result.paper_id].source,
+            errors=next((event["stderr"] for event in group[0].events if event["kind"] == "box"), ""),
+        )
+        for (verdict, reason), group in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda each: -each.times))
 
 
 def write_examples(path: Path, examples: Iterable[dict[str, Json]]) -> None:

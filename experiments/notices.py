@@ -5,7 +5,7 @@ For people; nothing reads it back, and nothing here enters a result. One JSON ob
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
@@ -13,6 +13,7 @@ from populations.storage import storage_errors
 from studbook.llm.notices import ModelNotice, NoticeKind
 
 Tell = Callable[[str], None]
+QUIET = timedelta(minutes=1)
 
 
 class NoticeLog:
@@ -23,6 +24,7 @@ class NoticeLog:
         self._tell = tell
         self._clock = clock
         self._lock = Lock()
+        self._told: dict[str, datetime] = {}
 
     def add(self, kind: str, text: str) -> None:
         self._write(kind, text)
@@ -33,12 +35,26 @@ class NoticeLog:
         self._write(kind, text)
 
     def model(self, notice: ModelNotice) -> None:
-        """A retry is written down; it is shown only from the third on, because single ones are everyday."""
+        """A retry is written down; it is shown only from the third on, because single ones are everyday.
+
+        Many calls that fail for one reason are shown once a minute.
+        """
         text = f"{notice.role} ({notice.endpoint}, {notice.model}): {notice.message}"
         self._write(notice.kind.value, text)
         if notice.kind is NoticeKind.FAILURE or notice.attempt >= 3:
             waits = f"; attempt {notice.attempt}, next in {notice.wait_seconds:.0f} s"
-            self._tell(text.splitlines()[0] + (waits if notice.kind is NoticeKind.RETRY else ""))
+            first = text.splitlines()[0]
+            if self._is_news(f"{notice.kind} {notice.attempt} {first}"):
+                self._tell(first + (waits if notice.kind is NoticeKind.RETRY else ""))
+
+    def _is_news(self, text: str) -> bool:
+        now = self._clock()
+        with self._lock:
+            before = self._told.get(text)
+            if before is not None and now - before < QUIET:
+                return False
+            self._told[text] = now
+            return True
 
     def _write(self, kind: str, text: str) -> None:
         time = self._clock().astimezone(UTC).isoformat(timespec="milliseconds")

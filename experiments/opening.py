@@ -1,24 +1,29 @@
 """Opens a run for looking: its journal read and folded, its harnesses at hand. Writes nothing."""
 
 import fcntl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runs import find_run
+from experiments.runs import find_run, is_run
 from harnesses.tree import HarnessTree
-from populations.events import Event, RunStarted
+from populations.events import EvaluationDone, RunStarted
+from populations.journal_line import Entry
 from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
 from populations.lineage import Lineage
-from populations.population import Population, fold
+from populations.population import Population
+from populations.replay import fold_entries
 from populations.revisions import resolve, split_revision
 from studbook.errors import IntegrityError, RevisionError
+
+EVALUATION = "evaluation_done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedRun:
     folder: RunFolder
-    events: tuple[Event, ...]
+    entries: tuple[Entry, ...]
     population: Population
 
     @property
@@ -26,6 +31,12 @@ class OpenedRun:
         if self.population.start is None:
             raise IntegrityError(f"{self.folder.journal} does not begin with run_started")
         return self.population.start
+
+    def evaluations(self) -> Iterator[EvaluationDone]:
+        """With their rounds and reasons, which the population leaves out; decoded anew each time."""
+        for entry in self.entries:
+            if entry.kind == EVALUATION and isinstance(event := entry.event, EvaluationDone):
+                yield event
 
     def read_tree(self, harness_id: str) -> HarnessTree:
         if not self.folder.lineage.is_dir():
@@ -50,15 +61,19 @@ class Target:
 def open_run(name: str, runs_dir: Path) -> OpenedRun:
     """Proves every line of the journal on the way."""
     folder = find_run(name, runs_dir)
-    events = tuple(JournalReader(folder.journal).events())
-    return OpenedRun(folder=folder, events=events, population=fold(events))
+    entries = tuple(JournalReader(folder.journal))
+    return OpenedRun(folder=folder, entries=entries, population=fold_entries(entries))
 
 
 def open_target(text: str, runs_dir: Path, same_run: OpenedRun | None = None) -> Target:
-    """`RUN`, `RUN:REV`; with `same_run`, a bare `REV` belongs to it."""
+    """`RUN`, `RUN:REV`; with `same_run`, a bare name is a harness of it, or else another run."""
     name = split_revision(text)
     if name.run is None and same_run is not None and name.revision is not None:
-        return Target(run=same_run, harness_id=resolve(name.revision, same_run.population))
+        try:
+            return Target(run=same_run, harness_id=resolve(name.revision, same_run.population))
+        except RevisionError:
+            if not is_run(text, runs_dir):
+                raise
     if name.run is None:
         return Target(run=open_run(text, runs_dir), harness_id=None)
     run = open_run(name.run, runs_dir)

@@ -6,9 +6,9 @@ from rich.text import Text
 
 from evolve.plan import Plan, plan
 from experiments.carrying_out import promotion_settings, search_settings
-from experiments.corpus import LoadedPapers
+from experiments.corpus import LoadedPapers, skipped_note
 from experiments.models import models_line, role_models
-from experiments.run_lines import TESTBED_MODELS, labelled
+from experiments.run_lines import TESTBED_MODELS, labelled, notice_line, papers_line
 from experiments.spec import Spec
 from experiments.text import clean_line, dollars
 from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES
@@ -23,6 +23,9 @@ class PlanView:
 
     models: str
     sandbox: str
+    papers: str
+    splits: dict[str, int]
+    skipped: str
     plan: Plan
     boxes: int
     calls: int
@@ -43,10 +46,14 @@ def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
     )
 
 
-def plan_view(spec: Spec, bounds: Plan, sandbox: str) -> PlanView:
+def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
+    bounds = plan_of(spec, papers)
     return PlanView(
         models=models_line(spec, TESTBED_MODELS),
         sandbox=sandbox,
+        papers=papers.description,
+        splits={name: len(ids) for name, ids in papers.splits.paper_ids().items()},
+        skipped=skipped_note(papers.skipped),
         plan=bounds,
         boxes=bounds.boxes,
         calls=bounds.calls,
@@ -83,6 +90,8 @@ def plan_lines(view: PlanView) -> list[Text]:
     return [
         labelled("models", clean_line(view.models, 200)),
         labelled("sandbox", clean_line(view.sandbox, 200)),
+        papers_line(view.papers, view.splits),
+        *([notice_line(view.skipped)] if view.skipped else []),
         labelled(
             "boxes",
             f"at most {view.boxes:,}: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "

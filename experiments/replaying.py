@@ -13,9 +13,8 @@ from evaluate.trajectories import TrajectoryStore
 from evolve.seams import StopRequested
 from experiments.ledger import Ledger
 from experiments.opening import OpenedRun
-from populations.events import EvaluationDone, Event, to_json
+from populations.events import Event, to_json
 from populations.journal_line import Entry
-from populations.journal_reader import JournalReader
 from populations.lineage import Lineage
 from populations.population import Population
 from studbook.errors import ReplayDifference
@@ -112,15 +111,14 @@ def check_fold(run: OpenedRun) -> Replayed:
         for mutant in run.population.mutants.values():
             _check_mutant(lineage, mutant.harness_id, mutant.commit)
     keys = _check_trajectories(run)
-    entries = list(JournalReader(run.folder.journal))
     return Replayed(
         run=run.folder.name,
         level="fold",
-        events=len(run.events),
+        events=len(run.entries),
         harnesses=len(run.population.mutants),
         trajectories=keys,
         calls=_check_calls(run.folder.calls),
-        head=entries[-1].hash if entries else "",
+        head=run.entries[-1].hash if run.entries else "",
     )
 
 
@@ -136,9 +134,7 @@ def _check_mutant(lineage: Lineage, harness_id: str, commit: str) -> None:
 
 def _check_trajectories(run: OpenedRun) -> int:
     store, seen = TrajectoryStore(run.folder.trajectories), set()
-    for event in run.events:
-        if not isinstance(event, EvaluationDone):
-            continue
+    for event in run.evaluations():
         for result in event.evaluation.results:
             if store.get(result.key).result.trajectory_hash != result.trajectory_hash:
                 raise ReplayDifference(

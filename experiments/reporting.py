@@ -53,7 +53,9 @@ def report_view(run: OpenedRun) -> ReportView:
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
         seed_validation=population.as_of(0).tally(SEED_ID).observed,
         diff=winning_diff(run),
-        failures=tuple((name, failure_counts(run.events, name)) for name in dict.fromkeys([SEED_ID, best])),
+        failures=tuple(
+            (name, failure_counts(run.evaluations(), name)) for name in dict.fromkeys([SEED_ID, best])
+        ),
     )
 
 

@@ -39,13 +39,17 @@ def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
+def papers_line(papers: str, splits: dict[str, int]) -> Text:
+    sizes = " · ".join(f"{number} {name}" for name, number in splits.items())
+    return labelled("papers", f"{clean_line(papers, 160)}: {sizes}")
+
+
 def start_lines(view: StartView) -> list[Text]:
-    splits = " · ".join(f"{number} {name}" for name, number in view.splits.items())
     lines = [
         labelled("run", f"{view.run}  →  {view.folder}"),
         labelled("models", clean_line(view.models, 200), "yellow" if view.is_testbed else ""),
         labelled("sandbox", clean_line(view.sandbox, 200), "" if view.contains_hostile_code else "yellow"),
-        labelled("papers", f"{clean_line(view.papers, 160)}: {splits}"),
+        papers_line(view.papers, view.splits),
         labelled("harness", clean_line(view.harness)),
         labelled("search", view.search),
     ]

@@ -25,8 +25,8 @@ def _begun(folder: RunFolder) -> tuple[float, str]:
 
 def find_run(name: str, runs_dir: Path) -> RunFolder:
     """By name in `runs_dir`, or by path; raises RevisionError with the nearest name."""
-    for path in (runs_dir / name, Path(name)):
-        if path.is_dir() and (folder := RunFolder(path)).exists:
+    for folder in _places(name, runs_dir):
+        if folder.exists:
             return folder
     names = [folder.name for folder in list_runs(runs_dir)]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -36,6 +36,14 @@ def find_run(name: str, runs_dir: Path) -> RunFolder:
         f"runs there: {', '.join(names[-5:])}" if names else "there are none; begin with: studbook run SPEC"
     )
     raise RevisionError(f"no run {name!r} in {runs_dir}\n  {there}")
+
+
+def is_run(name: str, runs_dir: Path) -> bool:
+    return any(folder.exists for folder in _places(name, runs_dir))
+
+
+def _places(name: str, runs_dir: Path) -> tuple[RunFolder, RunFolder]:
+    return RunFolder(runs_dir / name), RunFolder(Path(name))
 
 
 def create_run(runs_dir: Path, spec_name: str, wanted: str | None = None) -> RunFolder:

@@ -61,7 +61,13 @@ def _where(loc: tuple[str, ...], source: str, overrides: tuple[Override, ...]) -
 def _unknown_key(loc: tuple[str, ...], known: list[str], source: str, overrides: tuple[Override, ...]) -> str:
     near = difflib.get_close_matches(loc[-1], known, n=1, cutoff=0.5)
     hint = f"did you mean {'.'.join((*loc[:-1], near[0]))}?" if near else f"known here: {', '.join(known)}"
-    return f"{_where(loc, source, overrides)}: unknown key {'.'.join(loc)}\n  {hint}"
+    return f"{_origin(loc, source, overrides)}: unknown key {'.'.join(loc)}\n  {hint}"
+
+
+def _origin(loc: tuple[str, ...], source: str, overrides: tuple[Override, ...]) -> str:
+    """The flag, the variable or the file that gave a key which stands nowhere else."""
+    given = [each.origin for each in overrides if loc == each.path[: len(loc)]]
+    return given[-1] if given else source
 
 
 def _known_keys(loc: tuple[str, ...]) -> list[str]:

@@ -21,10 +21,20 @@ def read_harness(folder: Path) -> HarnessTree:
         _read_into(files, folder, "")
     except OSError as error:
         raise ManifestError(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
-    check_files(files)
-    tree = HarnessTree.of(files)
-    _ = tree.manifest
+    except ManifestError as error:
+        raise _named(folder, error) from error
+    try:
+        check_files(files)
+        tree = HarnessTree.of(files)
+        _ = tree.manifest
+    except ManifestError as error:
+        raise _named(folder, error) from error
     return tree
+
+
+def _named(folder: Path, error: ManifestError) -> ManifestError:
+    """Errors inside a tree name files of the harness; here it is known where that lies."""
+    return ManifestError(f"harness {folder}: {error}")
 
 
 def write_harness(tree: HarnessTree, folder: Path) -> None:

@@ -23,10 +23,9 @@ from experiments.views import (
 )
 from harnesses.folder import write_harness
 from populations.diff import diff_evaluations
-from populations.events import EvaluationDone
 from populations.family import tree_rows
 from populations.file_diff import diff_files
-from studbook.errors import IntegrityError, RevisionError, UsageError
+from studbook.errors import IntegrityError, RevisionError
 
 
 def list_runs_command(options: Namespace, terminal: Terminal) -> int:
@@ -86,18 +85,17 @@ def lineage(options: Namespace, terminal: Terminal) -> int:
 def diff(options: Namespace, terminal: Terminal) -> int:
     before = open_target(options.before, Path(options.runs_dir))
     after = open_target(options.after, Path(options.runs_dir), same_run=before.run)
-    if before.run.folder.root.resolve() != after.run.folder.root.resolve():
-        raise UsageError(
-            "diff compares two harnesses of one run: their papers and luck must be the same\n"
-            f"  like: studbook diff {before.run.folder.name}:seed best"
-        )
-    run, first, second = before.run, before.get_harness(), after.get_harness()
-    files = diff_files(run.read_tree(first).files, run.read_tree(second).files)
-    scores = diff_evaluations(run.population, first, second)
+    first, second = before.get_harness(), after.get_harness()
+    files = diff_files(before.run.read_tree(first).files, after.run.read_tree(second).files)
+    scores = None
+    if before.run.folder.root.resolve() == after.run.folder.root.resolve():
+        scores = diff_evaluations(before.run.population, first, second)
+    names = [f"{target.run.folder.name}:{target.get_harness()}" for target in (before, after)]
     if terminal.wants_json:
-        terminal.json({"schema": 1, "run": run.folder.name, "files": files, "scores": scores})
+        told = {"before": names[0], "after": names[1], "files": files, "scores": scores}
+        terminal.json({"schema": 1, **told})
     else:
-        terminal.result(diff_lines(files, scores))
+        terminal.verbatim(diff_lines(names[0], names[1], files, scores))
     return 0
 
 
@@ -136,7 +134,7 @@ def _summary(run: OpenedRun) -> RunSummary:
 def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     summary = _summary(run)
     rows = iteration_views(run.population)
-    failures = failure_counts(run.events, summary.best_id)
+    failures = failure_counts(run.evaluations(), summary.best_id)
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": summary, "iterations": rows, "best_failures": failures})
         return 0
@@ -155,8 +153,8 @@ def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) 
     paper_id = find_paper(text, run)
     found = [
         (event, result)
-        for event in run.events
-        if isinstance(event, EvaluationDone) and event.evaluation.harness_id == harness_id
+        for event in run.evaluations()
+        if event.evaluation.harness_id == harness_id
         for result in event.evaluation.results
         if result.paper_id == paper_id
     ]

@@ -11,7 +11,7 @@ from experiments.bench import open_bench
 from experiments.console import Terminal
 from experiments.corpus import skipped_note
 from experiments.measuring import FOLDER, default_path, measure, write_examples
-from experiments.measuring_lines import summary_lines
+from experiments.measuring_lines import breakdown_lines, summary_lines
 from experiments.models import models_line
 from experiments.notices import NoticeLog
 from experiments.opening import open_target
@@ -43,6 +43,7 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
     switch, display = StopSwitch(), terminal.display()
     sandbox = open_clean_sandbox(spec.sandbox)
     for line in (
+        labelled("harness", clean_line(f"{harness.manifest.name} ({options.harness})")),
         labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 200)),
         labelled("sandbox", clean_line(sandbox.statement, 200)),
         labelled("papers", count(len(corpus.papers), "paper")),
@@ -77,10 +78,17 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         summary = {**measured.summary.to_json(), "seconds": round(seconds, 3)}
         terminal.json(
-            {"schema": 1, "harness": harness.manifest.name, "summary": summary, "accepted": out.as_posix()}
+            {
+                "schema": 1,
+                "harness": harness.manifest.name,
+                "summary": summary,
+                "breakdowns": measured.breakdowns,
+                "accepted": out.as_posix(),
+            }
         )
     else:
         terminal.result(summary_lines(measured.summary, seconds))
+        terminal.result(breakdown_lines(measured.breakdowns))
         terminal.result([labelled("accepted", f"{count(len(measured.examples), 'example')} in {out}")])
     return 0
 

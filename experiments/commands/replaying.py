@@ -17,7 +17,6 @@ from experiments.spec import Spec
 from experiments.spec_loading import read_resolved
 from experiments.stopping import StopSwitch, listening
 from experiments.text import count
-from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
 from studbook.errors import ReplayDifference
 from studbook.llm.meter import sum_totals
@@ -40,7 +39,7 @@ def _replay_recorded(run: OpenedRun, scratch: RunFolder, terminal: Terminal) -> 
     prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), is_replay=True)
     scratch.create()
     write_beginning(scratch, prepared)
-    recorded = list(JournalReader(run.folder.journal))
+    recorded = run.entries
     switch, display = StopSwitch(), terminal.display()
     try:
         with (

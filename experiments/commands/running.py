@@ -15,7 +15,7 @@ from experiments.console import Terminal
 from experiments.corpus import skipped_note
 from experiments.models import models_line, uses_only_testbed
 from experiments.opening import is_being_written, open_run
-from experiments.planning import plan_lines, plan_of, plan_view
+from experiments.planning import plan_lines, plan_view
 from experiments.reporting import write_report
 from experiments.run_lines import TESTBED_MODELS
 from experiments.run_views import EndView, StartView
@@ -185,7 +185,7 @@ def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) ->
 
 
 def _show_plan(prepared: Prepared, terminal: Terminal) -> int:
-    view = plan_view(prepared.spec, plan_of(prepared.spec, prepared.papers), prepared.sandbox.statement)
+    view = plan_view(prepared.spec, prepared.papers, prepared.sandbox.statement)
     if terminal.wants_json:
         terminal.json({"schema": 1, "plan": view})
     else:

@@ -127,7 +127,11 @@ COMMANDS = (
         handler="experiments.commands.looking:diff",
         flags=(
             flag("before", metavar="A", help="RUN:HARNESS, like quickstart-1:seed"),
-            flag("after", metavar="B", help="RUN:HARNESS, or only HARNESS of the same run"),
+            flag(
+                "after",
+                metavar="B",
+                help="RUN:HARNESS, or only HARNESS of the same run; with another run only files are compared",
+            ),
             RUNS,
         ),
     ),
@@ -194,7 +198,7 @@ COMMANDS = (
         example="studbook papers synth papers --count 20",
         handler="experiments.commands.papers:synth",
         flags=(
-            flag("folder", metavar="DIR", help="a folder that does not exist yet, or is empty"),
+            flag("folder", metavar="DIR", help="where to; a file with other content is never replaced"),
             flag("--count", metavar="N", type=int, default=20, help="how many (default: %(default)s)"),
             flag("--seed", metavar="N", type=int, default=0, help="the same seed gives the same papers"),
         ),

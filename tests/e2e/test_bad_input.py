@@ -218,6 +218,64 @@ def test_a_bad_harness_is_a_failed_paper_with_a_category_never_a_crash_of_ours(h
     assert verdict is None or summary["verdicts"] == {verdict: 1}
 
 
+def test_an_evaluation_says_why_papers_came_to_no_verdict_and_shows_the_traceback(here, capsys):
+    assert main(["init", "mine"]) == 0
+    (here / "mine" / "agent.py").write_text("def main(box):\n    raise ValueError('no such prompt')\n")
+    write_papers(here / "papers", 2)
+    capsys.readouterr()
+    command = ["evaluate", "mine", "--papers", "papers", "-ssandbox=process"]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "why      the box crashed: ValueError: no such prompt (2 times, first on 0.md)" in shown
+    assert 'agent.py", line 2, in main' in shown
+    assert main([*command, "--json"]) == 0
+    (breakdown,) = json.loads(capsys.readouterr().out)["breakdowns"]
+    assert (breakdown["verdict"], breakdown["times"], breakdown["first"]) == ("crashed", 2, "0.md")
+    assert "Traceback" in breakdown["errors"]
+
+
+def test_a_harness_that_is_refused_is_named_with_its_folder(here, capsys):
+    assert main(["init", "mine"]) == 0
+    capsys.readouterr()
+    (here / "mine" / "harness.yaml").unlink()
+    write_papers(here / "papers", 1)
+    told = refused(capsys, "evaluate", "mine", "--papers", "papers")
+    assert "harness mine: harness.yaml is missing" in told
+
+
+def test_what_is_skipped_is_told_where_it_matters_for_too_few_papers_and_for_a_plan(here, capsys):
+    write_papers(here / "papers", 6)
+    (here / "papers" / "empty.md").write_bytes(b"")
+    told = refused(capsys, "run", "tiny.yaml", "-s", "corpus.path=papers")
+    assert "the corpus has 6" in told and "1 file skipped: empty.md: empty" in told
+    write_papers(here / "papers", 7)
+    assert main(["run", "tiny.yaml", "-s", "corpus.path=papers", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "papers   7 papers in papers: 2 train · 3 validation · 2 test" in shown
+    assert "1 file skipped: empty.md: empty" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"\xff\xfe", "the spec bad.yaml is not UTF-8 text (byte 0)"), (None, "cannot read the spec bad.yaml")],
+)
+def test_a_spec_that_cannot_be_read_is_named_without_python_s_words(here, capsys, content, told):
+    if content is None:
+        (here / "bad.yaml").mkdir()
+    else:
+        (here / "bad.yaml").write_bytes(content)
+    shown = refused(capsys, "run", "bad.yaml")
+    assert told in shown
+    assert "codec" not in shown and "Errno" not in shown
+
+
+def test_an_unknown_key_is_told_with_where_it_was_given(here, capsys, monkeypatch):
+    assert "✗ error: -s: unknown key serach" in refused(capsys, "run", "tiny.yaml", "-sserach.x=1")
+    monkeypatch.setenv("STUDBOOK_SPEC_SEARCH__ITERATIN", "4")
+    told = refused(capsys, "run", "tiny.yaml")
+    assert "environment STUDBOOK_SPEC_SEARCH__ITERATIN: unknown key search.iteratin" in told
+
+
 def test_a_damaged_journal_is_an_error_that_names_the_line(here, capsys):
     assert main(["run", "tiny.yaml", "-s", "search.iterations=0"]) == 0
     capsys.readouterr()

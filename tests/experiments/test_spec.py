@@ -87,7 +87,11 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
             [],
             ["unknown key search.temprature", "did you mean search.temperature?"],
         ),
-        ("", ["search.temperatur=1"], ["-s search.temperatur", "did you mean search.temperature?"]),
+        (
+            "",
+            ["search.temperatur=1"],
+            ["-s: unknown key search.temperatur", "did you mean search.temperature?"],
+        ),
         ("models: {roles: {weka: {model: x}}}", [], ["models.roles.weka", "did you mean models.roles.weak?"]),
         ("models: {roles: {weak: {modl: x}}}", [], ["models.roles.weak.modl", "models.roles.weak.model?"]),
         ("models: {endpoints: {a: {kin: openai}}}", [], ["did you mean models.endpoints.a.kind?"]),

@@ -109,7 +109,9 @@ def test_a_run_is_summed_up_with_n_and_interval():
 
 def test_a_difference_shows_files_then_papers_then_the_score():
     files = diff_files({"a.md": b"old\n"}, {"a.md": b"new \x1b[31m\n", "b.bin": b"\xff"})
-    shown = plain(diff_lines(files, diff_evaluations(POPULATION, "seed", "m0002")))
+    scores = diff_evaluations(POPULATION, "seed", "m0002")
+    shown = plain(diff_lines("trial:seed", "trial:m0002", files, scores))
+    assert shown.startswith("trial:seed → trial:m0002\n")
     assert shown.index("-old") < shown.index("Papers (validation)") < shown.index("Score")
     assert "b.bin (added)\n  not text" in shown
     assert "✓ fixed: 2 papers" in shown
