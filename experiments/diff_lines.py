@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from experiments.run_lines import line
+from experiments.run_lines import change_words, line
 from experiments.text import clean_line, count
 from populations.diff import HarnessDiff, PaperChange, PaperDiff, ScoreDiff
 from populations.file_diff import FileDiff
@@ -68,15 +68,10 @@ def _paper_lines(papers: Sequence[PaperDiff]) -> list[Text]:
 
 
 def _score_lines(score: ScoreDiff) -> list[Text]:
-    low, high = score.interval
-    basis = "same papers, same luck" if score.paired else "different samples"
     lines = [
         Text(f"before  {score.before}"),
         Text(f"after   {score.after}"),
-        Text(
-            f"change  {100 * float(score.difference):+.1f} points "
-            f"(95 % {100 * low:+.1f} to {100 * high:+.1f}, {basis})"
-        ),
+        Text(f"change  {change_words(score)}"),
     ]
     if score.rests_on_stopped:
         lines.append(

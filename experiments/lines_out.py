@@ -26,11 +26,12 @@ class Lines(Console):
 
 
 def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: bool = False) -> None:
+    is_whole = is_verbatim or not console.is_terminal
     for line in lines:
         text = line if isinstance(line, Text) else Text(line)
-        is_whole = is_verbatim or not console.is_terminal
-        for part in [text] if is_whole else broken(text, console):
-            console.print(part, soft_wrap=True)
+        for row in text.split("\n", allow_blank=True):
+            for part in [row] if is_whole else broken(row, console):
+                console.print(part, soft_wrap=True)
 
 
 def broken(line: Text, console: Console) -> list[Text]:

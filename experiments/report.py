@@ -11,9 +11,10 @@ from itertools import groupby
 
 from experiments.report_chart import chart
 from experiments.report_parts import diff_html, failures_html, iterations_html, lineage_html, safe, tree_html
-from experiments.run_lines import TESTBED_MODELS
+from experiments.run_lines import NOT_SHOWN, TESTBED_MODELS, change_words, is_shown, spaced
 from experiments.run_views import IterationView, LineageStep
 from experiments.views import CurvePoint
+from populations.diff import ScoreDiff
 from populations.family import TreeRow
 from studbook.rate import Rate
 
@@ -42,11 +43,16 @@ class ReportView:
     champion_reason: str
     champion_test: Rate
     seed_test: Rate
+    test_difference: ScoreDiff | None
     seed_validation: Rate
     diff: str
     failures: tuple[tuple[str, dict[str, int]], ...]
 
 
+SANDBOX_WORDS = {
+    True: "a fresh container for every paper, without network, mounts or capabilities",
+    False: "a child process for every paper, which is no wall",
+}
 CURVE_LEGEND = (
     '<p class="quiet">Line: the best member so far, all its validation evaluations pooled; band: its 95 % '
     "interval. Filled circles: admitted mutants; crosses: mutants that were not. A mutant's mark is one "
@@ -81,11 +87,14 @@ def _section(title: str, body: str) -> str:
 
 def _head(view: ReportView) -> str:
     splits = " · ".join(f"{number} {name}" for name, number in view.splits.items())
-    verdicts = ", ".join(f"{number} {name}" for name, number in view.verdicts.items() if number) or "none yet"
+    verdicts = (
+        ", ".join(f"{number} {spaced(name)}" for name, number in view.verdicts.items() if number)
+        or "none yet"
+    )
     facts = [
         ("State", view.state),
         ("Models", _models(view)),
-        ("Sandbox", view.sandbox),
+        ("Sandbox", f"{view.sandbox}: {SANDBOX_WORDS[view.contains_hostile_code]}"),
         ("Papers", splits),
         ("Iterations", f"{len(view.iterations)} ({verdicts})"),
         ("Evaluator", view.evaluator_hash[:16]),
@@ -116,7 +125,17 @@ def _scores(view: ReportView) -> str:
         _score(f"Champion {view.champion_id}, sealed test papers", view.champion_test),
         _score("Seed, sealed test papers", view.seed_test),
     ]
-    return f'<div class="scores">{"".join(cards)}</div><p class="quiet">{safe(view.champion_reason)}</p>'
+    if view.test_difference is not None:
+        cards.append(_change(view.test_difference))
+    reason = f"Why {view.champion_id}: {view.champion_reason}."
+    return f'<div class="scores">{"".join(cards)}</div><p class="quiet">{safe(reason)}</p>'
+
+
+def _change(score: ScoreDiff) -> str:
+    points, _, rest = change_words(score).partition(" (")
+    doubt = "" if is_shown(score) else f'<br><span class="doubt">{escape(NOT_SHOWN)}</span>'
+    basis = escape(rest.rstrip(")"))
+    return f'<div class="score">Change from the seed<b>{escape(points)}</b>{basis}{doubt}</div>'
 
 
 def _score(title: str, rate: Rate) -> str:

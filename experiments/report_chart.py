@@ -44,9 +44,11 @@ def _grid(last: int) -> list[str]:
         y = _y(percent / 100)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{percent} %</text>')
-    for iteration in sorted({0, last // 2, last}):
+    for iteration in sorted({0, last}):
         x = _x(iteration, last)
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{iteration}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle:.1f}" y="{HEIGHT - 12}" text-anchor="middle">iteration</text>')
     return parts
 
 

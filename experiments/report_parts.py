@@ -2,7 +2,7 @@
 
 from html import escape
 
-from experiments.run_lines import GLYPHS
+from experiments.run_lines import GLYPHS, rate_words, spaced
 from experiments.run_views import IterationView, LineageStep
 from experiments.text import clean_block, clean_line
 from populations.family import TreeRow
@@ -15,15 +15,15 @@ def safe(text: str, limit: int = 400) -> str:
     return escape(clean_line(text, limit))
 
 
-def rate_html(rate: Rate) -> str:
-    return escape(str(rate))
+def rate_html(rate: Rate, is_stopped: bool = False) -> str:
+    return escape(rate_words(rate, is_stopped))
 
 
 def lineage_html(steps: tuple[LineageStep, ...]) -> str:
     rows = "".join(
         f"<tr><td>{safe(step.harness_id)}</td><td>{escape(step.kind.value)}</td>"
         f'<td class="idea">{safe(step.hypothesis) or "the harness the run began with"}</td>'
-        f'<td class="rate">{rate_html(step.rate)}</td></tr>'
+        f'<td class="rate">{rate_html(step.rate, step.is_stopped)}</td></tr>'
         for step in steps
     )
     return _table(("harness", "kind", "idea", "validation"), rows)
@@ -66,13 +66,13 @@ def tree_html(rows: tuple[TreeRow, ...]) -> str:
 
 
 def _tree_words(row: TreeRow) -> str:
-    score = f' <span class="quiet">{rate_html(row.rate)}</span>' if row.rate.n else ""
-    star = " ★ best" if row.is_best else ""
+    score = f' <span class="quiet">{rate_html(row.rate, row.is_stopped)}</span>' if row.rate.n else ""
+    star = ' <b class="admitted">★ best</b>' if row.is_best else ""
     if row.verdict is None:
-        return f"● <b>{safe(row.mutant.harness_id)}</b>{star} the harness the run began with{score}"
+        return f"● <b>{safe(row.mutant.harness_id)}</b> the harness the run began with{score}{star}"
     return (
-        f'<span class="{row.verdict.value}">{GLYPHS[row.verdict][0]} {escape(row.verdict.value)}</span> '
-        f"<b>{safe(row.mutant.harness_id)}</b>{star} {safe(row.mutant.hypothesis, 160)}{score}"
+        f'<span class="{row.verdict.value}">{GLYPHS[row.verdict][0]} {escape(spaced(row.verdict))}</span> '
+        f"<b>{safe(row.mutant.harness_id)}</b> {safe(row.mutant.hypothesis, 160)}{score}{star}"
     )
 
 
@@ -85,10 +85,12 @@ def iterations_html(views: tuple[IterationView, ...]) -> str:
 
 def _row(view: IterationView) -> str:
     glyph = GLYPHS[view.verdict][0]
+    idea = f"{safe(view.hypothesis)}<br>" if view.hypothesis else ""
+    made = safe(view.mutant_id or "nothing made")
     return (
-        f"<tr><td>{view.iteration}</td><td>{safe(view.parent_id)} → {safe(view.mutant_id or 'none')}</td>"
-        f'<td class="verdict {view.verdict.value}">{glyph} {escape(view.verdict.value)}</td>'
-        f'<td class="idea">{safe(view.hypothesis)}<br><span class="quiet">{safe(view.reason)}</span></td>'
+        f"<tr><td>{view.iteration}</td><td>{safe(view.parent_id)} → {made}</td>"
+        f'<td class="verdict {view.verdict.value}">{glyph} {escape(spaced(view.verdict))}</td>'
+        f'<td class="idea">{idea}<span class="quiet">{safe(view.reason)}</span></td>'
         f'<td class="rate">{_rates(view)}</td></tr>'
     )
 
@@ -104,7 +106,7 @@ def failures_html(harness_id: str, counts: dict[str, int]) -> str:
         return f'<p class="quiet">{safe(harness_id)}: nothing failed.</p>'
     most, total = max(counts.values()), sum(counts.values())
     bars = "".join(
-        f'<span>{safe(name.replace("_", " "))}</span><i style="width:{100 * number / most:.0f}%"></i>'
+        f'<span>{safe(spaced(name))}</span><i style="width:{100 * number / most:.0f}%"></i>'
         f"<span>{number}</span>"
         for name, number in counts.items()
     )

@@ -14,6 +14,7 @@ from experiments.views import (
     lineage_steps,
     pooled_rate,
     run_summary,
+    sealed_difference,
     verdict_counts,
 )
 from populations.events import Purpose
@@ -51,6 +52,7 @@ def report_view(run: OpenedRun) -> ReportView:
         champion_reason=champion.reason if champion else "the run has not come to its end yet",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
+        test_difference=sealed_difference(population),
         seed_validation=population.as_of(0).tally(SEED_ID).observed,
         diff=winning_diff(run),
         failures=tuple(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from experiments.run_views import EndView, IterationView, LineageStep, ProgressView, StartView
 from experiments.text import clean_line, count, dollars, duration
+from populations.diff import ScoreDiff
 from populations.records import Verdict
 from studbook.rate import Rate
 
@@ -32,6 +33,22 @@ def labelled(label: str, text: str, style: str = "") -> Text:
 def rate_words(rate: Rate, is_stopped: bool) -> str:
     """A rate that racing stopped is no fair estimate: it ended where it did because of its results."""
     return f"{rate}, stopped early" if is_stopped else str(rate)
+
+
+def change_words(score: ScoreDiff) -> str:
+    low, high = score.interval
+    basis = "same papers, same luck" if score.paired else "different samples"
+    points = f"{100 * float(score.difference):+.1f} points"
+    return f"{points} (95 % {100 * low:+.1f} to {100 * high:+.1f}, {basis})"
+
+
+def is_shown(score: ScoreDiff) -> bool:
+    """Whether the interval leaves zero out."""
+    low, high = score.interval
+    return low > 0 or high < 0
+
+
+NOT_SHOWN = "the interval holds zero: so few papers cannot tell the two apart"
 
 
 def spaced(name: str) -> str:
@@ -137,6 +154,11 @@ def champion_lines(view: EndView) -> list[Text]:
     lines = [line(("Champion: ", "bold"), view.champion_id, f" – {clean_line(view.champion_reason, 300)}")]
     lines.append(line("  sealed test papers: ", ("champion ", "bold"), str(view.champion_test)))
     lines.append(line("                      ", ("seed     ", "bold"), str(view.seed_test)))
+    if view.test_difference is not None:
+        change = change_words(view.test_difference)
+        lines.append(line("                      ", ("change   ", "bold"), change))
+        if not is_shown(view.test_difference):
+            lines.append(line(("                      " + NOT_SHOWN, "yellow")))
     if view.is_testbed:
         lines.append(line(("  Measured with " + TESTBED_MODELS + ".", "yellow")))
     return lines

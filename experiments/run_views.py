@@ -6,6 +6,7 @@ model or a harness wrote arrives here raw and is cleaned by whoever draws it.
 
 from dataclasses import dataclass
 
+from populations.diff import ScoreDiff
 from populations.records import MutationKind, Verdict
 from studbook.rate import NO_RATE, Rate
 
@@ -72,7 +73,7 @@ class LineageStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndView:
-    """`next_commands` are (command, what it does)."""
+    """`next_commands` are (command, what it does); `test_difference` is champion against seed."""
 
     run: str
     reason: str
@@ -85,3 +86,4 @@ class EndView:
     is_testbed: bool
     progress: ProgressView
     next_commands: tuple[tuple[str, str], ...]
+    test_difference: ScoreDiff | None = None

@@ -8,9 +8,10 @@ Drawn as text by `experiments/view_lines.py`, as HTML by
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.run_views import IterationView, LineageStep
+from populations.diff import ScoreDiff, diff_evaluations
 from populations.events import EvaluationDone, Event, Purpose
 from populations.family import lineage_chain
 from populations.population import SEED_ID, Population
@@ -114,9 +115,10 @@ def verdict_counts(population: Population) -> dict[str, int]:
 
 
 def curve(population: Population) -> tuple[CurvePoint, ...]:
+    searched = replace(population, champion=None)  # chosen after the search, on other measurements
     points = []
     for decision in population.decisions:
-        then = population.as_of(decision.iteration)
+        then = searched.as_of(decision.iteration)
         points.append(
             CurvePoint(
                 iteration=decision.iteration,
@@ -136,6 +138,14 @@ def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> 
         if summary.purpose in purposes and summary.is_complete:
             total += summary.rate
     return total
+
+
+def sealed_difference(population: Population) -> ScoreDiff | None:
+    """Champion against seed on the sealed test papers; None when there are not two measured harnesses."""
+    champion = population.champion.harness_id if population.champion else SEED_ID
+    if champion == SEED_ID or not pooled_rate(population, champion, Purpose.TEST).n:
+        return None
+    return diff_evaluations(population, SEED_ID, champion, split="test").score
 
 
 def failure_counts(events: Iterable[Event], harness_id: str) -> dict[str, int]:

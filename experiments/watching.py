@@ -32,19 +32,28 @@ STAGES = {Purpose.CONFIRMATION: "confirm", Purpose.TEST: "test"}
 class Watcher:
     """Implements `evolve.seams.Observer`."""
 
-    def __init__(self, display: Display, bench: Bench, ledger: Ledger, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        display: Display,
+        bench: Bench,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        *,
+        is_replay: bool = False,
+    ) -> None:
         self._display = display
         self._bench = bench
         self._ledger = ledger
         self._clock = clock
+        self._is_replay = is_replay
         self._lock = RLock()
         self._began = clock()
         self._done_before = ledger.population.iterations_done
         self._papers: dict[tuple[int, Purpose, str], int] = {}
 
     def over(self, ledger: Ledger) -> "Watcher":
-        """The same watcher for another ledger (a replay's)."""
-        return Watcher(self._display, self._bench, ledger, self._clock)
+        """The same watcher for the ledger of a replay: what its records cost was paid before."""
+        return Watcher(self._display, self._bench, ledger, self._clock, is_replay=True)
 
     def iteration_started(self, iteration: int, parent_id: str) -> None:
         self._work(f"iteration {iteration}: from {parent_id}")
@@ -85,7 +94,7 @@ class Watcher:
 
     def progress(self, population: Population) -> ProgressView:
         """Where the run stands now."""
-        paid = sum_totals(self._bench.records.totals())
+        paid = sum_totals({} if self._is_replay else self._bench.records.totals())
         seconds = self._clock() - self._began
         total = self._bench.spec.search.iterations
         done_now = population.iterations_done - self._done_before

@@ -25,7 +25,7 @@ from experiments.spec_loading import read_resolved, resume_overrides, write_reso
 from experiments.stopping import STOP_FILE, StopSwitch, listening
 from experiments.surroundings import read_surroundings
 from experiments.text import count
-from experiments.views import lineage_steps, pooled_rate, verdict_counts
+from experiments.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
 from populations.events import Purpose
 from populations.layout import RunFolder, atomic_write
 from populations.population import SEED_ID
@@ -172,6 +172,7 @@ def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) ->
         champion_reason=champion.reason if champion else "the run did not come to its end",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
+        test_difference=sealed_difference(population),
         is_testbed=uses_only_testbed(job.spec),
         progress=job.watcher.progress(population),
         next_commands=(

@@ -8,11 +8,22 @@ import pytest
 from support.births import evaluated, run_started, seed_events, small_run
 
 from experiments.report import ReportView, report_html
-from experiments.views import curve, failure_counts, iteration_views, lineage_steps, verdict_counts
-from populations.events import Purpose
+from experiments.views import (
+    curve,
+    failure_counts,
+    iteration_views,
+    lineage_steps,
+    sealed_difference,
+    verdict_counts,
+)
+from populations.events import ChampionChosen, Purpose
 from populations.family import tree_rows
 from populations.population import fold
 from studbook.rate import Rate
+
+
+def chosen(harness_id: str) -> ChampionChosen:
+    return ChampionChosen(harness_id=harness_id, reason="for a test", ranking=())
 
 
 def view_of(events, **changes) -> ReportView:
@@ -37,6 +48,7 @@ def view_of(events, **changes) -> ReportView:
         champion_reason="best of 1 candidate",
         champion_test=Rate(6, 16),
         seed_test=Rate(2, 16),
+        test_difference=None,
         seed_validation=Rate(1, 4),
         diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new",
         failures=(("seed", failure_counts(events, "seed")),),
@@ -95,6 +107,36 @@ def test_the_report_states_the_testbed_and_the_rates_with_n_and_interval():
     assert "6 of 16, 95 % interval 18.5–61.4 %" in html
     assert "2 of 16, 95 % interval 3.5–36.0 %" in html
     assert "3 (1 admitted, 2 rejected)" in html
+
+
+def sealed(harness_id: str, *passed: bool):
+    papers = [f"paper-x{number}" for number in range(len(passed))]
+    return evaluated(harness_id, passed, iteration=3, purpose=Purpose.TEST, split="test", papers=papers)
+
+
+def test_the_change_from_the_seed_on_the_sealed_test_says_when_it_shows_nothing():
+    few = [*small_run(), sealed("seed", False, True), sealed("m0002", True, True), chosen("m0002")]
+    html = report_html(view_of(few, test_difference=sealed_difference(fold(few))))
+    assert "+50.0 points" in html
+    assert "the interval holds zero: so few papers cannot tell the two apart" in html
+    many = [
+        *small_run(),
+        sealed("seed", *[False] * 20),
+        sealed("m0002", *[True] * 20),
+        chosen("m0002"),
+    ]
+    html = report_html(view_of(many, test_difference=sealed_difference(fold(many))))
+    assert "+100.0 points" in html
+    assert "the interval holds zero" not in html
+
+
+def test_a_seed_that_stays_champion_is_compared_with_nobody():
+    events = [*small_run(), sealed("seed", False, True), chosen("seed")]
+    assert sealed_difference(fold(events)) is None
+
+
+def test_the_curve_follows_the_search_not_the_champion_that_was_chosen_afterwards():
+    assert curve(fold([*small_run(), chosen("seed")])) == curve(fold(small_run()))
 
 
 def test_the_process_sandbox_is_named_for_what_it_is():
