@@ -107,8 +107,8 @@ class ProcessSandbox:
             end = self._attend(home, job, handler, lines)
         return Outcome(
             status=end.status,
-            detail=end.detail,
-            stderr_tail=printable(end.output),
+            detail=home.hide_in(end.detail),
+            stderr_tail=home.hide_in(printable(end.output)),
             seconds=self._clock() - began,
             warnings=end.warnings,
         )

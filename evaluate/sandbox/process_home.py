@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluate.sandbox.bubblewrap import FOLDER
 from studbook.errors import SandboxError
 
 PREFIX = "studbook-box-"
@@ -31,6 +33,14 @@ class Home:
     @property
     def stderr(self) -> Path:
         return self.root / "stderr"
+
+    def hide_in(self, text: str) -> str:
+        """Without the random name of this folder, so that a box says the same when it is run again.
+
+        Also where a limit on the text has cut the name off.
+        """
+        beginning = re.escape(str(self.root.parent / PREFIX))
+        return re.sub(rf"{beginning}\w*(/work)?", FOLDER, text)
 
 
 @contextlib.contextmanager
