@@ -3,6 +3,7 @@
 Goes past the records on purpose: a recorded answer says nothing about the endpoint of today.
 """
 
+import re
 from dataclasses import dataclass
 
 from studbook.errors import ModelError
@@ -12,6 +13,8 @@ from studbook.llm.roles import RoleModel
 QUESTION = "What is 2 + 2? Answer with one short sentence."
 PROBE_TOKENS = 512
 FEWEST_PRINTABLE = 0.8
+NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+"""Control characters and what could not be decoded: no model writes them in an answer on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def _fault_of(reply: ChatReply) -> tuple[str, str] | None:
             "raise max_tokens for this role (reasoning may have used them up), or take another model",
         )
     readable = sum(character.isprintable() or character.isspace() for character in reply.text)
-    if readable < FEWEST_PRINTABLE * len(reply.text) or "\ufffd" in reply.text:
+    if readable < FEWEST_PRINTABLE * len(reply.text) or NO_TEXT.search(reply.text):
         return (
             f"the model answered with garbage: {reply.text[:60]!r}",
             "check the model's name, its chat template and its weights, or take another model",

@@ -35,6 +35,7 @@ def test_the_probe_is_one_small_call() -> None:
         (ChatReply(text=" ", usage=Usage(), finish_reason="length"), "empty text", "raise max_tokens"),
         ("\x00\x01\x02\x03\x04", "garbage", "chat template"),
         ("\ufffd\ufffd is 4", "garbage", "chat template"),
+        ("a readable answer with \x1b[31m an escape in it", "garbage", "chat template"),
         (ModelRejected("wrong key\nendpoint\nset it"), "wrong key", "set it"),
     ],
 )
