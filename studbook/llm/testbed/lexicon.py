@@ -1,6 +1,6 @@
 """The words by which the testbed knows a thing: sets of synonyms ("slots"), one per idea.
 
-Entries are stemmed, so one form stands for its inflections. ".." in an entry allows up to eight words between.
+Entries are stemmed, so one form stands for its inflections. ".." in an entry allows eight words between.
 Nothing here knows concepts; `frames.py` combines slots into them.
 """
 
