@@ -62,16 +62,21 @@ def _version(spec: Spec, role: RoleSpec) -> dict[str, Json]:
 
 
 def models_line(spec: Spec, testbed_words: str) -> str:
-    """Which models, for people: roles that share one are named together."""
+    """Which models, for people: endpoints once each, and roles that share a model together."""
     if uses_only_testbed(spec):
         return testbed_words
-    grouped: dict[str, list[str]] = {}
+    places: dict[str, dict[str, list[str]]] = {}
     for name, role in spec.models.roles.items():
-        label = testbed_words if is_testbed_role(spec, role) else f"{role.model} at {_place(spec, role)}"
-        grouped.setdefault(label, []).append(name)
-    if len(grouped) == 1:
-        return next(iter(grouped))
-    return "; ".join(f"{label} ({', '.join(names)})" for label, names in grouped.items())
+        is_testbed = is_testbed_role(spec, role)
+        place = testbed_words if is_testbed else _place(spec, role)
+        places.setdefault(place, {}).setdefault("its own" if is_testbed else role.model, []).append(name)
+    if len(places) == 1 and len(models := next(iter(places.values()))) == 1:
+        return f"{next(iter(models))} at {next(iter(places))}"
+    return "; ".join(f"at {place}: {_models_there(models)}" for place, models in places.items())
+
+
+def _models_there(models: dict[str, list[str]]) -> str:
+    return ", ".join(f"{model} ({', '.join(names)})" for model, names in models.items())
 
 
 def _place(spec: Spec, role: RoleSpec) -> str:

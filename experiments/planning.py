@@ -88,7 +88,7 @@ def plan_lines(view: PlanView) -> list[Text]:
     limits = ", ".join(f"{name} {value:,}" for name, value in view.limits.items() if value is not None)
     bounds = view.plan
     return [
-        labelled("models", clean_line(view.models, 200)),
+        labelled("models", clean_line(view.models, 800)),
         labelled("sandbox", clean_line(view.sandbox, 200)),
         papers_line(view.papers, view.splits),
         *([notice_line(view.skipped)] if view.skipped else []),

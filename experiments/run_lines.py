@@ -64,7 +64,7 @@ def papers_line(papers: str, splits: dict[str, int]) -> Text:
 def start_lines(view: StartView) -> list[Text]:
     lines = [
         labelled("run", f"{view.run}  →  {view.folder}"),
-        labelled("models", clean_line(view.models, 200), "yellow" if view.is_testbed else ""),
+        labelled("models", clean_line(view.models, 800), "yellow" if view.is_testbed else ""),
         labelled("sandbox", clean_line(view.sandbox, 200), "" if view.contains_hostile_code else "yellow"),
         papers_line(view.papers, view.splits),
         labelled("harness", clean_line(view.harness)),

@@ -44,7 +44,7 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
     sandbox = open_clean_sandbox(spec.sandbox)
     for line in (
         labelled("harness", clean_line(f"{harness.manifest.name} ({options.harness})")),
-        labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 200)),
+        labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 800)),
         labelled("sandbox", clean_line(sandbox.statement, 200)),
         labelled("papers", count(len(corpus.papers), "paper")),
         *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),

@@ -46,7 +46,9 @@ def test_one_model_for_all_is_named_once_and_two_are_named_with_their_roles():
     one = spec_of(*base, "models.default.model=big")
     assert models_line(one, "the testbed") == "big at http://127.0.0.1:1/v1"
     two = spec_of(*base, "models.default.model=big", "models.roles.weak.model=small")
-    assert "small at http://127.0.0.1:1/v1 (weak)" in models_line(two, "the testbed")
+    told = models_line(two, "the testbed")
+    assert told.startswith("at http://127.0.0.1:1/v1: ")
+    assert "small (weak)" in told and "big (challenger, verifier" in told
     assert not uses_only_testbed(two)
 
 
