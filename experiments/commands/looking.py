@@ -95,7 +95,8 @@ def diff(options: Namespace, terminal: Terminal) -> int:
         told = {"before": names[0], "after": names[1], "files": files, "scores": scores}
         terminal.json({"schema": 1, **told})
     else:
-        terminal.verbatim(diff_lines(names[0], names[1], files, scores))
+        heads = (first, second) if scores else names  # in one run its name says nothing
+        terminal.verbatim(diff_lines(heads[0], heads[1], files, scores))
     return 0
 
 

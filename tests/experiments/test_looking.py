@@ -31,7 +31,7 @@ def test_harnesses_of_two_runs_are_compared_by_their_files_alone(home, capsys):
 def test_a_bare_harness_belongs_to_the_run_named_before_it(home, capsys):
     assert main(["diff", "trial:m0001", "best"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("trial:m0001 → trial:m0002\n")
+    assert shown.startswith("m0001 → m0002\n")
     assert "Score" in shown
 
 
