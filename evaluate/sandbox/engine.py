@@ -14,6 +14,7 @@ from typing import Any
 import docker
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
+from docker.utils import parse_repository_tag
 
 from evaluate.sandbox.docker_channel import DockerChannel
 from evaluate.sandbox.frames import one_line
@@ -77,7 +78,7 @@ class Engine:
 
     def pull(self, reference: str, patience_seconds: int) -> None:
         """Fetch an image; raises SandboxError when the registry says nothing for `patience_seconds`."""
-        repository, _, tag = reference.partition(":")
+        repository, tag = parse_repository_tag(reference)
         with engine_errors(f"pulling {reference}"):
             client = docker.from_env(version=self._client.api_version, timeout=patience_seconds)
             try:
@@ -88,7 +89,7 @@ class Engine:
                 client.close()
 
     def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
-        repository, _, tag = reference.partition(":")
+        repository, tag = parse_repository_tag(reference)
         with engine_errors(f"importing {reference}"):
             self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
 

@@ -1,7 +1,7 @@
 """Which image a box is made of. Any with Python >= 3.9 will do; nothing is ever built from a Dockerfile.
 
 Four ways, in this order: one that is there already, one that was asked for, the official slim image from a
-registry, the host's own Python imported as an image, and else an error that names them.
+registry by its digest, the host's own Python imported as an image, and else an error that names them.
 """
 
 import tempfile
@@ -13,6 +13,8 @@ from evaluate.sandbox.host_image import CHANGES, host_reference, obstacle_to_imp
 from studbook.errors import SandboxError
 
 DEFAULT = "python:3.12-slim"
+PINNED = "python@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea"
+"""What is pulled: the index (every architecture) of python:3.12.14-slim-trixie, August 2026."""
 PULL_PATIENCE_SECONDS = 8
 
 
@@ -38,9 +40,10 @@ class Image:
 
 def choose_image(engine: ImageStore, wanted: str | None) -> Image:
     """Raises SandboxError when no way leads to an image."""
-    found = engine.find_image(wanted or DEFAULT)
-    if found is not None:
-        return image_of(wanted or DEFAULT, found, "local")
+    for reference in (wanted,) if wanted is not None else (PINNED, DEFAULT):
+        found = engine.find_image(reference)
+        if found is not None:
+            return image_of(reference, found, "local")
     if wanted is not None:
         return pull(engine, wanted)
     obstacle = obstacle_to_import(engine.info())
@@ -49,7 +52,7 @@ def choose_image(engine: ImageStore, wanted: str | None) -> Image:
     if found is not None:
         return image_of(reference, found, "host python")
     try:
-        return pull(engine, DEFAULT)
+        return pull(engine, PINNED)
     except SandboxError as error:
         if obstacle:
             raise SandboxError(no_way(error, obstacle)) from error
@@ -95,7 +98,7 @@ def image_of(reference: str, found: dict[str, Any], way: str) -> Image:
 
 def no_way(pull_error: SandboxError, obstacle: str) -> str:
     return (
-        f"no image for the boxes. Tried: {DEFAULT} on the engine (absent); pulling it ({pull_error}); "
+        f"no image for the boxes. Tried: {DEFAULT} on the engine (absent); pulling {PINNED} ({pull_error}); "
         f"this machine's own Python ({obstacle}).\n"
         f"Load an image with Python >= 3.9 (`docker load`) and name it: -s sandbox.image=NAME"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evaluate.sandbox.host_image import closure, executable_path, host_reference, write_host_python
-from evaluate.sandbox.image import DEFAULT, choose_image
+from evaluate.sandbox.image import DEFAULT, PINNED, choose_image
 from studbook.errors import SandboxError
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's own Python runs in containers")
@@ -67,9 +67,12 @@ def test_a_named_image_that_cannot_be_had_is_an_error_and_is_never_replaced():
         choose_image(engine, "mine:1")
 
 
-def test_the_default_is_pulled_when_a_registry_has_it():
-    engine = here(registry={DEFAULT})
-    assert choose_image(engine, None).way == "pulled"
+def test_the_default_is_pulled_once_and_by_digest_when_a_registry_has_it():
+    engine = here(registry={PINNED})
+    first = choose_image(engine, None)
+    assert (first.way, first.reference) == ("pulled", PINNED)
+    assert choose_image(engine, None).way == "local"
+    assert engine.pulled == [PINNED]
     assert engine.tars == []
 
 
@@ -80,14 +83,14 @@ def test_without_a_registry_the_hosts_python_is_imported_once():
     again = choose_image(engine, None)
     assert (again.way, again.reference) == ("host python", host_reference())
     assert len(engine.tars) == 1
-    assert engine.pulled == [DEFAULT]
+    assert engine.pulled == [PINNED]
 
 
 def test_when_no_way_is_left_the_error_names_them_all():
     engine = TableEngine(set(), set(), "riscv128")
     with pytest.raises(SandboxError) as caught:
         choose_image(engine, None)
-    for word in (DEFAULT, "toomanyrequests", "riscv128", "docker load", "-s sandbox.image=NAME"):
+    for word in (DEFAULT, PINNED, "toomanyrequests", "riscv128", "docker load", "-s sandbox.image=NAME"):
         assert word in str(caught.value)
 
 
