@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 # the number of test processes; Docker tests share one engine
 JOBS ?= 4
 
-.PHONY: demo test check lint types imports format test-llm bench-testbed clean
+.PHONY: demo test attack check lint types imports format test-llm bench-testbed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,9 @@ demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with th
 
 test: $(VENV)/.dev ## the whole suite (Docker tests run when an engine answers)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+attack: $(VENV)/.dev ## every attack we know, as a table with its outcome and time (needs Docker)
+	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist loadgroup
 
 check: lint types imports test ## everything CI does
 
