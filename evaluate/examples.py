@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Criterion, Example
+from evaluate.screening import Finding
 from evaluate.text import defuse, strip_hidden, visible_line
 from studbook.identity import hash_bytes, hash_json
 
@@ -46,12 +47,13 @@ class Admitted:
     """An example that can be measured, and what was tried in it.
 
     `hidden_characters` were removed; `defused_marks` are section tags and role marks that stay in the
-    example as written and are made harmless in every prompt.
+    example as written and are made harmless in every prompt. `findings` are what screening saw in it.
     """
 
     example: Example
     hidden_characters: int
     defused_marks: int
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

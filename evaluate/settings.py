@@ -26,6 +26,7 @@ SCORING_MODULES = (
     "replies",
     "reports",
     "rubric",
+    "screening",
     "text",
 )
 
@@ -59,6 +60,7 @@ class EvaluatorSettings:
     max_calls: int = 200
     max_tokens: int = 4_000_000
     reading_attempts: int = 3  # how often an unreadable mark sheet or final check is asked for again
+    confirm: bool = True  # measure an accepted example once more on fresh rollouts, beside the verdict
 
     def to_json(self) -> dict[str, Json]:
         plain: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}

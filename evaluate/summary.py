@@ -38,6 +38,8 @@ class Summary:
     hidden_characters: int
     defused_marks: int
     refused_requests: int
+    attempts: int
+    confirmed: Rate
 
     @property
     def gap(self) -> Fraction | None:
@@ -71,6 +73,10 @@ class Summary:
             "hidden_characters": self.hidden_characters,
             "defused_marks": self.defused_marks,
             "refused_requests": self.refused_requests,
+            "attempts": self.attempts,
+            "confirmed": self.confirmed.passed,
+            "confirmed_n": self.confirmed.n,
+            "confirmed_interval_95": list(self.confirmed.interval()),
         }
 
 
@@ -98,7 +104,15 @@ def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajecto
         hidden_characters=seen.hidden_characters,
         defused_marks=seen.defused_marks,
         refused_requests=seen.refused_requests,
+        attempts=seen.attempts,
+        confirmed=confirmed_rate(results),
     )
+
+
+def confirmed_rate(results: Iterable[PaperResult]) -> Rate:
+    """Of the accepted examples that were measured again: how many would have been accepted again."""
+    known = [result.confirmation for result in results if result.confirmation is not None]
+    return Rate(sum(each.holds for each in known), len(known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +123,7 @@ class _Seen:
     hidden_characters: int
     defused_marks: int
     refused_requests: int
+    attempts: int
 
     @staticmethod
     def of(trajectories: Iterable[Trajectory]) -> "_Seen":
@@ -123,6 +138,7 @@ class _Seen:
             hidden_characters=sum(event["hidden_characters"] for event in reports),
             defused_marks=sum(event["defused_marks"] for event in reports),
             refused_requests=sum(event["kind"] == "refused" for event in events),
+            attempts=sum(event.get("attempts", 0) for event in reports),
         )
 
 

@@ -61,6 +61,10 @@ class Transcript:
             example=example_to_json(submitted.example),
             hidden_characters=submitted.hidden_characters,
             defused_marks=submitted.defused_marks,
+            attempts=len(submitted.findings),
+            screening=[
+                {"kind": each.kind, "field": each.field, "quote": each.quote} for each in submitted.findings
+            ],
             status=report.status.value,
             category=report.category.value if report.category else None,
             reason=report.reason,

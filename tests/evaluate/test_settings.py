@@ -37,6 +37,7 @@ SETTING_CHANGES = {
     "max_calls": 10,
     "max_tokens": 10,
     "reading_attempts": 1,
+    "confirm": False,
 }
 
 
@@ -89,5 +90,6 @@ def test_every_module_that_takes_part_in_scoring_is_hashed():
         "replies",
         "reports",
         "rubric",
+        "screening",
         "text",
     }
