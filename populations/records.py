@@ -48,9 +48,9 @@ class RoundResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """An accepted example measured once more by the evaluator alone, on fresh rollouts, by the same predicate.
+    """An accepted example measured again by the evaluator alone, on fresh rollouts, by the same predicate.
 
-    It stands beside the verdict and never changes it. The averages are None when there was nothing to measure.
+    It stands beside the verdict and never changes it. Averages are None when there was nothing to measure.
     """
 
     holds: bool
