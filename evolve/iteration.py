@@ -5,7 +5,7 @@ down. Every seed comes from the run's seed and the iteration's number.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from evaluate.contracts import Paper, StopEarly
@@ -16,7 +16,7 @@ from evolve.contracts import Analyzer, Implementer, Proposal
 from evolve.duplicates import SeenTrees
 from evolve.gates import GateFailure, check_duplicate, check_static, check_survival
 from evolve.history import history_of
-from evolve.knobs import propose_knobs
+from evolve.knobs import KnobSampler
 from evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
 from evolve.racing import outcomes_of, race_order, stop_rule
 from evolve.seams import Observer, TreeStore
@@ -44,6 +44,7 @@ class Workshop:
     implementer: Implementer
     admission: AdmissionRule
     observer: Observer
+    knobs: KnobSampler = field(default_factory=KnobSampler)
 
 
 def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attempt:
@@ -78,7 +79,7 @@ class _Iteration:
             return None
         before = self._parent.manifest.knob_values
         knobs = self._parent.manifest.knobs
-        values = propose_knobs(knobs, self._snapshot, self._seed("knobs"), self._is_new)
+        values = self._shop.knobs.propose(knobs, self._snapshot, self._seed("knobs"), self._is_new)
         moved = [
             f"{name} {before[name]:g} → {value:g}" for name, value in values.items() if value != before[name]
         ]
