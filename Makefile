@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 # the number of test processes; Docker tests share one engine
 JOBS ?= 4
 
-.PHONY: demo test attack check lint types imports format test-llm bench-testbed clean
+.PHONY: demo test attack check lint types imports format test-llm lock bench-testbed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -18,18 +18,21 @@ install = if command -v uv >/dev/null; then set -- uv pip install --python $(BIN
 	  else set -- $(BIN)/python -m pip install --disable-pip-version-check; fi; \
 	"$$@" $(1) >$(VENV)/install.log 2>&1 || { cat $(VENV)/install.log; exit 1; }
 
-$(VENV)/.run: pyproject.toml
+# the versions and hashes that `make lock` wrote down, wheels only: no code of a dependency is built or run to install it
+LOCKED := --require-hashes --no-deps --only-binary :all: -r
+
+$(VENV)/.run: pyproject.toml locks/run.txt
 	@test -n "$(PYTHON)" || { echo "Studbook needs Python 3.11 or newer: none of python3.13, python3.12, python3.11, python3 is. Install one, or: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@echo "installing into $(VENV) (once) ..."
 	@if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV); \
 	else "$(PYTHON)" -m venv $(VENV) || { echo "no venv module: install your system's python3-venv package, or uv"; exit 1; }; fi
-	@command -v uv >/dev/null || { $(call install,--upgrade 'pip>=25.1'); }
-	@$(call install,-e .)
+	@$(call install,$(LOCKED) locks/run.txt)
+	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+$(VENV)/.dev: $(VENV)/.run locks/dev.txt
 	@echo "installing the tools for tests (once) ..."
-	@$(call install,--group dev)
+	@$(call install,$(LOCKED) locks/dev.txt)
 	@touch $@
 
 demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with the testbed models
@@ -60,6 +63,9 @@ format: $(VENV)/.dev ## write the format
 test-llm: $(VENV)/.dev ## prove the model path with a server and a model nobody here wrote (fetches 200 MB once; needs Docker)
 	PYTHON=$(BIN)/python tests/local_model/setup.sh
 	STUDBOOK_LOCAL_MODEL=1 STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/local_model
+
+lock: ## write locks/ anew after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest of all
+	UPGRADE="$(UPGRADE)" sh locks/write.sh
 
 bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
 	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
