@@ -146,6 +146,7 @@ class SandboxedEvaluator:
             evaluator_hash=self.evaluator_hash,
             calls_by_role=session.meter.calls_by_role,
             events=tuple(session.transcript.events),
+            rests=session.meter.rests,
         )
 
 

@@ -16,20 +16,25 @@ from populations.storage import atomic_write, storage_errors
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.identity import canonical_json, hash_bytes, hash_json
+from studbook.llm.seals import NOTHING, Rests
 
-SCHEMA = 1
+SCHEMA = 2
 SUFFIX = ".json.zst"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """`result.trajectory_hash` is the hash of the file's content; empty until it was written."""
+    """`result.trajectory_hash` is the hash of the file's content; empty until it was written.
+
+    `rests` names the call records that answered; what no records answered (a test's double) is not in it.
+    """
 
     result: PaperResult
     tree_hash: str
     evaluator_hash: str
     calls_by_role: dict[str, int]
     events: tuple[Event, ...]
+    rests: Rests = NOTHING
 
 
 class TrajectoryStore:
@@ -79,6 +84,7 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
         "tree_hash": trajectory.tree_hash,
         "evaluator_hash": trajectory.evaluator_hash,
         "calls_by_role": trajectory.calls_by_role,
+        "rests": encode(trajectory.rests),
         "events": list(trajectory.events),
     }
 
@@ -95,6 +101,7 @@ def _read(body: bytes, key: str, place: str) -> Trajectory:
             evaluator_hash=data["evaluator_hash"],
             calls_by_role=data["calls_by_role"],
             events=tuple(data["events"]),
+            rests=decode(Rests, data["rests"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{place} does not hold a trajectory: {error!r}") from error

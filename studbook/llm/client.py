@@ -70,6 +70,7 @@ class ModelClient:
     def chat(self, call: ChatCall) -> ChatReply:
         resolved = self._resolve(call)
         reply = self._flights.do(resolved.key, lambda: self._answer(resolved))
+        reply = replace(reply, key=resolved.key)
         if reply.recorded:
             self.meter.add(call.role, Totals(recorded_calls=1))
         return reply

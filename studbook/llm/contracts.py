@@ -77,6 +77,8 @@ class ChatReply:
     model: str = ""
     recorded: bool = False
     """True when it was answered from the records: nothing was paid."""
+    key: str = ""
+    """The name of its record; empty where nothing records."""
 
 
 class Chat(Protocol):
