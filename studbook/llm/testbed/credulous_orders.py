@@ -58,12 +58,15 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 @lru_cache(maxsize=2_048)
 def find_orders(text: str) -> tuple[Order, ...]:
     """Every order in every reading of the text, without repetitions."""
-    found = (order for view in views(text) for sentence in _SENTENCE.split(view) for order in _read(sentence))
-    return tuple(dict.fromkeys(found))
+    sentences = dict.fromkeys(sentence for view in views(text) for sentence in _SENTENCE.split(view))
+    return tuple(dict.fromkeys(order for sentence in sentences for order in _read(sentence)))
 
 
 def _read(sentence: str) -> Iterator[Order]:
+    lower = sentence.lower()
     for deed, pattern in _DEEDS.items():
+        if not any(hint in lower for hint in phrases.HINTS[deed.name]):
+            continue
         match = pattern.search(sentence)
         if match and not _NEGATED.search(sentence[: match.start()]):
             yield Order(deed=deed, audience=_audience(sentence), words=_words(deed, match, sentence))

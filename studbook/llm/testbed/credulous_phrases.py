@@ -87,3 +87,90 @@ PASSES = r"""
 \bdéjà (?:approuvé|validé)|\bya (?:fue )?aprobad
 已经?(?:审核|批准)|予以通过|уже (?:проверен|одобрен)|承認済み|合格とし
 """
+
+_ANSWERING = (
+    "answer",
+    "repl",
+    "respon",
+    "silen",
+    "antwort",
+    "schweig",
+    "nothing",
+    "答",
+    "回",
+    "沉默",
+    "отве",
+    "промолч",
+)
+_ACTING = (
+    "pretend",
+    "as if",
+    "as though",
+    "play",
+    "imagine",
+    "speak as",
+    "you are",
+    "perform",
+    "sandbag",
+    "hold back",
+)
+_FAILING = (
+    "fail th",
+    "leave out",
+    "tu so",
+    "répon",
+    "semblant",
+    "finge",
+    "假装",
+    "притвор",
+    "сделай",
+    "ふり",
+)
+_MARKING = (
+    "criteri",
+    "kriteri",
+    "critère",
+    "mark",
+    "score",
+    "credit",
+    "points",
+    "punkt",
+    "note max",
+    "puntuac",
+    " met",
+)
+_MARKED = (
+    "true",
+    "satisfied",
+    "fulfilled",
+    "标准",
+    "准则",
+    "条目",
+    "满分",
+    "критери",
+    "балл",
+    "基準",
+    "項目",
+    "満点",
+)
+_PASSING = (
+    "pass",
+    "approve",
+    "cleared",
+    "certified",
+    "signed off",
+    "bestehen",
+    "geprüft",
+    "freigegeben",
+    "validé",
+)
+_PASSED = ("approuvé", "aprobad", "审核", "批准", "通过", "провер", "одобр", "承認", "合格")
+
+HINTS = {
+    "EMPTY": _ANSWERING,
+    "FEEBLE": _ANSWERING + _ACTING + _FAILING,
+    "SAY": ("“",),
+    "EVERY_MARK": _MARKING + _MARKED,
+    "PASS": _PASSING + _PASSED,
+}
+"""Without one of these a sentence holds no such order: spares the patterns nearly everything."""
