@@ -5,7 +5,6 @@ One SQLite file in WAL mode. `put` returns once the row is committed: it survive
 their key: what was said stands in the trajectories. Does not know retries, budgets or roles' models.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,15 +12,15 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError, StorageError
-from studbook.identity import canonical_json, hash_json
+from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.llm.meter import Totals
+from studbook.llm.stored_call import StoredCall, pack, unpack
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+KEY_VERSION = 1
 APPLICATION_ID = 0x53544442  # "STDB"
-MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -49,7 +48,7 @@ def record_key(role: str, request: ChatRequest) -> str:
     """The name of a call: role, model, the full request and the sample index (its seed)."""
     return hash_json(
         {
-            "version": SCHEMA_VERSION,
+            "version": KEY_VERSION,
             "role": role,
             "model": request.model,
             "messages": [[message.role, message.content] for message in request.messages],
@@ -104,16 +103,15 @@ class CallRecords:
             row = self._connection.execute(
                 "SELECT reply FROM calls WHERE key = ?", (bytes.fromhex(key),)
             ).fetchone()
-        return None if row is None else self._decode(key, row[0])
+        return None if row is None else unpack(key, row[0], self._place_of(key)).reply
 
     def put(self, key: str, *, role: str, reply: ChatReply, dollars: float = 0.0) -> None:
         """Commits before it returns. The first record of a key stays."""
         usage = reply.usage
         row = (bytes.fromhex(key), role, reply.model, usage.prompt_tokens, usage.completion_tokens, dollars)
+        content = pack(StoredCall(key=key, role=role, reply=reply, dollars=dollars))
         with self._lock, _storage_errors(self._place):
-            self._connection.execute(
-                "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, _encode(reply))
-            )
+            self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content))
 
     def totals(self) -> dict[str, Totals]:
         """What the recorded calls of each role came to: all that this run has ever paid for."""
@@ -140,7 +138,7 @@ class CallRecords:
                 raise IntegrityError(f"{self._place} is damaged: {found}")
             rows = self._connection.execute("SELECT key, reply FROM calls").fetchall()
         for key, data in rows:
-            self._decode(key.hex(), data)
+            unpack(key.hex(), data, self._place_of(key.hex()))
         return len(rows)
 
     def close(self) -> None:
@@ -155,26 +153,8 @@ class CallRecords:
     ) -> None:
         self.close()
 
-    def _decode(self, key: str, data: bytes) -> ChatReply:
-        place = f"record {key[:16]} of {self._place}"
-        try:
-            value = json.loads(decompress(data, max_bytes=MAX_REPLY_BYTES, place=place))
-            usage = Usage(prompt_tokens=value["usage"][0], completion_tokens=value["usage"][1])
-            return ChatReply(
-                text=value["text"],
-                usage=usage,
-                finish_reason=value["finish_reason"],
-                model=value["model"],
-                recorded=True,
-            )
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise IntegrityError(f"{place} cannot be read: {error}") from error
-
-
-def _encode(reply: ChatReply) -> bytes:
-    usage = [reply.usage.prompt_tokens, reply.usage.completion_tokens]
-    value = {"text": reply.text, "usage": usage, "finish_reason": reply.finish_reason, "model": reply.model}
-    return compress(canonical_json(value))
+    def _place_of(self, key: str) -> str:
+        return f"record {key[:16]} of {self._place}"
 
 
 def _opened(uri: str, place: str, *, writable: bool) -> CallRecords:
