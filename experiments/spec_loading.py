@@ -164,8 +164,10 @@ def _missing(path: Path) -> str:
 def _yaml_value(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    except yaml.MarkedYAMLError as error:  # its text quotes the value, which may be a key
+        raise SpecError(f"{source}: not YAML: {error.problem or 'it cannot be read'}") from None
+    except yaml.YAMLError:
+        raise SpecError(f"{source}: not YAML: it holds a character that YAML does not allow") from None
     except RecursionError:
         raise SpecError(f"{source}: nested too deeply to be a spec") from None
 

@@ -1,10 +1,11 @@
-"""A Docker engine, as far as boxes need one: the only module that imports the SDK.
+"""A Docker engine, as far as boxes need one: with `engine_address.py` the only door to the SDK.
 
 One request of the low-level client where the high-level one makes three; every failure is a SandboxError.
 """
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
 
 from evaluate.sandbox.docker_channel import DockerChannel
+from evaluate.sandbox.engine_address import describe_failure, find_address, knock
 from evaluate.sandbox.frames import one_line
 from studbook.errors import SandboxError
 
 ENGINE_SECONDS = 120  # for one request; a loaded engine is slow, not broken
 GONE_OR_GOING = (404, 409)
+CREDENTIALS = re.compile(r"//[^/@\s]+@")  # in the engine's own address (DOCKER_HOST), which errors repeat
 STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
 
@@ -31,19 +33,8 @@ def engine_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (DockerException, OSError) as error:
-        raise SandboxError(f"Docker, {doing}: {one_line(str(error))}") from error
-
-
-def knock() -> None:
-    """Raises OSError where nobody listens; the SDK would leave its socket open there."""
-    client: Any = docker.from_env(version=DEFAULT_DOCKER_API_VERSION)
-    try:
-        path = getattr(client.api.adapters.get("http+docker://"), "socket_path", None)
-    finally:
-        client.close()
-    if path is not None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-            trial.connect(path)
+        told = CREDENTIALS.sub("//****@", one_line(str(error)))
+        raise SandboxError(f"Docker, {doing}: {told}") from error
 
 
 class Engine:
@@ -56,10 +47,13 @@ class Engine:
     @staticmethod
     def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
         """The engine the `docker` command would use; raises SandboxError when none answers."""
-        with engine_errors("looking for an engine"):
-            knock()
+        address = find_address(os.environ)  # the SDK reads it there too, and has no other way to be told
+        try:
+            knock(address)
             client = docker.from_env(version="auto", timeout=timeout_seconds, max_pool_size=64)
-            return Engine(client.api)
+        except (DockerException, OSError) as error:
+            raise SandboxError(describe_failure(address, error)) from error
+        return Engine(client.api)
 
     def close(self) -> None:
         self._client.close()
@@ -119,6 +113,15 @@ class Engine:
             except APIError as error:
                 if error.status_code not in GONE_OR_GOING:
                     raise
+
+    def find_log(self, container: str) -> str | None:
+        """The last line that the engine kept of what a box printed; None when it keeps nothing."""
+        with engine_errors("reading a log"):
+            try:
+                kept = self._client.logs(container, stdout=True, stderr=True, tail=1)
+            except APIError:  # a driver that cannot be read back, which is what `none` is
+                return None
+            return bytes(kept)[:200].decode("utf-8", "replace") or None
 
     def labelled(self, label: str) -> dict[str, Mapping[str, str]]:
         """Containers that carry a label, running or not: id → labels."""

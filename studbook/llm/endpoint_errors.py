@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
-from studbook.llm.settings import Secret
+from studbook.llm.masking import MASK, Mask
 
 LONGEST_QUOTE = 300
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
@@ -61,7 +61,7 @@ def to_model_error(complaint: Complaint, where: str) -> ModelError:
 
 
 def complaint_of_status(
-    status: int, message: str, secret: Secret, *, param: str = "", code: str = "", retry_after: str = ""
+    status: int, message: str, mask: Mask, *, param: str = "", code: str = "", retry_after: str = ""
 ) -> Complaint:
     """An answer with an HTTP status of 400 and more (or a redirect, which is not followed)."""
     if code in SPENT:
@@ -72,7 +72,7 @@ def complaint_of_status(
         step = NEXT_STEP.get(status, GARBLED)
     return Complaint(
         status=status,
-        message=f"the endpoint answered HTTP {status}: {one_line(SDK_PREFIX.sub('', message), secret)}",
+        message=f"the endpoint answered HTTP {status}: {one_line(SDK_PREFIX.sub('', message), mask)}",
         next_step=step,
         param=param,
         code=code,
@@ -80,9 +80,9 @@ def complaint_of_status(
     )
 
 
-def one_line(text: str, secret: Secret) -> str:
+def one_line(text: str, mask: Mask) -> str:
     """A quotation fit for a message: no line breaks, no keys, not long."""
-    flat = " ".join(KEY_LIKE.sub("****", secret.hide_in(text)).split())
+    flat = " ".join(KEY_LIKE.sub(MASK, mask.hide_in(text)).split())
     return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + "…"
 
 

@@ -1,11 +1,13 @@
 """The one door to OpenAI-compatible endpoints: the only module that imports `openai`.
 
-One request, one answer: no streaming, no retries (the client's job), no secrets in messages. What an
-endpoint does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) is left out or renamed
-once, told through `on_notice`, and remembered per model.
+One request, one answer: no streaming, no retries (the client's job), no redirects. Keys are masked in all
+that an endpoint says, in errors and in replies, and no error drags the SDK's own behind it. What an endpoint
+does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) is left out or renamed once, told
+through `on_notice`, and remembered per model.
 """
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 
@@ -24,11 +26,14 @@ from studbook.llm.endpoint_errors import (
     one_line,
     to_model_error,
 )
+from studbook.llm.masking import Mask
 from studbook.llm.scripted import count_tokens
 from studbook.llm.settings import Secret
 
 NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
 CONNECT_SECONDS = 10.0
+DEFAULT_URL = "https://api.openai.com/v1"
+"""Said here, because the SDK would look for another one in the environment."""
 
 SDK_FAILURES = (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError)
 """All that the SDK raises when a body is no JSON, or JSON of another shape: it does not validate replies."""
@@ -46,16 +51,19 @@ class OpenAIBackend:
         timeout_seconds: float = 120.0,
         http_client: Any = None,  # an httpx2.Client: tests pass one with a transport of their own
         on_notice: Callable[[str], None] = lambda message: None,
+        secrets: Iterable[Secret] = (),
     ) -> None:
+        """`secrets` are masked too, beside the key: those of the other endpoints, and what else is sent."""
         self._name = name
-        self._secret = api_key
+        self._mask = Mask.of([api_key, *secrets])
         self._client = openai.OpenAI(
-            base_url=base_url,
+            base_url=base_url or DEFAULT_URL,
             api_key=api_key.reveal() or NO_KEY,
             timeout=openai.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
             max_retries=0,
-            http_client=http_client,
+            http_client=http_client or openai.DefaultHttpxClient(follow_redirects=False),
         )
+        weakref.finalize(self, self._client.close)  # whoever drops a backend leaves no connection open
         self._on_notice = on_notice
         self._lock = Lock()
         self._dialects: dict[str, Dialect] = {}
@@ -63,13 +71,19 @@ class OpenAIBackend:
     def complete(self, request: ChatRequest) -> ChatReply:
         while True:
             dialect = self._dialects.get(request.model, Dialect())
-            try:
-                completion = self._client.chat.completions.create(**dialect.body_of(request))
-                return self._read(request, completion)
-            except SDK_FAILURES as error:
-                complaint = self._complaint(error)
-                if not self._learn(request.model, dialect, complaint):
-                    raise to_model_error(complaint, self._where(request.model)) from error
+            answer = self._ask(request, dialect)
+            if isinstance(answer, ChatReply):
+                return answer
+            if not self._learn(request.model, dialect, answer):
+                raise to_model_error(answer, self._where(request.model))
+
+    def _ask(self, request: ChatRequest, dialect: Dialect) -> ChatReply | Complaint:
+        """The SDK's errors end here: they hold the request with its key, and the answer as it came."""
+        try:
+            completion = self._client.chat.completions.create(**dialect.body_of(request))
+            return self._read(request, completion)
+        except SDK_FAILURES as error:
+            return self._complaint(error)
 
     def close(self) -> None:
         self._client.close()
@@ -91,7 +105,7 @@ class OpenAIBackend:
             return complaint_of_status(
                 error.status_code,
                 error.message,
-                self._secret,
+                self._mask,
                 param=str(error.param or ""),
                 code=str(error.code or ""),
                 retry_after=error.response.headers.get("retry-after", ""),
@@ -99,11 +113,11 @@ class OpenAIBackend:
         if isinstance(error, openai.APITimeoutError):
             return Complaint(status=0, message="the endpoint did not answer in time", next_step=TOO_SLOW)
         if isinstance(error, openai.APIConnectionError):
-            cause = one_line(str(error.__cause__ or error), self._secret)
+            cause = one_line(str(error.__cause__ or error), self._mask)
             return Complaint(
                 status=0, message=f"the endpoint cannot be reached: {cause}", next_step=NOT_REACHED
             )
-        quote = one_line(f"{error.__class__.__name__}: {error}", self._secret)
+        quote = one_line(f"{error.__class__.__name__}: {error}", self._mask)
         return Complaint(
             status=0, message=f"the endpoint's answer cannot be read: {quote}", next_step=GARBLED
         )
@@ -119,21 +133,21 @@ class OpenAIBackend:
         if not isinstance(text, str):
             raise self._garbled(request, completion)
         return ChatReply(
-            text=text,
+            text=self._mask.hide_in(text),
             usage=_usage(request, completion, text),
-            finish_reason=str(choices[0].finish_reason or "stop"),
-            model=str(completion.model or request.model),
+            finish_reason=self._mask.hide_in(str(choices[0].finish_reason or "stop")),
+            model=self._mask.hide_in(str(completion.model or request.model)),
         )
 
     def _garbled(self, request: ChatRequest, answer: object) -> ModelError:
-        quote = one_line(str(answer), self._secret)[:120]
+        quote = one_line(str(answer), self._mask)[:120]
         return ModelUnavailable(
             f"the endpoint answered with something that is no chat completion: {quote!r}\n"
             f"{self._where(request.model)}\n{GARBLED}"
         )
 
     def _where(self, model: str) -> str:
-        url = self._client.base_url.copy_with(username=None, password=None, query=None)
+        url = self._client.base_url.copy_with(username=None, password=None, query=None, fragment=None)
         return f"endpoint {self._name!r} at {url}" + (f", model {model!r}" if model else "")
 
 
