@@ -5,7 +5,7 @@ score. A role that gives no usable answer is the world's failure (ModelError), u
 ordinary example: then the harness's example is Unmeasurable (see `control.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -16,6 +16,7 @@ from evaluate.examples import example_hash
 from evaluate.predicates import Ruling
 from evaluate.replies import Check, read_check, read_marks
 from evaluate.rubric import score_marks
+from evaluate.screening import Finding
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import one_line, section, visible_line
 from populations.records import FailureCategory
@@ -58,7 +59,9 @@ class Evaluator:
         self._luck = luck
         self._pool = pool
 
-    def evaluate(self, example: Example, round_number: int, solvers: Solvers) -> Report:
+    def evaluate(
+        self, example: Example, round_number: int, solvers: Solvers, findings: Sequence[Finding] = ()
+    ) -> Report:
         """A first report on an example; `solvers` = "weak" leaves strong rollouts for `complete`.
 
         Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
@@ -66,9 +69,9 @@ class Evaluator:
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
         ruling = self._settings.predicate.rule([rollout.score for rollout in weak])
         report = _report(example, round_number, ruling, weak, ())
-        return self.complete(example, report) if solvers == "both" else report
+        return self.complete(example, report, findings) if solvers == "both" else report
 
-    def complete(self, example: Example, report: Report) -> Report:
+    def complete(self, example: Example, report: Report, findings: Sequence[Finding] = ()) -> Report:
         """Strong rollouts and the final check on an undecided report; any other report as it is."""
         if report.status is not Status.UNDECIDED:
             return report

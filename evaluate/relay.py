@@ -23,7 +23,8 @@ from evaluate.examples import (
     submission_hash,
 )
 from evaluate.metering import MeteredChat
-from evaluate.reports import malformed_round, report_to_frame, report_to_round
+from evaluate.near_duplicates import Fingerprint, find_near, fingerprint
+from evaluate.reports import malformed_round, near_duplicate, report_to_frame, report_to_round
 from evaluate.sandbox.contract import Frame
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import visible_line
@@ -74,12 +75,17 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class _Round:
-    """One distinct example: its number, and its report so far (None: it cannot be read or measured)."""
+    """One distinct example: its number, and its report so far (None: it cannot be read or measured).
+
+    `likeness` is what later examples are compared with. None when nothing was measured: mending an example
+    that could not be read or measured is no second draw.
+    """
 
     number: int
     example: Example | None
     report: Report | None
     problem: str = ""
+    likeness: Fingerprint | None = None
 
 
 @dataclass(slots=True)
@@ -127,6 +133,12 @@ class Relay:
     def accepted_round(self) -> int | None:
         """The round whose example was accepted."""
         return self._account.accepted_round
+
+    @property
+    def accepted_example(self) -> Example | None:
+        """The example that was accepted, as it was measured."""
+        accepted = self._account.accepted_round
+        return next((item.example for item in self._account.rounds.values() if item.number == accepted), None)
 
     @property
     def rounds(self) -> tuple[RoundResult, ...]:
@@ -229,30 +241,45 @@ class Relay:
         key = example_hash(example)
         known = self._account.rounds.get(key)
         number = known.number if known is not None else self._next_round()
+        likeness = known.likeness if known is not None else fingerprint(example)
         try:
-            report = self._measure(submitted, number, known, solvers)
+            report = self._measure(submitted, number, known, likeness, solvers)
         except Unmeasurable as problem:
             raise self._unmeasurable(key, example, number, str(problem)) from problem
-        self._account.rounds[key] = _Round(number, example, report)
+        self._account.rounds[key] = _Round(number, example, report, likeness=likeness)
         if report.status is Status.ACCEPTED:
             self._account.accepted_round = report.round_number
         return report_to_frame(report, example, self._settings.max_rounds - len(self._account.rounds))
 
     def _measure(
-        self, submitted: Admitted, number: int, known: _Round | None, solvers: Literal["weak", "both"]
+        self,
+        submitted: Admitted,
+        number: int,
+        known: _Round | None,
+        likeness: Fingerprint | None,
+        solvers: Literal["weak", "both"],
     ) -> Report:
         """What is known of the example, and what `solvers` asks for on top."""
         if known is None:
-            report = self._evaluator.evaluate(submitted.example, number, solvers)
+            report = self._find_repeat(submitted.example, number, likeness) or self._evaluator.evaluate(
+                submitted.example, number, solvers, submitted.findings
+            )
             self._transcript.report(submitted, report, earlier=None)
             return report
         if known.report is None:
             raise Refusal("malformed_example", known.problem)
         if solvers == "weak" or known.report.status is not Status.UNDECIDED:
             return known.report
-        report = self._evaluator.complete(submitted.example, known.report)
+        report = self._evaluator.complete(submitted.example, known.report, submitted.findings)
         self._transcript.report(submitted, report, earlier=known.report)
         return report
+
+    def _find_repeat(self, example: Example, number: int, likeness: Fingerprint | None) -> Report | None:
+        """A report, without rollouts, when the example is nearly one of any earlier round; else None."""
+        rounds = self._account.rounds.values()
+        earlier = ((item.number, item.likeness) for item in rounds if item.likeness is not None)
+        repeated = None if likeness is None else find_near(likeness, earlier)
+        return None if repeated is None else near_duplicate(example, number, repeated)
 
     def _unmeasurable(self, key: str, example: Example, number: int, problem: str) -> Refusal:
         """An example that a frozen model cannot deal with is told and counted like an unreadable one."""

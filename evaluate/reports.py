@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from evaluate.contracts import Example, Report, Rollout
+from evaluate.contracts import Example, Report, Rollout, Status
+from evaluate.examples import example_hash
 from evaluate.rubric import average
 from populations.records import FailureCategory, RoundResult
 
@@ -44,6 +45,22 @@ def report_to_round(report: Report) -> RoundResult:
         reason=report.reason,
         weak_average=str(average_of(report.weak)) if report.weak else None,
         strong_average=str(average_of(report.strong)) if report.strong else None,
+    )
+
+
+def near_duplicate(example: Example, number: int, repeated: int) -> Report:
+    """Of an example that was not measured, because round `repeated` nearly had it."""
+    return Report(
+        example_hash=example_hash(example),
+        round_number=number,
+        status=Status.REJECTED,
+        category=FailureCategory.NEAR_DUPLICATE,
+        reason=(
+            f"nearly the example of round {repeated}, so it was not measured again: "
+            "ask another question, or write other criteria"
+        ),
+        weak=(),
+        strong=(),
     )
 
 

@@ -20,6 +20,7 @@ SCORING_MODULES = (
     "evaluator",
     "examples",
     "metering",
+    "near_duplicates",
     "paper_evaluator",
     "predicates",
     "relay",
@@ -27,6 +28,7 @@ SCORING_MODULES = (
     "reports",
     "rubric",
     "screening",
+    "skeleton",
     "text",
 )
 

@@ -84,6 +84,7 @@ def test_every_module_that_takes_part_in_scoring_is_hashed():
         "evaluator",
         "examples",
         "metering",
+        "near_duplicates",
         "paper_evaluator",
         "predicates",
         "relay",
@@ -91,5 +92,6 @@ def test_every_module_that_takes_part_in_scoring_is_hashed():
         "reports",
         "rubric",
         "screening",
+        "skeleton",
         "text",
     }

@@ -35,7 +35,7 @@ def solve(request):
 
 def judge(request):
     asked = request.messages[-1].content
-    return mark_by_facts(asked) if "States fact" in asked else '{"marks": [true, true, true, true, false]}'
+    return mark_by_facts(asked) if "fact 1." in asked else '{"marks": [true, true, true, true, false]}'
 
 
 def verify(request):
