@@ -13,6 +13,7 @@ from evaluate.sandbox.contract import BoxStatus, Handler, Job, Outcome
 from evaluate.sandbox.docker_config import FOLDER, box_config
 from evaluate.sandbox.ending import Ended, SessionEnd
 from evaluate.sandbox.engine import Engine
+from evaluate.sandbox.engine_limits import WALLS, acceptable, missing_limits, missing_walls
 from evaluate.sandbox.frames import printable
 from evaluate.sandbox.image import Image, choose_image
 from evaluate.sandbox.job_frames import Place, job_lines
@@ -22,6 +23,7 @@ from studbook.errors import SandboxError
 
 OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
 PLACE = Place(folder=FOLDER)
+CONTAINS_NOT = "it does not contain hostile code"
 
 
 class DockerSandbox:
@@ -34,9 +36,11 @@ class DockerSandbox:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        version = engine.info()["ServerVersion"]
+        info = engine.info()
+        version = info["ServerVersion"]
+        self._missing = missing_limits(info)
         self.name = "docker"
-        self.contains_hostile_code = True
+        self.contains_hostile_code = not missing_walls(info)
         self.identity = {
             "kind": self.name,
             "engine": version,
@@ -46,8 +50,8 @@ class DockerSandbox:
             "shim": shim_hash(),
         }
         self.statement = (
-            f"docker {version}, image {image.reference} ({image.way}): a fresh container for every paper, "
-            "no network, no mounts, no capabilities"
+            f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.way}): "
+            "a fresh container for every paper, no network, no mounts, no capabilities"
         )
         self.image = image
         self.engine = engine
@@ -79,7 +83,7 @@ class DockerSandbox:
             return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
         config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
-        container, engine_warnings = self.engine.create(config)
+        container, engine_warnings = self.engine.create(acceptable(config, self._missing))
         try:
             end = self._attend(container, job, handler, lines)
         finally:
@@ -126,3 +130,11 @@ class DockerSandbox:
                 return False
             time.sleep(0.02)
         return True
+
+
+def _lacks(missing: tuple[str, ...]) -> str:
+    """What the statement says of an engine that owns to enforcing less than it is asked for."""
+    if not missing:
+        return ""
+    consequence = f": {CONTAINS_NOT}" if set(missing) & set(WALLS) else ""
+    return f" without limits on {' and '.join(missing)}{consequence}"

@@ -5,8 +5,6 @@ One request of the low-level client where the high-level one makes three; every 
 
 import contextlib
 import os
-import re
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,13 +15,12 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
 
 from evaluate.sandbox.docker_channel import DockerChannel
-from evaluate.sandbox.engine_address import describe_failure, find_address, knock
+from evaluate.sandbox.engine_address import describe_failure, find_address, knock, without_credentials
 from evaluate.sandbox.frames import one_line
 from studbook.errors import SandboxError
 
 ENGINE_SECONDS = 120  # for one request; a loaded engine is slow, not broken
 GONE_OR_GOING = (404, 409)
-CREDENTIALS = re.compile(r"//[^/@\s]+@")  # in the engine's own address (DOCKER_HOST), which errors repeat
 STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
 
@@ -33,7 +30,7 @@ def engine_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (DockerException, OSError) as error:
-        told = CREDENTIALS.sub("//****@", one_line(str(error)))
+        told = without_credentials(one_line(str(error)))
         raise SandboxError(f"Docker, {doing}: {told}") from error
 
 

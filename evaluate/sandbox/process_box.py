@@ -83,7 +83,7 @@ class ProcessSandbox:
         }
         walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
-        self._bubblewrap, self._folder = bubblewrap, folder
+        self._bubblewrap, self.folder = bubblewrap, folder
         self._python = python or executable_path()
         self._clock, self._wall_clock = clock, wall_clock
 
@@ -98,7 +98,7 @@ class ProcessSandbox:
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
-        with open_home(self._folder, labels) as home:
+        with open_home(self.folder, labels) as home:
             try:
                 lines = job_lines(job, self._place(home, job.limits))
             except Ended as refusal:
