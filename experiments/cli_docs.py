@@ -57,7 +57,8 @@ JSON_KEYS = {
     "papers show": "`papers` (list) and `skipped`; or `paper`",
     "papers stats": "`stats`",
     "init": "`folder`",
-    "doctor": "`findings` (list of `name`, `state`, `text`, `next_step`), `is_ready`",
+    "doctor": "`findings` (list of `name`, `state`, `text`, `next_step`), `is_ready`; with `--deep` also "
+    "`limits` (list of `sandbox`, `limit`, `state`, `measured`, `is_hole`, `next_step`)",
     "testbed serve": "`base_url`, `models`",
 }
 

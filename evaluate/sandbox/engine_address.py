@@ -21,6 +21,7 @@ from studbook.errors import SandboxError
 
 KNOCK_SECONDS = 10
 CREDENTIALS = re.compile(r"//[^/@\s]+@")
+BEFORE_AT = re.compile(r"[^/@\s]+@")
 DEFAULT = DEFAULT_UNIX_SOCKET.removeprefix("http+")
 ADVICE = {
     "tcp": "is the engine listening there, and does it want TLS (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)?",
@@ -95,7 +96,8 @@ def knock(address: EngineAddress) -> None:
 
 def describe_failure(address: EngineAddress, error: Exception) -> str:
     """One line: where it was looked, what happened, and what to do where that is not plain."""
-    what = without_credentials(f"Docker, looking for an engine at {address}: {one_line(str(error))}")
+    what = f"Docker, looking for an engine at {address}: {one_line(str(error))}"
+    what = BEFORE_AT.sub("****@", what)  # also of an address without a scheme
     advice = next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
     return f"{what}; {advice}" if advice else what
 

@@ -2,18 +2,15 @@
 
 from argparse import Namespace
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
-from experiments.checkup import (
-    Finding,
-    State,
-    check_docker,
-    check_endpoints,
-    check_machine,
-    check_process_sandbox,
-)
+from evaluate.sandbox.probes.readings import State as Limit
+from experiments.checkup import Finding, State, check_endpoints, check_machine
+from experiments.checkup_boxes import BoxCheck, LimitReading, check_docker, check_process
 from experiments.console import Terminal
 from experiments.run_lines import TESTBED_MODELS, line
 from experiments.surroundings import read_surroundings
@@ -25,23 +22,66 @@ from studbook.llm.testbed.backend import MODELS, TestbedBackend
 GLYPHS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.MISSING: ("✗", "red")}
 
 
+LIMIT_GLYPHS = {Limit.ENFORCED: ("✓", "green"), Limit.NOT_ENFORCED: ("!", "yellow"), Limit.UNTRIED: ("?", "")}
+HOLE = ("✗", "red")
+
+
 def doctor(options: Namespace, terminal: Terminal) -> int:
     """Exit 1 when something required is missing."""
     surroundings = read_surroundings()
     spec = surroundings.load(options.spec, options.overrides)
+    limits: list[LimitReading] = []
+    boxes = BoxCheck(
+        kind=spec.sandbox.kind,
+        image=spec.sandbox.image,
+        is_deep=options.deep,
+        environment=surroundings.variables,
+        told=lambda found: _tell(found, limits, terminal, options.deep),
+    )
     findings = [
         *check_machine(Path(options.runs_dir)),
-        *check_docker(spec.sandbox.kind == "docker", spec.sandbox.image),
-        check_process_sandbox(),
+        *check_docker(boxes),
+        check_process(boxes),
         *check_endpoints(spec, surroundings.variables, terminal.progress),
     ]
     missing = [each for each in findings if each.state is State.MISSING]
     if terminal.wants_json:
-        terminal.json({"schema": 1, "findings": findings, "is_ready": not missing})
+        deep = {"limits": [_limit_json(each) for each in limits]} if options.deep else {}
+        terminal.json({"schema": 1, "findings": findings, **deep, "is_ready": not missing})
     else:
-        terminal.result(finding_lines(findings))
+        terminal.result(["", *finding_lines(findings)] if options.deep else finding_lines(findings))
         terminal.result(["", f"not ready: {len(missing)} required missing" if missing else "ready"])
     return 1 if missing else 0
+
+
+def _tell(found: LimitReading, limits: list[LimitReading], terminal: Terminal, is_deep: bool) -> None:
+    """One line for every limit as soon as it is known; with --json they are progress, not result."""
+    limits.append(found)
+    if not is_deep:
+        return
+    if terminal.wants_json:
+        terminal.progress(limit_lines(found)[0])
+    else:
+        terminal.result(limit_lines(found))
+
+
+def limit_lines(found: LimitReading) -> list[Text]:
+    reading = found.reading
+    glyph, style = HOLE if reading.is_hole else LIMIT_GLYPHS[reading.state]
+    lines = [
+        line(
+            (f"{glyph} {reading.state:<17}", style),
+            (f" {found.sandbox:<7} {reading.limit:<21} ", "bold"),
+            clean_line(reading.measured, 300),
+        )
+    ]
+    if reading.next_step and found.sandbox == "docker":  # of the other there is one thing to say, and once
+        lines.append(Text(f"{'':<20}→ {clean_line(reading.next_step, 300)}"))
+    return lines
+
+
+def _limit_json(found: LimitReading) -> dict[str, Any]:
+    return {"sandbox": found.sandbox, **asdict(found.reading)}
 
 
 def finding_lines(findings: Iterable[Finding]) -> list[Text]:

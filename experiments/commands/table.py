@@ -236,6 +236,11 @@ COMMANDS = (
                 nargs="?",
                 help="also check the endpoints and the sandbox of this spec",
             ),
+            flag(
+                "--deep",
+                action="store_true",
+                help="try every limit of a box in this machine's own sandboxes, and say which are enforced",
+            ),
             SET,
             RUNS,
         ),

@@ -83,4 +83,6 @@ def judge_cpu(facts: dict[str, Any]) -> Verdict:
         return enforced(f"{text}; made to wait {facts['throttled']} times")
     if idle is not None and idle > IDLE_SHARE * facts["seconds"]:
         return enforced(f"{text}, while {idle / facts['seconds']:.2f} were idle")
+    if facts["periods"] and facts["quota"] is not None and facts["quota"] <= CPU.cpus:
+        return enforced(f"{text}; the kernel keeps a quota of {facts['quota']:g}, a busy machine left less")
     return untried(f"{text}, which may be all that this busy machine had left: try again when it is idle")

@@ -11,11 +11,8 @@ from evaluate.sandbox.probes.guest.attempts import read_text
 
 SPINNERS = 4
 SECONDS = 1.6
-STATISTICS = (
-    "/sys/fs/cgroup/cpu.stat",
-    "/sys/fs/cgroup/cpu/cpu.stat",
-    "/sys/fs/cgroup/cpu,cpuacct/cpu.stat",
-)
+QUOTAS_V1 = ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct")
+STATISTICS = tuple(f"{folder}/cpu.stat" for folder in ("/sys/fs/cgroup", *QUOTAS_V1))
 
 
 def main(box: Any) -> None:
@@ -32,6 +29,7 @@ def main(box: Any) -> None:
         "cores": len(cores()),
         "periods": difference(after.get("nr_periods"), before.get("nr_periods")),
         "throttled": difference(after.get("nr_throttled"), before.get("nr_throttled")),
+        "quota": quota(),
         "idle": difference(idle_seconds(), idle),
     }
     box.log(json.dumps(found))
@@ -73,3 +71,13 @@ def quota_account() -> dict[str, int]:
         if "nr_periods" in account:
             return account
     return {}
+
+
+def quota() -> float | None:
+    """Cores that the kernel says the box may use; None where it names no quota."""
+    limit, _, period = (read_text("/sys/fs/cgroup/cpu.max") or "").strip().partition(" ")
+    for folder in QUOTAS_V1:
+        if not limit:
+            limit = (read_text(f"{folder}/cpu.cfs_quota_us") or "").strip()
+            period = (read_text(f"{folder}/cpu.cfs_period_us") or "").strip()
+    return int(limit) / int(period) if limit.isdecimal() and period.isdecimal() else None
