@@ -53,7 +53,7 @@ class TrajectoryStore:
             return None
         with storage_errors(path, "read"):
             data = path.read_bytes()
-        return _read(decompress(data, place=str(path)), key, str(path))
+        return read_trajectory(decompress(data, place=str(path)), key, str(path))
 
     def get(self, key: str) -> Trajectory:
         """Raises IntegrityError when there is none: a recorded result rests on a file that is gone."""
@@ -64,7 +64,7 @@ class TrajectoryStore:
 
     def put(self, trajectory: Trajectory) -> PaperResult:
         """Write it; returns its result, which now names the content. Raises StorageError naming the path."""
-        body = canonical_json(_to_json(trajectory))
+        body = trajectory_body(trajectory)
         path = self.path_of(trajectory.result.key)
         with storage_errors(path.parent, "create"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,13 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-def _read(body: bytes, key: str, place: str) -> Trajectory:
+def trajectory_body(trajectory: Trajectory) -> bytes:
+    """What a file holds, before it is compressed."""
+    return canonical_json(_to_json(trajectory))
+
+
+def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
+    """Raises IntegrityError naming `place` for anything but the trajectory of `key`."""
     try:
         data = json.loads(body)
         if data["v"] != SCHEMA:

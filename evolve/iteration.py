@@ -7,6 +7,7 @@ down. Every seed comes from the run's seed and the iteration's number.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
 
 from evaluate.contracts import Paper, StopEarly
 from evaluate.many import never_stop
@@ -28,6 +29,8 @@ from populations.population import Population
 from populations.records import Evaluation, MutationKind, PaperResult
 from populations.selection import Selector
 from studbook.identity import derive_seed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +172,19 @@ class _Iteration:
         return self._shop.measuring.evaluate(what, tree, papers, stop)
 
     def _draw_training(self) -> tuple[Paper, ...]:
-        papers = self._shop.papers[TRAIN]
-        count = min(self._shop.settings.minibatch, len(papers))
-        return tuple(Random(self._seed("minibatch")).sample(papers, count))
+        return draw_minibatch(
+            self._shop.papers[TRAIN], self._shop.settings.minibatch, self._seed("minibatch")
+        )
 
     def _seed(self, what: str) -> int:
-        return derive_seed(what, self._shop.settings.run_seed, self._iteration)
+        return iteration_seed(self._shop.settings, self._iteration, what)
+
+
+def iteration_seed(settings: SearchSettings, iteration: int, what: str) -> int:
+    """Every choice of an iteration has luck of its own."""
+    return derive_seed(what, settings.run_seed, iteration)
+
+
+def draw_minibatch(papers: Sequence[T], size: int, seed: int) -> tuple[T, ...]:
+    """Training papers without repetition; all of them when there are no more than `size`."""
+    return tuple(Random(seed).sample(papers, min(size, len(papers))))
