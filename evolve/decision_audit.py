@@ -11,7 +11,7 @@ from evolve.admission import Strict
 from evolve.attempt import mutant_id
 from evolve.iteration import draw_minibatch, iteration_seed
 from evolve.measuring import TRAIN, VALIDATION
-from evolve.racing import outcomes_of, race_order, stop_rule
+from evolve.racing import race_order, stop_rule
 from evolve.settings import PromotionSettings, SearchSettings
 from populations.events import DecisionMade, DiagnosisMade, EvaluationDone, Event, MutantMade, Purpose
 from populations.population import Population
@@ -129,7 +129,7 @@ class _Iteration:
             order = race_order(
                 tuple(papers),
                 {result.paper_id: result.passed for result in parent.results},
-                [outcomes_of(each) for each in self._snapshot.evaluations if each.is_scored],
+                self._snapshot.papers,
                 full_scores=search.full_scores,
             )
         stop = stop_rule(parent.rate.passed, len(papers), full_scores=search.full_scores)

@@ -19,7 +19,7 @@ from evolve.gates import GateFailure, check_duplicate, check_static, check_survi
 from evolve.history import history_of
 from evolve.knobs import KnobSampler
 from evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
-from evolve.racing import outcomes_of, race_order, stop_rule
+from evolve.racing import race_order, stop_rule
 from evolve.seams import Observer, TreeStore
 from evolve.settings import SearchSettings
 from harnesses.knobs import set_knobs
@@ -151,7 +151,7 @@ class _Iteration:
         order = race_order(
             tuple(by_id),
             {result.paper_id: result.passed for result in parent.results},
-            [outcomes_of(each) for each in self._snapshot.evaluations if each.is_scored],
+            self._snapshot.papers,
             full_scores=settings.full_scores,
         )
         stop = stop_rule(parent.rate.passed, len(papers), full_scores=settings.full_scores)

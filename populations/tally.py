@@ -124,6 +124,18 @@ class Tally:
 NO_TALLY = Tally()
 
 
+def count_papers(papers: dict[str, Rate], summary: EvaluationSummary, *, undo: bool = False) -> None:
+    """Adds the outcomes of a scored evaluation to how often each paper was passed, or takes them away."""
+    for paper_id, verdict in summary.verdicts:
+        outcome = Rate(int(verdict is PaperVerdict.ACCEPTED), 1)
+        before = papers.get(paper_id, NO_RATE)
+        after = _less(before, outcome) if undo else before + outcome
+        if after.n:
+            papers[paper_id] = after
+        else:
+            del papers[paper_id]
+
+
 def split_size(start: RunStarted | None, split: str) -> int:
     """How many papers the run has in a split; 0 when nothing said so."""
     return len(start.splits.get(split, ())) if start else 0
