@@ -49,6 +49,8 @@ JSON_KEYS = {
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "
     "null for two runs)",
     "replay": "`replay` (`level`, `events`, `harnesses`, `trajectories`, `calls`, `head`), `identical`",
+    "verify": "`run`, `is_clean`, `head`, `is_running`, `checked` (counts), `faults` (list of `place`, "
+    "`problem`, `expected`, `found`), `notes`, `not_checked`",
     "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",

@@ -17,7 +17,7 @@ from experiments.spec import DEFAULT_HARNESS, SHORTHANDS, Spec
 from experiments.spec_errors import Override, explain
 from harnesses.strict_yaml import load_mapping
 from studbook.errors import IntegrityError, ManifestError, SpecError
-from studbook.identity import hash_json
+from studbook.identity import hash_bytes, hash_json
 
 VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 """STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
@@ -112,7 +112,8 @@ def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
 
 def write_resolved(spec: Spec) -> str:
     body = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    return RESOLVED_HEADER + body
+    text = RESOLVED_HEADER + body
+    return f"{text}# sha256 of the lines above: {hash_bytes(text.encode('utf-8'))}\n"
 
 
 def spec_hash(spec: Spec) -> str:

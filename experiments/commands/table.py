@@ -153,6 +153,21 @@ COMMANDS = (
         ),
     ),
     Command(
+        name="verify",
+        summary="Check everything a run wrote, and name each place that was changed or damaged.",
+        example="studbook verify quickstart-1",
+        handler="experiments.commands.verifying:verify_command",
+        flags=(
+            RUN,
+            flag(
+                "--expect",
+                metavar="HEAD_HASH",
+                help="the head hash of the journal as it was published: finds a folder rewritten as a whole",
+            ),
+            RUNS,
+        ),
+    ),
+    Command(
         name="evaluate",
         summary="Measure one harness on papers with the frozen evaluator.",
         example="studbook evaluate harnesses/agentic_self_instruct --papers papers --replicates 2",
