@@ -83,7 +83,10 @@ def judge_exec(found: Facts) -> Verdict:
     ran = [place for place, error in found["exec"].items() if not error]
     if ran:
         return missing(f"a program written to {_few(ran)} ran")
-    return enforced(f"programs written to {_few(list(found['exec']))} were refused")
+    refused = [place for place, error in found["exec"].items() if error == "EACCES"]
+    if not refused:
+        return untried(f"no program could be written: {_few(list(found['exec'].values()))}")
+    return enforced(f"programs written to {_few(refused)} were refused")
 
 
 def judge_open_files(found: Facts) -> Verdict:
@@ -92,8 +95,11 @@ def judge_open_files(found: Facts) -> Verdict:
 
 
 def judge_file_size(found: Facts) -> Verdict:
+    error = found["file_size"]
     tried = f"a file of {2 * LIMITS.tmpfs_bytes >> 20} MiB where {LIMITS.tmpfs_bytes >> 20} are allowed"
-    return judged(found["file_size"] == "EFBIG", f"{tried}: {found['file_size'] or 'made'}")
+    if error not in ("", "EFBIG"):
+        return untried(f"{tried}: {error}")
+    return judged(error == "EFBIG", f"{tried}: {error or 'made'}")
 
 
 def judge_user(found: Facts) -> Verdict:

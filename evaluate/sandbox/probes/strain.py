@@ -73,16 +73,18 @@ def judge_swap(facts: dict[str, Any], allowed: int) -> Verdict:
 
 def judge_cpu(facts: dict[str, Any]) -> Verdict:
     """A small share alone proves nothing: on a busy machine nobody gets more."""
-    share, idle = facts["share"], facts["idle"]
+    share, idle, quota = facts["share"], facts["idle"], facts["quota"]
     text = f"{share:.2f} of a core in {facts['seconds']:.1f} s where {CPU.cpus:g} is allowed"
     if share > SHARE_ALLOWED:
         return missing(f"{text} ({facts['cores']} there)")
     if facts["periods"] == 0:
         return missing(f"{text}, on a busy machine: the kernel keeps no account of a quota")
+    if quota is not None and quota > CPU.cpus:
+        return missing(f"{text}, on a busy machine: the kernel's quota is {quota:g}")
     if facts["throttled"]:
         return enforced(f"{text}; made to wait {facts['throttled']} times")
+    if facts["periods"] and quota is not None:
+        return enforced(f"{text}; the kernel keeps a quota of {quota:g}, a busy machine left less")
     if idle is not None and idle > IDLE_SHARE * facts["seconds"]:
         return enforced(f"{text}, while {idle / facts['seconds']:.2f} were idle")
-    if facts["periods"] and facts["quota"] is not None and facts["quota"] <= CPU.cpus:
-        return enforced(f"{text}; the kernel keeps a quota of {facts['quota']:g}, a busy machine left less")
     return untried(f"{text}, which may be all that this busy machine had left: try again when it is idle")
