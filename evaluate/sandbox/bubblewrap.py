@@ -16,6 +16,7 @@ NOBODY = 65534
 FOLDER = "/tmp"  # inside, a tmpfs
 PYTHON = "/python"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
+SHARED_BYTES = 1 << 20  # of /dev/shm, as in a container
 TRIAL_SECONDS = 10
 BECOME_NOBODY = f"import os; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY}); import json, ctypes"
 
@@ -43,8 +44,19 @@ def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
     for folder in SYSTEM_FOLDERS:
         command += ["--ro-bind-try", folder, folder]
     command += ["--proc", "/proc", "--dev", "/dev"]
-    command += ["--perms", "1777", "--size", str(tmpfs_bytes), "--tmpfs", FOLDER]
-    return [*command, *_python(), "--remount-ro", "/", "--chdir", "/", "--", _python_in_box()]
+    command += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs(FOLDER, tmpfs_bytes)
+    command += [
+        *_python(),
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+    ]  # both are of memory, without a limit
+    return [*command, "--chdir", "/", "--", _python_in_box()]
+
+
+def _tmpfs(folder: str, size_bytes: int) -> list[str]:
+    return ["--perms", "1777", "--size", str(size_bytes), "--tmpfs", folder]
 
 
 def _python() -> list[str]:

@@ -215,7 +215,8 @@ class SandboxContract:
         job = job_of("""
             from harness_kit import BoxError
             def main(box):
-                for kind, body in (("log", {"text": "\\ud800"}), ("admit", {}), ("log", {"text": "x" * 5_000_000})):
+                large = {"text": "x" * 5_000_000}
+                for kind, body in (("log", {"text": "\\ud800"}), ("admit", {}), ("log", large)):
                     for _ in range(2):
                         try:
                             box._request(kind, body)

@@ -1,0 +1,216 @@
+"""Where an attack is carried out: a sandbox, the real relay before it, and everything that is measured."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+from uuid import uuid4
+
+import docker
+from attacks.box.attack import ANYTHING, Attack, Kind, Weaker
+from attacks.box.leftovers import Leftovers, WatchedEngine
+from attacks.box.prelude import PRELUDE
+from attacks.box.watch import Bounds, HostWatch, watch_host
+from support.boxes import job_of
+from support.evaluation import TOO_EASY, Rig, RuleModels
+
+import evaluate
+from evaluate.sandbox.contract import BoxStatus, Frame, Outcome, Sandbox
+from evaluate.sandbox.docker_box import DockerSandbox
+from evaluate.settings import EvaluatorSettings, read_prompts
+from studbook.llm.records import CallRecords
+
+OVERSHOOT_SECONDS = 2.0
+ENGINE_CONNECTIONS = 25  # the SDK keeps one for each of the last addresses it asked
+PROMPT_SECONDS = 15.0  # for attacks that do not end by time, on a busy machine
+
+
+@dataclass(slots=True)
+class Ground:
+    """One kind of sandbox, set up for one attack after the other."""
+
+    kind: Kind
+    sandbox: Sandbox
+    folder: Path
+    engine: WatchedEngine | None = None
+
+    def carry_out(self, attack: Attack, bounds: Bounds | None = None) -> "Findings":
+        """Run the attack; asserts nothing."""
+        token = uuid4().hex
+        with ExitStack() as stack:
+            records = stack.enter_context(CallRecords.in_memory())
+            host = stack.enter_context(bait(token, self.folder))
+            rig = Rig(
+                records=records,
+                folder=self.folder,
+                models=RuleModels(knows=dict(TOO_EASY)),
+                settings=replace(EvaluatorSettings(), **attack.settings),
+            )
+            relay = rig.relay()
+            left = Leftovers(token=token, folder=self.folder, engine=self.engine)
+            desk = Desk(relay.relay.handle, left.note_boxes)
+            files = {**attack.files, **host, "token.txt": token.encode()}
+            job = job_of(PRELUDE + dedent(attack.source), files, **{"wall_seconds": 10.0, **attack.limits})
+            with watch_host(bounds or Bounds()) as watch:
+                outcome = self.sandbox.run(job, desk)
+                ended = time.monotonic()
+            lost = lost_records(relay.transcript.events, relay.relay.rounds, relay.relay.accepted_round)
+            findings = Findings(
+                kind=self.kind,
+                outcome=outcome,
+                seconds=ended - desk.first,
+                wall_seconds=job.limits.wall_seconds,
+                logged=logged(relay.transcript.events),
+                lost=lost,
+                left=left.find(),
+                watch=watch,
+                requests=Counter(request.model for request in list(rig.models.requests)),
+            )
+            left.clean()
+            return findings
+
+
+@dataclass(slots=True)
+class Desk:
+    """Hands requests to the relay and notes when the first one came: the box's time had just begun."""
+
+    handle: Callable[[str, Frame], Frame]
+    on_first: Callable[[], None]
+    first: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    seen: bool = False
+
+    def __call__(self, kind: str, body: Frame) -> Frame:
+        with self.lock:
+            if not self.seen:
+                self.on_first()
+                self.seen, self.first = True, time.monotonic()
+        return dict(self.handle(kind, body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What was seen of one attack. `seconds` runs from the box's first request to its removal."""
+
+    kind: Kind
+    outcome: Outcome
+    seconds: float
+    wall_seconds: float
+    logged: tuple[str, ...]
+    lost: list[str]
+    left: dict[str, list[str]]
+    watch: HostWatch
+    requests: Mapping[str, int]
+
+    @property
+    def overshoot_seconds(self) -> float:
+        return self.seconds - self.wall_seconds
+
+    def objections(self, attack: Attack) -> list[str]:
+        """Every way in which this is not what is promised; empty when the attack was held."""
+        promise = attack.promise(self.kind)
+        weaker = promise if isinstance(promise, Weaker) else Weaker(because="")
+        ends = weaker.ends if weaker.ends is not None else attack.ends
+        achieved = weaker.achieved if weaker.achieved is not None else attack.achieved
+        wrong = []
+        if self.outcome.status not in ends:
+            wrong.append(
+                f"ended {self.outcome.status}: {self.outcome.detail} {self.outcome.stderr_tail[-300:]}"
+            )
+        if achieved != ANYTHING and self.logged != achieved:
+            wrong.append(f"achieved {self.logged}, not {achieved}")
+        if set(self.left) != weaker.leaves:
+            wrong.append(f"left behind {self.left}")
+        if self.outcome.status is BoxStatus.TIMED_OUT and self.overshoot_seconds > OVERSHOOT_SECONDS:
+            wrong.append(f"{self.overshoot_seconds:.2f} s past the deadline")
+        if self.outcome.status is not BoxStatus.TIMED_OUT and self.seconds > PROMPT_SECONDS:
+            wrong.append(f"took {self.seconds:.1f} s")
+        if attack.asked is not None and not attack.asked(self.requests):
+            wrong.append(f"models were asked {dict(self.requests)}")
+        connections = ENGINE_CONNECTIONS if self.kind == "docker" else 0
+        return [*wrong, *self.lost, *self.watch.excesses(), *self.watch.kept(connections)]
+
+    def words(self, attack: Attack) -> str:
+        """For the table."""
+        promise = attack.promise(self.kind)
+        refused = sum(line.endswith(": refused") for line in self.logged)
+        said = f"contained: {self.outcome.status.value.replace('_', ' ')}"
+        if self.outcome.status is BoxStatus.TIMED_OUT:
+            said += f" {max(self.overshoot_seconds, 0):.1f} s past the deadline"
+        elif refused and refused == len(self.logged):
+            said = f"refused {refused}/{refused}"
+        return f"{said}; weaker: {promise.because}" if promise is not None else said
+
+
+def lost_records(events: list[dict[str, Any]], rounds: tuple[Any, ...], accepted: int | None) -> list[str]:
+    """The good records from before the attack: a rejected example with its rollouts, and a line."""
+    lost = []
+    first = next((event for event in events if event["kind"] == "report"), None)
+    if first is None or first["status"] != "rejected" or len(first["weak"]) != 3:
+        lost.append(f"the report from before is lost: {first}")
+    if not any(event == {"kind": "log", "text": "before"} for event in events):
+        lost.append("the line logged before is lost")
+    if not rounds or rounds[0].number != 1:
+        lost.append("the round from before is lost")
+    if accepted is not None:
+        lost.append(f"round {accepted} counts as accepted")
+    return lost
+
+
+def logged(events: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What the attack said it achieved."""
+    return tuple(event["text"] for event in events if event["kind"] == "log" and event["text"] != "before")
+
+
+@contextmanager
+def bait(token: str, folder: Path) -> Iterator[dict[str, bytes]]:
+    """What the host has and a box should not reach: a key, listeners, a file. Yields what the box is told."""
+    key = f"sk-{token[::-1]}"
+    path = folder / f"s{token[:8]}"
+    (folder / "secret").write_text(key, encoding="utf-8")
+    sleeper = [sys.executable, "-I", "-S", "-c", "input()"]  # any process of this user, with the key
+    with ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(sleeper, stdin=subprocess.PIPE, env={"OPENAI_API_KEY": key})
+        )
+        unix, abstract = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+        unix.bind(str(path))
+        abstract.bind(f"\0{token}")
+        inet = stack.enter_context(socket.create_server(("0.0.0.0", 0)))
+        unix.listen(4)
+        abstract.listen(4)
+        judge = read_prompts()["judge"][:40]
+        paths = {"evaluator": str(Path(evaluate.__file__)), "host file": str(folder / "secret")}
+        listeners = [str(path), inet.getsockname()[1], own_addresses()[:1]]
+        yield {
+            "needle.txt": f"{key[:12]} {key[12:]}".encode(),
+            "prompt.txt": f"{judge[:20]}\n{judge[20:]}".encode(),
+            "listeners.json": json.dumps(listeners).encode(),
+            "paths.json": json.dumps(paths).encode(),
+        }
+        process.communicate(b"\n")
+
+
+def own_addresses() -> list[str]:
+    """An address of this machine that is not its loopback, if it has one; loopback's second one otherwise."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", 0))
+            name = socket.gethostbyname(socket.gethostname())
+        except OSError:
+            name = "127.0.0.2"
+    return [name]
+
+
+def docker_ground(folder: Path) -> Ground:
+    engine = WatchedEngine(docker.from_env(version="auto", timeout=120, max_pool_size=64).api)
+    return Ground(kind="docker", sandbox=DockerSandbox.on(engine), folder=folder, engine=engine)
