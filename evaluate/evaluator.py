@@ -21,7 +21,7 @@ from evaluate.settings import EvaluatorSettings
 from evaluate.text import one_line, section, visible_line
 from populations.records import FailureCategory
 from studbook.identity import derive_seed
-from studbook.llm.contracts import Chat, ChatCall, Message
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, Message
 
 Solvers = Literal["weak", "both"]
 T = TypeVar("T")
@@ -58,6 +58,12 @@ class Evaluator:
         self._document = section("source_document", paper.text) if settings.strong_sees_paper else ""
         self._luck = luck
         self._pool = pool
+        self._controls = {
+            "weak": self._messages("solver", self._solver_sections(CONTROL, "weak")),
+            "strong": self._messages("solver", self._solver_sections(CONTROL, "strong")),
+            "judge": self._messages("judge", _judge_sections(CONTROL, CONTROL_ANSWER)),
+            "final_verifier": self._messages("final_verifier", _verifier_sections(CONTROL)),
+        }
 
     def evaluate(
         self, example: Example, round_number: int, solvers: Solvers, findings: Sequence[Finding] = ()
@@ -100,28 +106,34 @@ class Evaluator:
 
     def _rollout(self, example: Example, number: int, solver: str, index: int) -> Rollout:
         seed = self._luck.seed("rollout", number, solver, index)
-        answer = ask_fairly(
-            solver,
-            lambda _: self._answer(example, solver, seed),
-            lambda: self._answer(CONTROL, solver, self._luck.seed("control", solver)),
-        )
+        place = (number, solver, index)
+        answer = ask_fairly(solver, lambda _: self._answer(example, solver, seed), lambda: None)
         marks = ask_fairly(
             "judge",
-            lambda turn: self._marks(example, answer, (number, solver, index), turn),
-            lambda: self._marks(CONTROL, CONTROL_ANSWER, ("control",)),
+            lambda turn: self._marks(example, answer.text, place, turn),
+            lambda: self._marks(CONTROL, CONTROL_ANSWER, ("control", example_hash(example), *place)),
         )
-        score = score_marks(example.rubric, marks)
-        return Rollout(solver=solver, index=index, seed=seed, answer=answer, marks=marks, score=score)
+        return Rollout(
+            solver=solver,
+            index=index,
+            seed=seed,
+            answer=answer.text,
+            marks=marks,
+            score=score_marks(example.rubric, marks),
+            is_truncated=answer.is_truncated,
+        )
 
-    def _answer(self, example: Example, solver: str, seed: int) -> str:
+    def _answer(self, example: Example, solver: str, seed: int) -> ChatReply:
+        """A truncated answer is the solver's answer: the limit is the same for every example."""
         call = ChatCall(
             role=solver,
             messages=self._messages("solver", self._solver_sections(example, solver)),
             seed=seed,
             temperature=self._settings.solver_temperature,
             max_tokens=self._settings.solver_max_tokens,
+            control=self._controls[solver],
         )
-        return self._chat.chat(call).text
+        return self._chat.chat(call)
 
     def _solver_sections(self, example: Example, solver: str) -> list[str]:
         document = [self._document] if solver == "strong" and self._document else []
@@ -130,20 +142,14 @@ class Evaluator:
     def _marks(
         self, example: Example, answer: str, place: tuple[str | int, ...], turn: int = 0
     ) -> tuple[bool, ...]:
-        criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
-        sections = [
-            section("question", example.question),
-            section("answer", answer),
-            section("criteria", "\n".join(criteria)),
-        ]
-        count = len(example.rubric)
+        sections, count = _judge_sections(example, answer), len(example.rubric)
         return self._read("judge", sections, place, turn, lambda reply: read_marks(reply, count))
 
     def _after_final_check(self, example: Example, number: int, ruling: Ruling) -> Ruling:
         check = ask_fairly(
             "final_verifier",
-            lambda turn: self._final_check(example, number, turn),
-            lambda: self._final_check(CONTROL, "control"),
+            lambda turn: self._final_check(example, (number,), turn),
+            lambda: self._final_check(CONTROL, ("control", example_hash(example))),
         )
         if check.passed:
             return replace(ruling, reason=f"{ruling.reason}; final check passed")
@@ -153,15 +159,8 @@ class Evaluator:
             reason=f"final check failed: {visible_line(check.reason)}",
         )
 
-    def _final_check(self, example: Example, place: str | int, turn: int = 0) -> Check:
-        rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
-        sections = [
-            section("context", example.context),
-            section("question", example.question),
-            section("reference_answer", example.reference_answer),
-            section("rubric", "\n".join(rubric)),
-        ]
-        return self._read("final_verifier", sections, (place,), turn, read_check)
+    def _final_check(self, example: Example, place: tuple[str | int, ...], turn: int = 0) -> Check:
+        return self._read("final_verifier", _verifier_sections(example), place, turn, read_check)
 
     def _read(
         self,
@@ -172,7 +171,7 @@ class Evaluator:
         read: Callable[[str], T | None],
     ) -> T:
         """Ask until the reply can be read, each time with another seed; raises Unreadable."""
-        attempts = self._settings.reading_attempts
+        attempts, is_truncated = self._settings.reading_attempts, True
         for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
             call = ChatCall(
@@ -181,20 +180,50 @@ class Evaluator:
                 seed=self._luck.seed(role, *place, *again),
                 temperature=self._settings.judge_temperature,
                 json_mode=True,
+                control=self._controls[role],
             )
-            value = read(self._chat.chat(call).text)
+            reply = self._chat.chat(call)
+            value = None if reply.is_truncated else read(reply.text)  # its last word is missing
             if value is not None:
                 return value
-        raise Unreadable(
-            f"the model of role `{role}` gave {attempts} replies in a row that cannot be read as its JSON.\n"
-            "This is never scored. Give the role a model that follows the format (see the call records)."
-        )
+            is_truncated = is_truncated and reply.is_truncated
+        raise _unreadable(role, attempts, is_truncated=is_truncated)
 
     def _messages(self, prompt: str, sections: list[str]) -> tuple[Message, ...]:
         return (
             Message(role="system", content=self._prompts[prompt]),
             Message(role="user", content="\n\n".join(sections)),
         )
+
+
+def _judge_sections(example: Example, answer: str) -> list[str]:
+    criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
+    return [
+        section("question", example.question),
+        section("answer", answer),
+        section("criteria", "\n".join(criteria)),
+    ]
+
+
+def _verifier_sections(example: Example) -> list[str]:
+    rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
+    return [
+        section("context", example.context),
+        section("question", example.question),
+        section("reference_answer", example.reference_answer),
+        section("rubric", "\n".join(rubric)),
+    ]
+
+
+def _unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
+    how, step = "cannot be read as its JSON", "a model that follows the format"
+    if is_truncated:
+        how, step = "were cut off at its token limit", "more max_tokens"
+    return Unreadable(
+        f"the model of role `{role}` gave {attempts} replies in a row that {how}.\n"
+        f"This is never scored. Give the role {step} (see the call records).",
+        is_truncated=is_truncated,
+    )
 
 
 def _rubric_line(number: int, item: Criterion) -> str:

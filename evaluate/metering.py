@@ -18,6 +18,7 @@ class MeteredChat:
         self._lock = Lock()
         self._usage = Usage()
         self._calls: dict[str, int] = {}
+        self._truncated: dict[str, int] = {}
         self._seals: list[Seal] = []
 
     @property
@@ -33,6 +34,11 @@ class MeteredChat:
         return dict(sorted(self._calls.items()))
 
     @property
+    def truncated_by_role(self) -> dict[str, int]:
+        """How many replies of each role ended at its token limit."""
+        return dict(sorted(self._truncated.items()))
+
+    @property
     def rests(self) -> Rests:
         """The records the work rests on, so far."""
         with self._lock:
@@ -45,4 +51,6 @@ class MeteredChat:
                 self._seals.append(seal_reply(reply.key, call.role, reply))
             self._usage += reply.usage
             self._calls[call.role] = self._calls.get(call.role, 0) + 1
+            if reply.is_truncated:
+                self._truncated[call.role] = self._truncated.get(call.role, 0) + 1
         return reply

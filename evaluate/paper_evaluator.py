@@ -145,6 +145,7 @@ class SandboxedEvaluator:
             tree_hash=harness.tree_hash,
             evaluator_hash=self.evaluator_hash,
             calls_by_role=session.meter.calls_by_role,
+            truncated_by_role=session.meter.truncated_by_role,
             events=tuple(session.transcript.events),
             rests=session.meter.rests,
         )

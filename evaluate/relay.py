@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Example, Report, Status
-from evaluate.control import CONTROL_QUESTION, Unmeasurable, check_world
+from evaluate.control import Unmeasurable
 from evaluate.evaluator import Evaluator, Luck
 from evaluate.examples import (
     Admitted,
@@ -29,14 +29,14 @@ from evaluate.sandbox.contract import Frame
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import visible_line
 from evaluate.transcript import Transcript
-from populations.records import RoundResult
-from studbook.errors import RequestRefused
-from studbook.llm.client import EmptyReply
-from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, Message
+from populations.records import FailureCategory, RoundResult
+from studbook.errors import RequestFailed
+from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, FailureKind, Message
 
 MAX_LOGS = 200
 MAX_LOG_CHARACTERS = 4_000
 MAX_FAILED_CALLS = 8  # a silent model is asked again for half a minute, while the box's clock stands still
+MAX_STUCK = 2
 
 
 class _Closed(BaseModel):
@@ -86,6 +86,7 @@ class _Round:
     report: Report | None
     problem: str = ""
     likeness: Fingerprint | None = None
+    category: FailureCategory = FailureCategory.MALFORMED
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class _Account:
     accepted_round: int | None = None
     calls: int = 0
     failed_calls: int = 0
+    stuck: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     logs: int = 0
@@ -180,17 +182,13 @@ class Relay:
         )
         try:
             reply = self._chat.chat(call)
-        except (RequestRefused, EmptyReply) as error:
-            check_world(error, lambda: self._ask_control(body.role))  # else it is of the harness's own making
+        except RequestFailed as error:  # of the harness's own making: the role answers others
             with self._lock:
                 self._account.failed_calls += 1
+                self._account.stuck += error.kind == FailureKind.STUCK
             first_line = str(error).partition("\n")[0]  # the others name endpoint and model
             raise Refusal("model_failed", first_line) from error
         return self._keep_reply(call, reply)
-
-    def _ask_control(self, role: str) -> None:
-        message = Message(role="user", content=CONTROL_QUESTION)
-        self._chat.chat(ChatCall(role=role, messages=(message,), seed=self._luck.seed("control", role)))
 
     def _reserve_call(self, role: str) -> int:
         """The number of this call among the role's calls; refuses when the paper's budget is spent."""
@@ -202,10 +200,16 @@ class Relay:
                 raise Refusal("budget_spent", f"all {settings.max_tokens} tokens for this paper are used")
             if account.failed_calls >= MAX_FAILED_CALLS:
                 raise Refusal("budget_spent", f"{MAX_FAILED_CALLS} calls for this paper came to nothing")
+            self._refuse_when_stuck()
             account.calls += 1
             number = account.calls_by_role.get(role, 0)
             account.calls_by_role[role] = number + 1
             return number
+
+    def _refuse_when_stuck(self) -> None:
+        """A request that never ends costs minutes before that is believed; a paper gets few of them."""
+        if self._account.stuck >= MAX_STUCK:
+            raise Refusal("budget_spent", f"{MAX_STUCK} requests of this paper were never answered")
 
     def _keep_reply(self, call: ChatCall, reply: ChatReply) -> Frame:
         usage = reply.usage
@@ -245,7 +249,11 @@ class Relay:
         try:
             report = self._measure(submitted, number, known, likeness, solvers)
         except Unmeasurable as problem:
-            raise self._unmeasurable(key, example, number, str(problem)) from problem
+            failed = _Round(number, example, None, str(problem), category=problem.category)
+            self._account.rounds[key] = failed
+            self._account.stuck += problem.is_stuck
+            self._transcript.malformed(number, example_to_json(example), str(problem))
+            raise Refusal("malformed_example", str(problem)) from problem
         self._account.rounds[key] = _Round(number, example, report, likeness=likeness)
         if report.status is Status.ACCEPTED:
             self._account.accepted_round = report.round_number
@@ -281,16 +289,11 @@ class Relay:
         repeated = None if likeness is None else find_near(likeness, earlier)
         return None if repeated is None else near_duplicate(example, number, repeated)
 
-    def _unmeasurable(self, key: str, example: Example, number: int, problem: str) -> Refusal:
-        """An example that a frozen model cannot deal with is told and counted like an unreadable one."""
-        self._account.rounds[key] = _Round(number, example, None, problem)
-        self._transcript.malformed(number, example_to_json(example), problem)
-        return Refusal("malformed_example", problem)
-
     def _next_round(self) -> int:
         used = len(self._account.rounds)
         if used >= self._settings.max_rounds:
             raise Refusal("budget_spent", f"all {self._settings.max_rounds} rounds for this paper are used")
+        self._refuse_when_stuck()
         return used + 1
 
     def _answer_log(self, frame: Frame) -> Frame:
@@ -304,4 +307,6 @@ class Relay:
 
 
 def _to_result(item: _Round) -> RoundResult:
-    return malformed_round(item.number, item.problem) if item.report is None else report_to_round(item.report)
+    if item.report is None:
+        return malformed_round(item.number, item.problem, item.category)
+    return report_to_round(item.report)

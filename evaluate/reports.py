@@ -64,11 +64,13 @@ def near_duplicate(example: Example, number: int, repeated: int) -> Report:
     )
 
 
-def malformed_round(number: int, reason: str) -> RoundResult:
+def malformed_round(
+    number: int, reason: str, category: FailureCategory = FailureCategory.MALFORMED
+) -> RoundResult:
     return RoundResult(
         number=number,
         status="rejected",
-        category=FailureCategory.MALFORMED,
+        category=category,
         reason=reason,
         weak_average=None,
         strong_average=None,
@@ -83,6 +85,7 @@ def rollout_to_json(rollout: Rollout) -> dict[str, Any]:
         "answer": rollout.answer,
         "marks": list(rollout.marks),
         "score": str(rollout.score),
+        "truncated": rollout.is_truncated,
     }
 
 
@@ -98,4 +101,5 @@ def _scores(rollouts: Sequence[Rollout]) -> dict[str, Any] | None:
         "average": round(float(average(scores)), 4),
         "best": round(float(max(scores)), 4),
         "scores": [round(float(score), 4) for score in scores],
+        "truncated": sum(rollout.is_truncated for rollout in rollouts),
     }

@@ -5,7 +5,7 @@ was written. Also the memory of finished work: the same key is never paid twice.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Trajectory:
     evaluator_hash: str
     calls_by_role: dict[str, int]
     events: tuple[Event, ...]
+    truncated_by_role: dict[str, int] = field(default_factory=dict)
     rests: Rests = NOTHING
 
 
@@ -84,6 +85,7 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
         "tree_hash": trajectory.tree_hash,
         "evaluator_hash": trajectory.evaluator_hash,
         "calls_by_role": trajectory.calls_by_role,
+        "truncated_by_role": trajectory.truncated_by_role,
         "rests": encode(trajectory.rests),
         "events": list(trajectory.events),
     }
@@ -106,6 +108,7 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
             tree_hash=data["tree_hash"],
             evaluator_hash=data["evaluator_hash"],
             calls_by_role=data["calls_by_role"],
+            truncated_by_role=data["truncated_by_role"],
             events=tuple(data["events"]),
             rests=decode(Rests, data["rests"]),
         )

@@ -15,8 +15,7 @@ from evolve.history import summarize
 from evolve.implementer import load_prompt
 from harnesses.tree import HarnessTree
 from populations.records import PaperResult
-from studbook.errors import RequestRefused
-from studbook.llm.client import EmptyReply
+from studbook.errors import RequestFailed
 from studbook.llm.contracts import Chat, ChatCall, Message
 
 RenderTrajectory = Callable[[PaperResult, int], str]
@@ -52,7 +51,7 @@ class ChatAnalyzer:
             prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
             try:
                 return Diagnosis(text=self._ask(chat, prompt, seed), rests=chat.rests)
-            except (RequestRefused, EmptyReply) as error:  # too long, filtered, silent: less may do
+            except RequestFailed as error:  # too long, filtered, silent, slow: less may do
                 reason = str(error)
         return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")
 

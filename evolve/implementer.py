@@ -16,9 +16,8 @@ from evolve.history import summarize
 from evolve.worktree import Worktree, changed_paths, list_files
 from harnesses.tree import HarnessTree
 from populations.records import MutationKind
-from studbook.errors import RequestRefused
+from studbook.errors import RequestFailed
 from studbook.identity import derive_seed
-from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
 from studbook.llm.seals import Rests
 
@@ -88,7 +87,7 @@ class ChatImplementer:
             kept = fit(messages, self._limits.prompt_characters // shrink)
             try:
                 return chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
-            except (RequestRefused, EmptyReply):  # too long, filtered, silent: the model's, not the world's
+            except RequestFailed:  # too long, filtered, silent: the model's, not the world's
                 continue
         return None
 

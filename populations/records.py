@@ -30,6 +30,7 @@ class FailureCategory(StrEnum):
     STRONG_FAILED = "strong_failed"  # strong average under its floor or at its ceiling
     SMALL_GAP = "small_gap"
     QUALITY = "quality"  # the evaluator's final quality verifier failed it
+    TRUNCATED = "truncated"  # a frozen role's reply about it never came to its end within the token limit
     MALFORMED = "malformed"  # the example cannot be read, or a frozen role's model cannot deal with it
     NEAR_DUPLICATE = "near_duplicate"  # nearly an earlier example of the same paper: it was not measured
 

@@ -2,7 +2,9 @@
 
 One SQLite file in WAL mode. `put` returns once the row is committed: it survives kill -9 of this process
 (a power cut may take the last calls, which are then simply paid again). Requests are not stored, only
-their key: what was said stands in the trajectories. Does not know retries, budgets or roles' models.
+their key: what was said stands in the trajectories. A request that its role cannot answer has a row in
+`failures` instead; what was paid for replies that are nobody's answer is added up in `wasted`, so that the
+costs of all roles add up. Does not know retries, budgets or roles' models.
 """
 
 import sqlite3
@@ -12,10 +14,11 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from studbook.errors import IntegrityError, StorageError
+from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.llm.meter import Totals
+from studbook.llm.roles import valid_text
 from studbook.llm.stored_call import StoredCall, pack, unpack
 
 SCHEMA_VERSION = 2
@@ -27,6 +30,11 @@ BEGIN IMMEDIATE;
 CREATE TABLE calls (
     key BLOB PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, reply BLOB NOT NULL
+);
+CREATE TABLE failures (key BLOB PRIMARY KEY, role TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE wasted (
+    role TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    dollars REAL NOT NULL
 );
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -113,11 +121,48 @@ class CallRecords:
         with self._lock, _storage_errors(self._place):
             self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content))
 
+    def find_failure(self, key: str) -> RequestFailed | None:
+        """How the request of this key failed for good; None when it did not."""
+        with self._lock, _storage_errors(self._place):
+            row = self._connection.execute(
+                "SELECT kind, message FROM failures WHERE key = ?", (bytes.fromhex(key),)
+            ).fetchone()
+        return None if row is None else RequestFailed(row[0], row[1], key=key)
+
+    def put_failure(self, key: str, *, role: str, failure: RequestFailed) -> None:
+        """Commits before it returns. The first record of a key stays."""
+        row = (bytes.fromhex(key), role, str(failure.kind), valid_text(str(failure)))
+        with self._lock, _storage_errors(self._place):
+            self._connection.execute("INSERT OR IGNORE INTO failures VALUES (?,?,?,?)", row)
+
+    def failures(self) -> dict[str, dict[str, int]]:
+        """How many requests of each role failed for good, by kind."""
+        query = "SELECT role, kind, count(*) FROM failures GROUP BY role, kind ORDER BY role, kind"
+        with self._lock, _storage_errors(self._place):
+            rows = self._connection.execute(query).fetchall()
+        found: dict[str, dict[str, int]] = {}
+        for role, kind, count in rows:
+            found.setdefault(role, {})[kind] = count
+        return found
+
+    def put_wasted(self, *, role: str, usage: Usage, dollars: float) -> None:
+        """Adds what was paid for a reply that is no answer to anything."""
+        row = (role, usage.prompt_tokens, usage.completion_tokens, dollars)
+        with self._lock, _storage_errors(self._place):
+            self._connection.execute(
+                "INSERT INTO wasted VALUES (?,?,?,?) ON CONFLICT (role) DO UPDATE SET"
+                " prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
+                " completion_tokens = completion_tokens + excluded.completion_tokens,"
+                " dollars = dollars + excluded.dollars",
+                row,
+            )
+
     def totals(self) -> dict[str, Totals]:
-        """What the recorded calls of each role came to: all that this run has ever paid for."""
+        """What each role came to: all that this run has ever paid for. `calls` are those with an answer."""
+        columns = "role, prompt_tokens, completion_tokens, dollars"
         query = (
-            "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(dollars)"
-            " FROM calls GROUP BY role"
+            "SELECT role, sum(n), sum(prompt_tokens), sum(completion_tokens), sum(dollars) FROM ("
+            f"SELECT 1 AS n, {columns} FROM calls UNION ALL SELECT 0, {columns} FROM wasted) GROUP BY role"
         )
         with self._lock, _storage_errors(self._place):
             rows = self._connection.execute(query).fetchall()

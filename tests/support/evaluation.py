@@ -127,14 +127,16 @@ class Rig:
     settings: EvaluatorSettings = field(default_factory=EvaluatorSettings)
     sandbox: "InlineSandbox | LossySandbox" = field(default_factory=InlineSandbox)
     notices: list[str] = field(default_factory=list)
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2))
 
-    def chat(self) -> ModelClient:
+    def chat(self, *, replay_only: bool = False) -> ModelClient:
         return ModelClient(
             roles={role: RoleModel(endpoint="rule", model=role) for role in ROLES},
             endpoints={"rule": Endpoint(name="rule", backend=ComputedBackend(self.models.answer))},
             records=self.records,
-            retry=RetryPolicy(attempts=2),
+            retry=self.retry,
             sleep=lambda _: None,
+            replay_only=replay_only,
         )
 
     def luck(self, replicate: int = 0) -> Luck:
@@ -150,8 +152,14 @@ class Rig:
         }
         return Evaluator(**{**arguments, **more})
 
-    def relay(self, roles: tuple[str, ...] = ("challenger", "verifier")) -> "RelayRig":
-        meter, transcript = MeteredChat(self.chat()), Transcript(PAPER)
+    def replay(self) -> "RelayRig":
+        """A relay whose models answer from the records only."""
+        return self.relay(chat=self.chat(replay_only=True))
+
+    def relay(
+        self, roles: tuple[str, ...] = ("challenger", "verifier"), chat: ModelClient | None = None
+    ) -> "RelayRig":
+        meter, transcript = MeteredChat(chat or self.chat()), Transcript(PAPER)
         relay = Relay(
             chat=meter,
             evaluator=self.evaluator(chat=meter),
