@@ -6,7 +6,7 @@ sent; what the world does wrong is raised, what the harness does wrong is answer
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Condition, Lock
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -100,6 +100,7 @@ class _Account:
     stuck: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
+    pledged_tokens: int = 0  # the most that calls under way can come to
     logs: int = 0
 
 
@@ -124,6 +125,7 @@ class Relay:
         self._transcript = transcript
         self._account = _Account()
         self._lock = Lock()
+        self._settled = Condition(self._lock)
         self._evaluating = Lock()
         self._answers: dict[str, Callable[[Frame], Frame]] = {
             "chat": self._answer_chat,
@@ -172,14 +174,16 @@ class Relay:
             allowed = ", ".join(self._roles)
             role = visible_line(body.role)
             raise Refusal("refused", f"role `{role}` is not one of this harness's roles ({allowed})")
-        call = ChatCall(
-            role=body.role,
-            messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
-            seed=self._luck.seed("chat", body.role, self._reserve_call(body.role)),
-            temperature=body.temperature,
-            max_tokens=body.max_tokens,
-            json_mode=body.json_mode,
-        )
+        pledge = _most_tokens(body)
+        number = self._reserve_call(body.role, pledge)
+        try:
+            return self._ask(_to_call(body, self._luck.seed("chat", body.role, number)))
+        finally:
+            with self._settled:
+                self._account.pledged_tokens -= pledge
+                self._settled.notify_all()
+
+    def _ask(self, call: ChatCall) -> Frame:
         try:
             reply = self._chat.chat(call)
         except RequestFailed as error:  # of the harness's own making: the role answers others
@@ -190,10 +194,15 @@ class Relay:
             raise Refusal("model_failed", first_line) from error
         return self._keep_reply(call, reply)
 
-    def _reserve_call(self, role: str) -> int:
-        """The number of this call among the role's calls; refuses when the paper's budget is spent."""
+    def _reserve_call(self, role: str, pledge: int) -> int:
+        """The number of this call among the role's calls; refuses when the paper's budget is spent.
+
+        While calls under way might spend what is left, it waits for them.
+        """
         account, settings = self._account, self._settings
-        with self._lock:
+        with self._settled:
+            while account.pledged_tokens and account.tokens + account.pledged_tokens >= settings.max_tokens:
+                self._settled.wait()
             if account.calls >= settings.max_calls:
                 raise Refusal("budget_spent", f"all {settings.max_calls} model calls for this paper are used")
             if account.tokens >= settings.max_tokens:
@@ -202,6 +211,7 @@ class Relay:
                 raise Refusal("budget_spent", f"{MAX_FAILED_CALLS} calls for this paper came to nothing")
             self._refuse_when_stuck()
             account.calls += 1
+            account.pledged_tokens += pledge
             number = account.calls_by_role.get(role, 0)
             account.calls_by_role[role] = number + 1
             return number
@@ -310,3 +320,20 @@ def _to_result(item: _Round) -> RoundResult:
     if item.report is None:
         return malformed_round(item.number, item.problem, item.category)
     return report_to_round(item.report)
+
+
+def _to_call(body: _ChatBody, seed: int) -> ChatCall:
+    return ChatCall(
+        role=body.role,
+        messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
+        seed=seed,
+        temperature=body.temperature,
+        max_tokens=body.max_tokens,
+        json_mode=body.json_mode,
+    )
+
+
+def _most_tokens(body: _ChatBody) -> int:
+    """No token is less than a byte; what an answer without a limit comes to is not known before."""
+    said = sum(len(item.content.encode("utf-8", "replace")) for item in body.messages)
+    return said + (body.max_tokens or 0)
