@@ -47,8 +47,8 @@ class TrajectoryAudit:
         except CANNOT_READ as error:
             self.findings.fault(place, f"its events cannot be understood: {error!r:.120}")
 
-    def check_answers(self, trajectory: Trajectory, calls: Sequence[StoredCall], place: str) -> None:
-        """`calls`: every record the trajectory rests on, each once."""
+    def check_answers(self, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str) -> None:
+        """`calls`: every record the trajectory rests on, by its name."""
         try:
             _check_answers(self.findings, trajectory, calls, place)
         except CANNOT_READ as error:
@@ -187,35 +187,48 @@ def _plain(text: str) -> str:
 
 
 def _check_answers(
-    findings: Findings, trajectory: Trajectory, calls: Sequence[StoredCall], place: str
+    findings: Findings, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str
 ) -> None:
-    by_name = {call.seal.name: call for call in calls}
-    made = [by_name[name] for name in trajectory.rests.names if name in by_name]
-    if len(made) == len(trajectory.rests.names):
-        counts = dict(Counter(call.role for call in made))
-        findings.same(place, "its call records are of other roles", trajectory.calls_by_role, counts)
-        usage = sum((call.reply.usage for call in made), Usage())
-        findings.same(place, "its tokens are not those of its call records", usage, trajectory.result.usage)
+    made = [calls[name] for name in trajectory.rests.names]
+    counts = dict(Counter(call.role for call in made))
+    findings.same(place, "its call records are of other roles", trajectory.calls_by_role, counts)
+    usage = sum((call.reply.usage for call in made), Usage())
+    findings.same(place, "its tokens are not those of its call records", usage, trajectory.result.usage)
     texts: dict[str, list[str]] = {}
-    for call in calls:
+    for call in calls.values():
         texts.setdefault(call.role, []).append(call.reply.text)
+    sheets = _Sheets(texts.get("judge", ()))
     for number, event in enumerate(trajectory.events):
         where = f"{place}, event {number}"
         if event["kind"] == "chat":
             if not any(_is_folded(event["reply"], text) for text in texts.get(event["role"], ())):
                 findings.fault(where, f"no call record of role {event['role']} gave this reply")
         elif event["kind"] == "report":
-            _check_report(findings, event, texts, where)
+            _check_report(findings, event, texts, sheets, where)
 
 
-def _check_report(findings: Findings, event: Event, texts: Mapping[str, Sequence[str]], where: str) -> None:
-    count = len(event["example"]["rubric"])
-    sheets = {read_marks(text, count) for text in texts.get("judge", ())}
+class _Sheets:
+    """The mark sheets of the judge's replies, by how many marks they hold."""
+
+    def __init__(self, replies: Sequence[str]) -> None:
+        self._replies = replies
+        self._known: dict[int, set[tuple[bool, ...] | None]] = {}
+
+    def have(self, marks: tuple[bool, ...]) -> bool:
+        count = len(marks)
+        if count not in self._known:
+            self._known[count] = {read_marks(text, count) for text in self._replies}
+        return marks in self._known[count]
+
+
+def _check_report(
+    findings: Findings, event: Event, texts: Mapping[str, Sequence[str]], sheets: _Sheets, where: str
+) -> None:
     for item in [*event["weak"], *event["strong"]]:
         what = f"the {item['solver']} rollout {item['index']} of round {event['round']}"
         if item["answer"] not in texts.get(item["solver"], ()):
             findings.fault(where, f"no call record gave the answer of {what}")
-        if tuple(item["marks"]) not in sheets:
+        if not sheets.have(tuple(item["marks"])):
             findings.fault(
                 where, f"no call record of the judge gave the marks of {what}", found=item["marks"]
             )

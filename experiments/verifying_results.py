@@ -158,7 +158,8 @@ class ResultsAudit:
         if self.calls is None:
             return None
         calls = self.calls.rest(rests, place)
-        return [call.reply.text.strip() for call in calls] if len(calls) == len(set(rests.names)) else None
+        is_whole = len(calls) == len(set(rests.names))
+        return [call.reply.text.strip() for call in calls.values()] if is_whole else None
 
 
 def _named(lines: tuple[AuditedLine, ...]) -> dict[str, list[Named]]:

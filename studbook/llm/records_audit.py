@@ -8,7 +8,6 @@ which record is the caller's to tell.
 import shutil
 import sqlite3
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from studbook.errors import IntegrityError
 from studbook.faults import Findings
 from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
-from studbook.llm.seals import NAME_LENGTH, Rests, rest_on, split_name
+from studbook.llm.seals import NAME_LENGTH, Rests, Seal, rest_on, split_name
 from studbook.llm.stored_call import StoredCall, unpack
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
@@ -102,46 +101,41 @@ class RecordedCalls:
             self._findings.fault(place, str(error).removeprefix(f"{place} ").partition("\n")[0])
             return None
 
-    def rest(self, rests: Rests, place: str) -> tuple[StoredCall, ...]:
-        """The records that `place` rests on, each once; a fault for each that is missing or was changed."""
-        found: dict[str, StoredCall] = {}
+    def rest(self, rests: Rests, place: str) -> dict[str, StoredCall]:
+        """The records that `place` rests on, by name; a fault for each that is missing or was changed."""
+        found: dict[str, tuple[StoredCall, Seal]] = {}
         lost = 0
         for name in dict.fromkeys(rests.names) if self._is_readable else ():
             key, digest = split_name(name)
-            calls = self._find(key)
-            sound = next((call for call in calls if call.seal.digest.startswith(digest)), None)
+            calls = [(call, call.seal) for call in self._find(key)]
+            sound = next((each for each in calls if each[1].digest.startswith(digest)), None)
             if sound is not None:
                 found[name] = sound
-                self._used.add(bytes.fromhex(sound.key))
+                self._used.add(bytes.fromhex(sound[0].key))
             else:
                 lost += 1
-                self._tell(key, digest, calls, place, lost)
+                self._tell(key, digest, [seal for _, seal in calls], place, lost)
         if lost > SHOWN_RECORDS:
             count = len(set(rests.names))
             self._findings.fault(
                 place, f"{lost} of the {count} call records it rests on are missing or changed"
             )
         if self._is_readable and not lost:
-            self._check_whole(rests, found, place)
-        return tuple(found.values())
+            seals = [found[name][1] for name in rests.names]
+            problem = "the hash over its call records is another one"
+            self._findings.same(place, problem, rests.whole, rest_on(seals).whole)
+        return {name: call for name, (call, _) in found.items()}
 
-    def _tell(self, key: str, digest: str, calls: list[StoredCall], place: str, number: int) -> None:
+    def _tell(self, key: str, digest: str, seals: list[Seal], place: str, number: int) -> None:
         """Of a record that cannot be read `check` has told."""
-        if number > SHOWN_RECORDS or (not calls and key in self._keys):
+        if number > SHOWN_RECORDS or (not seals and key in self._keys):
             return
-        if calls:
+        if seals:
             problem = f"{place} rests on another answer: the record was changed or exchanged"
-            seals = ", ".join(call.seal.digest[:NAME_LENGTH] for call in calls)
-            self._findings.fault(self.place(key), problem, expected=digest, found=seals)
+            found = ", ".join(seal.digest[:NAME_LENGTH] for seal in seals)
+            self._findings.fault(self.place(key), problem, expected=digest, found=found)
         else:
             self._findings.fault(self.place(key), f"it is missing, and {place} rests on it")
-
-    def _check_whole(self, rests: Rests, found: dict[str, StoredCall], place: str) -> None:
-        counts = Counter(rests.names)
-        seals = [found[name].seal for name in counts for _ in range(counts[name])]
-        self._findings.same(
-            place, "the hash over its call records is another one", rests.whole, rest_on(seals).whole
-        )
 
     def _find(self, prefix: str) -> list[StoredCall]:
         """Sound records only: of the others `check` has told."""
