@@ -53,6 +53,7 @@ SANDBOX_WORDS = {
     True: "a fresh container for every paper, without network, mounts or capabilities",
     False: "a child process for every paper, which is no wall",
 }
+ENGINE_LACKS = ", on an engine that does not limit memory or processes"
 CURVE_LEGEND = (
     '<p class="quiet">Line: the best member so far, all its validation evaluations pooled; band: its 95 % '
     "interval. Filled circles: admitted mutants; crosses: mutants that were not. A mutant's mark is one "
@@ -94,7 +95,7 @@ def _head(view: ReportView) -> str:
     facts = [
         ("State", view.state),
         ("Models", _models(view)),
-        ("Sandbox", f"{view.sandbox}: {SANDBOX_WORDS[view.contains_hostile_code]}"),
+        ("Sandbox", f"{view.sandbox}: {_sandbox_words(view)}"),
         ("Papers", splits),
         ("Iterations", f"{len(view.iterations)} ({verdicts})"),
         ("Evaluator", view.evaluator_hash[:16]),
@@ -104,11 +105,26 @@ def _head(view: ReportView) -> str:
     if view.is_testbed:
         warnings += f'<p class="warning">Models: {escape(TESTBED_MODELS)}.</p>'
     if not view.contains_hostile_code:
-        warnings += (
-            '<p class="warning">The process sandbox was used: it does not contain hostile code. '
-            "A harness could have read and written what the user could.</p>"
-        )
+        warnings += f'<p class="warning">{escape(_uncontained(view.sandbox))}</p>'
     return f'<header><h1>{safe(view.run)}</h1>{warnings}<dl class="facts">{body}</dl></header>'
+
+
+def _sandbox_words(view: ReportView) -> str:
+    if view.sandbox != "docker":
+        return SANDBOX_WORDS[False]
+    return SANDBOX_WORDS[True] + ("" if view.contains_hostile_code else ENGINE_LACKS)
+
+
+def _uncontained(sandbox: str) -> str:
+    if sandbox == "docker":
+        return (
+            "The engine did not limit memory or processes: it does not contain hostile code. "
+            "A harness could have taken the whole machine; studbook doctor --deep says what to do."
+        )
+    return (
+        "The process sandbox was used: it does not contain hostile code. "
+        "A harness could have read and written what the user could."
+    )
 
 
 def _models(view: ReportView) -> str:

@@ -133,8 +133,8 @@ class _Verification:
         same(
             "journal.jsonl, line 1",
             "what the sandbox promises is told wrongly",
-            start.sandbox == "docker",
-            start.contains_hostile_code,
+            False,
+            start.contains_hostile_code and start.sandbox != "docker",  # an engine may own to less
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
         same(place, "the models are not the journal's", start.models, models)
