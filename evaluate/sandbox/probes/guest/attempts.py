@@ -35,10 +35,6 @@ def read_text(path: str) -> str | None:
         return None
 
 
-def read_number(*paths: str) -> int | None:
-    """From the first of these files that holds one."""
-    for path in paths:
-        text = (read_text(path) or "").strip()
-        if text.isdecimal():
-            return int(text)
-    return None
+def read_number(path: str) -> int | None:
+    text = (read_text(path) or "").strip()
+    return int(text) if text.isdecimal() else None

@@ -15,11 +15,7 @@ CHILDREN = 3
 MEBIBYTE = 1 << 20
 PATIENCE_SECONDS = 10.0
 NO_LIMIT = 1 << 60
-LIMITS_V1 = (
-    "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
-SWAP_V2 = "/sys/fs/cgroup/memory.swap.max"
+CGROUPS = "/sys/fs/cgroup"
 
 
 def main(box: Any) -> None:
@@ -74,9 +70,11 @@ def swap_total() -> int:
     return 0
 
 
-def swap_allowed() -> int | None:
+def swap_allowed(root: str = CGROUPS) -> int | None:
     """Bytes beside the memory, as the kernel tells the box; None where it does not."""
-    both, memory = (read_number(path) for path in LIMITS_V1)
+    both = read_number(f"{root}/memory/memory.memsw.limit_in_bytes")
+    memory = read_number(f"{root}/memory/memory.limit_in_bytes")
     if both is not None and memory is not None:
         return both - memory if memory < NO_LIMIT else NO_LIMIT
-    return NO_LIMIT if (read_text(SWAP_V2) or "").strip() == "max" else read_number(SWAP_V2)
+    swap = f"{root}/memory.swap.max"
+    return NO_LIMIT if (read_text(swap) or "").strip() == "max" else read_number(swap)

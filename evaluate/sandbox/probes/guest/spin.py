@@ -11,8 +11,8 @@ from evaluate.sandbox.probes.guest.attempts import read_text
 
 SPINNERS = 4
 SECONDS = 1.6
-QUOTAS_V1 = ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct")
-STATISTICS = tuple(f"{folder}/cpu.stat" for folder in ("/sys/fs/cgroup", *QUOTAS_V1))
+CGROUPS = "/sys/fs/cgroup"
+FOLDERS_V1 = ("cpu", "cpu,cpuacct")
 
 
 def main(box: Any) -> None:
@@ -63,21 +63,26 @@ def idle_seconds() -> float | None:
     return sum(ticks[name] for name in names) / os.sysconf("SC_CLK_TCK")
 
 
-def quota_account() -> dict[str, int]:
+def quota_account(root: str = CGROUPS) -> dict[str, int]:
     """Periods of the box's quota so far, and those in which it had to wait; empty where nothing tells."""
-    for path in STATISTICS:
-        rows = [row.split() for row in (read_text(path) or "").splitlines()]
+    for folder in (root, *(f"{root}/{name}" for name in FOLDERS_V1)):
+        rows = [row.split() for row in (read_text(f"{folder}/cpu.stat") or "").splitlines()]
         account = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}
         if "nr_periods" in account:
             return account
+    if read_text(f"{root}/cgroup.controllers") is not None and read_text(f"{root}/cpu.max") is None:
+        return {
+            "nr_periods": 0,
+            "nr_throttled": 0,
+        }  # version 2 without the controller: nothing can be counted
     return {}
 
 
-def quota() -> float | None:
+def quota(root: str = CGROUPS) -> float | None:
     """Cores that the kernel says the box may use; None where it names no quota."""
-    limit, _, period = (read_text("/sys/fs/cgroup/cpu.max") or "").strip().partition(" ")
-    for folder in QUOTAS_V1:
+    limit, _, period = (read_text(f"{root}/cpu.max") or "").strip().partition(" ")
+    for name in FOLDERS_V1:
         if not limit:
-            limit = (read_text(f"{folder}/cpu.cfs_quota_us") or "").strip()
-            period = (read_text(f"{folder}/cpu.cfs_period_us") or "").strip()
+            limit = (read_text(f"{root}/{name}/cpu.cfs_quota_us") or "").strip()
+            period = (read_text(f"{root}/{name}/cpu.cfs_period_us") or "").strip()
     return int(limit) / int(period) if limit.isdecimal() and period.isdecimal() else None
