@@ -95,7 +95,8 @@ class RequestFailed(ModelError):
     """One request that its role cannot answer, while it answers a control question.
 
     An outcome like a reply: it is on record, and the same request fails in the same way in a replay. A
-    harness that caused it is told so; it does not end the run. `kind`: see `studbook.llm.contracts.FailureKind`.
+    harness that caused it is told so; it does not end the run. `kind`: see
+    `studbook.llm.contracts.FailureKind`.
     """
 
     def __init__(self, kind: str, message: str, *, key: str = "") -> None:

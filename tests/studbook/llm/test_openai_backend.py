@@ -186,7 +186,9 @@ def test_retry_after_is_read(header: str, seconds: float | None) -> None:
     [
         (httpx2.ConnectError("[Errno 111] Connection refused"), "cannot be reached", "check OPENAI_BASE_URL"),
         (httpx2.ReadTimeout("timed out"), "did not answer in time", "raise the endpoint's timeout_seconds"),
-        (httpx2.RemoteProtocolError("Server disconnected"), "cannot be reached", "check OPENAI_BASE_URL"),
+        (httpx2.RemoteProtocolError("Server disconnected"), "broke the answer off", "wait and resume"),
+        (httpx2.ReadError("reset by peer"), "broke the answer off", "wait and resume"),
+        (httpx2.ConnectTimeout("timed out"), "cannot be reached: no connection", "check OPENAI_BASE_URL"),
     ],
 )
 def test_a_connection_that_fails_is_an_outage(error: Exception, what: str, next_step: str) -> None:
@@ -297,16 +299,17 @@ def test_json_mode_is_sent_only_where_openai_takes_it(content: str, sent: bool) 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -4, "completion_tokens": None}, "much"])
 def test_without_usage_tokens_are_estimated_so_that_budgets_hold(usage: object) -> None:
     reply = backend(answering(200, completion(usage=usage))).complete(REQUEST)
-    assert reply.usage == Usage(prompt_tokens=3 + 4, completion_tokens=2)
+    assert reply.usage == Usage(prompt_tokens=6, completion_tokens=2)
+    assert reply.is_estimated
 
 
-def test_a_refusal_of_the_model_is_its_text() -> None:
+def test_a_refusal_of_the_model_is_a_refusal_and_no_answer() -> None:
     choice = {
         "message": {"role": "assistant", "content": None, "refusal": "I cannot."},
         "finish_reason": None,
     }
-    reply = backend(answering(200, completion(choices=[choice]))).complete(REQUEST)
-    assert (reply.text, reply.finish_reason) == ("I cannot.", "stop")
+    with pytest.raises(RequestRefused, match="the model refused: 'I cannot"):
+        backend(answering(200, completion(choices=[choice]))).complete(REQUEST)
 
 
 def test_an_answer_without_text_is_handed_on_for_the_client_to_judge() -> None:
