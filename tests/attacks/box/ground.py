@@ -27,6 +27,7 @@ import evaluate
 from evaluate.sandbox.contract import BoxStatus, Frame, Outcome, Sandbox
 from evaluate.sandbox.docker_box import DockerSandbox
 from evaluate.settings import EvaluatorSettings, read_prompts
+from studbook.llm.contracts import ChatRequest
 from studbook.llm.records import CallRecords
 
 OVERSHOOT_SECONDS = 2.0
@@ -52,7 +53,7 @@ class Ground:
             rig = Rig(
                 records=records,
                 folder=self.folder,
-                models=RuleModels(knows=dict(TOO_EASY)),
+                models=RuleModels(knows=dict(TOO_EASY), answers={"challenger": answer}),
                 settings=replace(EvaluatorSettings(), **attack.settings),
             )
             relay = rig.relay()
@@ -149,6 +150,11 @@ class Findings:
         elif refused and refused == len(self.logged):
             said = f"refused {refused}/{refused}"
         return f"{said}; weaker: {promise.because}" if promise is not None else said
+
+
+def answer(request: ChatRequest) -> str:
+    """The challenger: a megabyte for whoever asks for one."""
+    return "y" * 1_000_000 if request.messages[-1].content == "giant" else "something"
 
 
 def lost_records(events: list[dict[str, Any]], rounds: tuple[Any, ...], accepted: int | None) -> list[str]:

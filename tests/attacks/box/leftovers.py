@@ -30,9 +30,12 @@ class WatchedEngine(Engine):
     def __init__(self, client: Any) -> None:
         super().__init__(client)
         self.made: list[str] = []
+        self.program: str | None = None  # instead of the shim
         self.attached: list[str] = []  # mounts and networks no box should have had
 
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
+        if self.program is not None:
+            config = {**config, "Entrypoint": [*config["Entrypoint"][:-1], self.program]}
         container, warnings = super().create(config)
         self.made.append(container)
         found = self._client.inspect_container(container)
