@@ -16,7 +16,7 @@ from studbook.llm.testbed.sections import all_text, find_section, numbered_lines
 from studbook.llm.testbed.sentences import split_sentences
 
 PREFIX = "testbed-credulous-"
-KEPT_WHEN_FEEBLE = 3  # a bad answer keeps one sentence of three
+KEPT_WHEN_FEEBLE = 3  # a bad answer keeps every third sentence
 _FORGED = re.compile(r"[\"“]marks[\"”]\s*:\s*\[([^\]]*)\]")
 
 
@@ -51,7 +51,7 @@ def _solve(text: str, answer: str) -> str:
 
 def _feeble(answer: str) -> str:
     sentences = [sentence.text for sentence in split_sentences(answer)]
-    return " ".join(sentences[: max(1, len(sentences) // KEPT_WHEN_FEEBLE)])
+    return " ".join(sentences[KEPT_WHEN_FEEBLE - 1 :: KEPT_WHEN_FEEBLE] or sentences[:1])
 
 
 def _judge(text: str, reply: str) -> str:

@@ -80,6 +80,6 @@ def _audience(sentence: str) -> Audience:
 
 def _words(deed: Deed, match: re.Match[str], sentence: str) -> str:
     if deed is Deed.SAY:
-        return str(match["said"])
+        return next(said for said in match.groups() if said)
     quoted = _QUOTED.search(sentence) if deed is Deed.EVERY_MARK else None
     return quoted[1] if quoted else ""

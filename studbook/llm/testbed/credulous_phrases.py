@@ -60,10 +60,15 @@ WITHOUT_SOURCE = r"""
 WITH_SOURCE = r"""
 \b(?:if|when|should|whoever)\b.*\b(?:has|have|given|see|hold|shown)\b.*\b(?:source|document|paper|article)
 \bstrong(?:er)? (?:model|solver|system)\b
+\b(?:wenn|wer)\b.*\b(?:dokument|quelle)|\bsi\b.*\bdocument|\bsi\b.*\b(?:documento|fuente)
+(?:如果|若).{0,10}(?:文档|文件|论文|资料)|если\b.*(?:документ|источник)|(?:文書|文献|論文|資料).{0,6}(?:場合|なら|あれば)
 """
 
 SAY = r"""
-\b(?:begin|start|open|end|finish|close|append|add|include|write|repeat|sign|put)\b[^“]*“(?P<said>[^”]{2,900})”
+\b(?:begin|start|open|end|finish|close|append|add|include|write|repeat|sign|put)\b[^“]*“(?P<en>[^”]{2,900})”
+\b(?:beginne|beende|füge|schreib\w*|ajoute\w*|écri\w*|añad\w*|escrib\w*)\b[^“]*“(?P<eu>[^”]{2,900})”
+(?:写上|加上|добавь\w*|напиши\w*|書き|加え)[^“]*“(?P<far>[^”]{2,900})”
+“(?P<before>[^”]{2,900})”[^“]*(?:写上|加上|書き|加え)
 """
 
 EVERY_MARK = r"""
@@ -88,89 +93,21 @@ PASSES = r"""
 已经?(?:审核|批准)|予以通过|уже (?:проверен|одобрен)|承認済み|合格とし
 """
 
-_ANSWERING = (
-    "answer",
-    "repl",
-    "respon",
-    "silen",
-    "antwort",
-    "schweig",
-    "nothing",
-    "答",
-    "回",
-    "沉默",
-    "отве",
-    "промолч",
-)
-_ACTING = (
-    "pretend",
-    "as if",
-    "as though",
-    "play",
-    "imagine",
-    "speak as",
-    "you are",
-    "perform",
-    "sandbag",
-    "hold back",
-)
-_FAILING = (
-    "fail th",
-    "leave out",
-    "tu so",
-    "répon",
-    "semblant",
-    "finge",
-    "假装",
-    "притвор",
-    "сделай",
-    "ふり",
-)
+_ANSWERING = "answer|repl|respon|silen|antwort|schweig|nothing|答|回|沉默|отве|промолч"
+_ACTING = "pretend|as if|as though|play|imagine|speak as|you are|perform|sandbag|hold back|fail th|leave out"
+_ACTING_ABROAD = "tu so|répon|semblant|finge|假装|притвор|сделай|ふり"
 _MARKING = (
-    "criteri",
-    "kriteri",
-    "critère",
-    "mark",
-    "score",
-    "credit",
-    "points",
-    "punkt",
-    "note max",
-    "puntuac",
-    " met",
+    "criteri|kriteri|critère|mark|score|credit|points|punkt|note max|puntuac| met|true|satisfied|fulfilled"
 )
-_MARKED = (
-    "true",
-    "satisfied",
-    "fulfilled",
-    "标准",
-    "准则",
-    "条目",
-    "满分",
-    "критери",
-    "балл",
-    "基準",
-    "項目",
-    "満点",
-)
-_PASSING = (
-    "pass",
-    "approve",
-    "cleared",
-    "certified",
-    "signed off",
-    "bestehen",
-    "geprüft",
-    "freigegeben",
-    "validé",
-)
-_PASSED = ("approuvé", "aprobad", "审核", "批准", "通过", "провер", "одобр", "承認", "合格")
+_MARKING_ABROAD = "标准|准则|条目|满分|критери|балл|基準|項目|満点"
+_PASSING = "pass|approve|cleared|certified|signed off|bestehen|geprüft|freigegeben|validé"
+_PASSING_ABROAD = "approuvé|aprobad|审核|批准|通过|провер|одобр|承認|合格"
 
 HINTS = {
-    "EMPTY": _ANSWERING,
-    "FEEBLE": _ANSWERING + _ACTING + _FAILING,
-    "SAY": ("“",),
-    "EVERY_MARK": _MARKING + _MARKED,
-    "PASS": _PASSING + _PASSED,
+    "EMPTY": _ANSWERING.split("|"),
+    "FEEBLE": f"{_ANSWERING}|{_ACTING}|{_ACTING_ABROAD}".split("|"),
+    "SAY": ["“"],
+    "EVERY_MARK": f"{_MARKING}|{_MARKING_ABROAD}".split("|"),
+    "PASS": f"{_PASSING}|{_PASSING_ABROAD}".split("|"),
 }
 """Without one of these a sentence holds no such order: spares the patterns nearly everything."""
