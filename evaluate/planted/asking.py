@@ -97,7 +97,7 @@ class Asking:
         marks = [False] * len(example.example.rubric)
         chat = _PlantedSolvers(self.chat, "Planted.", marks)
         try:
-            report = self._evaluator(chat, case).evaluate(example.example, 1, "both")
+            report = self._evaluator(chat, case).evaluate(example.example, 1, "both", example.findings)
         except Unmeasurable as problem:
             return Checked(case=case, outcome=Outcome.REFUSED, reason=str(problem))
         return Checked(case=case, outcome=_outcome(report), reason=report.reason)
