@@ -70,3 +70,4 @@ def test_a_run_on_an_engine_that_owns_to_dropping_a_limit_says_so_and_goes_on(
     started = json.loads((run / "journal.jsonl").read_text().splitlines()[0])["data"]
     assert (started["sandbox"], started["contains_hostile_code"]) == ("docker", False)
     assert "The engine did not limit memory or processes" in (run / "report.html").read_text()
+    assert studbook("verify", "tiny-1", cwd=tmp_path).returncode == 0

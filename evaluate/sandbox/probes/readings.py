@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from evaluate.sandbox.probes.limits import LIMITS, NO_ENGINE
+
+Facts = dict[str, Any]
+"""What a guest told, as JSON gives it."""
 
 
 class State(StrEnum):
@@ -62,3 +66,7 @@ def reading(name: str, verdict: Verdict, sandbox: str) -> Reading:
         is_hole=is_missing and limit.is_wall and not verdict.is_mild,
         next_step=step if is_missing else "",
     )
+
+
+def few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

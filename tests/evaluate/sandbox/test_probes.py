@@ -9,21 +9,18 @@ import pytest
 
 from evaluate.sandbox.contract import BoxStatus, Outcome
 from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.probes.census import (
-    judge_environment,
+from evaluate.sandbox.probes.census import judge_section
+from evaluate.sandbox.probes.deep import probe_limits
+from evaluate.sandbox.probes.ending import judge_deadline, leftovers
+from evaluate.sandbox.probes.guest.surroundings import fingerprint
+from evaluate.sandbox.probes.judges_files import (
     judge_exec,
     judge_file_size,
     judge_mounts,
     judge_other_places,
     judge_root,
-    judge_section,
-    judge_settings,
-    judge_user,
-    secrets_of,
 )
-from evaluate.sandbox.probes.deep import probe_limits
-from evaluate.sandbox.probes.ending import judge_deadline, leftovers
-from evaluate.sandbox.probes.guest.surroundings import fingerprint
+from evaluate.sandbox.probes.judges_kernel import judge_environment, judge_settings, judge_user, secrets_of
 from evaluate.sandbox.probes.limits import LIMITS
 from evaluate.sandbox.probes.readings import State, enforced, missing, reading
 from evaluate.sandbox.probes.strain import judge_cpu, judge_memory, judge_swap
