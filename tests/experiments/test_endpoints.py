@@ -1,5 +1,7 @@
 """From the names of variables to keys, and what is refused because it is a key, or cannot be one."""
 
+import traceback
+
 import pytest
 
 from experiments.cli import main
@@ -119,3 +121,13 @@ def test_ordinary_addresses_are_taken(address):
 )
 def test_ordinary_names_of_variables_are_taken(name):
     assert spec(api_key_env=name).models.endpoints["openai"].api_key_env == name
+
+
+@pytest.mark.parametrize("proxy", [f"http://user:{SECRET}/x@127.0.0.1:9", f"htp://user:{SECRET}@127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_read_is_told_without_its_password(monkeypatch, proxy):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    with pytest.raises(SpecError, match="or that of a proxy, cannot be read") as caught:
+        build_endpoints(spec(), {"OPENAI_API_KEY": "abc-12345"}, lambda text: None)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__context__ is None
