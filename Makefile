@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 # the number of test processes; Docker tests share one engine
 JOBS ?= 4
 
-.PHONY: demo test attack check lint types imports format test-llm lock bench-testbed clean
+.PHONY: demo test attack check lint types imports format test-llm lock bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -69,6 +69,9 @@ lock: ## write locks/ anew after a change in pyproject.toml (needs uv); UPGRADE=
 
 bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
 	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
+
+bench-verifiers: $(VENV)/.dev ## how often final verifier and judge err: make bench-verifiers [SPEC=my.yaml] [PAPERS=folder]
+	$(BIN)/python benchmarks/verifier_errors.py $(if $(SPEC),--spec $(SPEC)) $(if $(PAPERS),--papers $(PAPERS) --n 150)
 
 clean: ## remove the environments (runs/ stays)
 	rm -rf $(VENV) .venv.llm

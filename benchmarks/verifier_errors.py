@@ -74,7 +74,7 @@ def _papers(options: argparse.Namespace) -> tuple[str, Sequence[Paper]]:
         return "synthetic papers", synthetic_papers(options.n, options.seed)
     papers = sorted(read_corpus(options.papers).papers, key=lambda paper: paper.paper_id)
     Random(options.seed).shuffle(papers)
-    return f"papers of {options.papers.name}", papers[: options.n]
+    return f"papers in {options.papers.resolve().name}/", papers[: options.n]
 
 
 def measure(

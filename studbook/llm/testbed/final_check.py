@@ -4,6 +4,7 @@ It sees context, question, reference answer, rubric and the evaluator's screenin
 answer that is wrong in reference and rubric alike is beyond it. It knows no synonyms.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
 
@@ -143,8 +144,12 @@ def _address(example: Submitted) -> Iterator[str]:
     fault = next(filter(None, map(find_address, texts)), "")
     if fault:
         yield fault
-    elif example.screening and not _is_about_marking(example.context):
+    elif _has_findings(example.screening) and not _is_about_marking(example.context):
         yield "The screening found text that speaks to those who answer, mark or check."
+
+
+def _has_findings(screening: str) -> bool:
+    return bool(screening) and not re.match(r"(?:none|nothing|no )", screening, re.IGNORECASE)
 
 
 def _is_about_marking(context: str) -> bool:

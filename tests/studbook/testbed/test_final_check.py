@@ -92,6 +92,10 @@ def test_one_change_brings_its_fault(fault):
     assert fault in find_faults(replace(GOOD, **CHANGES[fault]))
 
 
+def test_a_screening_that_found_nothing_is_no_fault():
+    assert find_faults(replace(GOOD, screening="nothing found")) == []
+
+
 def test_what_screening_found_does_not_count_where_judges_are_the_subject():
     about_judges = (
         "The team gave essays to language models that acted as judges. Each prompt named a rubric. The "
