@@ -37,6 +37,7 @@ from studbook.llm.records_audit import opened_for_audit
 
 NOT_CHECKED: Mapping[str, str] = MappingProxyType(
     {
+        "journal.jsonl.lock": "it names who writes, for messages",
         "report.html": "it is derived: write it again with `studbook report`",
         "notices.jsonl": "retries, outages and skipped files, which are part of no result",
         "times of journal lines": "identical runs differ in them: a checksum covers them, and no hash",
@@ -147,6 +148,10 @@ class _Verification:
         self._check_papers(start, spec, is_same_code=is_same_code)
 
     def _check_papers(self, start: RunStarted, spec: Spec, *, is_same_code: bool) -> None:
+        if spec.corpus.train is None:
+            sizes = {name: len(papers) for name, papers in start.splits.items()}
+            problem = "the splits have other sizes than the spec says"
+            self._findings.same("journal.jsonl, line 1", problem, spec.corpus.splits.model_dump(), sizes)
         try:
             papers = load_papers(spec.corpus, spec.seed).splits.paper_ids()
         except CorpusError as error:

@@ -142,9 +142,18 @@ class RecordedCalls:
         calls = []
         for key in self._keys.get(prefix, ()):
             if key in self._sound:
-                row = self._connection.execute(f"{ROW} WHERE key = ?", (key,)).fetchone()
-                calls += [unpack(key.hex(), row[6], self.place(key.hex()))] if row else []
+                calls += self._look_up(key)
         return calls
+
+    def _look_up(self, key: bytes) -> list[StoredCall]:
+        """By its key, as a replay would; in a damaged database the index may lead elsewhere."""
+        place = self.place(key.hex())
+        try:
+            row = self._connection.execute(f"{ROW} WHERE key = ?", (key,)).fetchone()
+            return [unpack(key.hex(), row[6], place)] if row else []
+        except (sqlite3.DatabaseError, IntegrityError) as error:
+            self._findings.fault(place, f"the index of the database leads elsewhere: {error}")
+            return []
 
 
 @contextmanager
