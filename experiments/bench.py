@@ -91,6 +91,7 @@ def open_bench(
             on_notice=notices.model,
             tell=lambda text: notices.add("endpoint", text),
             replay_only=replay_from is not None,
+            sleep=switch.sleep,
         )
         paper_pool = stack.enter_context(ThreadPoolExecutor(spec.workers, thread_name_prefix="paper"))
         rollouts = min(32, spec.workers * spec.evaluator.weak_rollouts)

@@ -4,11 +4,12 @@ The only place that turns the name of a key's variable into the key. Endpoints n
 Every endpoint masks the keys of all of them: two may be one gateway.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from experiments.models import role_models
-from experiments.spec import EndpointSpec, Spec
+from experiments.spec import EndpointSpec, ModelsSpec, Spec
 from studbook.errors import SpecError
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import Backend
@@ -33,18 +34,31 @@ def build_client(
     on_notice: OnNotice = ignore_notice,
     tell: Callable[[str], None] = lambda text: None,
     replay_only: bool = False,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> ModelClient:
     """With `replay_only` no endpoint is built, so no key is needed and nothing can be paid."""
     return ModelClient(
         roles=role_models(spec),
         endpoints={} if replay_only else build_endpoints(spec, environment, tell),
         records=records,
-        retry=RetryPolicy(attempts=spec.models.retries + 1),
+        retry=retry_policy(spec.models),
         budget=Budget(
             max_calls=spec.budget.calls, max_tokens=spec.budget.tokens, max_dollars=spec.budget.dollars
         ),
         replay_only=replay_only,
+        strict_models=spec.models.strict_names,
         on_notice=on_notice,
+        sleep=sleep,
+    )
+
+
+def retry_policy(models: ModelsSpec) -> RetryPolicy:
+    patience = models.patience_minutes
+    return RetryPolicy(
+        attempts=models.retries + 1,
+        patience_seconds=None if patience is None else patience * 60,
+        first_wait_seconds=models.retry_wait_seconds,
+        longest_backoff_seconds=30 * models.retry_wait_seconds,
     )
 
 

@@ -158,13 +158,19 @@ def _standard_endpoints() -> dict[str, EndpointSpec]:
 class ModelsSpec(Section):
     """`default` is for every role; a role's own entry changes single keys of it.
 
-    The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address.
+    The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address. A request is
+    tried `retries` times more before its role is asked a control question; `patience_minutes` (null: no end)
+    is how long an endpoint that answers nothing is waited for before the run pauses. `strict_names` takes no
+    reply that says it is another model's; otherwise that is told once.
     """
 
     endpoints: dict[str, EndpointSpec] = Field(default_factory=_standard_endpoints)
     default: RoleSpec = RoleSpec()
     roles: dict[RoleName, RoleSpec] = Field(default_factory=dict)
-    retries: Count = 5
+    retries: Count = 11
+    retry_wait_seconds: PositiveNumber = 1.0
+    patience_minutes: Annotated[float, Field(ge=0)] | None = 15.0
+    strict_names: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -24,7 +24,9 @@ VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
 DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
-RESUMABLE = ("budget", "workers")
+RESUMABLE = ("budget", "workers", "models.patience_minutes")
+WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
+"""Keys of `models` that decide how long a run takes, and nothing else."""
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
     "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
@@ -99,10 +101,10 @@ def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
     """A resumed run may get another budget and other workers; everything else is part of the experiment."""
     overrides = [parse_override(text) for text in flags]
     for override in overrides:
-        if override.path[0] not in RESUMABLE:
+        if override.path[0] not in RESUMABLE and override.key not in RESUMABLE:
             raise SpecError(
                 f"{override.origin} {override.key}: a resumed run keeps its spec\n"
-                f"  only {' and '.join(RESUMABLE)} may change; for anything else start a new run"
+                f"  only {', '.join(RESUMABLE)} may change; for anything else start a new run"
             )
     raw = spec.model_dump(mode="json")
     for override in overrides:
@@ -117,10 +119,12 @@ def write_resolved(spec: Spec) -> str:
 
 
 def spec_hash(spec: Spec) -> str:
-    """Of everything that may change a result: budget, workers and where files lie may not."""
+    """Of everything that may change a result: budget, workers, patience and where files lie may not."""
     values = spec.model_dump(mode="json", exclude={"workers", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
+    for key in WAITING:
+        del values["models"][key]
     return hash_json(values)
 
 

@@ -21,6 +21,7 @@ GRACE_SECONDS = 3.0
 LOOK_SECONDS = 0.5
 STOP_FILE = "stop"
 INTERRUPTED = 130
+KEPT = "stopped on request; the calls made so far are kept"
 SHOW_CURSOR = b"\x1b[?25h\n"
 
 
@@ -37,6 +38,11 @@ class StopSwitch:
             self._pressed_at = self._clock()
             self.event.set()
 
+    def sleep(self, seconds: float) -> None:
+        """Waits before another try; raises StopRequested when pressed: a call that waits needs no grace."""
+        if self.event.wait(seconds):
+            raise StopRequested(KEPT)
+
     @property
     def grace_is_over(self) -> bool:
         return self.event.is_set() and self._clock() - self._pressed_at > GRACE_SECONDS
@@ -51,7 +57,7 @@ class StoppableChat:
 
     def chat(self, call: ChatCall) -> ChatReply:
         if self._switch.grace_is_over:
-            raise StopRequested("stopped on request; the calls made so far are kept")
+            raise StopRequested(KEPT)
         return self._chat.chat(call)
 
 

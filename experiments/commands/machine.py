@@ -1,7 +1,7 @@
 """Commands about the machine: doctor, and the testbed as a server."""
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from experiments.run_lines import TESTBED_MODELS, line
 from experiments.surroundings import read_surroundings
 from experiments.text import clean_line
 from studbook.errors import StorageError
-from studbook.llm.serve import ModelServer
+from studbook.llm.faults import ALL, SLOW, RandomFaults
+from studbook.llm.faulty import FaultyServer, Saboteur
 from studbook.llm.testbed.backend import MODELS, TestbedBackend
 
 GLYPHS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.MISSING: ("✗", "red")}
@@ -97,9 +98,13 @@ def finding_lines(findings: Iterable[Finding]) -> list[Text]:
 
 
 def testbed_serve(options: Namespace, terminal: Terminal) -> int:
-    """Until Ctrl-C."""
+    """Until Ctrl-C; with --faults it fails on purpose, for rehearsals."""
+    kinds = ALL if options.slow_faults else set(ALL) - SLOW
+    saboteur = Saboteur(plan=RandomFaults(share=options.faults, seed=options.seed, kinds=kinds))
     try:
-        server = ModelServer(TestbedBackend(), models=MODELS, host=options.host, port=options.port)
+        server = FaultyServer(
+            TestbedBackend(), models=MODELS, saboteur=saboteur, host=options.host, port=options.port
+        )
     except OSError as error:
         where = f"{options.host}:{options.port}"
         reason = f"cannot listen on {where}: {error.strerror}\n  choose another --port, or 0 for any"
@@ -110,10 +115,20 @@ def testbed_serve(options: Namespace, terminal: Terminal) -> int:
         terminal.result([server.base_url])
     terminal.progress(f"serving {TESTBED_MODELS}")
     terminal.progress(f"models: {', '.join(MODELS)}; any key will do; Ctrl-C ends it")
+    if options.faults:
+        terminal.progress(f"{options.faults:.0%} of all requests fail on purpose (seed {options.seed})")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
         terminal.progress("ended")
+        if options.faults:
+            terminal.progress(f"served {_counted(saboteur.counts)}")
     finally:
         server.close()
     return 0
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{number:,} {kind}" for kind, number in sorted(counts.items(), key=lambda each: -each[1])
+    )

@@ -30,7 +30,7 @@ from populations.events import Purpose
 from populations.layout import RunFolder, atomic_write
 from populations.population import SEED_ID
 from populations.storage import storage_errors
-from studbook.errors import StorageError
+from studbook.errors import Outage, StorageError
 
 EXIT_CODES = {EndReason.STOPPED: 130, EndReason.BUDGET: 1, EndReason.INFRASTRUCTURE: 1}
 
@@ -106,12 +106,19 @@ def _go(
 def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, options: Namespace) -> None:
     command = resume_command(folder, options)
     if ending.reason is EndReason.STOPPED:
-        done = ending.population.iterations_done
+        finished = ending.population.iterations_done
         terminal.progress(
-            f"stopped after iteration {done}; everything finished is saved. Go on with:\n  {command}"
+            f"stopped after iteration {finished}; everything finished is saved. Go on with:\n  {command}"
+        )
+        return
+    terminal.error(str(ending.error))
+    if isinstance(ending.error, Outage):
+        done = count(ending.population.iterations_done, "iteration")
+        terminal.progress(
+            f"paused after {done}; everything finished is saved, and every answer that came is kept.\n"
+            f"Once the endpoint answers again, go on with:\n  {command}"
         )
     else:
-        terminal.error(str(ending.error))
         terminal.progress(f"everything finished is saved; go on with: {command}")
 
 

@@ -29,6 +29,14 @@ class Command:
     flags: tuple[Flag, ...] = ()
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1, for `type=`."""
+    number = float(text)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError
+    return number
+
+
 def flag(*names: str, **options: Any) -> Flag:
     return Flag(names, options)
 
@@ -269,6 +277,19 @@ COMMANDS = (
             flag("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"),
             flag(
                 "--port", type=int, default=8787, help="port to listen on, 0 for any (default: %(default)s)"
+            ),
+            flag(
+                "--faults",
+                type=share,
+                default=0.0,
+                metavar="SHARE",
+                help="let this share of all requests fail, in every way that a second try mends, like 0.3",
+            ),
+            flag("--seed", type=int, default=0, help="which requests fail, and how (default: %(default)s)"),
+            flag(
+                "--slow-faults",
+                action="store_true",
+                help="among them those that cost a client its whole timeout",
             ),
         ),
     ),
