@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.xdist_group("score-boxes"),
 ]
 
-TITLES = [(paper.title, paper.text[2000:2060]) for paper in PAPERS]
+TITLES = [(paper.title, paper.text[2000:2060][::-1]) for paper in PAPERS]
 
 
 class CountingBoxes:
@@ -76,10 +76,13 @@ QUIET = [
     ),
     cheat("forged frames", "forge", "verdicts written to every descriptor and to PID 1", settings={}),
 ]
-DEATHS = [
-    cheat(f"dying after a bad round: {name}", "die", "ends its box, to be run again", settings={"way": name})
-    for name in ("kill everybody", "memory", "fault", "silence")
-]
+DEATH = cheat(
+    "dying after a bad round",
+    "die",
+    "SIGKILL for everybody, all memory, a segmentation fault, closed descriptors: to be run again",
+    settings={"ways": ["kill everybody", "memory", "fault", "silence"]},
+)
+HARNESS_DIED = {PaperVerdict.CRASHED, PaperVerdict.OUT_OF_LIMITS, PaperVerdict.PROTOCOL_ERROR}
 
 
 @pytest.mark.parametrize("row", QUIET, ids=lambda row: row.name)
@@ -93,17 +96,10 @@ def test_what_a_box_does_stays_in_it(row, arena, tmp_path, boxes, check_row):
         assert any("files" in line for line in said if line.startswith("left a note")), "it wrote nowhere"
 
 
-@pytest.mark.parametrize("row", DEATHS, ids=lambda row: row.name)
-def test_a_box_that_dies_has_had_its_rounds(row, arena, tmp_path, boxes, check_row):
+def test_a_box_that_dies_has_had_its_rounds(arena, tmp_path, boxes, check_row):
     counting = CountingBoxes(boxes)
-    arm = run_in_boxes(arena, tmp_path, row, counting)
-    verdicts = {result.verdict for result in arm.results}
-    check_row(row, arm=arm, sandbox="docker", note=f"; {counting.boxes} boxes for {arm.rate.n} papers")
+    arm = run_in_boxes(arena, tmp_path, DEATH, counting)
+    check_row(DEATH, arm=arm, sandbox="docker", note=f"; {counting.boxes} boxes for {arm.rate.n} papers")
     assert counting.boxes == arm.rate.n
-    assert verdicts <= {
-        PaperVerdict.ACCEPTED,
-        PaperVerdict.CRASHED,
-        PaperVerdict.OUT_OF_LIMITS,
-        PaperVerdict.NOT_ACCEPTED,
-        PaperVerdict.PROTOCOL_ERROR,
-    }
+    died = {result.verdict for result in arm.results if not result.passed}
+    assert HARNESS_DIED & died and died <= HARNESS_DIED | {PaperVerdict.NOT_ACCEPTED}

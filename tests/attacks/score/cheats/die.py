@@ -9,7 +9,8 @@ from kit import play_with, settings
 
 
 def main(box: Box) -> None:
-    die = WAYS[settings(box)["way"]]
+    ways = settings(box)["ways"]
+    die = WAYS[ways[int(box.paper.id[:4], 16) % len(ways)]]
 
     def measure(box: Box, example: dict, honest) -> dict:
         report = honest(box, example)

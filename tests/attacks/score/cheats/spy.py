@@ -30,7 +30,8 @@ BIGGEST = 2_000_000
 
 
 def main(box: Box) -> None:
-    words = [word.encode() for title, word in settings(box)["titles"] if title != box.paper.title]
+    others = [told for title, told in settings(box)["titles"] if title != box.paper.title]
+    words = [told[::-1].encode() for told in others]  # told backwards, or it would find its own list
     for path in (path for place in PLACES for path in glob.iglob(place, recursive=True)):
         if any(word in read(path) for word in words):
             box.log(f"SEEN another paper in {path}")
