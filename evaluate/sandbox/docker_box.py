@@ -50,7 +50,7 @@ class DockerSandbox:
             "shim": shim_hash(),
         }
         self.statement = (
-            f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.way}): "
+            f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
             "a fresh container for every paper, no network, no mounts, no capabilities"
         )
         self.image = image
@@ -108,6 +108,8 @@ class DockerSandbox:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
                 channel.close()  # before the kill: an engine feeding a client that does not read never ends
+            if end.status is not BoxStatus.FINISHED:
+                self.engine.kill(container)
             end = self._explain(container, job, end)
             if end.status is not BoxStatus.FINISHED:
                 self.engine.remove(container)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import requests
 from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from evaluate.sandbox.docker_channel import DockerChannel
 from evaluate.sandbox.engine_address import describe_failure, find_address, knock, without_credentials
@@ -21,6 +23,7 @@ from studbook.errors import SandboxError
 
 ENGINE_SECONDS = 120  # for one request; a loaded engine is slow, not broken
 GONE_OR_GOING = (404, 409)
+REMOVALS = 3
 STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
 
@@ -29,9 +32,16 @@ def engine_errors(doing: str) -> Iterator[None]:
     """The engine's failures, those of HTTP and of the socket included, are never a score."""
     try:
         yield
-    except (DockerException, OSError) as error:
-        told = without_credentials(one_line(str(error)))
+    except (DockerException, HTTPError, OSError) as error:
+        said = getattr(error, "explanation", None) or error  # the rest of an APIError is its long address
+        told = without_credentials(one_line(str(said)))
         raise SandboxError(f"Docker, {doing}: {told}") from error
+
+
+def be_patient(api: Any, seconds: int) -> None:
+    """Every request of this client ends when nothing is said for so long; the SDK never ends a pull."""
+    request = api.request
+    api.request = lambda *arguments, **options: request(*arguments, **{**options, "timeout": seconds})
 
 
 class Engine:
@@ -39,7 +49,7 @@ class Engine:
 
     def __init__(self, client: "docker.APIClient") -> None:
         self._client: Any = client  # the SDK is not annotated
-        self._gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self.gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
 
     @staticmethod
     def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
@@ -71,11 +81,15 @@ class Engine:
         """Fetch an image; raises SandboxError when the registry says nothing for `patience_seconds`."""
         repository, tag = parse_repository_tag(reference)
         with engine_errors(f"pulling {reference}"):
-            client = docker.from_env(version=self._client.api_version, timeout=patience_seconds)
+            client = docker.from_env(version=self._client.api_version)
+            be_patient(client.api, patience_seconds)
             try:
                 for line in client.api.pull(repository, tag or "latest", stream=True, decode=True):
                     if "error" in line:
                         raise SandboxError(f"Docker, pulling {reference}: {one_line(str(line['error']))}")
+            except (requests.Timeout, ReadTimeoutError) as error:
+                silence = f"no word from the registry for {patience_seconds} seconds"
+                raise SandboxError(f"Docker, pulling {reference}: {silence}") from error
             finally:
                 client.close()
 
@@ -86,7 +100,7 @@ class Engine:
 
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
         """(container id, the engine's warnings)."""
-        with self._gate, engine_errors("creating a box"):
+        with self.gate, engine_errors("creating a box"):
             made = self._client.create_container_from_config(config)
             return made["Id"], list(made.get("Warnings") or [])
 
@@ -95,21 +109,34 @@ class Engine:
             return DockerChannel(self._client.attach_socket(container, params=STREAMS))
 
     def start(self, container: str) -> None:
-        with self._gate, engine_errors("starting a box"):
+        with self.gate, engine_errors("starting a box"):
             self._client.start(container)
 
     def state(self, container: str) -> dict[str, Any]:
         with engine_errors("looking at a box"):
             return dict(self._client.inspect_container(container)["State"])
 
+    def kill(self, container: str) -> None:
+        """End a box now, without waiting for a turn. Whether that worked is for `remove`, which follows."""
+        with engine_errors("ending a box"), contextlib.suppress(APIError):
+            self._client.kill(container)
+
     def remove(self, container: str) -> None:
-        """Kill and remove; one that is gone already, or going, is fine."""
-        with self._gate, engine_errors("removing a box"):
-            try:
-                self._client.remove_container(container, force=True, v=True)
-            except APIError as error:
-                if error.status_code not in GONE_OR_GOING:
-                    raise
+        """Kill and remove; one that is gone already, or going, is fine.
+
+        A loaded engine gives up waiting for the end of what it killed; the next time it has ended.
+        """
+        with self.gate, engine_errors("removing a box"):
+            for patience in reversed(range(REMOVALS)):
+                try:
+                    self._client.remove_container(container, force=True, v=True)
+                except APIError as error:
+                    if error.status_code in GONE_OR_GOING:
+                        return
+                    if not patience:
+                        raise
+                else:
+                    return
 
     def find_log(self, container: str) -> str | None:
         """The last line that the engine kept of what a box printed; None when it keeps nothing."""
