@@ -6,8 +6,9 @@ resumed run reports the same numbers. Enforces nothing.
 
 from threading import Lock
 
+from studbook.errors import RequestFailed
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
-from studbook.llm.seals import Rests, Seal, rest_on, seal_reply
+from studbook.llm.seals import Rests, Seal, rest_on, seal_failure, seal_reply
 
 
 class MeteredChat:
@@ -45,7 +46,13 @@ class MeteredChat:
             return rest_on(self._seals)
 
     def chat(self, call: ChatCall) -> ChatReply:
-        reply = self._chat.chat(call)
+        try:
+            reply = self._chat.chat(call)
+        except RequestFailed as error:
+            if error.key:
+                with self._lock:
+                    self._seals.append(seal_failure(error.key, call.role, error.kind, str(error)))
+            raise
         with self._lock:
             if reply.key:
                 self._seals.append(seal_reply(reply.key, call.role, reply))

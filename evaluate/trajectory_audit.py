@@ -48,7 +48,7 @@ class TrajectoryAudit:
             self.findings.fault(place, f"its events cannot be understood: {error!r:.120}")
 
     def check_answers(self, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str) -> None:
-        """`calls`: every record the trajectory rests on, by its name."""
+        """`calls`: every reply the trajectory rests on, by the name of its record."""
         try:
             _check_answers(self.findings, trajectory, calls, place)
         except CANNOT_READ as error:
@@ -189,9 +189,12 @@ def _plain(text: str) -> str:
 def _check_answers(
     findings: Findings, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str
 ) -> None:
-    made = [calls[name] for name in trajectory.rests.names]
+    made = [calls[name] for name in trajectory.rests.names if name in calls]  # the others failed for good
     counts = dict(Counter(call.role for call in made))
     findings.same(place, "its call records are of other roles", trajectory.calls_by_role, counts)
+    truncated = dict(Counter(call.role for call in made if call.reply.is_truncated))
+    problem = "its truncated replies are not those of its call records"
+    findings.same(place, problem, truncated, trajectory.truncated_by_role)
     usage = sum((call.reply.usage for call in made), Usage())
     findings.same(place, "its tokens are not those of its call records", usage, trajectory.result.usage)
     texts: dict[str, list[str]] = {}

@@ -131,9 +131,9 @@ class ResultsAudit:
     def _check_records(self, place: str, trajectory: Trajectory) -> None:
         if self.calls is None:
             return
-        calls = self.calls.rest(trajectory.rests, place)
-        if self.audit is not None and len(calls) == len(set(trajectory.rests.names)):
-            self.audit.check_answers(trajectory, calls, place)
+        answers = self.calls.rest(trajectory.rests, place)
+        if self.audit is not None and answers.is_whole:
+            self.audit.check_answers(trajectory, answers.calls, place)
 
     def _check_orphans(self, files: Mapping[str, Path]) -> None:
         for key, path in files.items():
@@ -157,9 +157,8 @@ class ResultsAudit:
         """None when not all records are there."""
         if self.calls is None:
             return None
-        calls = self.calls.rest(rests, place)
-        is_whole = len(calls) == len(set(rests.names))
-        return [call.reply.text.strip() for call in calls.values()] if is_whole else None
+        answers = self.calls.rest(rests, place)
+        return [call.reply.text.strip() for call in answers.calls.values()] if answers.is_whole else None
 
 
 def _named(lines: tuple[AuditedLine, ...]) -> dict[str, list[Named]]:

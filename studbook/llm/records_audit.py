@@ -10,18 +10,28 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studbook.errors import IntegrityError
 from studbook.faults import Findings
 from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
-from studbook.llm.seals import NAME_LENGTH, Rests, Seal, rest_on, split_name
+from studbook.llm.seals import NAME_LENGTH, Rests, Seal, rest_on, seal_failure, split_name
 from studbook.llm.stored_call import StoredCall, unpack
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
+FAILURE = "SELECT key, role, kind, message FROM failures"
 SHOWN_RECORDS = 5
 """So many records of one piece of work are named each; a database swapped for another has thousands."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """The replies that something rests on, by the names of their records; `is_whole`: nothing is amiss."""
+
+    calls: dict[str, StoredCall] = field(default_factory=dict)
+    is_whole: bool = False
 
 
 class RecordedCalls:
@@ -34,12 +44,13 @@ class RecordedCalls:
         self._keys: dict[str, list[bytes]] = {}
         self._used: set[bytes] = set()
         self._sound: set[bytes] = set()
+        self._failures: dict[bytes, Seal] = {}
         self._is_readable = True
 
     @property
     def unused(self) -> int:
         """Records that nothing was said to rest on so far."""
-        return len(self._sound - self._used)
+        return len((self._sound | self._failures.keys()) - self._used)
 
     def place(self, key: str) -> str:
         return f"{self._name}, record {key[:NAME_LENGTH]}"
@@ -50,6 +61,8 @@ class RecordedCalls:
             self._check_frame()
             for row in self._connection.execute(ROW):
                 self._check_row(row)
+            for row in self._connection.execute(FAILURE):
+                self._check_failure(row)
         except sqlite3.DatabaseError as error:
             self._is_readable = False
             self._findings.fault(self._name, f"the database is damaged: {error}")
@@ -91,6 +104,15 @@ class RecordedCalls:
             problem = f"its column {name} is not what its content says"
             self._findings.same(self.place(key.hex()), problem, expected, found)
 
+    def _check_failure(self, row: tuple[Any, ...]) -> None:
+        self._findings.checked["failed calls"] += 1
+        key = row[0]
+        if type(key) is not bytes or len(key) != 32 or not all(type(text) is str for text in row[1:]):
+            self._findings.fault(self._name, "a failed call has no key of 32 bytes, or no texts", found=row)
+            return
+        self._keys.setdefault(key.hex()[:NAME_LENGTH], []).append(key)
+        self._failures[key] = seal_failure(key.hex(), *row[1:])
+
     def _unpack(self, row: tuple[Any, ...]) -> StoredCall | None:
         key, place = row[0].hex(), self.place(row[0].hex())
         try:
@@ -101,30 +123,30 @@ class RecordedCalls:
             self._findings.fault(place, str(error).removeprefix(f"{place} ").partition("\n")[0])
             return None
 
-    def rest(self, rests: Rests, place: str) -> dict[str, StoredCall]:
-        """The records that `place` rests on, by name; a fault for each that is missing or was changed."""
-        found: dict[str, tuple[StoredCall, Seal]] = {}
-        lost = 0
+    def rest(self, rests: Rests, place: str) -> Answers:
+        """The records that `place` rests on; a fault for each that is missing or was changed."""
+        answers, lost = Answers(), 0
+        seals: dict[str, Seal] = {}
         for name in dict.fromkeys(rests.names) if self._is_readable else ():
             key, digest = split_name(name)
-            calls = [(call, call.seal) for call in self._find(key)]
-            sound = next((each for each in calls if each[1].digest.startswith(digest)), None)
-            if sound is not None:
-                found[name] = sound
-                self._used.add(bytes.fromhex(sound[0].key))
-            else:
+            candidates = self._find(key)
+            sound = next((each for each in candidates if each[0].digest.startswith(digest)), None)
+            if sound is None:
                 lost += 1
-                self._tell(key, digest, [seal for _, seal in calls], place, lost)
+                self._tell(key, digest, [seal for seal, _ in candidates], place, lost)
+                continue
+            seals[name], call = sound
+            self._used.add(bytes.fromhex(seals[name].key))
+            if call is not None:
+                answers.calls[name] = call
         if lost > SHOWN_RECORDS:
-            count = len(set(rests.names))
-            self._findings.fault(
-                place, f"{lost} of the {count} call records it rests on are missing or changed"
-            )
+            problem = f"{lost} of the {lost + len(seals)} call records it rests on are missing or changed"
+            self._findings.fault(place, problem)
         if self._is_readable and not lost:
-            seals = [found[name][1] for name in rests.names]
+            whole = rest_on([seals[name] for name in rests.names]).whole
             problem = "the hash over its call records is another one"
-            self._findings.same(place, problem, rests.whole, rest_on(seals).whole)
-        return {name: call for name, (call, _) in found.items()}
+            answers.is_whole = self._findings.same(place, problem, rests.whole, whole)
+        return answers
 
     def _tell(self, key: str, digest: str, seals: list[Seal], place: str, number: int) -> None:
         """Of a record that cannot be read `check` has told."""
@@ -137,13 +159,15 @@ class RecordedCalls:
         else:
             self._findings.fault(self.place(key), f"it is missing, and {place} rests on it")
 
-    def _find(self, prefix: str) -> list[StoredCall]:
-        """Sound records only: of the others `check` has told."""
-        calls = []
+    def _find(self, prefix: str) -> list[tuple[Seal, StoredCall | None]]:
+        """Sound records only: of the others `check` has told. A failure has no call."""
+        found: list[tuple[Seal, StoredCall | None]] = []
         for key in self._keys.get(prefix, ()):
+            if key in self._failures:
+                found.append((self._failures[key], None))
             if key in self._sound:
-                calls += self._look_up(key)
-        return calls
+                found += [(call.seal, call) for call in self._look_up(key)]
+        return found
 
     def _look_up(self, key: bytes) -> list[StoredCall]:
         """By its key, as a replay would; in a damaged database the index may lead elsewhere."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply
+from studbook.llm.roles import valid_text
 
 NAME_LENGTH = 16
 """Hex digits of a key and of a digest that stand in a list: enough to name; `Rests.whole` is what proves."""
@@ -31,6 +32,8 @@ class Seal:
 class Rests:
     """The calls that something rests on, each as often as it was made, in an order that no thread decides.
 
+    Calls that failed for good are among them.
+
     `names` are `key:digest`, both cut short; `whole` is the full hash over the full keys and digests.
     """
 
@@ -44,6 +47,11 @@ NOTHING = Rests()
 def seal_reply(key: str, role: str, reply: ChatReply) -> Seal:
     usage = [reply.usage.prompt_tokens, reply.usage.completion_tokens]
     return Seal(key=key, digest=hash_json([key, role, reply.model, reply.text, reply.finish_reason, usage]))
+
+
+def seal_failure(key: str, role: str, kind: str, message: str) -> Seal:
+    """Of a request that its role cannot answer: that is on record too, and a result may rest on it."""
+    return Seal(key=key, digest=hash_json([key, role, "failed", kind, valid_text(message)]))
 
 
 def rest_on(seals: Iterable[Seal]) -> Rests:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from studbook.llm.contracts import ChatReply, Usage
-from studbook.llm.seals import NOTHING, rest_on, seal_reply
+from studbook.llm.seals import NOTHING, rest_on, seal_failure, seal_reply
 
 KEYS = ("ab" * 32, "cd" * 32)
 REPLY = ChatReply(text="because", usage=Usage(prompt_tokens=10, completion_tokens=2), model="small")
@@ -46,3 +46,10 @@ def test_a_seal_covers_all_that_was_answered_but_not_who_paid():
         ),
     ]
     assert len({seal.digest, *(other.digest for other in others)}) == 8
+
+
+def test_a_call_that_failed_for_good_is_something_to_rest_on():
+    seal = seal_failure(KEYS[0], "judge", "refused", "too long \ud800")
+    assert seal == seal_failure(KEYS[0], "judge", "refused", "too long \ufffd")
+    assert seal.digest != seal_failure(KEYS[0], "judge", "silent", "too long \ufffd").digest
+    assert seal.digest != seal_reply(KEYS[0], "judge", REPLY).digest
