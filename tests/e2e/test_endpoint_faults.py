@@ -7,10 +7,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2
 import pytest
 from support.studbook_cli import start, studbook
 
@@ -249,3 +250,20 @@ def test_ctrl_c_ends_a_run_that_waits_for_its_endpoint(rig: Rig) -> None:
     assert process.returncode == 130, err
     assert time.monotonic() - began < 20
     assert "studbook resume trial" in err
+
+
+def test_a_person_can_rehearse_with_the_testbed_that_fails(tmp_path: Path) -> None:
+    process = start("testbed", "serve", "--port", "0", "--faults", "1", "--seed", "1", cwd=tmp_path)
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    asked = {"model": "testbed-weak", "messages": [{"role": "user", "content": "Why?"}]}
+    with suppress(httpx2.HTTPError):  # resets are among the faults
+        httpx2.post(f"{url}/chat/completions", json=asked, timeout=20)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "100% of all requests fail on purpose (seed 1)" in err
+    assert "served 1 " in err
+    wrong = studbook("testbed", "serve", "--faults", "30", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "--faults" in wrong.stderr

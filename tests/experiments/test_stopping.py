@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -75,3 +76,11 @@ def test_a_stop_file_of_an_earlier_run_is_no_reason_to_stop(tmp_path):
     switch = StopSwitch()
     with listening(switch, tmp_path, lambda text: None):
         assert not switch.event.wait(0.8)
+
+
+def test_a_wait_for_another_try_ends_when_the_switch_is_pressed():
+    switch = StopSwitch()
+    switch.sleep(0.0)
+    threading.Timer(0.05, switch.press).start()
+    with pytest.raises(StopRequested):
+        switch.sleep(60.0)
