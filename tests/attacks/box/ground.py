@@ -16,10 +16,10 @@ from typing import Any
 from uuid import uuid4
 
 import docker
-from attacks.box.attack import ANYTHING, Attack, Kind, Weaker
+from attacks.box.attack import ANYTHING, TIME, Attack, Kind, Weaker
 from attacks.box.leftovers import Leftovers, WatchedEngine
 from attacks.box.prelude import PRELUDE
-from attacks.box.watch import Bounds, HostWatch, watch_host
+from attacks.box.watch import NO_BOUNDS, Bounds, HostWatch, watch_host
 from support.boxes import job_of
 from support.evaluation import TOO_EASY, Rig, RuleModels
 
@@ -31,8 +31,7 @@ from studbook.llm.contracts import ChatRequest
 from studbook.llm.records import CallRecords
 
 OVERSHOOT_SECONDS = 2.0
-ENGINE_CONNECTIONS = 25  # the SDK keeps one for each of the last addresses it asked
-PROMPT_SECONDS = 15.0  # for attacks that do not end by time, on a busy machine
+PROMPT_SECONDS = 30.0  # for attacks that do not end by time, on a busy machine
 
 
 @dataclass(slots=True)
@@ -44,8 +43,12 @@ class Ground:
     folder: Path
     engine: WatchedEngine | None = None
 
-    def carry_out(self, attack: Attack, bounds: Bounds | None = None) -> "Findings":
-        """Run the attack; asserts nothing."""
+    def leftovers(self) -> Leftovers:
+        """For boxes that begin now."""
+        return Leftovers(tokens=set(), folder=self.folder, engine=self.engine)
+
+    def carry_out(self, attack: Attack, crowd: Leftovers | None = None) -> "Findings":
+        """Run the attack; asserts nothing. What a crowd leaves and uses is for whoever gathered it."""
         token = uuid4().hex
         with ExitStack() as stack:
             records = stack.enter_context(CallRecords.in_memory())
@@ -57,11 +60,15 @@ class Ground:
                 settings=replace(EvaluatorSettings(), **attack.settings),
             )
             relay = rig.relay()
-            left = Leftovers(token=token, folder=self.folder, engine=self.engine)
+            left = crowd or self.leftovers()
+            left.tokens.add(token)
             desk = Desk(relay.relay.handle, left.note_boxes)
             files = {**attack.files, **host, "token.txt": token.encode()}
-            job = job_of(PRELUDE + dedent(attack.source), files, **{"wall_seconds": 10.0, **attack.limits})
-            with watch_host(bounds or Bounds()) as watch:
+            limits = {"wall_seconds": 25.0, **attack.limits}
+            if crowd is not None:  # in which it takes a while until the attack begins
+                limits["wall_seconds"] = 5.0 if attack.ends == TIME else 60.0
+            job = job_of(PRELUDE + dedent(attack.source), files, **limits)
+            with watch_host(Bounds() if crowd is None else NO_BOUNDS) as watch:
                 outcome = self.sandbox.run(job, desk)
                 ended = time.monotonic()
             lost = lost_records(relay.transcript.events, relay.relay.rounds, relay.relay.accepted_round)
@@ -69,33 +76,50 @@ class Ground:
                 kind=self.kind,
                 outcome=outcome,
                 seconds=ended - desk.first,
+                answering_seconds=desk.answering_seconds,
                 wall_seconds=job.limits.wall_seconds,
                 logged=logged(relay.transcript.events),
                 lost=lost,
-                left=left.find(),
+                left=left.find() if crowd is None else {},
                 watch=watch,
                 requests=Counter(request.model for request in list(rig.models.requests)),
             )
-            left.clean()
+            if crowd is None:
+                left.clean()
             return findings
 
 
 @dataclass(slots=True)
 class Desk:
-    """Hands requests to the relay and notes when the first one came: the box's time had just begun."""
+    """Hands requests to the relay; notes when the first one came, as the box's time had just begun then.
+
+    `answering_seconds` is how long a request was being answered: the clock of the box stands still then.
+    """
 
     handle: Callable[[str, Frame], Frame]
     on_first: Callable[[], None]
     first: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
     seen: bool = False
+    active: int = 0
+    since: float = 0.0
+    answering_seconds: float = 0.0
 
     def __call__(self, kind: str, body: Frame) -> Frame:
         with self.lock:
             if not self.seen:
                 self.on_first()
                 self.seen, self.first = True, time.monotonic()
-        return dict(self.handle(kind, body))
+            if not self.active:
+                self.since = time.monotonic()
+            self.active += 1
+        try:
+            return self.handle(kind, body)
+        finally:
+            with self.lock:
+                self.active -= 1
+                if not self.active:
+                    self.answering_seconds += time.monotonic() - self.since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +129,7 @@ class Findings:
     kind: Kind
     outcome: Outcome
     seconds: float
+    answering_seconds: float
     wall_seconds: float
     logged: tuple[str, ...]
     lost: list[str]
@@ -114,9 +139,9 @@ class Findings:
 
     @property
     def overshoot_seconds(self) -> float:
-        return self.seconds - self.wall_seconds
+        return self.seconds - self.answering_seconds - self.wall_seconds
 
-    def objections(self, attack: Attack) -> list[str]:
+    def objections(self, attack: Attack, overshoot_seconds: float = OVERSHOOT_SECONDS) -> list[str]:
         """Every way in which this is not what is promised; empty when the attack was held."""
         promise = attack.promise(self.kind)
         weaker = promise if isinstance(promise, Weaker) else Weaker(because="")
@@ -131,14 +156,13 @@ class Findings:
             wrong.append(f"achieved {self.logged}, not {achieved}")
         if set(self.left) != weaker.leaves:
             wrong.append(f"left behind {self.left}")
-        if self.outcome.status is BoxStatus.TIMED_OUT and self.overshoot_seconds > OVERSHOOT_SECONDS:
+        if self.outcome.status is BoxStatus.TIMED_OUT and self.overshoot_seconds > overshoot_seconds:
             wrong.append(f"{self.overshoot_seconds:.2f} s past the deadline")
         if self.outcome.status is not BoxStatus.TIMED_OUT and self.seconds > PROMPT_SECONDS:
             wrong.append(f"took {self.seconds:.1f} s")
         if attack.asked is not None and not attack.asked(self.requests):
             wrong.append(f"models were asked {dict(self.requests)}")
-        connections = ENGINE_CONNECTIONS if self.kind == "docker" else 0
-        return [*wrong, *self.lost, *self.watch.excesses(), *self.watch.kept(connections)]
+        return [*wrong, *self.lost, *self.watch.excesses(), *self.watch.kept()]
 
     def words(self, attack: Attack) -> str:
         """For the table."""

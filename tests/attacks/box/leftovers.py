@@ -48,7 +48,7 @@ class WatchedEngine(Engine):
 class Leftovers:
     """Looks for what is left of boxes; each kind by name in `find`."""
 
-    token: str
+    tokens: set[str]  # one for each attack
     folder: Path  # where the process sandbox keeps its boxes
     engine: WatchedEngine | None = None
     markers: set[str] = field(default_factory=set)  # of process boxes
@@ -62,7 +62,7 @@ class Leftovers:
         """Kind → what was found; waits a moment for what is about to go."""
         until = time.monotonic() + SETTLE_SECONDS
         while True:
-            found = {kind: items for kind, items in self._look().items() if items}
+            found = self.look()
             if not found or time.monotonic() > until:
                 return found
             time.sleep(0.05)
@@ -79,14 +79,16 @@ class Leftovers:
         for identifier in self._segments():
             ctypes.CDLL(None).shmctl(int(identifier), 0, None)
 
-    def _look(self) -> dict[str, list[str]]:
-        return {
+    def look(self) -> dict[str, list[str]]:
+        """Kind → what is there now."""
+        found = {
             "containers": self._containers(),
             "networks and volumes": list(self.engine.attached) if self.engine else [],
             "processes": [str(pid) for pid in self._processes()],
             "files": self._files(),
             "shared memory": self._segments(),
         }
+        return {kind: items for kind, items in found.items() if items}
 
     def _containers(self) -> list[str]:
         if self.engine is None:
@@ -97,20 +99,21 @@ class Leftovers:
     def _processes(self) -> set[int]:
         """In a cgroup of one of our containers, with the token in their words, or children of ours."""
         boxes = [box.encode() for box in self.engine.made] if self.engine else []
-        words = [word.encode() for word in (self.token, *self.markers)]
+        words = [word.encode() for word in (*self.tokens, *self.markers)]
         found = {pid for pid in all_pids() if pid != os.getpid() and _is_of(pid, boxes, words)}
         return found | (children_of(os.getpid()) - self.children_before)
 
     def _files(self) -> list[str]:
         found = [str(path) for path in self.folder.glob(f"{PREFIX}*")]
         for folder in dict.fromkeys(SHARED_FOLDERS):
-            found += [str(path) for path in Path(folder).glob(f"*{self.token}*")]
+            found += [str(path) for token in self.tokens for path in Path(folder).glob(f"*{token}*")]
         return found
 
     def _segments(self) -> list[str]:
         table = Path("/proc/sysvipc/shm")
         lines = table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else []
-        return [line.split()[1] for line in lines if int(line.split()[0]) == int(self.token[:7], 16)]
+        keys = {int(token[:7], 16) for token in self.tokens}
+        return [line.split()[1] for line in lines if int(line.split()[0]) in keys]
 
 
 def children_of(parent: int) -> set[int]:

@@ -173,16 +173,16 @@ PROTOCOL_ATTACKS = (
     ),
     Attack(
         name="frames larger in memory than on the wire",
-        tried="twelve lists of 900,000 empty lists",
+        tried="eight lists of 500,000 empty lists",
         source="""
         def attack(box):
-            big = [[]] * 900_000
+            big = [[]] * 500_000
             def send():
                 try:
                     box.evaluate(big)
                 except Exception:
                     pass
-            for _ in range(12):
+            for _ in range(8):
                 threading.Thread(target=send, daemon=True).start()
             time.sleep(1000)
         """,
@@ -420,6 +420,6 @@ PROTOCOL_ATTACKS = (
         """,
         ends=frozenset({*TIME, *LIMITS}),
         achieved=ANYTHING,
-        limits={"wall_seconds": 1},
+        limits={"wall_seconds": 1, "requests": 500},
     ),
 )

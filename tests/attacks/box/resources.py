@@ -127,8 +127,8 @@ RESOURCES = (
         """,
         achieved=all_refused("360 MiB"),
         limits={"memory_bytes": 200 * MIB},
-        plain=Weaker(because=PER_PROCESS, achieved=("360 MiB: done",)),
-        walled=Weaker(because=PER_PROCESS, achieved=("360 MiB: done",)),
+        plain=Weaker(because=PER_PROCESS, achieved=ANYTHING),
+        walled=Weaker(because=PER_PROCESS, achieved=ANYTHING),
     ),
     Attack(
         name="memory hidden in memfd",
