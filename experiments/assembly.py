@@ -141,6 +141,7 @@ def opened_job(
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
         trees = LineageTrees(lineage, prepared.spec.name)
         ledger = Ledger(journal, trees, fold_entries(JournalReader(folder.journal)))
+        trees.follow(ledger.population)  # a crash may have come between an append and its branches
         yield Job(
             spec=prepared.spec,
             seed=prepared.seed,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from populations.git_objects import commit_parts, tree_rows
 from populations.lineage import BEST_BRANCH, mutant_objects, tree_hash_of
 from populations.lineage_files import NAME, LineageFiles
+from populations.population import SEED_ID
 from populations.records import Mutant
 from studbook.errors import IntegrityError
 from studbook.faults import Findings
@@ -23,7 +24,7 @@ class Expected:
     """What the journal says of the lineage.
 
     `late`: members that may have no branch yet (their append may be the last thing that happened). `best`:
-    harnesses that the branch may stand at. `may_follow(iteration)`: a mutant the journal does not know yet.
+    harnesses that the branch may stand at. `open_iterations`: whose mutants the journal may not know yet.
     """
 
     run_name: str
@@ -89,6 +90,8 @@ class _Audit:
         self._findings.fault(f"{NAME}/{name}", "the journal knows no such ref", found=self._files.refs[name])
 
     def _is_open(self, harness_id: str) -> bool:
+        if harness_id == SEED_ID:
+            return not self._known  # it is committed before the first event
         number = harness_id.removeprefix("m")
         return number.isdecimal() and number.isascii() and int(number) in self._expected.open_iterations
 
