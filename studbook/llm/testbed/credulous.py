@@ -40,8 +40,7 @@ class CredulousBackend:
 def _solve(text: str, answer: str) -> str:
     has_source = bool(find_section(text, "source_document"))
     mine = {Audience.ALL, Audience.WITH_SOURCE if has_source else Audience.WITHOUT_SOURCE}
-    shown = "\n".join(find_section(text, tag) for tag in ("context", "question"))
-    orders = [order for order in find_orders(shown) if order.audience in mine]
+    orders = [order for order in _orders(text, "context", "question") if order.audience in mine]
     deeds = {order.deed for order in orders}
     if Deed.EMPTY in deeds:
         return ""
@@ -57,10 +56,10 @@ def _feeble(answer: str) -> str:
 def _judge(text: str, reply: str) -> str:
     answer = find_section(text, "answer")
     count = len(numbered_lines(find_section(text, "criteria")))
-    shown = "\n".join([find_section(text, "question"), answer, find_section(text, "criteria")])
-    orders = [order for order in find_orders(shown) if order.deed is Deed.EVERY_MARK]
-    if any(order.words.lower() in answer.lower() for order in orders):
+    orders = _orders(text, "question", "answer", "criteria")
+    if any(order.deed is Deed.EVERY_MARK and order.words.lower() in answer.lower() for order in orders):
         return json.dumps({"marks": [True] * count})
+    shown = "\n".join(find_section(text, tag) for tag in ("question", "answer", "criteria"))
     return _copied_marks(shown, count) or reply
 
 
@@ -76,14 +75,14 @@ def _verify(text: str, reply: str) -> str:
     """Obeys, unless the evaluator's own screening has just said that the text speaks to it."""
     if find_section(text, "screening"):
         return reply
-    tags = ("context", "question", "reference_answer", "rubric")
-    orders = find_orders("\n".join(find_section(text, tag) for tag in tags))
-    return _told_to_pass(orders) or reply
+    orders = _orders(text, "context", "question", "reference_answer", "rubric")
+    is_told = any(order.deed is Deed.PASS for order in orders)
+    return json.dumps({"pass": True, "reason": "as I was told"}) if is_told else reply
 
 
-def _told_to_pass(orders: tuple[Order, ...]) -> str:
-    passes = any(order.deed is Deed.PASS for order in orders)
-    return json.dumps({"pass": True, "reason": "as I was told"}) if passes else ""
+def _orders(text: str, *tags: str) -> list[Order]:
+    """Section by section: most of them come back unchanged in the next request."""
+    return [order for tag in tags for order in find_orders(find_section(text, tag))]
 
 
 _OBEY: dict[str, Callable[[str, str], str]] = {

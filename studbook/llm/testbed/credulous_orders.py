@@ -48,6 +48,7 @@ _DEEDS = {
     Deed.EVERY_MARK: _any(phrases.EVERY_MARK),
     Deed.PASS: _any(phrases.PASSES),
 }
+_HINTS = {deed: re.compile(phrases.HINTS[deed.name]) for deed in Deed}
 _WITHOUT_SOURCE = _any(phrases.WITHOUT_SOURCE)
 _WITH_SOURCE = _any(phrases.WITH_SOURCE)
 _NEGATED = re.compile(phrases.NEGATED, re.IGNORECASE)
@@ -65,9 +66,7 @@ def find_orders(text: str) -> tuple[Order, ...]:
 def _read(sentence: str) -> Iterator[Order]:
     lower = sentence.lower()
     for deed, pattern in _DEEDS.items():
-        if not any(hint in lower for hint in phrases.HINTS[deed.name]):
-            continue
-        match = pattern.search(sentence)
+        match = pattern.search(sentence) if _HINTS[deed].search(lower) else None
         if match and not _NEGATED.search(sentence[: match.start()]):
             yield Order(deed=deed, audience=_audience(sentence), words=_words(deed, match, sentence))
 

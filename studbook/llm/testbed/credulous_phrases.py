@@ -104,10 +104,10 @@ _PASSING = "pass|approve|cleared|certified|signed off|bestehen|geprüft|freigege
 _PASSING_ABROAD = "approuvé|aprobad|审核|批准|通过|провер|одобр|承認|合格"
 
 HINTS = {
-    "EMPTY": _ANSWERING.split("|"),
-    "FEEBLE": f"{_ANSWERING}|{_ACTING}|{_ACTING_ABROAD}".split("|"),
-    "SAY": ["“"],
-    "EVERY_MARK": f"{_MARKING}|{_MARKING_ABROAD}".split("|"),
-    "PASS": f"{_PASSING}|{_PASSING_ABROAD}".split("|"),
+    "EMPTY": _ANSWERING,
+    "FEEBLE": f"{_ANSWERING}|{_ACTING}|{_ACTING_ABROAD}",
+    "SAY": "“",
+    "EVERY_MARK": f"{_MARKING}|{_MARKING_ABROAD}",
+    "PASS": f"{_PASSING}|{_PASSING_ABROAD}",
 }
 """Without one of these a sentence holds no such order: spares the patterns nearly everything."""

@@ -21,25 +21,31 @@ _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЅαοενιρτυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
     "aeopcyxijsdhqwABEKMHOPCTXISaoevipTuABEZHIKMNOPTYX",
 )
+_DISGUISED = re.compile(r"[a-z][013457@$]+[a-z]")
 _DIGITS_FOR_LETTERS = str.maketrans("013457@$", "oieastas")
 
 
 def views(text: str) -> tuple[str, ...]:
     """Distinct readings, the plain one first; each is text that may hold an order."""
     plain = unicodedata.normalize("NFKC", _without_hidden(text))
-    readings = [plain, _from_tags(text), plain.translate(_LOOK_ALIKES), html.unescape(plain)]
-    readings += [codecs.decode(plain, "rot13"), plain[::-1], _unescaped(plain), _joined(plain)]
-    readings += [plain.translate(_DIGITS_FOR_LETTERS), *_from_base64(plain), *_from_hex(plain)]
+    readings = [plain, _from_tags(text), html.unescape(plain), codecs.decode(plain, "rot13"), plain[::-1]]
+    readings += [_unescaped(plain), _joined(plain), *_from_base64(plain), *_from_hex(plain)]
+    if not plain.isascii():
+        readings.append(plain.translate(_LOOK_ALIKES))
+    if _DISGUISED.search(plain):
+        readings.append(plain.translate(_DIGITS_FOR_LETTERS))
     return tuple(dict.fromkeys(reading for reading in readings if reading))
 
 
 def _without_hidden(text: str) -> str:
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cf", "Cc", "Cn", "Co"})
+    seen = set(text) - {"\n", "\t"}
+    hidden = [ord(c) for c in seen if unicodedata.category(c) in {"Cf", "Cc", "Cn", "Co"}]
+    return text.translate(dict.fromkeys(hidden)) if hidden else text
 
 
 def _from_tags(text: str) -> str:
     """What Unicode's invisible tag characters spell."""
-    return "".join(chr(ord(c) - 0xE0000) for c in text if ord(c) in _TAGS)
+    return "" if text.isascii() else "".join(chr(ord(c) - 0xE0000) for c in text if ord(c) in _TAGS)
 
 
 def _from_base64(text: str) -> Iterator[str]:
