@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 # the number of test processes; Docker tests share one engine
 JOBS ?= 4
 
-.PHONY: demo test attack check lint types imports format test-llm lock bench-testbed bench-verifiers clean
+.PHONY: demo test attack durability check lint types imports format test-llm lock bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -43,6 +43,9 @@ test: $(VENV)/.dev ## the whole suite (Docker tests run when an engine answers)
 
 attack: $(VENV)/.dev ## every attack we know, as a table with its outcome and time (needs Docker)
 	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist loadgroup
+
+durability: $(VENV)/.dev ## kill runs at every instant and disturb them in every way we know; a table says what was lost
+	PYTHONPATH=.:tests $(BIN)/python -m crash.durability --jobs 2
 
 check: lint types imports test ## everything CI does
 
