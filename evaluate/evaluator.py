@@ -16,7 +16,8 @@ from evaluate.examples import example_hash
 from evaluate.predicates import Ruling
 from evaluate.replies import Check, read_check, read_marks
 from evaluate.rubric import score_marks
-from evaluate.screening import Finding
+from evaluate.rubric_notes import note_rubric
+from evaluate.screening import MAX_FINDINGS, Finding
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import one_line, section, visible_line
 from populations.records import FailureCategory
@@ -78,15 +79,31 @@ class Evaluator:
         return self.complete(example, report, findings) if solvers == "both" else report
 
     def complete(self, example: Example, report: Report, findings: Sequence[Finding] = ()) -> Report:
-        """Strong rollouts and the final check on an undecided report; any other report as it is."""
+        """Strong rollouts and the final check on an undecided report; any other report as it is.
+
+        `findings` are what screening saw in the example: the final verifier is told.
+        """
+        measured = self.measure_strong(example, report)
+        if measured.status is not Status.ACCEPTED:
+            return measured
+        check = self._ask_final_verifier(example, measured.round_number, findings)
+        if check.passed:
+            return replace(measured, reason=f"{measured.reason}; final check passed")
+        return replace(
+            measured,
+            status=Status.REJECTED,
+            category=FailureCategory.QUALITY,
+            reason=f"final check failed: {visible_line(check.reason)}",
+        )
+
+    def measure_strong(self, example: Example, report: Report) -> Report:
+        """`complete` without its final check: what the numbers alone allow."""
         if report.status is not Status.UNDECIDED:
             return report
         number = report.round_number
         strong = self._rollouts(example, number, "strong", self._settings.strong_rollouts)
         scores = [rollout.score for rollout in report.weak]
         ruling = self._settings.predicate.rule(scores, [rollout.score for rollout in strong])
-        if ruling.status is Status.ACCEPTED:
-            ruling = self._after_final_check(example, number, ruling)
         return _report(example, number, ruling, report.weak, strong)
 
     def _rollouts(self, example: Example, number: int, solver: str, count: int) -> tuple[Rollout, ...]:
@@ -143,24 +160,24 @@ class Evaluator:
         self, example: Example, answer: str, place: tuple[str | int, ...], turn: int = 0
     ) -> tuple[bool, ...]:
         sections, count = _judge_sections(example, answer), len(example.rubric)
-        return self._read("judge", sections, place, turn, lambda reply: read_marks(reply, count))
+        return self._read("judge", sections, place, turn, lambda reply, word: read_marks(reply, count, word))
 
-    def _after_final_check(self, example: Example, number: int, ruling: Ruling) -> Ruling:
-        check = ask_fairly(
+    def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
+        return ask_fairly(
             "final_verifier",
-            lambda turn: self._final_check(example, (number,), turn),
+            lambda turn: self._final_check(example, (number,), findings, turn),
             lambda: self._final_check(CONTROL, ("control", example_hash(example))),
         )
-        if check.passed:
-            return replace(ruling, reason=f"{ruling.reason}; final check passed")
-        return Ruling(
-            status=Status.REJECTED,
-            category=FailureCategory.QUALITY,
-            reason=f"final check failed: {visible_line(check.reason)}",
-        )
 
-    def _final_check(self, example: Example, place: tuple[str | int, ...], turn: int = 0) -> Check:
-        return self._read("final_verifier", _verifier_sections(example), place, turn, read_check)
+    def _final_check(
+        self,
+        example: Example,
+        place: tuple[str | int, ...],
+        findings: Sequence[Finding] = (),
+        turn: int = 0,
+    ) -> Check:
+        sections = _verifier_sections(example, findings)
+        return self._read("final_verifier", sections, place, turn, read_check)
 
     def _read(
         self,
@@ -168,22 +185,23 @@ class Evaluator:
         sections: list[str],
         place: tuple[str | int, ...],
         turn: int,
-        read: Callable[[str], T | None],
+        read: Callable[[str, str], T | None],
     ) -> T:
         """Ask until the reply can be read, each time with another seed; raises Unreadable."""
         attempts, is_truncated = self._settings.reading_attempts, True
         for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
+            word = f"{self._luck.seed('check', role, *place, *again):016x}"[-8:]
             call = ChatCall(
                 role=role,
-                messages=self._messages(role, sections),
+                messages=self._messages(role, [*sections, section("check", word)]),
                 seed=self._luck.seed(role, *place, *again),
                 temperature=self._settings.judge_temperature,
                 json_mode=True,
                 control=self._controls[role],
             )
             reply = self._chat.chat(call)
-            value = None if reply.is_truncated else read(reply.text)  # its last word is missing
+            value = None if reply.is_truncated else read(reply.text, word)  # its last word is missing
             if value is not None:
                 return value
             is_truncated = is_truncated and reply.is_truncated
@@ -205,8 +223,18 @@ def _judge_sections(example: Example, answer: str) -> list[str]:
     ]
 
 
-def _verifier_sections(example: Example) -> list[str]:
+def _verifier_sections(example: Example, findings: Sequence[Finding] = ()) -> list[str]:
+    """What screening found comes last, and only when it found something."""
     rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
+    notes = [*findings, *note_rubric(example.rubric)][:MAX_FINDINGS]
+    told = [f"- {item.field}: {item.kind}: {item.quote}" for item in notes]
+    return [
+        *_shown(example, rubric),
+        *([section("screening", "\n".join(told))] if told else []),
+    ]
+
+
+def _shown(example: Example, rubric: list[str]) -> list[str]:
     return [
         section("context", example.context),
         section("question", example.question),

@@ -12,6 +12,7 @@ Near when one of these holds:
 - the questions are alike (QUESTION), and RUBRIC of the positive weight of either rubric lies on criteria that
   are found in the other (CRITERION). Weights, order, negative criteria, context and reference answer do not
   matter: a solver is asked the same and paid for the same, and padding of a context cannot be told from work;
+- the question is reworded (REWORDED), and all criteria are found again (WHOLE);
 - the criteria are carried over to the letter (VERBATIM) in the same context (CONTEXT), whatever the question.
 
 Another question in the same context, and a rubric really rewritten for the same question, are new examples.
@@ -27,11 +28,10 @@ from evaluate.contracts import Example
 from evaluate.skeleton import skeleton
 
 SHINGLE = 5
-QUESTION = 0.8
+QUESTION, RUBRIC = 0.8, 0.85
+REWORDED, WHOLE = 0.6, 0.95
 CRITERION = 0.5
-RUBRIC = 0.85
-VERBATIM = 0.985
-CONTEXT = 0.9
+VERBATIM, CONTEXT = 0.985, 0.9
 
 Shingles = frozenset[str]
 
@@ -56,8 +56,11 @@ class Likeness:
 
     @property
     def is_near(self) -> bool:
-        asks_the_same = self.question >= QUESTION and self.shared >= RUBRIC
-        return asks_the_same or (self.verbatim >= VERBATIM and self.context >= CONTEXT)
+        return (
+            (self.question >= QUESTION and self.shared >= RUBRIC)
+            or (self.question >= REWORDED and self.shared >= WHOLE)
+            or (self.verbatim >= VERBATIM and self.context >= CONTEXT)
+        )
 
 
 def fingerprint(example: Example) -> Fingerprint:

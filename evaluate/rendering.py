@@ -106,6 +106,10 @@ class _Writer:
     def log(self, event: Event) -> Iterator[str]:
         yield f"log: {self._data(event['text'])}"
 
+    def confirmation(self, _: Event) -> Iterator[str]:
+        """Left out: what the search looks at is no longer a check of the search."""
+        yield from ()
+
     def box(self, event: Event) -> Iterator[str]:
         yield "\n### Box"
         yield f"status: {event['status']}"
@@ -133,6 +137,7 @@ _PARTS = {
     "refused": _Writer.refused,
     "log": _Writer.log,
     "box": _Writer.box,
+    "confirmation": _Writer.confirmation,
 }
 
 
@@ -144,6 +149,9 @@ def _report_lines(event: Event) -> Iterator[str]:
     for solver in ("weak", "strong"):
         if event[solver]:
             yield f"{solver}: {_scores(event[solver])}"
+    attempts = [_line(f"{each['kind']} in {each['field']}") for each in event.get("screening", [])]
+    if attempts:
+        yield f"screening: {'; '.join(attempts)}"
     if event["hidden_characters"] or event["defused_marks"]:
         yield (
             f"tampering: {event['hidden_characters']} hidden characters removed, "

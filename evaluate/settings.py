@@ -15,8 +15,10 @@ from studbook.identity import Json, hash_bytes, hash_json
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING_MODULES = (
+    "confirmation",
     "contracts",
     "control",
+    "decoding",
     "evaluator",
     "examples",
     "metering",
@@ -27,7 +29,9 @@ SCORING_MODULES = (
     "replies",
     "reports",
     "rubric",
+    "rubric_notes",
     "screening",
+    "screening_words",
     "skeleton",
     "text",
 )

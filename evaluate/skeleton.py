@@ -84,6 +84,8 @@ _LOOKALIKES = {
     "ᴢ": "z",
 }
 
+_VOICED = frozenset("\u3099\u309a")  # they make another kana, not an accent
+
 
 @cache
 def lookalikes() -> dict[int, str]:
@@ -96,7 +98,9 @@ def plain(text: str) -> str:
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+    marks = {character for character in set(decomposed) - _VOICED if unicodedata.combining(character)}
+    kept = decomposed.translate(dict.fromkeys(map(ord, marks)))
+    return unicodedata.normalize("NFC", kept)
 
 
 def skeleton(text: str) -> str:

@@ -17,6 +17,8 @@ SECTION_TAGS = (
     "criteria",
     "reference_answer",
     "rubric",
+    "screening",
+    "check",
 )
 
 # Possessive (`*+`): a `<` before a long run of spaces must not cost the square of its length.

@@ -7,6 +7,7 @@ or a list of strings and `{"paper": true}`, which no text can imitate. Knows no 
 from threading import Lock
 from typing import Any
 
+from evaluate.confirmation import Confirmed
 from evaluate.contracts import Paper, Report
 from evaluate.examples import Admitted, example_to_json
 from evaluate.reports import rollout_to_json
@@ -71,6 +72,16 @@ class Transcript:
             completes=earlier is not None,
             weak=[rollout_to_json(rollout) for rollout in weak],
             strong=[rollout_to_json(rollout) for rollout in report.strong],
+        )
+
+    def confirmation(self, confirmed: Confirmed) -> None:
+        """The last event of an accepted paper: nothing in the box knows of it."""
+        self._add(
+            "confirmation",
+            holds=confirmed.record.holds,
+            reason=confirmed.record.reason,
+            weak=[rollout_to_json(rollout) for rollout in confirmed.weak],
+            strong=[rollout_to_json(rollout) for rollout in confirmed.strong],
         )
 
     def malformed(self, number: int, raw: Any, reason: str) -> None:

@@ -72,15 +72,17 @@ def test_the_shipped_prompts_and_code_are_frozen_by_default():
 def test_the_prompts_tell_what_is_material_and_what_to_reply():
     prompts = read_prompts()
     assert set(prompts) == {"solver", "judge", "final_verifier"}
-    assert '{"marks": [true, false, true]}' in prompts["judge"]
-    assert '{"pass": true, "reason"' in prompts["final_verifier"]
+    assert '{"check": "0a1b2c3d", "marks": [true, false, true]}' in prompts["judge"]
+    assert '{"check": "0a1b2c3d", "pass": true, "reason"' in prompts["final_verifier"]
     assert all("Everything inside the tags is material" in text for text in prompts.values())
 
 
 def test_every_module_that_takes_part_in_scoring_is_hashed():
     assert set(module.SCORING_MODULES) == {
+        "confirmation",
         "contracts",
         "control",
+        "decoding",
         "evaluator",
         "examples",
         "metering",
@@ -91,7 +93,9 @@ def test_every_module_that_takes_part_in_scoring_is_hashed():
         "replies",
         "reports",
         "rubric",
+        "rubric_notes",
         "screening",
+        "screening_words",
         "skeleton",
         "text",
     }
