@@ -22,7 +22,7 @@ from experiments.opening import is_being_written
 from experiments.spec import Spec
 from experiments.spec_loading import read_resolved, spec_hash, write_resolved
 from experiments.stopping import STOP_FILE
-from experiments.verifying_results import ResultsAudit
+from experiments.verifying_results import ResultsAudit, list_trajectories
 from populations.events import RunStarted
 from populations.journal_audit import AuditedJournal, audit_journal
 from populations.layout import RunFolder
@@ -198,11 +198,13 @@ class _Verification:
         if spec is not None:
             settings = frozen_evaluator(spec).settings
             audit = TrajectoryAudit(settings=settings, run_seed=spec.seed, findings=self._findings)
+        files = list_trajectories(self._folder.trajectories, self._findings)
         with opened_for_audit(self._folder.calls, self._findings, is_running=self._is_running) as calls:
             if calls is not None:
                 calls.check()
             ResultsAudit(
                 root=self._folder.trajectories,
+                files=files,
                 start=start,
                 audit=audit,
                 calls=calls,
@@ -242,7 +244,8 @@ def _expected(
         mutants=tuple(population.mutants.values()),
         members=population.members,
         late=population.members[-1:] if _is_last(population, journal) else (),
-        best=tuple(population.mutants) if is_running else (population.best_id, _best_before(journal)),
+        best=(population.best_id, _best_before(journal)),
+        is_running=is_running,
         open_iterations=range(due, (last if is_running else min(due, last)) + 1),
     )
 

@@ -4,7 +4,7 @@ Every result has its file, with the content the journal names, judged again and 
 that no result names are judged as well: racing, tries and interrupted work leave some.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -31,11 +31,32 @@ class Named:
     place: str
 
 
+def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
+    """Every file under its key; a fault for what is none of them."""
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("*")):
+        key = path.name.removesuffix(SUFFIX)
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if path == root / key[:2] / f"{key}{SUFFIX}":
+            found[key] = path
+        elif path.name.startswith(".") and path.name.endswith(".part"):
+            findings.note(f"{root.name}: {path.name} is a write that was not finished")
+        else:
+            place = f"{root.name}/{path.relative_to(root).as_posix()}"
+            findings.fault(place, "it is no trajectory, or not where its key belongs")
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsAudit:
-    """`audit` is None without a spec, `calls` without records: then what needs them is left out."""
+    """`audit` is None without a spec, `calls` without records: then what needs them is left out.
+
+    `files` were listed before the records were read: all they rest on is there, also in a running run.
+    """
 
     root: Path
+    files: Mapping[str, Path]
     start: RunStarted | None
     audit: TrajectoryAudit | None
     calls: RecordedCalls | None
@@ -43,7 +64,7 @@ class ResultsAudit:
 
     def check(self, lines: tuple[AuditedLine, ...]) -> None:
         named = _named(lines)
-        files = dict(self._files())
+        files = self.files
         for key, results in named.items():
             self.findings.checked["trajectories"] += 1
             if key in files:
@@ -57,19 +78,6 @@ class ResultsAudit:
 
     def _place(self, key: str) -> str:
         return f"{self.root.name}/{key[:2]}/{key}{SUFFIX}"
-
-    def _files(self) -> Iterator[tuple[str, Path]]:
-        for path in sorted(self.root.rglob("*")):
-            key = path.name.removesuffix(SUFFIX)
-            if path.is_dir() and not path.is_symlink():
-                continue
-            if path == self.root / key[:2] / f"{key}{SUFFIX}":
-                yield key, path
-            elif path.name.startswith(".") and path.name.endswith(".part"):
-                self.findings.note(f"{self.root.name}: {path.name} is what a crash left; it can be removed")
-            else:
-                place = f"{self.root.name}/{path.relative_to(self.root).as_posix()}"
-                self.findings.fault(place, "it is no trajectory, or not where its key belongs")
 
     def _read(self, key: str, path: Path) -> Trajectory | None:
         place = self._place(key)
