@@ -199,7 +199,7 @@ class Asking:
         return Outage(
             f"no usable answer for {_duration(seconds)}, since {since}: {what}\n"
             f"role {self._call.role!r}: {where}\n"
-            "an outage is never scored; budget.outage_minutes sets how long a run waits for an endpoint",
+            "an outage is never scored; models.patience_minutes sets how long a run waits for an endpoint",
             cause=error.cause,
         )
 

@@ -204,7 +204,7 @@ def test_an_outage_past_patience_pauses_and_says_where_since_when_and_what_to_do
     assert what.startswith("no usable answer for 10 min, since 20")
     assert what.endswith(" UTC: 503")
     assert where == "role 'weak': endpoint 'main' at http://m, model 'small'"
-    assert "never scored; budget.outage_minutes" in step
+    assert "never scored; models.patience_minutes" in step
     assert 600 <= world.seconds <= 640
     assert len(world.records) == 0
 
