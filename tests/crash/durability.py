@@ -25,6 +25,7 @@ import docker
 from crash.counting_server import Counter, counting_server
 from crash.disturbances import CASES, DOCKER_CASES, Stage
 from crash.kills import Point, climbing, points_of, random_kills, sweep
+from crash.same_lineage import same_lineage
 from crash.trial import SMALLEST, Size, Tally, Undisturbed, undisturbed
 from docker.errors import DockerException
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 SEED = 20_26
 SMALL = Size()
-PARTS = ("sweep", "resume", "random", "cases", "docker")
+PARTS = ("sweep", "resume", "random", "lineage", "cases", "docker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Plan:
     docker_kills: int = 100
     cases: tuple[str, ...] = tuple(CASES)
     climbs: tuple[int, ...] = (2, 3, 5)
+    workers: tuple[int, ...] = (1, 2, 8, 32)
+    lags: tuple[int, ...] = (1, 3)
     size: Size = SMALL
     """Of the cases."""
 
@@ -55,7 +58,9 @@ class Plan:
         return 1 / self.parts
 
 
-SHORT = Plan(points=14, process_kills=8, docker_kills=0, climbs=(60,), size=SMALLEST)
+SHORT = Plan(
+    points=14, process_kills=8, docker_kills=0, climbs=(60,), workers=(1, 8), lags=(3,), size=SMALLEST
+)
 
 
 def carry_out(plan: Plan, folder: Path) -> Iterator[Tally]:
@@ -75,6 +80,7 @@ class _Durability:
             "sweep": self._sweep,
             "resume": self._resume,
             "random": self._random,
+            "lineage": self._lineage,
             "cases": self._cases,
             "docker": self._docker,
         }
@@ -135,6 +141,18 @@ class _Durability:
             )
 
         return _timed(tally, work)
+
+    def _lineage(self) -> Iterator[Tally]:
+        """Lags are what tells specs apart, so each has a lineage of its own."""
+        for lag in self._mine(self._plan.lags):
+            tally = Tally(f"same lineage, {', '.join(map(str, self._plan.workers))} workers, lag {lag}")
+
+            def work(lag: int = lag, tally: Tally = tally) -> None:
+                size, folder = replace(SMALL, lag=lag), self._folder / f"lag-{lag}"
+                luck = random.Random(f"{SEED} {lag}")
+                same_lineage(folder, size, self._counter, tally, self._plan.workers, luck)
+
+            yield _timed(tally, work)
 
     def _cases(self) -> Iterator[Tally]:
         for name in self._mine(self._plan.cases):
@@ -254,7 +272,12 @@ def main() -> int:
     began, load = time.monotonic(), os.getloadavg()
     folder = Path(tempfile.mkdtemp(prefix="studbook-durability-"))
     plan = replace(SHORT if options.short else Plan(), only=tuple(options.only.split(",")))
-    plan = replace(plan, cases=tuple(options.case) or plan.cases)
+    plan = replace(
+        plan,
+        cases=tuple(options.case) or plan.cases,
+        process_kills=options.process_kills or plan.process_kills,
+        docker_kills=options.docker_kills or plan.docker_kills,
+    )
     if options.part is not None:
         part, parts = options.part.split("/")
         plan = replace(plan, part=int(part), parts=int(parts))
@@ -279,6 +302,8 @@ def _options() -> argparse.Namespace:
         "--case", action="append", default=[], choices=CASES, help="only this one; repeatable"
     )
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
+    parser.add_argument("--process-kills", type=int, help="so many at random moments")
+    parser.add_argument("--docker-kills", type=int, help="so many at random moments")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -288,6 +313,9 @@ def _in_parallel(options: argparse.Namespace, folder: Path) -> list[Tally]:
     command = [sys.executable, "-m", "crash.durability", "--only", options.only]
     command += ["--short"] if options.short else []
     command += [f"--case={name}" for name in options.case]
+    for name in ("process_kills", "docker_kills"):
+        if (count := getattr(options, name)) is not None:
+            command += [f"--{name.replace('_', '-')}={count}"]
     processes = [
         subprocess.Popen([*command, "--out", str(out), "--part", f"{number}/{options.jobs}"])
         for number, out in enumerate(outs)

@@ -25,11 +25,11 @@ def durability(tmp_path: Path, *arguments: str) -> "tuple[subprocess.CompletedPr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["sweep", "resume", "random", "cases"])
+@pytest.mark.parametrize("part", ["sweep", "resume", "random", "lineage", "cases"])
 def test_nothing_is_lost_or_paid_twice_however_a_run_ends(tmp_path, part):
     done, rows = durability(tmp_path, "--short", "--only", part)
     assert done.returncode == 0, done.stdout + done.stderr
     assert rows
     for row in rows.values():
-        assert row["kills"] > 0 or row["skipped"], row
+        assert row["kills"] > 0 or row["skipped"] or part == "lineage", row
         assert row["lost"] == row["paid_again"] == row["differences"] == []
