@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -258,23 +258,16 @@ NAMES = (
 )
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.xdist_group("secrets-docker")]),
-        pytest.param("process", marks=pytest.mark.xdist_group("secrets-process")),
-    ],
-)
-def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    folder = tmp_path_factory.mktemp("secrets")
+@contextmanager
+def a_life(sandbox: str, folder: Path) -> Iterator[Life]:
+    """A whole life, lived; skips where nobody can listen at the sandbox."""
     programs, heard = folder / "bin", folder / "heard"
     programs.mkdir()
-    life = Life(folder / "here", {name: new_key() for name in NAMES}, request.param)
+    life = Life(folder / "here", {name: new_key() for name in NAMES}, sandbox)
     life.folder.mkdir()
     with ExitStack() as stack:
         tap = None
-        if request.param == "docker":
-            request.getfixturevalue("docker_engine")
+        if sandbox == "docker":
             engine = engine_socket()
             if engine is None:
                 pytest.skip("the engine is not spoken to through a socket of this machine")
@@ -290,79 +283,76 @@ def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             look_at_everything(life)
             misplace_keys(life)
         life.wire = tap.heard if tap else b"\n".join(path.read_bytes() for path in heard.iterdir())
-        assert endpoint.echoes > 20
-        assert sorted(endpoint.told_faults) == sorted([*FAULTS.values(), "401"])
-        sent = [value for seen in endpoint.headers_seen for value in seen.values()]
-        for name in ("OPENAI_API_KEY", "SECOND_KEY", "a wrong key"):
-            assert f"Bearer {life.keys[name]}" in sent, f"{name} was never in danger"
-        assert life.keys["a header"] in sent
+        assert_keys_were_in_danger(life, endpoint)
         yield life
 
 
-def test_the_run_went_through_everything(lived):
-    assert lived.code_of("run spec.yaml -vv --name trial") == 130
-    assert lived.code_of("resume trial -vv") == 1
-    assert lived.code_of("resume trial -v --json") == 0
-    assert lived.code_of("evaluate nosy") == 0
-    assert lived.code_of("run spec.yaml -vv --name refused") == 1
-    refused = [code for name, code in lived.codes.items() if "OPENAI_BASE_URL" in name or "endpoints" in name]
-    if lived.is_whole:
-        assert lived.code_of("replay trial --level recorded") == 0
+def assert_keys_were_in_danger(life: Life, endpoint: EchoEndpoint) -> None:
+    assert endpoint.echoes > 20
+    assert sorted(endpoint.told_faults) == sorted([*FAULTS.values(), "401"])
+    sent = [value for seen in endpoint.headers_seen for value in seen.values()]
+    for name in ("OPENAI_API_KEY", "SECOND_KEY", "a wrong key"):
+        assert f"Bearer {life.keys[name]}" in sent, f"{name} was never in danger"
+    assert life.keys["a header"] in sent
+
+
+def assert_it_went_through_everything(life: Life) -> None:
+    assert life.code_of("run spec.yaml -vv --name trial") == 130
+    assert life.code_of("resume trial -vv") == 1
+    assert life.code_of("resume trial -v --json") == 0
+    assert life.code_of("evaluate nosy") == 0
+    assert life.code_of("run spec.yaml -vv --name refused") == 1
+    told = "".join(life.said.values())
+    assert "HTTP 401" in told
+    assert "****" in told
+    if life.is_whole:
+        refused = [
+            code for name, code in life.codes.items() if "OPENAI_BASE_URL" in name or "endpoints" in name
+        ]
         assert sorted(refused) == [1, *[2] * 6]
-        assert "Traceback" in "".join(lived.said.values()), "no traceback was shown, so none was searched"
-    assert "HTTP 401" in "".join(lived.said.values())
+        assert life.code_of("replay trial --level recorded") == 0
+        assert "Traceback" in told, "no traceback was shown, so none was searched"
 
 
-def test_no_file_of_a_run_holds_a_key(lived, attack_row):
-    searched = [lived.folder / name for name in ("runs", "as it lay", "exported-harness")]
+def found_in_files(life: Life) -> tuple[list[str], int]:
+    """Where, and in how many files it was looked for."""
+    searched = [life.folder / name for name in ("runs", "as it lay", "exported-harness")]
     files = [path for folder in searched for path in folder.rglob("*") if path.is_file()]
-    found = [place for folder in searched for place in lived.search.in_folder(folder)]
-    found += [
-        place
-        for path in lived.folder.glob("*")
-        if path.is_file() and path.name not in {".env"}
-        for place in lived.search.in_bytes(path.read_bytes(), path.name)
-    ]
-    masked = KeySearch({"a mask": "****"})
-    attack_row(
-        suite="secrets",
-        name="keys in files",
-        sandbox=lived.sandbox,
-        tried=f"{len(NAMES)} keys, an endpoint that echoes them; {len(files)} files, unpacked",
-        outcome=f"contained: {len(found)} found",
-    )
-    assert any("calls.sqlite" in place for place in masked.in_folder(lived.folder / "runs")), "nothing echoed"
-    assert any("trajectories" not in place for place in masked.in_folder(lived.folder / "runs" / "trial"))
+    others = [path for path in life.folder.glob("*") if path.is_file() and path.name != ".env"]
+    found = [place for folder in searched for place in life.search.in_folder(folder)]
+    found += [place for path in others for place in life.search.in_bytes(path.read_bytes(), path.name)]
+    masked = KeySearch({"a mask": "****"}).in_folder(life.folder / "runs" / "trial")
+    assert any("calls.sqlite" in place for place in masked), "no echo was recorded"
+    assert any("notices.jsonl" in place for place in masked), "no echo was noted"
     assert any(path.name == "calls.sqlite-wal" for path in files), "the log of the database was not searched"
-    assert found == []
+    return found, len(files) + len(others)
 
 
-def test_no_byte_to_or_from_a_box_holds_a_key(lived, attack_row):
-    found = lived.search.in_bytes(lived.wire, "the wire")
-    attack_row(
-        suite="secrets",
-        name="keys in boxes",
-        sandbox=lived.sandbox,
-        tried=f"a harness that looks around; {len(lived.wire):,} bytes to and from boxes",
-        outcome=f"contained: {len(found)} found",
-    )
-    assert b"On gears" in lived.wire or b"harness_kit" in lived.wire, "no box was heard"
-    assert b"/proc/" in lived.wire, "the nosy harness was not heard"
-    assert b"****" in lived.wire, "no masked reply went into a box"
-    assert found == []
+def found_on_the_wire(life: Life) -> list[str]:
+    assert b"harness_kit" in life.wire, "no box was heard"
+    assert b"/proc/" in life.wire, "the nosy harness was not heard"
+    assert b"****" in life.wire, "no masked reply went into a box"
+    return life.search.in_bytes(life.wire, "the wire")
 
 
-def test_no_word_on_the_terminal_is_a_key(lived, attack_row):
-    found = [place for name, text in lived.said.items() for place in lived.search.in_text(text, name)]
-    attack_row(
-        suite="secrets",
-        name="keys on the terminal",
-        sandbox=lived.sandbox,
-        tried=f"{len(lived.said)} commands with -vv and --json, refused keys, dead endpoints",
-        outcome=f"contained: {len(found)} found",
-    )
-    assert any("****" in text for text in lived.said.values())
-    assert found == []
+@pytest.mark.parametrize("sandbox", [pytest.param("docker", marks=pytest.mark.docker), "process"])
+def test_no_key_is_found_anywhere_after_a_run_with_every_feature(sandbox, tmp_path, attack_row, request):
+    if sandbox == "docker":
+        request.getfixturevalue("docker_engine")
+    with a_life(sandbox, tmp_path) as life:
+        in_files, files = found_in_files(life)
+        in_boxes = found_on_the_wire(life)
+        said = [place for name, text in life.said.items() for place in life.search.in_text(text, name)]
+    looked = {
+        "files": (in_files, f"{len(NAMES)} keys, an endpoint that echoes them; {files} files, unpacked"),
+        "boxes": (in_boxes, f"a harness that looks around; {len(life.wire):,} bytes to and from boxes"),
+        "the terminal": (said, f"{len(life.codes)} commands with -vv and --json, refused keys, nobody there"),
+    }
+    for place, (found, tried) in looked.items():
+        outcome = f"contained: {len(found)} found"
+        attack_row(suite="secrets", name=f"keys in {place}", sandbox=sandbox, tried=tried, outcome=outcome)
+    assert_it_went_through_everything(life)
+    assert (in_files, in_boxes, said) == ([], [], [])
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows environments as files")

@@ -20,7 +20,7 @@ from evaluate.sandbox.host_image import host_reference, write_host_python
 from evaluate.sandbox.image import DEFAULT, PINNED, choose_image
 from studbook.errors import SandboxError
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("registry")]
+pytestmark = pytest.mark.docker
 BOX = "def main(box): box.log('alive')"
 
 
