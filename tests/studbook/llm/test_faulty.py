@@ -24,7 +24,7 @@ from studbook.llm.settings import Secret
 ANSWER = "Because the loads had doubled, and three piers had lost their ground."
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)
 REQUEST = ChatRequest(model="small", messages=CALL.messages, seed=5, temperature=1.0, max_tokens=100)
-TIMEOUT_SECONDS = 0.5
+PATIENT_SECONDS, SHORT_SECONDS = 30.0, 0.5
 
 
 @dataclass
@@ -48,8 +48,10 @@ def serving(*faults: Fault) -> Iterator[FaultyServer]:
 
 
 @contextmanager
-def backend_at(url: str) -> Iterator[OpenAIBackend]:
-    backend = OpenAIBackend(name="main", base_url=url, api_key=Secret(), timeout_seconds=TIMEOUT_SECONDS)
+def backend_at(url: str, fault: Fault) -> Iterator[OpenAIBackend]:
+    """Short of time only where the fault is to run into it: the machine may be busy."""
+    seconds = SHORT_SECONDS if UNAVAILABLE.get(fault, (None,))[0] is Cause.TIMEOUT else PATIENT_SECONDS
+    backend = OpenAIBackend(name="main", base_url=url, api_key=Secret(), timeout_seconds=seconds)
     try:
         yield backend
     finally:
@@ -84,7 +86,7 @@ READABLE = set(ALL) - set(UNAVAILABLE) - REFUSED
 
 @pytest.mark.parametrize(("fault", "expected"), UNAVAILABLE.items())
 def test_what_went_wrong_is_told_by_its_cause(fault: Fault, expected: tuple[Cause, float | None]) -> None:
-    with serving(fault) as server, backend_at(server.base_url) as backend:
+    with serving(fault) as server, backend_at(server.base_url, fault) as backend:
         with pytest.raises(ModelUnavailable) as caught:
             backend.complete(REQUEST)
         told = caught.value
@@ -97,7 +99,7 @@ def test_what_went_wrong_is_told_by_its_cause(fault: Fault, expected: tuple[Caus
 def test_a_refusal_is_told_from_an_outage(fault: Fault) -> None:
     with (
         serving(fault) as server,
-        backend_at(server.base_url) as backend,
+        backend_at(server.base_url, fault) as backend,
         pytest.raises(RequestRefused),
     ):
         backend.complete(REQUEST)
@@ -105,7 +107,7 @@ def test_a_refusal_is_told_from_an_outage(fault: Fault) -> None:
 
 @pytest.mark.parametrize("fault", sorted(READABLE))
 def test_a_spoilt_answer_that_can_be_read_is_handed_on_as_it_is(fault: Fault) -> None:
-    with serving(fault) as server, backend_at(server.base_url) as backend:
+    with serving(fault) as server, backend_at(server.base_url, fault) as backend:
         reply = backend.complete(REQUEST)
     half = ANSWER[: len(ANSWER) // 2]
     expected = {
@@ -124,7 +126,7 @@ def test_the_client_gets_the_answer_of_an_endpoint_that_failed_twice(fault: Faul
     waits: list[float] = []
     with (
         serving(fault, fault) as server,
-        backend_at(server.base_url) as backend,
+        backend_at(server.base_url, fault) as backend,
         CallRecords.in_memory() as records,
     ):
         client = ModelClient(
