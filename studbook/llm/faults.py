@@ -69,7 +69,7 @@ class Plan(Protocol):
 
 @dataclass(slots=True)
 class RandomFaults:
-    """`share` of all attempts fail. The same request fails in the same way in every run with the same seed."""
+    """`share` of all attempts fail; with the same seed the same request fails in the same way."""
 
     share: float
     seed: int = 0

@@ -24,7 +24,7 @@ from studbook.llm.settings import Secret
 ANSWER = "Because the loads had doubled, and three piers had lost their ground."
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)
 REQUEST = ChatRequest(model="small", messages=CALL.messages, seed=5, temperature=1.0, max_tokens=100)
-PATIENT_SECONDS, SHORT_SECONDS = 30.0, 0.5
+PATIENT_SECONDS, SHORT_SECONDS = 30.0, 1.0
 
 
 @dataclass
