@@ -356,7 +356,7 @@ ESCAPES = (
             box._send("log", {})
         """,
         achieved=("first", "tampered"),
-        limits={"wall_seconds": 1},
+        limits={"wall_seconds": 2},
         ends=frozenset({*CRASHED, *FINISHED, *TIME}),
     ),
     Attack(

@@ -77,6 +77,9 @@ class Ground:
                 outcome=outcome,
                 seconds=ended - desk.first,
                 answering_seconds=desk.answering_seconds,
+                late_anyway_seconds=late(self.sandbox)
+                if ended - desk.first > job.limits.wall_seconds + 2
+                else 0,
                 wall_seconds=job.limits.wall_seconds,
                 logged=logged(relay.transcript.events),
                 lost=lost,
@@ -124,12 +127,17 @@ class Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What was seen of one attack. `seconds` runs from the box's first request to its removal."""
+    """What was seen of one attack. `seconds` runs from the box's first request to its removal.
+
+    `late_anyway_seconds` is how late a box that only sleeps is at the same time: on a busy machine the engine
+    takes its time, which is no attack's doing.
+    """
 
     kind: Kind
     outcome: Outcome
     seconds: float
     answering_seconds: float
+    late_anyway_seconds: float
     wall_seconds: float
     logged: tuple[str, ...]
     lost: list[str]
@@ -156,7 +164,10 @@ class Findings:
             wrong.append(f"achieved {self.logged}, not {achieved}")
         if set(self.left) != weaker.leaves:
             wrong.append(f"left behind {self.left}")
-        if self.outcome.status is BoxStatus.TIMED_OUT and self.overshoot_seconds > overshoot_seconds:
+        if (
+            self.outcome.status is BoxStatus.TIMED_OUT
+            and self.overshoot_seconds - self.late_anyway_seconds > overshoot_seconds
+        ):
             wrong.append(f"{self.overshoot_seconds:.2f} s past the deadline")
         if self.outcome.status is not BoxStatus.TIMED_OUT and self.seconds > PROMPT_SECONDS:
             wrong.append(f"took {self.seconds:.1f} s")
@@ -179,6 +190,14 @@ class Findings:
 def answer(request: ChatRequest) -> str:
     """The challenger: a megabyte for whoever asks for one."""
     return "y" * 1_000_000 if request.messages[-1].content == "giant" else "something"
+
+
+def late(sandbox: Sandbox) -> float:
+    """How long after its deadline a sleeping box is gone, just now."""
+    desk = Desk(lambda _kind, _body: {}, lambda: None)
+    job = job_of("import time\ndef main(box):\n    box.log('')\n    time.sleep(1000)\n", wall_seconds=0.2)
+    sandbox.run(job, desk)
+    return time.monotonic() - desk.first - job.limits.wall_seconds
 
 
 def lost_records(events: list[dict[str, Any]], rounds: tuple[Any, ...], accepted: int | None) -> list[str]:

@@ -87,7 +87,7 @@ PROTOCOL_ATTACKS = (
             os.kill(os.getpid(), signal.SIGSTOP)
         """,
         ends=TIME,
-        limits={"wall_seconds": 0.5},
+        limits={"wall_seconds": 1.5},
         plain=NotRun(because="it would stop every process of this user"),
     ),
     Attack(
@@ -99,7 +99,7 @@ PROTOCOL_ATTACKS = (
             time.sleep(1000)
         """,
         ends=TIME,
-        limits={"wall_seconds": 0.5},
+        limits={"wall_seconds": 1.5},
     ),
     Attack(
         name="killing the shim, leaving daemons without a mark",
@@ -360,7 +360,7 @@ PROTOCOL_ATTACKS = (
                 time.sleep(0.05)
         """,
         ends=TIME,
-        limits={"wall_seconds": 1},
+        limits={"wall_seconds": 2},
     ),
     Attack(
         name="half-open connections until nothing is left",
@@ -420,6 +420,6 @@ PROTOCOL_ATTACKS = (
         """,
         ends=frozenset({*TIME, *LIMITS}),
         achieved=ANYTHING,
-        limits={"wall_seconds": 1, "requests": 500},
+        limits={"wall_seconds": 2, "requests": 500},
     ),
 )

@@ -16,6 +16,7 @@ MIB = 1 << 20
 ROOT_FORKS = "the kernel does not count root's processes"
 PER_PROCESS = "memory is limited for each process, not for the box"
 NO_QUOTA = "file size is limited, the number of files and their sum are not"
+NO_PRIORITY = "below everything of the machine, honest boxes would be late"
 NO_INODES = "bubblewrap's tmpfs has a size and no limit on inodes"
 
 RESOURCES = (
@@ -31,7 +32,7 @@ RESOURCES = (
                     pass
         """,
         ends=TIME,
-        limits={"wall_seconds": 1},
+        limits={"wall_seconds": 2},
         plain=NotRun(because=ROOT_FORKS, as_root=True),
     ),
     Attack(
@@ -377,7 +378,7 @@ RESOURCES = (
                 pass
         """,
         ends=TIME,
-        limits={"wall_seconds": 1},
+        limits={"wall_seconds": 2},
     ),
     Attack(
         name="more CPU than allowed",
@@ -402,6 +403,19 @@ RESOURCES = (
         walled=Weaker(because="no limit on CPU but the deadline", achieved=ANYTHING),
     ),
     Attack(
+        name="raising its own priority",
+        tried="be scheduled before the shim, which has to answer and to die in time",
+        source="""
+        def attack(box):
+            box.log("priority %d" % os.nice(0))
+            box.log(attempt("raise", lambda: os.nice(-1)))
+            box.log(attempt("real time", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))))
+        """,
+        achieved=("priority 19", *all_refused("raise", "real time")),
+        plain=Weaker(because=NO_PRIORITY, achieved=ANYTHING),
+        walled=Weaker(because=NO_PRIORITY, achieved=("priority 0", *all_refused("raise", "real time"))),
+    ),
+    Attack(
         name="ignoring signals past the deadline",
         tried="ignore all 64 signals and stay",
         source="""
@@ -414,7 +428,7 @@ RESOURCES = (
             time.sleep(1000)
         """,
         ends=TIME,
-        limits={"wall_seconds": 0.5},
+        limits={"wall_seconds": 1.5},
     ),
     Attack(
         name="daemons forked twice",
