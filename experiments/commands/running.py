@@ -1,7 +1,6 @@
 """Commands that carry runs out: run, resume, stop."""
 
 import shlex
-import shutil
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -42,12 +41,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.dry_run:
         prepared.sandbox.close()
         return _show_plan(prepared, terminal)
-    folder = create_run(Path(options.runs_dir), spec.name, options.name)
-    try:
-        write_beginning(folder, prepared)
-    except StorageError:
-        shutil.rmtree(folder.root, ignore_errors=True)  # it is no run yet, and would only hold the name
-        raise
+    folder = create_run(
+        Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
+    )
     return _go(folder, prepared, surroundings.variables, terminal, options)
 
 
