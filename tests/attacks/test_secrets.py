@@ -304,7 +304,6 @@ def assert_it_went_through_everything(life: Life) -> None:
     assert life.code_of("run spec.yaml -vv --name refused") == 1
     told = "".join(life.said.values())
     assert "HTTP 401" in told
-    assert "****" in told
     if life.is_whole:
         refused = [
             code for name, code in life.codes.items() if "OPENAI_BASE_URL" in name or "endpoints" in name
@@ -314,6 +313,15 @@ def assert_it_went_through_everything(life: Life) -> None:
         assert "Traceback" in told, "no traceback was shown, so none was searched"
 
 
+def assert_echoes_were_masked(life: Life) -> None:
+    """Where nothing is masked nothing was echoed, and nothing was shown."""
+    masked = KeySearch({"a mask": "****"}).in_folder(life.folder / "runs" / "trial")
+    assert any("calls.sqlite" in place for place in masked)
+    assert any("notices.jsonl" in place for place in masked)
+    assert b"****" in life.wire
+    assert "****" in "".join(life.said.values())
+
+
 def found_in_files(life: Life) -> tuple[list[str], int]:
     """Where, and in how many files it was looked for."""
     searched = [life.folder / name for name in ("runs", "as it lay", "exported-harness")]
@@ -321,9 +329,6 @@ def found_in_files(life: Life) -> tuple[list[str], int]:
     others = [path for path in life.folder.glob("*") if path.is_file() and path.name != ".env"]
     found = [place for folder in searched for place in life.search.in_folder(folder)]
     found += [place for path in others for place in life.search.in_bytes(path.read_bytes(), path.name)]
-    masked = KeySearch({"a mask": "****"}).in_folder(life.folder / "runs" / "trial")
-    assert any("calls.sqlite" in place for place in masked), "no echo was recorded"
-    assert any("notices.jsonl" in place for place in masked), "no echo was noted"
     assert any(path.name == "calls.sqlite-wal" for path in files), "the log of the database was not searched"
     return found, len(files) + len(others)
 
@@ -331,7 +336,6 @@ def found_in_files(life: Life) -> tuple[list[str], int]:
 def found_on_the_wire(life: Life) -> list[str]:
     assert b"harness_kit" in life.wire, "no box was heard"
     assert b"/proc/" in life.wire, "the nosy harness was not heard"
-    assert b"****" in life.wire, "no masked reply went into a box"
     return life.search.in_bytes(life.wire, "the wire")
 
 
@@ -351,8 +355,9 @@ def test_no_key_is_found_anywhere_after_a_run_with_every_feature(sandbox, tmp_pa
     for place, (found, tried) in looked.items():
         outcome = f"contained: {len(found)} found"
         attack_row(suite="secrets", name=f"keys in {place}", sandbox=sandbox, tried=tried, outcome=outcome)
-    assert_it_went_through_everything(life)
     assert (in_files, in_boxes, said) == ([], [], [])
+    assert_it_went_through_everything(life)
+    assert_echoes_were_masked(life)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows environments as files")
