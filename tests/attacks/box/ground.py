@@ -178,13 +178,15 @@ class Findings:
     def words(self, attack: Attack) -> str:
         """For the table."""
         promise = attack.promise(self.kind)
+        if promise is not None:
+            return f"{self.outcome.status.value.replace('_', ' ')}; {promise.because}"
         refused = sum(line.endswith(": refused") for line in self.logged)
         said = f"contained: {self.outcome.status.value.replace('_', ' ')}"
         if self.outcome.status is BoxStatus.TIMED_OUT:
             said += f" {max(self.overshoot_seconds, 0):.1f} s past the deadline"
         elif refused and refused == len(self.logged):
             said = f"refused {refused}/{refused}"
-        return f"{said}; weaker: {promise.because}" if promise is not None else said
+        return said
 
 
 def answer(request: ChatRequest) -> str:

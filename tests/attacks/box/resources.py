@@ -287,11 +287,11 @@ RESOURCES = (
                     found.append(place)
                 except OSError:
                     pass
-            box.log(" ".join(found))
+            beside = sorted(set(found) - {"/dev/mqueue", "/dev/shm", "/tmp"})
+            box.log("elsewhere: " + (" ".join(beside) or "refused"))
         """,
-        achieved=("/dev/mqueue /dev/shm /tmp",),
+        achieved=all_refused("elsewhere"),
         plain=Weaker(because="it may write wherever this user may", achieved=ANYTHING),
-        walled=Weaker(because="it has fewer places than a container", achieved=("/dev/shm /tmp",)),
     ),
     Attack(
         name="core dumps",
