@@ -123,7 +123,8 @@ def test_many_attacks_at_once_are_held_and_honest_boxes_do_not_notice(ground: Gr
         name=f"{len(attacks)} attacks at once, {HONEST_BOXES} honest boxes among them",
         sandbox=ground.kind,
         tried=", ".join(attack.name for attack in attacks),
-        outcome=f"{'contained: ' * (ground.kind == 'docker')}{right}/{HONEST_BOXES} honest boxes right, in {crowd.ratio:.1f} × the time; "
+        outcome=("contained: " if ground.kind == "docker" else "")
+        + f"{right}/{HONEST_BOXES} honest boxes right, in {crowd.ratio:.1f} × the time; "
         f"at most {crowd.overshoot_seconds:.1f} s past the deadline",
         seconds=crowd.seconds,
         weaker=ground.kind != "docker",
