@@ -22,6 +22,8 @@ from evaluate.sandbox.session import Session
 from studbook.errors import SandboxError
 
 OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
+LATE_SECONDS = 3.0  # and on a busy machine a good while later
+KILLED = 128 + 9
 PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
 CONTAINS_NOT = "it does not contain hostile code"
 
@@ -104,6 +106,8 @@ class DockerSandbox:
             try:
                 self.engine.start(container)
                 end = session.run(lines)
+                if end.went_silent and self._was_killed_from_outside(container):
+                    raise SandboxError("a box was killed from outside")
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
@@ -120,13 +124,24 @@ class DockerSandbox:
 
     def _explain(self, container: str, job: Job, end: SessionEnd) -> SessionEnd:
         """Memory is the engine's to tell: a death without a word may have been for want of it."""
-        if not (end.was_killed or end.went_silent) or not self._ran_out_of_memory(container):
+        if not (end.was_killed or end.went_silent):
+            return end
+        if not self._ran_out_of_memory(container, OOM_SECONDS):
             return end
         detail = f"over {job.limits.memory_bytes} bytes of memory"
         return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
 
-    def _ran_out_of_memory(self, container: str) -> bool:
-        until = self._clock() + OOM_SECONDS
+    def _was_killed_from_outside(self, container: str) -> bool:
+        """Nothing inside can kill PID 1, and only the kernel does it for want of memory."""
+        until = self._clock() + LATE_SECONDS
+        while (state := self.engine.state(container))["Running"]:
+            if self._clock() >= until:
+                return False  # it closed its end and lives on: that is its own doing
+            time.sleep(0.02)
+        return bool(state["ExitCode"] == KILLED) and not self._ran_out_of_memory(container, LATE_SECONDS)
+
+    def _ran_out_of_memory(self, container: str, patience_seconds: float) -> bool:
+        until = self._clock() + patience_seconds
         while not self.engine.state(container)["OOMKilled"]:
             if self._clock() >= until:
                 return False
