@@ -191,7 +191,7 @@ class Evaluator:
         attempts, is_truncated = self._settings.reading_attempts, True
         for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
-            word = f"{self._luck.seed('check', role, *place, *again):016x}"[-8:]
+            word = reading_word(self._luck, role, place, attempt)
             call = ChatCall(
                 role=role,
                 messages=self._messages(role, [*sections, section("check", word)]),
@@ -212,6 +212,12 @@ class Evaluator:
             Message(role="system", content=self._prompts[prompt]),
             Message(role="user", content="\n\n".join(sections)),
         )
+
+
+def reading_word(luck: Luck, role: str, place: Sequence[str | int], attempt: int) -> str:
+    """What a role is asked to repeat, so that its own reply can be told from one that it quotes."""
+    again = (attempt,) if attempt else ()
+    return f"{luck.seed('check', role, *place, *again):016x}"[-8:]
 
 
 def _judge_sections(example: Example, answer: str) -> list[str]:

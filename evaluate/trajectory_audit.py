@@ -6,12 +6,12 @@ contradicts itself. Runs no harness and calls no model. Of which files belong to
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from evaluate.contracts import Report, Rollout, Status
-from evaluate.evaluator import Luck
+from evaluate.evaluator import Luck, reading_word
 from evaluate.examples import example_from_json, example_hash
 from evaluate.paper_evaluator import rule_on_box
 from evaluate.replies import read_marks
@@ -50,7 +50,7 @@ class TrajectoryAudit:
     def check_answers(self, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str) -> None:
         """`calls`: every reply the trajectory rests on, by the name of its record."""
         try:
-            _check_answers(self.findings, trajectory, calls, place)
+            _Answers(self, trajectory, calls, place).check()
         except CANNOT_READ as error:
             self.findings.fault(place, f"its events cannot be compared with its records: {error!r:.120}")
 
@@ -186,55 +186,65 @@ def _plain(text: str) -> str:
     return text.replace("\ufffd", "?")
 
 
-def _check_answers(
-    findings: Findings, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str
-) -> None:
-    made = [calls[name] for name in trajectory.rests.names if name in calls]  # the others failed for good
-    counts = dict(Counter(call.role for call in made))
-    findings.same(place, "its call records are of other roles", trajectory.calls_by_role, counts)
-    truncated = dict(Counter(call.role for call in made if call.reply.is_truncated))
-    problem = "its truncated replies are not those of its call records"
-    findings.same(place, problem, truncated, trajectory.truncated_by_role)
-    usage = sum((call.reply.usage for call in made), Usage())
-    findings.same(place, "its tokens are not those of its call records", usage, trajectory.result.usage)
-    texts: dict[str, list[str]] = {}
-    for call in calls.values():
-        texts.setdefault(call.role, []).append(call.reply.text)
-    sheets = _Sheets(texts.get("judge", ()))
-    for number, event in enumerate(trajectory.events):
-        where = f"{place}, event {number}"
-        if event["kind"] == "chat":
-            if not any(_is_folded(event["reply"], text) for text in texts.get(event["role"], ())):
-                findings.fault(where, f"no call record of role {event['role']} gave this reply")
-        elif event["kind"] == "report":
-            _check_report(findings, event, texts, sheets, where)
+class _Answers:
+    """One trajectory beside the replies it rests on."""
 
+    def __init__(
+        self, audit: TrajectoryAudit, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str
+    ) -> None:
+        result = trajectory.result
+        self._findings = audit.findings
+        self._attempts = range(2 * audit.settings.reading_attempts)
+        self._luck = Luck(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
+        self._trajectory = trajectory
+        self._calls = calls
+        self._place = place
+        self._texts: dict[str, list[str]] = {}
+        for call in calls.values():
+            self._texts.setdefault(call.role, []).append(call.reply.text)
+        self._sheets: dict[int, set[tuple[bool, ...] | None]] = {}
 
-class _Sheets:
-    """The mark sheets of the judge's replies, by how many marks they hold."""
+    def check(self) -> None:
+        self._check_counts()
+        for number, event in enumerate(self._trajectory.events):
+            where = f"{self._place}, event {number}"
+            if event["kind"] == "chat":
+                texts = self._texts.get(event["role"], ())
+                if not any(_is_folded(event["reply"], text) for text in texts):
+                    self._findings.fault(where, f"no call record of role {event['role']} gave this reply")
+            elif event["kind"] == "report":
+                self._check_report(event, where)
 
-    def __init__(self, replies: Sequence[str]) -> None:
-        self._replies = replies
-        self._known: dict[int, set[tuple[bool, ...] | None]] = {}
+    def _check_counts(self) -> None:
+        """Calls that failed for good are among the names, and no replies."""
+        trajectory, same = self._trajectory, self._findings.same
+        made = [self._calls[name] for name in trajectory.rests.names if name in self._calls]
+        roles = dict(Counter(call.role for call in made))
+        same(self._place, "its call records are of other roles", trajectory.calls_by_role, roles)
+        cut = dict(Counter(call.role for call in made if call.reply.is_truncated))
+        problem = "its truncated replies are not those of its call records"
+        same(self._place, problem, cut, trajectory.truncated_by_role)
+        usage = sum((call.reply.usage for call in made), Usage())
+        same(self._place, "its tokens are not those of its call records", usage, trajectory.result.usage)
 
-    def have(self, marks: tuple[bool, ...]) -> bool:
-        count = len(marks)
-        if count not in self._known:
-            self._known[count] = {read_marks(text, count) for text in self._replies}
-        return marks in self._known[count]
+    def _check_report(self, event: Event, where: str) -> None:
+        for item in [*event["weak"], *event["strong"]]:
+            what = f"the {item['solver']} rollout {item['index']} of round {event['round']}"
+            if item["answer"] not in self._texts.get(item["solver"], ()):
+                self._findings.fault(where, f"no call record gave the answer of {what}")
+            if not self._has_marks(tuple(item["marks"]), (event["round"], item["solver"], item["index"])):
+                problem = f"no call record of the judge gave the marks of {what}"
+                self._findings.fault(where, problem, found=item["marks"])
 
-
-def _check_report(
-    findings: Findings, event: Event, texts: Mapping[str, Sequence[str]], sheets: _Sheets, where: str
-) -> None:
-    for item in [*event["weak"], *event["strong"]]:
-        what = f"the {item['solver']} rollout {item['index']} of round {event['round']}"
-        if item["answer"] not in texts.get(item["solver"], ()):
-            findings.fault(where, f"no call record gave the answer of {what}")
-        if not sheets.have(tuple(item["marks"])):
-            findings.fault(
-                where, f"no call record of the judge gave the marks of {what}", found=item["marks"]
-            )
+    def _has_marks(self, marks: tuple[bool, ...], rollout: tuple[int, str, int]) -> bool:
+        """By any reading of a reply that the judge was asked for; the word is only tried where it matters."""
+        count, texts = len(marks), self._texts.get("judge", ())
+        if count not in self._sheets:
+            self._sheets[count] = {read_marks(text, count) for text in texts}
+        if marks in self._sheets[count]:
+            return True
+        words = [reading_word(self._luck, "judge", rollout, attempt) for attempt in self._attempts]
+        return any(read_marks(text, count, word) == marks for text in texts for word in words)
 
 
 def _is_folded(content: Content, text: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from evaluate.contracts import Paper
+from evaluate.measured_again import MeasuredAgain
 from evaluate.trajectory_audit import TrajectoryAudit
 from evolve.audit import EventsAudit
 from evolve.decision_audit import Rules
@@ -18,6 +20,7 @@ from experiments.bench import frozen_evaluator
 from experiments.carrying_out import WORDS, promotion_settings, search_settings
 from experiments.corpus import load_papers
 from experiments.environment import CHECK, environment_text
+from experiments.models import role_models
 from experiments.opening import is_being_written
 from experiments.spec import Spec
 from experiments.spec_loading import read_resolved, spec_hash, write_resolved
@@ -69,6 +72,8 @@ class _Verification:
         self._expect = expect
         self._findings = Findings()
         self._is_running = is_being_written(folder)
+        self._is_same_code = False
+        self._papers: dict[str, Paper] = {}
 
     def run(self) -> Verified:
         journal = self._journal()
@@ -139,28 +144,31 @@ class _Verification:
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
         same(place, "the models are not the journal's", start.models, models)
-        is_same_code = frozen_evaluator(spec).evaluator_hash == start.evaluator_hash
-        if not is_same_code:
+        self._is_same_code = frozen_evaluator(spec).evaluator_hash == start.evaluator_hash
+        if not self._is_same_code:
             self._findings.note(
                 "the evaluator of this Studbook is another one than the run's (environment.json names its "
                 "commit): verdicts are judged again by the rules of this one"
             )
-        self._check_papers(start, spec, is_same_code=is_same_code)
+        self._check_papers(start, spec)
 
-    def _check_papers(self, start: RunStarted, spec: Spec, *, is_same_code: bool) -> None:
+    def _check_papers(self, start: RunStarted, spec: Spec) -> None:
         if spec.corpus.train is None:
             sizes = {name: len(papers) for name, papers in start.splits.items()}
             problem = "the splits have other sizes than the spec says"
             self._findings.same("journal.jsonl, line 1", problem, spec.corpus.splits.model_dump(), sizes)
         try:
-            papers = load_papers(spec.corpus, spec.seed).splits.paper_ids()
+            splits = load_papers(spec.corpus, spec.seed).splits
         except CorpusError as error:
-            self._findings.note(f"the papers are not at hand: {str(error).splitlines()[0]}")
+            told = str(error).splitlines()[0]
+            self._findings.note(f"the papers are not at hand, so strong rollouts are judged less: {told}")
             return
+        self._papers = {p.paper_id: p for p in (*splits.train, *splits.validation, *splits.test)}
+        papers = splits.paper_ids()
         if papers == start.splits:
             return
         is_synthetic = spec.corpus.path is None and spec.corpus.train is None
-        if is_synthetic and is_same_code:
+        if is_synthetic and self._is_same_code:
             self._findings.same(
                 "journal.jsonl, line 1", "the splits are not those drawn", papers, start.splits
             )
@@ -194,10 +202,13 @@ class _Verification:
         audit_lineage(files, expected, self._findings)
 
     def _results(self, journal: AuditedJournal, start: RunStarted | None, spec: Spec | None) -> None:
-        audit = None
+        audit, again = None, None
         if spec is not None:
-            settings = frozen_evaluator(spec).settings
-            audit = TrajectoryAudit(settings=settings, run_seed=spec.seed, findings=self._findings)
+            frozen = frozen_evaluator(spec)
+            audit = TrajectoryAudit(settings=frozen.settings, run_seed=spec.seed, findings=self._findings)
+            again = MeasuredAgain(
+                frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings
+            )
         files = list_trajectories(self._folder.trajectories, self._findings)
         with opened_for_audit(self._folder.calls, self._findings, is_running=self._is_running) as calls:
             if calls is not None:
@@ -207,6 +218,7 @@ class _Verification:
                 files=files,
                 start=start,
                 audit=audit,
+                again=again if self._is_same_code else None,
                 calls=calls,
                 findings=self._findings,
             ).check(journal.lines)

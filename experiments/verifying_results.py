@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from evaluate.measured_again import MeasuredAgain
 from evaluate.trajectories import SUFFIX, Trajectory, read_trajectory, trajectory_body, trajectory_key
 from evaluate.trajectory_audit import TrajectoryAudit
 from populations.events import DecisionMade, DiagnosisMade, EvaluationDone, RunStarted
@@ -50,7 +51,7 @@ def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsAudit:
-    """`audit` is None without a spec, `calls` without records: then what needs them is left out.
+    """`audit` is None without a spec, `again` with another evaluator than the run's, `calls` without records.
 
     `files` were listed before the records were read: all they rest on is there, also in a running run.
     """
@@ -59,6 +60,7 @@ class ResultsAudit:
     files: Mapping[str, Path]
     start: RunStarted | None
     audit: TrajectoryAudit | None
+    again: MeasuredAgain | None
     calls: RecordedCalls | None
     findings: Findings
 
@@ -142,6 +144,8 @@ class ResultsAudit:
         answers = self.calls.rest(trajectory.rests, place)
         if self.audit is not None and answers.is_whole:
             self.audit.check_answers(trajectory, answers.calls, place)
+            if self.again is not None:
+                self.again.check(trajectory, answers, place)
 
     def _check_orphans(self, files: Mapping[str, Path]) -> None:
         for key, path in files.items():

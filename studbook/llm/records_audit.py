@@ -28,9 +28,13 @@ SHOWN_RECORDS = 5
 
 @dataclass(slots=True)
 class Answers:
-    """The replies that something rests on, by the names of their records; `is_whole`: nothing is amiss."""
+    """The replies that something rests on, by the names of their records; `is_whole`: nothing is amiss.
+
+    `failures`: kind and message of calls that failed for good, by full key.
+    """
 
     calls: dict[str, StoredCall] = field(default_factory=dict)
+    failures: dict[str, tuple[str, str]] = field(default_factory=dict)
     is_whole: bool = False
 
 
@@ -45,6 +49,7 @@ class RecordedCalls:
         self._used: set[bytes] = set()
         self._sound: set[bytes] = set()
         self._failures: dict[bytes, Seal] = {}
+        self._told: dict[bytes, tuple[str, str]] = {}
         self._is_readable = True
 
     @property
@@ -112,6 +117,7 @@ class RecordedCalls:
             return
         self._keys.setdefault(key.hex()[:NAME_LENGTH], []).append(key)
         self._failures[key] = seal_failure(key.hex(), *row[1:])
+        self._told[key] = (row[2], row[3])
 
     def _unpack(self, row: tuple[Any, ...]) -> StoredCall | None:
         key, place = row[0].hex(), self.place(row[0].hex())
@@ -139,6 +145,8 @@ class RecordedCalls:
             self._used.add(bytes.fromhex(seals[name].key))
             if call is not None:
                 answers.calls[name] = call
+            else:
+                answers.failures[seals[name].key] = self._told[bytes.fromhex(seals[name].key)]
         if lost > SHOWN_RECORDS:
             problem = f"{lost} of the {lost + len(seals)} call records it rests on are missing or changed"
             self._findings.fault(place, problem)

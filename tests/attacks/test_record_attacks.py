@@ -695,6 +695,29 @@ def other_marks(value: t.Json) -> None:
     rollout["marks"] = [not mark for mark in rollout["marks"]]
 
 
+def exchange_marks(run: RunFolder, other: RunFolder) -> None:
+    """Of two rollouts of one round, with their scores: every sum stays as it was."""
+    for purpose in ("test", "seed", "validation", "training"):
+        for verdict in ("not_accepted", "accepted"):
+            for _, result in t.results_of(run, purpose, verdict):
+                reports = t.read_trajectory_file(run, result["key"])["events"]
+                if any(_differ(event) for event in reports):
+                    t.follow_up(run, result["key"], _exchange)
+                    return
+    raise AssertionError("the made run has no two rollouts with other marks")
+
+
+def _differ(event: t.Json) -> bool:
+    return event["kind"] == "report" and len({str(item["marks"]) for item in event["weak"][:2]}) == 2
+
+
+def _exchange(value: t.Json) -> None:
+    report = next(event for event in value["events"] if _differ(event))
+    one, two = report["weak"][:2]
+    for name in ("marks", "score"):
+        one[name], two[name] = two[name], one[name]
+
+
 def other_answer(value: t.Json) -> None:
     report_of(value)["weak"][0]["answer"] = "forty-two"
 
@@ -791,6 +814,11 @@ TRAJECTORIES = (
     ),
     Attack(name="mended: a score", act=forge(better_score), places=("weak rollout 0: score is not",)),
     Attack(name="mended: marks", act=forge(other_marks), places=("trajectories/",)),
+    Attack(
+        name="mended: marks of two rollouts exchanged",
+        act=exchange_marks,
+        places=("weak rollout 0: its weak is not what its call records lead to",),
+    ),
     Attack(name="mended: an answer", act=forge(other_answer), places=("no call record gave the answer",)),
     Attack(name="mended: a rubric", act=forge(other_rubric), places=("trajectories/",)),
     Attack(
