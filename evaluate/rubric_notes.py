@@ -13,6 +13,8 @@ from evaluate.screening import Finding, quote
 FEWEST = 3
 MOST_OF_ONE = 0.6
 MOST_PENALTY = 2
+LEAST_SPREAD = 0.5
+"""Of the criteria: as many must count as if all that count weighed the same, (Σw)² / Σw²."""
 
 _FORM = re.compile(
     r"\b(?:at least|at most|over|under|more than|fewer than|about|exactly|within) (?:\w+ )?"
@@ -46,6 +48,8 @@ def _weights(rubric: Sequence[Criterion]) -> list[Finding]:
         notes.append(_note("few_criteria", gains[0][1], f"only {len(gains)} rewarded"))
     elif most > MOST_OF_ONE * total:
         notes.append(_note("one_criterion_decides", place, f"{100 * most // total} % of the weight"))
+    elif total**2 < LEAST_SPREAD * len(gains) * sum(weight**2 for weight, _ in gains):
+        notes.append(_note("few_criteria_decide", place, f"the heaviest weighs {most} of {total}"))
     if penalty > MOST_PENALTY * total:
         notes.append(_note("mostly_penalties", 0, f"{penalty} to lose, {total} to gain"))
     return notes

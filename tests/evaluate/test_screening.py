@@ -191,6 +191,7 @@ def rubric(*items):
         ("repeated_criterion", 2, [("Says a.", 3), ("Says b.", 3), ("says  A", 3), ("Says c.", 2)]),
         ("few_criteria", 0, [("Says a.", 3), ("Says b.", 3)]),
         ("one_criterion_decides", 1, [("Says a.", 1), ("Says b.", 9), ("Says c.", 1)]),
+        ("few_criteria_decide", 1, [("A.", 10), ("B.", 10), *((f"Says {n}.", 1) for n in range(6))]),
         ("mostly_penalties", 0, [("A.", 1), ("B.", 1), ("C.", 1), ("D.", -10)]),
         ("about_form", 1, [("Says a.", 3), ("Uses at least 200 words.", 3), ("Says c.", 3)]),
     ],
@@ -203,6 +204,8 @@ def test_what_is_odd_about_a_rubric_is_noted(kind, place, items):
 
 def test_an_ordinary_rubric_has_no_notes():
     assert note_rubric(rubric(("Names the cause.", 5), ("Gives the figure.", 3), ("Says when.", 2))) == ()
+    weights = (10, 8, 5, 3, 2, 1)
+    assert note_rubric(rubric(*((f"Says {n}.", weight) for n, weight in enumerate(weights)))) == ()
 
 
 def test_a_rubric_that_rewards_and_punishes_the_same_is_refused_with_its_places():
