@@ -140,7 +140,7 @@ def test_papers_that_are_gone_are_no_fault(tmp_path):
     shutil.rmtree(tmp_path / "papers")
     done = verify(run)
     assert done.findings.faults == []
-    assert done.findings.notes[0].startswith("the papers are not at hand: ")
+    assert done.findings.notes[0].startswith("the papers are not at hand, so strong")
 
 
 def test_the_command_tells_what_it_checked_the_head_and_what_it_cannot_find(made):
