@@ -48,9 +48,14 @@ JSON_KEYS = {
     "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "
     "null for two runs)",
-    "replay": "`replay` (`level`, `events`, `harnesses`, `trajectories`, `calls`, `head`), `identical`",
+    "replay": "`replay` (`run`, `level`, `events`, `harnesses`, `trajectories`, `calls`, `head`, `part`), "
+    "`identical`; with `--level live` only `replay` (`run`, `level`, `fresh_calls`, `recorded_calls`, "
+    "`harnesses`: list of `harness_id`, `papers`, `replicates`, `old`, `new`, `luck` (old − new, with "
+    "`interval`), `share` (of the old score, with `share_interval`), `expected`, `is_stopped`)",
     "verify": "`run`, `is_clean`, `head`, `is_running`, `checked` (counts), `faults` (list of `place`, "
     "`problem`, `expected`, `found`), `notes`, `not_checked`",
+    "pack": "`packed` (`run`, `file`, `files`, `size_bytes`, `head`, `left_out`)",
+    "unpack": "`unpacked` (`run`, `folder`, `files`, `head`, `notes`)",
     "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",

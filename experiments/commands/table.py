@@ -145,18 +145,33 @@ COMMANDS = (
     ),
     Command(
         name="replay",
-        summary="Check a run against its own records, or carry it out again from them without any paid call.",
-        example="studbook replay quickstart-1 --level recorded",
+        summary="Prove a run, a lineage, a harness or one paper against its records, or measure it afresh.",
+        example="studbook replay quickstart-1:best --level recorded",
         handler="experiments.commands.replaying:replay",
         flags=(
-            RUN,
+            TARGET,
+            flag(
+                "paper",
+                metavar="PAPER",
+                nargs="?",
+                help="only this paper: its id, or how that begins",
+            ),
             flag(
                 "--level",
-                choices=("fold", "recorded"),
+                choices=("fold", "recorded", "live"),
                 default="fold",
-                help="fold: journal to population, no code runs; recorded: run everything again, models "
-                "answer from the records (default: %(default)s)",
+                help="fold: read and prove, no code runs; recorded: run everything again, models answer from "
+                "the records; live: fresh calls, paid for, beside the old score (default: %(default)s)",
             ),
+            flag("--lineage", action="store_true", help="the harness and all it comes from, to the seed"),
+            flag("--papers", metavar="PATH", help="where the papers are now, if not where the spec says"),
+            flag(
+                "--replicates",
+                metavar="N",
+                type=int,
+                help="live: how often each paper is measured (default: 3); more add to those that are there",
+            ),
+            RESET,
             RUNS,
         ),
     ),
@@ -172,6 +187,33 @@ COMMANDS = (
                 metavar="HEAD_HASH",
                 help="the head hash of the journal as it was published: finds a folder rewritten as a whole",
             ),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="pack",
+        summary="Make one file of a run, without keys, to be unpacked and replayed on another machine.",
+        example="studbook pack quickstart-1",
+        handler="experiments.commands.packing:pack_command",
+        flags=(
+            RUN,
+            flag(
+                "file",
+                metavar="FILE",
+                nargs="?",
+                help="where to (default: RUN.studbook.tar.gz, in this folder)",
+            ),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="unpack",
+        summary="Check the file of a packed run, and put it among the runs only when it is whole.",
+        example="studbook unpack quickstart-1.studbook.tar.gz",
+        handler="experiments.commands.packing:unpack_command",
+        flags=(
+            flag("file", metavar="FILE", help="a file that studbook pack wrote"),
+            flag("--name", help="name of the run here (default: the name it had)"),
             RUNS,
         ),
     ),
