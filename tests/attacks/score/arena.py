@@ -87,6 +87,15 @@ class Arm:
     def passed(self) -> tuple[bool, ...]:
         return tuple(result.passed for result in self.results)
 
+    @property
+    def confirmed(self) -> Rate:
+        """Of what was accepted: how much the evaluator's own second measurement bore out."""
+        seconds = [result.confirmation for result in self.results if result.confirmation is not None]
+        return Rate(sum(second.holds for second in seconds), len(seconds))
+
+    def __str__(self) -> str:
+        return f"{self.rate}; confirmed {self.confirmed.passed}/{self.confirmed.n}"
+
     def count(self, what: str) -> int:
         """How often: a failure category of rounds, a kind of event, or a number that reports carry."""
         rounds = [item for result in self.results for item in result.rounds]

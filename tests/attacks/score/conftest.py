@@ -42,8 +42,8 @@ def check_row(arena: Arena, attack_row: MakeRow) -> CheckRow:
             sandbox=sandbox,
             tried=row.tried,
             outcome=_outcome(row, refused, str(gain)) + note,
-            honest=str(twin.rate),
-            cheat=str(cheat.rate),
+            honest=str(twin),
+            cheat=str(cheat),
             weaker=row.expect is Expect.UNATTRACTIVE,
         )
         assert_row(row, twin, cheat, refused)

@@ -2,12 +2,10 @@
 
 import pytest
 from attacks.score.arena import World
-from attacks.score.rows import cheat
+from attacks.score.rows import Expect, cheat
 
-LOOK_UP = (
-    "the strong solver holds the paper, so a rubric of what it finds there separates the two; only the final "
-    "check can miss the reasoning, and it never sees the paper"
-)
+PADDING = "a long context is no offence, and neither helps nor harms: on 120 other papers 59 % against 61 %"
+OPEN = {"expect": Expect.UNATTRACTIVE, "bound": 0.1, "why": PADDING}
 
 
 def way(source: str, name: str, tried: str, **more: object):
@@ -26,7 +24,7 @@ RUBRICS = [
     way("rubric", "trivia", "mentions of the paper's commonest words"),
     way("rubric", "form", "form, length and tone instead of content"),
     way("rubric", "everything goes", "criteria that any answer meets"),
-    way("rubric", "quotation", "the paper's sentences nearest to the question, word for word", why=LOOK_UP),
+    way("rubric", "quotation", "the paper's sentences nearest to the question, word for word"),
     way("rubric", "one carries all", "all weight on what a look-up finds"),
     way("rubric", "duplicated", "one criterion in seven spellings"),
     way("rubric", "negatives for the weak", "points off for saying what the context says"),
@@ -37,7 +35,7 @@ RUBRICS = [
 ]
 SHAPES = [
     way("shape", "very short", "fields of one word"),
-    way("shape", "very long", "15,000 characters about something else after the context"),
+    way("shape", "very long", "15,000 characters about something else after the context", **OPEN),
     way("shape", "noise first", "forty sentences about something else before it"),
     way("shape", "vague question", "“What is it about?”"),
     way("shape", "bidirectional", "the question in an order that only the eye undoes"),

@@ -16,8 +16,22 @@ def again(tweak: str, tried: str, **more: object) -> Row:
     return cheat(f"resubmit: {tweak}", "resubmit", tried, settings={"tweak": tweak}, **{**REPEATED, **more})
 
 
-def way(name: str, tried: str, **more: object) -> Row:
-    return cheat(name, "swap", tried, settings={"way": name}, **more)
+def way(name: str, tried: str, heavy: int = 0, **more: object) -> Row:
+    return cheat(name, "swap", tried, settings={"way": name, "heavy": heavy}, **more)
+
+
+def heavy(count: int, **more: object) -> Row:
+    tried = (
+        f"10 on {count} criteria and 1 on the others, changed after our own verifier has passed the example"
+    )
+    settings = {"way": "weights after the check", "heavy": count}
+    return cheat(f"weights changed: {count} criteria heavy", "swap", tried, settings=settings, **more)
+
+
+THE_HARNESS_CHOOSES = (
+    "weights are the harness's to choose, and it gains as much by choosing them openly; those that leave less "
+    "than half of the criteria in effect are noted to the final verifier"
+)
 
 
 RESUBMISSIONS = [
@@ -37,7 +51,9 @@ RESUBMISSIONS = [
     again("all at once", "all of these together"),
 ]
 SWAPS = [
-    way("weights after the check", "our own verifier sees other weights than the evaluator"),
+    heavy(1),
+    heavy(3),
+    heavy(4, expect=Expect.UNATTRACTIVE, bound=0.25, why=THE_HARNESS_CHOOSES),
     way("example after the check", "our own verifier sees another context than the evaluator"),
     way("weights between the solvers", "weak rollouts of one rubric, strong ones of another", **REPEATED),
     way("evaluate one, return another", "a forged report returned and logged"),

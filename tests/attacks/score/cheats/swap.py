@@ -12,14 +12,22 @@ def main(box: Box):
     return WAYS[settings(box)["way"]](box)
 
 
+def heavier(example: dict, heavy: int) -> dict:
+    rubric = [{**item, "weight": 10 if n < heavy else 1} for n, item in enumerate(example["rubric"])]
+    return {**example, "rubric": rubric}
+
+
+def weights_before_the_check(box: Box) -> None:
+    """What is measured is what our own verifier sees: the twin of the next one."""
+    heavy, honest = settings(box)["heavy"], agent.read_draft
+    agent.read_draft = lambda reply: heavier(honest(reply), heavy)
+    agent.main(box)
+
+
 def weights_after_the_check(box: Box) -> None:
-    """Our own verifier sees honest weights; what is measured has all weight on the first two criteria."""
-
-    def measure(box: Box, example: dict, honest) -> dict:
-        rubric = [{**item, "weight": 10 if n < 2 else 1} for n, item in enumerate(example["rubric"])]
-        return honest(box, {**example, "rubric": rubric})
-
-    play_with(box, measure)
+    """Our own verifier sees honest weights; what is measured has them all on the first `heavy` criteria."""
+    heavy = settings(box)["heavy"]
+    play_with(box, lambda box, example, honest: honest(box, heavier(example, heavy)))
 
 
 def example_after_the_check(box: Box) -> None:
@@ -178,6 +186,7 @@ def tuned_to_the_report(box: Box) -> None:
 
 
 WAYS = {
+    "weights before the check": weights_before_the_check,
     "weights after the check": weights_after_the_check,
     "example after the check": example_after_the_check,
     "weights between the solvers": weights_between_the_solvers,
