@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # the number of test processes; Docker tests share one engine
 JOBS ?= 4
+# more arguments for pytest: make test ARGS=tests/evolve
+ARGS ?=
 
-.PHONY: demo test attack durability check lint types imports format test-llm lock bench-testbed bench-verifiers clean
+.PHONY: demo test attack durability check lint types imports format test-llm lock bench bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,7 +41,7 @@ demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with th
 	@$(BIN)/studbook run experiments/quickstart.yaml
 
 test: $(VENV)/.dev ## the whole suite (Docker tests run when an engine answers)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 attack: $(VENV)/.dev ## every attack we know, as a table with its outcome and time (needs Docker)
 	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist loadgroup
@@ -69,6 +71,9 @@ test-llm: $(VENV)/.dev ## prove the model path with a server and a model nobody 
 
 lock: ## write locks/ anew after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest of all
 	UPGRADE="$(UPGRADE)" sh locks/write.sh
+
+bench: $(VENV)/.dev ## what the framework itself costs per iteration, and what a long run costs to open and to look at
+	$(BIN)/python benchmarks/iterations.py
 
 bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
 	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
