@@ -9,6 +9,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,7 +45,8 @@ def unpack(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacked:
     told: list[Unpacked] = []
 
     def write(draft: RunFolder) -> None:
-        files = _extract(file, draft)
+        with _damage(file):
+            files = _extract(file, draft)
         done = verify(draft)
         if done.findings.faults:
             first = done.findings.faults[0]
@@ -68,8 +70,9 @@ def unpack(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacked:
 
 def read_name(file: Path) -> str:
     """The run's name in the file, from its first entry."""
-    for entry, _ in _entries(file):
-        return entry.name.partition("/")[0]
+    with _damage(file):
+        for entry, _ in _entries(file):
+            return entry.name.partition("/")[0]
     raise IntegrityError(f"{file.name} is empty")
 
 
@@ -105,14 +108,20 @@ def _copy(content: IO[bytes], out: IO[bytes], size: int) -> None:
 def _entries(file: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     """Every entry, its name, type and size checked before its content is read."""
     limit = file.stat().st_size * MAX_RATIO + SPARE_BYTES
+    with (
+        file.open("rb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="rb") as unzipped,
+        tarfile.open(fileobj=_Bounded(unzipped, limit), mode="r:") as tar,  # type: ignore[call-overload]  # reads, seeks and tells, which is all tarfile asks for
+    ):
+        yield from _checked(file, tar)
+        _drain(unzipped, limit)
+
+
+@contextmanager
+def _damage(file: Path) -> Iterator[None]:
+    """Around all that reads the file: an entry's content fails where it is read, not where it is found."""
     try:
-        with (
-            file.open("rb") as raw,
-            gzip.GzipFile(fileobj=raw, mode="rb") as unzipped,
-            tarfile.open(fileobj=_Bounded(unzipped, limit), mode="r:", ignore_zeros=False) as tar,  # type: ignore[call-overload]  # reads, seeks and tells, which is all tarfile asks for
-        ):
-            yield from _checked(file, tar)
-            _drain(unzipped, limit)
+        yield
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError, ValueError) as error:
         raise IntegrityError(
             f"{file.name} is damaged, or is no packed run: {error}\n  ask for the file again"
