@@ -2,7 +2,7 @@
 
 The same predicate over fresh rollouts, after the box has ended, so that no harness can see, wait for or
 influence it. There is no second final check: that one is not drawn by lot. Changes no verdict; see
-docs/decisions/007-confirmation.md.
+docs/decisions/008-confirmation.md.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +12,8 @@ from evaluate.control import Unmeasurable
 from evaluate.evaluator import Evaluator, Luck
 from evaluate.reports import average_of
 from populations.records import Confirmation
+
+UNMEASURED = "could not be measured again: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ def confirm(evaluator: Evaluator, example: Example, round_number: int) -> Confir
         report = evaluator.evaluate(example, round_number, "weak")
         report = evaluator.measure_strong(example, report)
     except Unmeasurable as problem:
-        reason = f"could not be measured again: {problem}"
+        reason = f"{UNMEASURED}{problem}"
         return Confirmed(
             record=Confirmation(holds=False, reason=reason, weak_average=None, strong_average=None)
         )

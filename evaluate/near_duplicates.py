@@ -17,8 +17,8 @@ Near when one of these holds:
 
 Another question in the same context, and a rubric really rewritten for the same question, are new examples.
 
-Measured with the testbed on 24 real papers (benchmarks/near_duplicates.py prints the table; see
-docs/decisions/008-near-duplicates.md). What this cannot see: an example paraphrased word by word throughout.
+Measured with the testbed on 24 real papers (benchmarks/defences.py prints the table; see
+docs/decisions/009-near-duplicates.md). What this cannot see: an example paraphrased word by word throughout.
 """
 
 from collections.abc import Iterable

@@ -31,6 +31,15 @@ def render_for_analyzer(trajectory: Trajectory, limit: int = MAX_TRAJECTORY) -> 
     return next(fitting, "") or cut(_render(trajectory, TEXT_LIMITS[-1]), limit)
 
 
+def render_confirmation(trajectory: Trajectory) -> list[str]:
+    """For people: what neither the harness nor the analyzer is shown."""
+    found = trajectory.result.confirmation
+    if found is None:
+        return []
+    held = "it would be accepted again" if found.holds else "it would not be accepted again"
+    return ["### Measured again, on fresh rollouts", f"{held}: {_line(found.reason)}"]
+
+
 def _render(trajectory: Trajectory, text_limit: int) -> str:
     result = trajectory.result
     lines = [f"outcome: {result.verdict.value}: {_line(result.reason)}"]

@@ -136,6 +136,7 @@ def frozen_evaluator(spec: Spec) -> Frozen:
         solver_temperature=spec.evaluator.solver_temperature,
         judge_temperature=spec.evaluator.judge_temperature,
         strong_sees_paper=spec.evaluator.strong_sees_paper,
+        confirm=spec.evaluator.confirm,
         max_calls=spec.evaluator.calls_per_paper,
         max_tokens=spec.evaluator.tokens_per_paper,
     )

@@ -56,7 +56,9 @@ JSON_KEYS = {
     "`problem`, `expected`, `found`), `notes`, `not_checked`",
     "pack": "`packed` (`run`, `file`, `files`, `size_bytes`, `head`, `left_out`)",
     "unpack": "`unpacked` (`run`, `folder`, `files`, `head`, `notes`)",
-    "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds), `breakdowns` "
+    "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds; `confirmed` of "
+    "`confirmed_n` accepted examples hold on fresh rollouts; `attempts` to speak to solver, judge or "
+    "verifier), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",
     "report": "`report` (path)",

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from experiments.report_chart import chart
 from experiments.report_parts import diff_html, failures_html, iterations_html, lineage_html, safe, tree_html
-from experiments.run_lines import NOT_SHOWN, TESTBED_MODELS, change_words, is_shown, spaced
+from experiments.run_lines import NOT_SHOWN, TESTBED_MODELS, change_words, confirmed_words, is_shown, spaced
 from experiments.run_views import IterationView, LineageStep
 from experiments.views import CurvePoint
 from populations.diff import ScoreDiff
@@ -43,6 +43,8 @@ class ReportView:
     champion_reason: str
     champion_test: Rate
     seed_test: Rate
+    champion_confirmed: Rate
+    seed_confirmed: Rate
     test_difference: ScoreDiff | None
     seed_validation: Rate
     diff: str
@@ -138,8 +140,10 @@ def _scores(view: ReportView) -> str:
     if view.champion_id is None:
         return f'<p class="quiet">No champion: {safe(view.champion_reason)}</p>'
     cards = [
-        _score(f"Champion {view.champion_id}, sealed test papers", view.champion_test),
-        _score("Seed, sealed test papers", view.seed_test),
+        _score(
+            f"Champion {view.champion_id}, sealed test papers", view.champion_test, view.champion_confirmed
+        ),
+        _score("Seed, sealed test papers", view.seed_test, view.seed_confirmed),
     ]
     if view.test_difference is not None:
         cards.append(_change(view.test_difference))
@@ -154,11 +158,12 @@ def _change(score: ScoreDiff) -> str:
     return f'<div class="score">Change from the seed<b>{escape(points)}</b>{basis}{doubt}</div>'
 
 
-def _score(title: str, rate: Rate) -> str:
+def _score(title: str, rate: Rate, confirmed: Rate) -> str:
     if not rate.n:
         return f'<div class="score">{safe(title)}<b>–</b>not measured (n=0)</div>'
     low, high = rate.interval()
+    held = f"<br>of these {escape(confirmed_words(confirmed))} on fresh rollouts" if confirmed.n else ""
     return (
         f'<div class="score">{safe(title)}<b>{100 * float(rate.fraction):.1f} %</b>'
-        f"{rate.passed} of {rate.n}, 95 % interval {100 * low:.1f}–{100 * high:.1f} %</div>"
+        f"{rate.passed} of {rate.n}, 95 % interval {100 * low:.1f}–{100 * high:.1f} %{held}</div>"
     )

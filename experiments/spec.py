@@ -217,7 +217,10 @@ def _role_over(role: str, default: dict[str, Any], given: Any) -> Any:
 
 
 class EvaluatorSpec(Section):
-    """The frozen part. Every key here is hashed into every evaluation."""
+    """The frozen part. Every key here is hashed into every evaluation.
+
+    `confirm`: measure what was accepted once more, on fresh rollouts, beside the verdict.
+    """
 
     predicate: Literal["deployed", "prose"] = "deployed"
     max_rounds: Positive = 8
@@ -226,6 +229,7 @@ class EvaluatorSpec(Section):
     strong_sees_paper: bool = True
     solver_temperature: Temperature = 1.0
     judge_temperature: Temperature = 0.0
+    confirm: bool = True
     calls_per_paper: Positive = 200
     tokens_per_paper: Positive = 4_000_000
 

@@ -48,6 +48,8 @@ def view_of(events, **changes) -> ReportView:
         champion_reason="best of 1 candidate",
         champion_test=Rate(6, 16),
         seed_test=Rate(2, 16),
+        champion_confirmed=Rate(9, 12),
+        seed_confirmed=Rate(0, 0),
         test_difference=None,
         seed_validation=Rate(1, 4),
         diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new",
