@@ -23,7 +23,7 @@ from pathlib import Path
 import docker
 from crash.counting_server import Counter
 from crash.engine_proxy import engine_proxy
-from crash.process import Process, start
+from crash.process import Process, renew_streams, start
 from crash.trial import NAME, Size, Tally, Trial, Undisturbed
 
 from evaluate.sandbox.owner import OWNER_LABEL
@@ -86,6 +86,7 @@ def terminal_closed(stage: Stage, tally: Tally) -> None:
         fcntl.ioctl(handle, termios.TIOCSCTTY, 0)
         for number in (0, 1, 2):
             os.dup2(handle, number)
+        renew_streams()
 
     process = trial.start(take_terminal)
     reader = os.fork()

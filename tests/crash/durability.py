@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -50,8 +51,9 @@ class Plan:
     climbs: tuple[int, ...] = (2, 3, 5)
     workers: tuple[int, ...] = (1, 2, 8, 32)
     lags: tuple[int, ...] = (1, 3)
+    kills_each: tuple[int, ...] = (0, 2)
+    """In a run of so many workers."""
     size: Size = SMALL
-    """Of the cases."""
 
     @property
     def share(self) -> float:
@@ -59,7 +61,14 @@ class Plan:
 
 
 SHORT = Plan(
-    points=14, process_kills=8, docker_kills=0, climbs=(60,), workers=(1, 8), lags=(3,), size=SMALLEST
+    points=10,
+    process_kills=8,
+    docker_kills=0,
+    climbs=(60,),
+    workers=(1, 8),
+    lags=(2,),
+    kills_each=(1,),
+    size=SMALLEST,
 )
 
 
@@ -119,7 +128,7 @@ class _Durability:
     def _random(self) -> Iterator[Tally]:
         kills = round(self._plan.process_kills * self._plan.share)
         if kills:
-            yield self._kills("killed at random moments (process)", "random", SMALL, kills)
+            yield self._kills("killed at random moments (process)", "random", self._plan.size, kills)
 
     def _kills(self, what: str, name: str, size: Size, kills: int) -> Tally:
         tally = Tally(what)
@@ -148,9 +157,13 @@ class _Durability:
             tally = Tally(f"same lineage, {', '.join(map(str, self._plan.workers))} workers, lag {lag}")
 
             def work(lag: int = lag, tally: Tally = tally) -> None:
-                size, folder = replace(SMALL, lag=lag), self._folder / f"lag-{lag}"
+                iterations = max(3, self._plan.size.iterations)
+                size = replace(self._plan.size, lag=lag, iterations=iterations)
+                folder = self._folder / f"lag-{lag}"
                 luck = random.Random(f"{SEED} {lag}")
-                same_lineage(folder, size, self._counter, tally, self._plan.workers, luck)
+                same_lineage(
+                    folder, size, self._counter, tally, self._plan.workers, luck, self._plan.kills_each
+                )
 
             yield _timed(tally, work)
 
@@ -192,12 +205,17 @@ class _Durability:
 
 
 def _spread(points: list[Point], count: int | None) -> list[Point]:
-    """All, or `count` of them evenly spread; a point of every name is among them."""
+    """All, or `count` of them, no two of the same kind of call while there are others."""
     if count is None or count >= len(points):
         return points
-    firsts = list({f"{point.half} {point.name}": point for point in reversed(points)}.values())
-    rest = [points[round(index * (len(points) - 1) / (count - 1))] for index in range(count)]
-    return sorted({*firsts, *rest}, key=lambda point: (point.number, point.half))
+    seen: Counted[tuple[str, bool]] = Counted()
+    turns: list[tuple[int, Point]] = []
+    for point in points:
+        seen[point.name, point.half] += 1
+        turns.append((seen[point.name, point.half], point))
+    first = [point for turn, point in sorted(turns, key=lambda each: each[0])]
+    kinds = first[: max(count, len(seen))]
+    return [kinds[round(index * (len(kinds) - 1) / (count - 1))] for index in range(count)]
 
 
 def _timed(tally: Tally, work: Callable[[], None]) -> Tally:

@@ -6,6 +6,7 @@ They are counted as `more papers` and `more calls`, and nothing rests on them.
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ MAY_DIFFER = frozenset(
         "journal.jsonl.lock",
         "environment.json: started",
         "environment.json: check",
+        "environment.json: commit",
         "spec.resolved.yaml: workers",
         "notices.jsonl",
         "report.html",
@@ -82,7 +84,7 @@ def _trajectories(one: dict[str, bytes], other: dict[str, bytes]) -> set[str]:
 
 def _rows(path: Path) -> dict[str, Any]:
     """All of a call's row: everything in it is part of the record."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         return {row[0].hex(): row[1:] for row in connection.execute("SELECT * FROM calls")}
 
 

@@ -101,9 +101,11 @@ def random_kills(
             return
         trial = Trial(folder / f"random-{number}", size, counter, tally, environment)
 
-        def attempt(_: int) -> Callable[[Process], None]:
+        def attempt(times: int) -> Callable[[Process], None]:
+            """Killed later and later, so that it comes to its end."""
+            seconds = mean_seconds * (1 + times / 4)
             enough = tally.kills >= kills
-            return _leave_alone if enough else lambda process: _kill_after(process, luck, mean_seconds)
+            return _leave_alone if enough else lambda process: _kill_after(process, luck, seconds)
 
         killed_until_done(trial, expected.outcome, attempt, lambda _: no_preparation)
         trial.remove()

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,18 @@ def start(
             code = main(list(arguments))
             sys.stdout.flush()
             sys.stderr.flush()
+        except BaseException:  # noqa: BLE001 - nobody above may see it: this is a copy of the controller
+            with output.open("a", encoding="utf-8") as file:
+                traceback.print_exc(file=file)
         finally:
             os._exit(code)
     return Process(pid=pid, output=output)
+
+
+def renew_streams() -> None:
+    """The old ones remember what their handles were before: a file, a pipe, a terminal."""
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
 
 
 def _become(output: Path, cwd: Path, environment: dict[str, str]) -> None:
@@ -88,6 +98,7 @@ def _become(output: Path, cwd: Path, environment: dict[str, str]) -> None:
     for target, source in ((0, null), (1, handle), (2, handle)):
         os.dup2(source, target)
     os.closerange(3, 256)
+    renew_streams()
     for name in list(os.environ):
         if name.startswith(("OPENAI_", "STUDBOOK_")):
             del os.environ[name]

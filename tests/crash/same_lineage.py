@@ -20,7 +20,13 @@ LONGEST_SECONDS = 0.08
 
 
 def same_lineage(
-    folder: Path, size: Size, counter: Counter, tally: Tally, workers: Sequence[int], luck: random.Random
+    folder: Path,
+    size: Size,
+    counter: Counter,
+    tally: Tally,
+    workers: Sequence[int],
+    luck: random.Random,
+    kills_each: Sequence[int] = (0, 2),
 ) -> None:
     """The first of `workers` is what the others must look like; each is run through, and run with kills."""
     first = Trial(folder / "first", replace(size, workers=workers[0]), counter, tally)
@@ -31,7 +37,7 @@ def same_lineage(
         return
     expected = outcome(first.run)
     for count in workers:
-        for kills in (0, 2):
+        for kills in kills_each:
             name = f"workers-{count}-kills-{kills}"
             trial = Trial(folder / name, replace(size, workers=count), counter, tally)
             with counter.delays(name, LONGEST_SECONDS):
