@@ -9,6 +9,7 @@ paraphrase that nobody thought of passes unseen.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evaluate.decoding import decoded
 from evaluate.screening_words import GROUPS, HINT, RULES
@@ -42,6 +43,12 @@ class Finding:
 
 def screen(fields: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
     """At most MAX_FINDINGS, one of a kind in a field. `fields` are names and texts, as they were sent."""
+    return _screen(tuple(fields))
+
+
+@lru_cache(maxsize=32)
+def _screen(fields: tuple[tuple[str, str], ...]) -> tuple[Finding, ...]:
+    """An example is handed in twice, for weak and for strong rollouts: looked at once."""
     found: dict[tuple[str, str], Finding] = {}
     for name, text in fields:
         for kind, said in _look(name, text):

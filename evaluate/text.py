@@ -8,6 +8,7 @@ judge what the text says: that is the final verifier's work.
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 SECTION_TAGS = (
     "source_document",
@@ -66,6 +67,7 @@ def strip_hidden(text: str) -> tuple[str, int]:
     return kept, len(text) - len(kept)
 
 
+@lru_cache(maxsize=4_096)
 def _is_hidden(character: str) -> bool:
     if unicodedata.category(character) in _HIDDEN_CATEGORIES:
         return True
