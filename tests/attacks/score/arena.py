@@ -20,6 +20,7 @@ from evaluate.settings import EvaluatorSettings, Frozen
 from evaluate.synth import synthetic_papers
 from evaluate.trajectories import Trajectory, TrajectoryStore
 from harnesses.folder import read_harness
+from harnesses.knobs import set_knobs
 from harnesses.tree import HarnessTree
 from populations.records import PaperResult
 from studbook.llm.client import ModelClient
@@ -35,6 +36,7 @@ CHEATS = Path(__file__).parent / "cheats"
 RUN_SEED = 1
 PAPERS = synthetic_papers(20, seed=31)
 REPLICATES = (0, 1)
+ROUNDS = 3  # of the eight that the evaluator allows; the cheats that shop for luck use all of them
 
 
 class World(StrEnum):
@@ -58,7 +60,7 @@ def honest() -> HarnessTree:
     """The seed harness with the four findings in its prompts: room for gains and for losses."""
     effects = load_effects()
     tree: HarnessTree = effects.with_texts(read_harness(effects.SEED_HARNESS), effects.ALL)
-    return tree
+    return set_knobs(tree, {"max_rounds": ROUNDS})
 
 
 def cheating(cheat: str, **settings: object) -> HarnessTree:

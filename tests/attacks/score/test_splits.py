@@ -12,7 +12,7 @@ from evaluate.paper_evaluator import accepted_example
 from evaluate.synth import synthetic_papers
 
 TRAINING = synthetic_papers(20, seed=77)
-LEARNED = tuple(range(2, 7))
+LEARNED = (2, 3)
 
 
 @pytest.fixture(scope="session")
