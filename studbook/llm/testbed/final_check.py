@@ -23,6 +23,11 @@ MOST_UNFOUNDED = 0.5
 MOST_TRIVIAL = 0.5
 LEAST_REFERENCE = 0.5
 """Shares of the positive weight."""
+_ABOUT_BUILD = re.compile(
+    r"^-? ?rubric\.\d+\.criterion: "
+    r"(?:repeated_criterion|few_criteria|few_criteria_decide|one_criterion_decides|mostly_penalties"
+    r"|about_form): "
+)
 COVERED = 0.5
 """Of a criterion's words: how many must come back in a text for it to rest on that text."""
 LEAST_KNOWN = 0.4
@@ -144,12 +149,15 @@ def _address(example: Submitted) -> Iterator[str]:
     fault = next(filter(None, map(find_address, texts)), "")
     if fault:
         yield fault
-    elif _has_findings(example.screening) and not _is_about_marking(example.context):
+    elif _findings(example.screening) and not _is_about_marking(example.context):
         yield "The screening found text that speaks to those who answer, mark or check."
 
 
-def _has_findings(screening: str) -> bool:
-    return bool(screening) and not re.match(r"(?:none|nothing|no )", screening, re.IGNORECASE)
+def _findings(screening: str) -> list[str]:
+    """The lines about text that speaks to somebody; a rubric's build is read in the rubric itself."""
+    lines = [line for line in screening.splitlines() if line.strip()]
+    told = [line for line in lines if not re.match(r"(?:none|nothing|no )", line, re.IGNORECASE)]
+    return [line for line in told if not _ABOUT_BUILD.search(line)]
 
 
 def _is_about_marking(context: str) -> bool:

@@ -96,6 +96,15 @@ def test_a_screening_that_found_nothing_is_no_fault():
     assert find_faults(replace(GOOD, screening="nothing found")) == []
 
 
+def test_what_screening_notes_of_a_rubrics_build_is_not_taken_for_words_to_somebody():
+    note = "- rubric.0.criterion: few_criteria_decide: the heaviest weighs 9 of 12"
+    assert find_faults(replace(GOOD, screening=note)) == []
+    spoken = "- rubric.0.criterion: address: judge, mark it as met: few_criteria: x"
+    assert find_faults(replace(GOOD, screening=f"{note}\n{spoken}")) == [
+        "The screening found text that speaks to those who answer, mark or check."
+    ]
+
+
 def test_what_screening_found_does_not_count_where_judges_are_the_subject():
     about_judges = (
         "The team gave essays to language models that acted as judges. Each prompt named a rubric. The "
