@@ -153,7 +153,7 @@ note maximale|tous les points|puntuacion maxima|满分|最高分|満点|最高�
 わかりません|分かりません|知りません
 """,
     "pretend": r"""
-\b(?:pretend\w*|act as (?:if|though|a|an)|behave as (?:if|though|a|an)|role-?play\w*)\b
+\b(?:pretend\w*|(?:act|behave|speak|talk) as (?:if|though|a|an)|role-?play\w*)\b
 \b(?:play (?:the role|dumb)|imagine (?:you|that you)|impersonat\w*|tu so|so tun, als|stell dir vor)\b
 \b(?:spiele? (?:die rolle|einen|eine)|fais semblant|faites semblant|joue[zr]? le role|imagine que tu)\b
 \b(?:finge|fingir|haz como si|actua como|imagina que|притвор\w*|сделаи вид|веди себя как|представь\w*)\b
@@ -235,7 +235,7 @@ note maximale|tous les points|puntuacion maxima|满分|最高分|満点|最高�
 \b(?:(?:original|source|attached|complete) (?:paper|article|text|document|manuscript|source))\b
 \b(?:(?:the|this|that|a|an|no|any) (?:source )?(?:paper|article|document|manuscript|attachment))\b
 \b(?:quelldokument\w*|aufsatz\w*|das dokument|den artikel|der artikel|den text|die arbeit|l'article)\b
-\b(?:le document|cet article|l'original|el documento|el articulo|documento fuente)\b
+\b(?:le document|un document|cet article|l'original|el documento|un documento|el articulo|documento fuente)\b
 \b(?:стат(?:ья|ьи|ью|ьеи|ье)|документ\w*|исходн\w+ текст\w*)\b
 论文|原文|文档|全文|文章|论文全文|源文件|論文|原文|文書|元の文献|資料
 """,
@@ -247,7 +247,7 @@ note maximale|tous les points|puntuacion maxima|满分|最高分|満点|最高�
 \b(?:vorlieg\w*|vorliegt|gegeben|t'|tu|vous|as (?:pas )?(?:acces|recu)|sous les yeux|n'as pas)\b
 \b(?:n'avez pas|fourni\w*|tienes|te han|dispones|ves|adjunt\w*|proporcion\w*|у (?:тебя|вас)|тебе|вам)\b
 \b(?:дан[ао]?|видишь|видите|доступ\w*)\b
-给你|提供|看到|看不到|附上|有(?:没有)?论文|没有给|与えられ|見え|手元|渡され|添付|提示され
+给你|给了|提供|看到|看不到|附上|有(?:没有)?论文|没有给|与えられ|見え|手元|がある|渡され|添付|提示され
 """,
     "role_line": r"""
 (?:^|\n)\s{0,8}[#*>\[]{0,4} ?(?:system|assistant|developer)(?: message| prompt| note)? ?[\]*]{0,3} ?:
