@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,7 +63,7 @@ SHORT = Plan(
     points=10,
     process_kills=8,
     docker_kills=0,
-    climbs=(60,),
+    climbs=(25,),
     workers=(1, 8),
     lags=(2,),
     kills_each=(1,),
@@ -134,9 +133,7 @@ class _Durability:
         tally = Tally(what)
 
         def work() -> None:
-            began = time.monotonic()
             expected = self._expected(size)
-            seconds = max(0.5, time.monotonic() - began)
             random_kills(
                 self._folder / name,
                 size,
@@ -145,7 +142,7 @@ class _Durability:
                 tally,
                 seed=SEED + self._plan.part,
                 kills=kills,
-                mean_seconds=seconds / 14,
+                mean_seconds=expected.seconds / 4,
                 tell=tell,
             )
 
@@ -205,17 +202,15 @@ class _Durability:
 
 
 def _spread(points: list[Point], count: int | None) -> list[Point]:
-    """All, or `count` of them, no two of the same kind of call while there are others."""
+    """All, or `count` of them: of as many kinds of call as there is room for, from the middle of a run."""
     if count is None or count >= len(points):
         return points
-    seen: Counted[tuple[str, bool]] = Counted()
-    turns: list[tuple[int, Point]] = []
+    kinds: dict[tuple[str, bool], list[Point]] = {}
     for point in points:
-        seen[point.name, point.half] += 1
-        turns.append((seen[point.name, point.half], point))
-    first = [point for turn, point in sorted(turns, key=lambda each: each[0])]
-    kinds = first[: max(count, len(seen))]
-    return [kinds[round(index * (len(kinds) - 1) / (count - 1))] for index in range(count)]
+        kinds.setdefault((point.name, point.half), []).append(point)
+    middle = [each[len(each) // 2] for each in kinds.values()]
+    middle.sort(key=lambda point: -point.number)
+    return [middle[round(index * (len(middle) - 1) / (count - 1))] for index in range(count)]
 
 
 def _timed(tally: Tally, work: Callable[[], None]) -> Tally:
@@ -260,13 +255,16 @@ def merged(tallies: list[Tally]) -> list[Tally]:
         row.differences += tally.differences
         row.in_flight += tally.in_flight
         row.most_in_flight = max(row.most_in_flight, tally.most_in_flight)
+        row.papers += tally.papers
+        row.calls += tally.calls
         row.skipped = row.skipped or tally.skipped
         row.seconds += tally.seconds
     return list(rows.values())
 
 
 def table(rows: list[Tally]) -> str:
-    head = ("what", "kills", "runs", "lost", "paid again", "in flight", "at once", "differences", "seconds")
+    head = ("what", "kills", "runs", "papers", "calls", "lost", "paid again", "in flight", "at once")
+    head = (*head, "differences", "seconds")
     lines = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
@@ -280,8 +278,9 @@ def table(rows: list[Tally]) -> str:
 
 def _cells(row: Tally) -> tuple[str, ...]:
     if row.skipped:
-        return (f"{row.what}: skipped, {row.skipped}", *[""] * 8)
-    counts = (row.kills, row.runs, len(row.lost), len(row.paid_again), row.in_flight, row.most_in_flight)
+        return (f"{row.what}: skipped, {row.skipped}", *[""] * 10)
+    there = (row.kills, row.runs, row.papers, row.calls)
+    counts = (*there, len(row.lost), len(row.paid_again), row.in_flight, row.most_in_flight)
     return (row.what, *(str(count) for count in counts), str(len(row.differences)), f"{row.seconds:.0f}")
 
 
@@ -351,6 +350,7 @@ def _print(rows: list[Tally], seconds: float, load: tuple[float, ...], folder: P
         "",
         f"{kills} kills and disturbances in {runs} runs, {seconds / 60:.1f} minutes",
         f"{os.cpu_count()} cores, load {load[0]:.0f} at the start, Python {platform.python_version()}",
+        "papers, calls: finished and recorded ones that were there at the kills, added up.",
         "lost, paid again, differences: what must be 0. in flight: calls that were under way at a kill and",
         "are asked for again, altogether and at most at one kill (no more than the endpoint's concurrency).",
         *(f"\n✗ {problem}" for problem in problems),

@@ -26,6 +26,8 @@ class Doom:
     folder: Path
     log: Path
     at: int | None = None
+    first: str | None = None
+    """Die at the first call of this name instead."""
     half: bool = False
     _count: int = 0
     _lock: Any = field(default_factory=threading.RLock)
@@ -50,7 +52,7 @@ class Doom:
             self._count += 1
             name = f"{what} {place_of(path[len(str(self.folder)) :])}"
             self._write(self._log, f"{name}\n".encode())
-            if self._count != self.at:
+            if self._count != self.at and name != self.first:
                 return
             if self.half and half is not None:
                 half()

@@ -104,25 +104,30 @@ def recorded_keys(folder: RunFolder) -> set[str]:
 class Finished:
     """What was finished at one moment and must never be lost or made again."""
 
-    papers: dict[str, int]
-    """By path, the inode: a file that was written again has another."""
+    papers: dict[str, tuple[int, int]]
+    """By path, inode and time: a file that was written again has others."""
     calls: frozenset[str]
     journal: tuple[str, ...]
 
     @staticmethod
     def of(folder: RunFolder) -> "Finished":
         return Finished(
-            papers={str(path): path.stat().st_ino for path in finished_papers(folder)},
+            papers={str(path): _identity(path) for path in finished_papers(folder)},
             calls=frozenset(recorded_keys(folder)),
             journal=appended(folder),
         )
 
     def lost(self, later: "Finished") -> list[str]:
         """What was there before and is not any more, or was made again."""
-        papers = [path for path, inode in self.papers.items() if later.papers.get(path) != inode]
+        papers = [path for path, identity in self.papers.items() if later.papers.get(path) != identity]
         calls = sorted(self.calls - later.calls)
         kept = self.journal == later.journal[: len(self.journal)]
         return [*papers, *calls, *([] if kept else ["lines of the journal"])]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns
 
 
 def verification(folder: RunFolder) -> list[str]:

@@ -67,11 +67,15 @@ def sweep(
 def climbing(
     folder: Path, size: Size, counter: Counter, expected: Undisturbed, step: int, tally: Tally
 ) -> None:
-    """One run, killed again and again: process n at its n·step-th call. So every part of a resume is hit."""
+    """One run, killed again and again: resume n at its n·step-th call. So every part of a resume is hit."""
     trial = Trial(folder, size, counter, tally)
 
     def prepare(number: int) -> Prepare:
-        return Doom(trial.folder / "runs", trial.folder / "doom.log", at=1 + number * step).arm
+        """The first process dies as soon as there is a run to resume."""
+        doom = Doom(trial.folder / "runs", trial.folder / "doom.log")
+        doom.at = 1 + (number - 1) * step if trial.run.exists else None
+        doom.first = None if trial.run.exists else "write journal"
+        return doom.arm
 
     killed_until_done(trial, expected.outcome, lambda _: _leave_alone, prepare)
     trial.remove()

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,9 @@ class Tally:
     differences: list[str] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
+    papers: int = 0
+    """Finished ones that were there at the kills, all added up: what might have been lost."""
+    calls: int = 0
     skipped: str = ""
     seconds: float = 0.0
 
@@ -133,6 +137,8 @@ class Trial:
     def was_killed(self) -> None:
         self._tally.kills += 1
         self.ended_by_force()
+        self._tally.papers += len(self._finished.papers)
+        self._tally.calls += len(self._finished.calls)
 
     def finish(self, expected: Outcome) -> None:
         """Goes on to the end, and compares."""
@@ -159,6 +165,7 @@ class Trial:
 class Undisturbed:
     outcome: Outcome
     calls: int
+    seconds: float
     folder: Path
 
 
@@ -166,16 +173,17 @@ def undisturbed(folder: Path, size: Size, counter: Counter) -> Undisturbed:
     """The run that all others must look like; every call of it is paid exactly once."""
     tally = Tally("undisturbed")
     trial = Trial(folder, size, counter, tally)
-    before = counter.size
+    before, began = counter.size, time.monotonic()
     process = trial.start()
     code = process.wait()
+    seconds = time.monotonic() - began
     assert code == 0, process.text()
     asked = counter.since(before)
     recorded = recorded_keys(trial.run)
     assert set(asked) == recorded, "the server and the records speak of different calls"
     assert len(asked) == len(recorded), "an undisturbed run paid for a call twice"
     assert verification(trial.run) == []
-    return Undisturbed(outcome=outcome(trial.run), calls=len(asked), folder=folder)
+    return Undisturbed(outcome=outcome(trial.run), calls=len(asked), seconds=seconds, folder=folder)
 
 
 def killed_until_done(
