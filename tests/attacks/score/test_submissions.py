@@ -29,8 +29,8 @@ def heavy(count: int, **more: object) -> Row:
 
 
 THE_HARNESS_CHOOSES = (
-    "weights are the harness's to choose, and it gains as much by choosing them openly; those that leave less "
-    "than half of the criteria in effect are noted to the final verifier"
+    "weights are the harness's to choose, and it gains as much by choosing them openly; when less than half "
+    "of the criteria count, the final verifier is told"
 )
 
 
