@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluate.decoding import decoded
-from evaluate.screening_words import GROUPS, HINT, RULES
+from evaluate.screening_words import GROUPS, HINTS, RULES
 from evaluate.skeleton import lookalikes, plain, skeleton
 from evaluate.text import defuse, strip_hidden, visible_line
 
@@ -73,7 +73,7 @@ def _look(name: str, text: str) -> Iterator[tuple[str, str]]:
     plainly = dict(_orders(visible))
     yield from plainly.items()
     for encoding, said in decoded(text):
-        if not HINT.search(plain(said)) and said.isascii():
+        if said.isascii() and not _hints(said):
             continue
         for kind, order in _orders(strip_hidden(said)[0]):
             if kind not in plainly:
@@ -99,16 +99,26 @@ def _mixed_word(text: str) -> str | None:
     return None
 
 
+def _hints(text: str) -> bool:
+    read = plain(text)
+    return any(hint in read for hint in HINTS)
+
+
 def _orders(text: str) -> Iterator[tuple[str, str]]:
     """(kind, sentence) for every rule that a sentence fulfils, read plainly or through its look-alikes."""
     read = plain(text)
     views = {read, skeleton(text)}
     for view in sorted(views):
         for sentence in _sentences(view):
-            known: dict[str, bool] = {}
-            for kind, groups in RULES:
-                if all(_has(sentence, group, known) for group in groups):
-                    yield kind, sentence
+            for kind in _kinds(sentence):
+                yield kind, sentence
+
+
+@lru_cache(maxsize=4096)
+def _kinds(sentence: str) -> tuple[str, ...]:
+    """The kinds of the rules that hold in it. Kept: from draft to draft most sentences of a context stay."""
+    known: dict[str, bool] = {}
+    return tuple(kind for kind, groups in RULES if all(_has(sentence, group, known) for group in groups))
 
 
 def _has(sentence: str, group: str, known: dict[str, bool]) -> bool:
