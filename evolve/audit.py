@@ -22,6 +22,7 @@ from populations.events import (
     Purpose,
     RunFinished,
     RunStarted,
+    SearchEnded,
 )
 from populations.population import EMPTY, SEED_ID, Population
 from populations.records import MutationKind, PaperResult
@@ -46,8 +47,9 @@ class EventsAudit:
             RunStarted: self._started,
             MutantMade: self._made,
             EvaluationDone: self._evaluated,
+            SearchEnded: self._ended,
             ChampionChosen: self._chosen,
-            RunFinished: self._finished,
+            RunFinished: self._ended,
         }
 
     @property
@@ -163,7 +165,7 @@ class EventsAudit:
         self._same(place, "the ranking does not follow from the evaluations", expected.ranking, event.ranking)
         self._same(place, "the reason is another one", expected.reason, event.reason)
 
-    def _finished(self, event: RunFinished, place: str) -> None:
+    def _ended(self, event: SearchEnded | RunFinished, place: str) -> None:
         self._same(place, "the number of iterations is another", len(self._draft.decisions), event.iterations)
         if self._rules is not None and event.reason not in self._rules.reasons:
             self._same(place, "no run ends for this reason", " / ".join(self._rules.reasons), event.reason)

@@ -12,7 +12,14 @@ from evaluate.contracts import Paper
 from evolve.measuring import SPLITS, Measurement, Measuring
 from evolve.seams import Commit, TreeStore
 from evolve.settings import PromotionSettings
-from populations.events import ChampionChosen, EvaluationDone, Purpose, RankedHarness, RunFinished
+from populations.events import (
+    ChampionChosen,
+    EvaluationDone,
+    Purpose,
+    RankedHarness,
+    RunFinished,
+    SearchEnded,
+)
 from populations.population import SEED_ID, Population
 from populations.statistics import shrunk_rate
 from studbook.rate import NO_RATE, Rate
@@ -38,6 +45,9 @@ def conclude(promotion: Promotion, population: Population, reason: str) -> Popul
     Raises InfrastructureError, BudgetExceeded, StopRequested; what was measured by then is committed.
     """
     settings = promotion.settings
+    ended = SearchEnded(reason=reason, iterations=population.iterations_done)
+    if population.ended != ended:
+        population = promotion.commit((ended,))
     ids = [SEED_ID, *candidates(population, settings)]
     if len(ids) > 1:
         population = measure(promotion, population, Purpose.CONFIRMATION, ids, settings.confirm_replicates)

@@ -4,7 +4,7 @@ Everything is passed in and open already. What is in the ledger is not done agai
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evaluate.contracts import Paper
 from evaluate.rendering import render_for_analyzer
@@ -29,7 +29,8 @@ from experiments.spec_loading import spec_hash
 from experiments.stopping import StopSwitch
 from experiments.watching import Watcher
 from harnesses.tree import HarnessTree
-from populations.events import RunStarted
+from populations.events import RunStarted, SearchEnded
+from populations.population import Population
 from populations.records import PaperResult
 from populations.selection import get_selector
 from studbook.errors import BudgetExceeded, InfrastructureError, UsageError
@@ -43,7 +44,10 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run, ready to go. `clock` counts seconds."""
+    """One run, ready to go. `clock` counts seconds.
+
+    `legs`: where the search of a recorded run ended, though it went on later; a replay ends it there as well.
+    """
 
     spec: Spec
     seed: HarnessTree
@@ -54,27 +58,51 @@ class Job:
     watcher: Watcher
     switch: StopSwitch
     clock: Callable[[], float]
+    legs: tuple[SearchEnded, ...] = ()
 
 
 def carry_out(job: Job) -> Ending:
     """To the end, or to what interrupted it; everything finished is in the ledger either way."""
-    measuring = _measuring(job)
     try:
-        _begin(job, measuring)
-        ending = evolve(
-            _workshop(job, measuring),
-            job.ledger.population,
-            job.ledger.commit,
-            clock=job.clock,
-            workers=job.spec.workers,
-        )
-        return _conclude(job, ending) if ending.is_orderly else ending
+        _begin(job, _measuring(job))
+        return _carry_on(job)
     except StopRequested as error:
         return Ending(reason=EndReason.STOPPED, population=job.ledger.population, error=error)
     except BudgetExceeded as error:
         return Ending(reason=EndReason.BUDGET, population=job.ledger.population, error=error)
     except InfrastructureError as error:
         return Ending(reason=EndReason.INFRASTRUCTURE, population=job.ledger.population, error=error)
+
+
+def _carry_on(job: Job) -> Ending:
+    """What was begun is concluded first: a larger budget may have come since."""
+    for leg in job.legs:
+        ending = _search(job, until(search_settings(job.spec), leg.iterations))
+        if not ending.is_orderly:
+            return ending
+        _conclude(job, leg.reason)
+    ended = job.ledger.population.ended
+    if ended is not None and job.ledger.population.is_concluding:
+        _conclude(job, ended.reason)
+    ending = _search(job, search_settings(job.spec))
+    if not ending.is_orderly:
+        return ending
+    return Ending(reason=ending.reason, population=_conclude(job, WORDS[ending.reason]))
+
+
+def _search(job: Job, settings: SearchSettings) -> Ending:
+    return evolve(
+        _workshop(job, settings),
+        job.ledger.population,
+        job.ledger.commit,
+        clock=job.clock,
+        workers=job.spec.workers,
+    )
+
+
+def until(settings: SearchSettings, iterations: int) -> SearchSettings:
+    """The same search, ended by nothing but the number of its iterations."""
+    return replace(settings, iterations=iterations, patience=None, max_hours=None)
 
 
 def _measuring(job: Job) -> Measuring:
@@ -128,15 +156,14 @@ def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
             )
 
 
-def _workshop(job: Job, measuring: Measuring) -> Workshop:
-    settings = search_settings(job.spec)
+def _workshop(job: Job, settings: SearchSettings) -> Workshop:
     return Workshop(
         settings=settings,
         papers=_papers(job),
         select=get_selector(job.spec.search.selection),
         trees=job.trees,
         seen=SeenTrees(job.trees),
-        measuring=measuring,
+        measuring=_measuring(job),
         analyzer=ChatAnalyzer(job.bench.chat, lambda result, limit: _render(job, result, limit)),
         implementer=ChatImplementer(job.bench.chat),
         admission=Strict(),
@@ -152,7 +179,7 @@ def _papers(job: Job) -> dict[str, tuple[Paper, ...]]:
     return {"train": job.splits.train, "validation": job.splits.validation, "test": job.splits.test}
 
 
-def _conclude(job: Job, ending: Ending) -> Ending:
+def _conclude(job: Job, reason: str) -> Population:
     promotion = Promotion(
         settings=promotion_settings(job.spec),
         papers=_papers(job),
@@ -160,8 +187,7 @@ def _conclude(job: Job, ending: Ending) -> Ending:
         measuring=_measuring(job),  # with a brake of its own: the search has pulled the other
         commit=job.ledger.commit,
     )
-    population = conclude(promotion, ending.population, WORDS[ending.reason])
-    return Ending(reason=ending.reason, population=population)
+    return conclude(promotion, job.ledger.population, reason)
 
 
 def search_settings(spec: Spec) -> SearchSettings:

@@ -45,6 +45,7 @@ def build_client(
         budget=Budget(
             max_calls=spec.budget.calls, max_tokens=spec.budget.tokens, max_dollars=spec.budget.dollars
         ),
+        workers=spec.workers,
         replay_only=replay_only,
         strict_models=spec.models.strict_names,
         on_notice=on_notice,

@@ -24,9 +24,11 @@ VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
 DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
-RESUMABLE = ("budget", "workers", "models.patience_minutes")
+RESUMABLE = ("budget", "workers", "search.iterations", "search.patience", "models.patience_minutes")
 WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
 """Keys of `models` that decide how long a run takes, and nothing else."""
+LENGTH = ("iterations", "patience")
+"""Keys of `search` that decide how far a run goes, and nothing on the way."""
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
     "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
@@ -98,7 +100,7 @@ def read_resolved(path: Path) -> Spec:
 
 
 def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
-    """A resumed run may get another budget and other workers; everything else is part of the experiment."""
+    """A resumed run may get another budget, more iterations, other workers; the rest is the experiment."""
     overrides = [parse_override(text) for text in flags]
     for override in overrides:
         if override.path[0] not in RESUMABLE and override.key not in RESUMABLE:
@@ -119,10 +121,12 @@ def write_resolved(spec: Spec) -> str:
 
 
 def spec_hash(spec: Spec) -> str:
-    """Of everything that may change a result: budget, workers, patience and where files lie may not."""
+    """Of everything that may change a result: how long it goes on, workers and where files lie may not."""
     values = spec.model_dump(mode="json", exclude={"workers", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
+    for key in LENGTH:
+        del values["search"][key]
     for key in WAITING:
         del values["models"][key]
     return hash_json(values)

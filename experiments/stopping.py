@@ -1,4 +1,7 @@
-"""How a run is asked to stop: the first Ctrl-C or `studbook stop` lets cheap work end, the second exits now.
+"""How a run is asked to stop: by a signal, or by a file STOP in its folder, which `studbook stop` makes.
+
+The first Ctrl-C lets cheap work end, the second exits now. Exit codes tell the two ways apart: 130 was
+interrupted, 0 was asked.
 
 A terminal that is closed asks too, unless the run was told not to mind (`nohup`); then nobody reads any more.
 
@@ -22,7 +25,7 @@ from studbook.llm.contracts import Chat, ChatCall, ChatReply
 
 GRACE_SECONDS = 3.0
 LOOK_SECONDS = 0.5
-STOP_FILE = "stop"
+STOP_FILE = "STOP"
 INTERRUPTED = 130
 KEPT = "stopped on request; the calls made so far are kept"
 SHOW_CURSOR = b"\x1b[?25h\n"
@@ -33,10 +36,12 @@ class StopSwitch:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.event = threading.Event()
+        self.was_interrupted = False
         self._clock = clock
         self._pressed_at = 0.0
 
-    def press(self) -> None:
+    def press(self, *, by_signal: bool = False) -> None:
+        self.was_interrupted |= by_signal
         if not self.event.is_set():
             self._pressed_at = self._clock()
             self.event.set()
@@ -84,7 +89,7 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
             os._exit(INTERRUPTED)  # the second one: the user does not want to wait for anything
-        switch.press()
+        switch.press(by_signal=True)
         tell("stopping: what is under way is finished or put aside; press Ctrl-C again to exit at once")
 
     for number in previous:
@@ -115,4 +120,4 @@ def _watch(stop_file: Path, switch: StopSwitch, ended: threading.Event, tell: Ca
     while not ended.wait(LOOK_SECONDS):
         if stop_file.exists() and not switch.event.is_set():
             switch.press()
-            tell("stopping, as studbook stop asked")
+            tell("stopping, as the file STOP in the run's folder asks")

@@ -17,6 +17,7 @@ from populations.events import (
     MutantMade,
     RunFinished,
     RunStarted,
+    SearchEnded,
 )
 from populations.records import Decision, Mutant, MutationKind, Verdict
 from populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size, summarise
@@ -36,6 +37,7 @@ class Draft:
     evaluations: list[EvaluationSummary]
     tallies: dict[str, Tally]
     papers: dict[str, Rate]
+    ended: SearchEnded | None
     champion: ChampionChosen | None
     finish: RunFinished | None
 
@@ -83,6 +85,11 @@ class Draft:
     def decision_made(self, event: DecisionMade) -> None:
         decision = event.decision
         self._require_open(decision.iteration, "a decision was made")
+        self._require(
+            self.ended is None or self.finish is not None,
+            "the search went on before its conclusion was complete",
+        )
+        self.ended = self.champion = self.finish = None  # what was concluded was about fewer iterations
         if decision.verdict is Verdict.ADMITTED:
             name = decision.mutant_id
             self._require(name in self.mutants, f"{name} was admitted, but never made")
@@ -90,6 +97,13 @@ class Draft:
             self.members.append(str(name))
         self.decisions.append(decision)
         self.refused_actions.append(event.refused_actions)
+
+    def search_ended(self, event: SearchEnded) -> None:
+        done = len(self.decisions)
+        self._require(
+            event.iterations == done, f"the search ended after {event.iterations} of {done} iterations"
+        )
+        self.ended, self.finish = event, None
 
     def champion_chosen(self, event: ChampionChosen) -> None:
         self._require(event.harness_id in self.members, f"{event.harness_id} is champion, but no member")
@@ -114,6 +128,7 @@ _RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
     EvaluationDone: Draft.evaluation_done,
     DiagnosisMade: Draft.diagnosis_made,
     DecisionMade: Draft.decision_made,
+    SearchEnded: Draft.search_ended,
     ChampionChosen: Draft.champion_chosen,
     RunFinished: Draft.run_finished,
 }

@@ -77,6 +77,18 @@ class DecisionMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEnded:
+    """The search stopped in order; what follows, up to `RunFinished`, chooses and tests the champion.
+
+    Written first, so that a conclusion that was interrupted is finished as it was begun, also when a larger
+    budget lets the search go on afterwards.
+    """
+
+    reason: str
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankedHarness:
     """One row of the ranking a champion was chosen from; `shrunk` is the exact shrunk rate."""
 
@@ -99,13 +111,22 @@ class ChampionChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The run stopped in order. A larger budget may go on after it."""
+    """The conclusion is complete. A larger budget may go on after it."""
 
     reason: str
     iterations: int
 
 
-Event = RunStarted | MutantMade | EvaluationDone | DiagnosisMade | DecisionMade | ChampionChosen | RunFinished
+Event = (
+    RunStarted
+    | MutantMade
+    | EvaluationDone
+    | DiagnosisMade
+    | DecisionMade
+    | SearchEnded
+    | ChampionChosen
+    | RunFinished
+)
 
 KINDS: dict[str, type[Event]] = {
     "run_started": RunStarted,
@@ -113,6 +134,7 @@ KINDS: dict[str, type[Event]] = {
     "evaluation_done": EvaluationDone,
     "diagnosis_made": DiagnosisMade,
     "decision_made": DecisionMade,
+    "search_ended": SearchEnded,
     "champion_chosen": ChampionChosen,
     "run_finished": RunFinished,
 }

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from populations.draft import Draft
-from populations.events import ChampionChosen, Event, RunFinished, RunStarted
+from populations.events import ChampionChosen, Event, RunFinished, RunStarted, SearchEnded
 from populations.records import Decision, Mutant
 from populations.statistics import shrunk_rate
 from populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size
@@ -35,7 +35,8 @@ class Population:
     """`members` are the seed and the admitted, in order; decision k of `decisions` ended iteration k + 1.
 
     `refused_actions` holds, per decision, how many edits were refused; `papers`, per paper, how often it was
-    passed in scored evaluations.
+    passed in scored evaluations. `ended`, `champion` and `finish` tell of the search so far: they are gone
+    when it goes on.
     """
 
     start: RunStarted | None = None
@@ -46,6 +47,7 @@ class Population:
     evaluations: tuple[EvaluationSummary, ...] = ()
     tallies: MappingProxyType[str, Tally] = field(default_factory=_nothing)
     papers: MappingProxyType[str, Rate] = field(default_factory=_nothing)
+    ended: SearchEnded | None = None
     champion: ChampionChosen | None = None
     finish: RunFinished | None = None
 
@@ -56,6 +58,11 @@ class Population:
     @property
     def next_iteration(self) -> int:
         return len(self.decisions) + 1
+
+    @property
+    def is_concluding(self) -> bool:
+        """The search has ended, and its champion is not tested yet."""
+        return self.ended is not None and self.finish is None
 
     def score(self, harness_id: str) -> Rate:
         """Pooled validation rate so far (see the module's docstring); n = 0 when there is none."""
@@ -111,6 +118,7 @@ class Population:
             evaluations=list(self.evaluations),
             tallies=self.tallies.copy(),
             papers=self.papers.copy(),
+            ended=self.ended,
             champion=self.champion,
             finish=self.finish,
         )
@@ -127,6 +135,7 @@ class Population:
             evaluations=tuple(draft.evaluations),
             tallies=MappingProxyType(draft.tallies),
             papers=MappingProxyType(draft.papers),
+            ended=draft.ended,
             champion=draft.champion,
             finish=draft.finish,
         )

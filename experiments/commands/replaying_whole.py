@@ -1,21 +1,20 @@
 """A whole run carried out again from its records, in a scratch folder, event by event."""
 
-import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from evolve.loop import EndReason
 from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
-from experiments.carrying_out import WORDS, carry_out
+from experiments.carrying_out import carry_out
 from experiments.console import Terminal
 from experiments.opening import OpenedRun
 from experiments.replay_papers import find_papers
 from experiments.replaying import AllReplayed, CheckedLedger, Replayed
-from experiments.spec import Spec
+from experiments.spec import BudgetSpec, Spec
 from experiments.spec_loading import read_resolved
 from experiments.stopping import StopSwitch, listening
+from populations.events import SearchEnded
 from populations.layout import RunFolder
 from studbook.errors import ReplayDifference
 from studbook.llm.meter import sum_totals
@@ -53,8 +52,9 @@ def _carried_out(
             listening(switch, scratch.root, display.notice),
         ):
             ledger = CheckedLedger(job.ledger, recorded)
-            clock = replay_clock(ledger, run, prepared.spec)
-            ending = carry_out(replace(job, ledger=ledger, watcher=job.watcher.over(ledger), clock=clock))
+            ending = carry_out(
+                replace(job, ledger=ledger, watcher=job.watcher.over(ledger), legs=legs_of(run))
+            )
             answered = sum_totals(job.bench.client.meter.snapshot()).recorded_calls
     finally:
         display.close()
@@ -88,19 +88,12 @@ def _replayed(run: OpenedRun, ledger: CheckedLedger, answered: int) -> Replayed:
 
 
 def replayed_spec(spec: Spec, run: OpenedRun) -> Spec:
-    """The same experiment without a budget: a replay pays nothing. But hours may have ended it."""
-    ended_late = run.population.finish is not None and run.population.finish.reason == WORDS[EndReason.HOURS]
-    budget = spec.budget.model_copy(
-        update={"dollars": None, "calls": None, "tokens": None, "hours": 1.0 if ended_late else None}
-    )
-    return spec.model_copy(update={"budget": budget})
+    """The same experiment without a budget, as far as it came: a replay pays nothing."""
+    search = spec.search.model_copy(update={"iterations": run.population.iterations_done, "patience": None})
+    return spec.model_copy(update={"budget": BudgetSpec(), "search": search})
 
 
-def replay_clock(ledger: CheckedLedger, run: OpenedRun, spec: Spec) -> Callable[[], float]:
-    """Time stands still until the recorded iterations are under way; then the hours, if any, are over."""
-    recorded = run.population.iterations_done
-
-    def clock() -> float:
-        return math.inf if ledger.population.iterations_done + spec.search.lag > recorded else 0.0
-
-    return clock
+def legs_of(run: OpenedRun) -> tuple[SearchEnded, ...]:
+    """Where its search ended; more than one where a larger budget let it go on."""
+    events = (entry.event for entry in run.entries if entry.kind == "search_ended")
+    return tuple(event for event in events if isinstance(event, SearchEnded))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from evolve.loop import Ending, EndReason
+from evolve.loop import Ending, EndReason, end_reason
 from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
-from experiments.carrying_out import Job, carry_out
+from experiments.carrying_out import Job, carry_out, search_settings
 from experiments.commands.table import RUNS_DIR
 from experiments.console import Terminal
 from experiments.corpus import skipped_note
@@ -21,7 +21,7 @@ from experiments.run_views import EndView, StartView
 from experiments.runs import create_run, find_run
 from experiments.spec import Spec
 from experiments.spec_loading import read_resolved, resume_overrides, write_resolved
-from experiments.stopping import STOP_FILE, StopSwitch, listening
+from experiments.stopping import INTERRUPTED, STOP_FILE, StopSwitch, listening
 from experiments.surroundings import read_surroundings
 from experiments.text import count
 from experiments.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
@@ -31,7 +31,7 @@ from populations.population import SEED_ID
 from populations.storage import storage_errors
 from studbook.errors import Outage, StorageError
 
-EXIT_CODES = {EndReason.STOPPED: 130, EndReason.BUDGET: 1, EndReason.INFRASTRUCTURE: 1}
+IN_ORDER, FAILED = 0, 1
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -48,7 +48,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
 
 def resume(options: Namespace, terminal: Terminal) -> int:
-    """The resolved spec in the run folder is what counts; only budget and workers may be changed."""
+    """The resolved spec in the run folder is what counts; only what RESUMABLE names may be changed."""
     surroundings = read_surroundings()
     folder = find_run(options.run, Path(options.runs_dir))
     spec = resume_overrides(read_resolved(folder.spec), options.overrides)
@@ -96,7 +96,14 @@ def _go(
         display.close()
     if ending.error is not None:
         _tell_interruption(ending, folder, terminal, options)
-    return EXIT_CODES.get(ending.reason, 0)
+    return _exit_code(ending, switch)
+
+
+def _exit_code(ending: Ending, switch: StopSwitch) -> int:
+    """A budget that is spent, or a file that asks to stop, is an end that somebody planned."""
+    if ending.reason is EndReason.STOPPED:
+        return INTERRUPTED if switch.was_interrupted else IN_ORDER
+    return FAILED if ending.reason is EndReason.INFRASTRUCTURE else IN_ORDER
 
 
 def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, options: Namespace) -> None:
@@ -105,6 +112,12 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
         finished = ending.population.iterations_done
         terminal.progress(
             f"stopped after iteration {finished}; everything finished is saved. Go on with:\n  {command}"
+        )
+        return
+    if ending.reason is EndReason.BUDGET:
+        done = count(ending.population.iterations_done, "iteration")
+        terminal.progress(
+            f"stopped after {done}: {ending.error}\n  {command} -s budget.…=…   goes on with a larger one"
         )
         return
     terminal.error(str(ending.error))
@@ -147,7 +160,8 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
         search=search_line(spec),
         iterations=spec.search.iterations,
         finished_iterations=population.iterations_done,
-        is_finished=population.finish is not None,
+        is_finished=population.finish is not None
+        and end_reason(search_settings(spec), population) is not None,
         notes=(note,) if note else (),
     )
 

@@ -25,7 +25,8 @@ class ModelClient:
     """Implements `studbook.llm.contracts.Chat`. Thread-safe.
 
     With `replay_only` a call that is not recorded raises ReplayDifference and endpoints are never used.
-    The budget counts what the records say was paid before, so it spans interruptions of one run. `sleep` may
+    The budget counts what the records say was paid before, so it spans interruptions of one run; it is passed
+    by at most one call for each of `workers`. `sleep` may
     raise what the caller wants to be stopped by.
     """
 
@@ -39,6 +40,7 @@ class ModelClient:
         budget: Budget = NO_LIMIT,
         replay_only: bool = False,
         strict_models: bool = False,
+        workers: int = 1,
         on_notice: OnNotice = ignore_notice,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -50,7 +52,7 @@ class ModelClient:
         )
         self._desk = Desk({} if replay_only else _checked(roles, endpoints), roles.values(), around)
         self._records = records
-        self._gate = BudgetGate(budget, sum_totals(records.totals()))
+        self._gate = BudgetGate(budget, sum_totals(records.totals()), workers=workers)
         self._replay_only = replay_only
         self._flights = SingleFlight()
 
@@ -95,11 +97,21 @@ class ModelClient:
         return self._pay(call)
 
     def _pay(self, call: ResolvedCall) -> ChatReply:
-        self._gate.enter()
+        usage = call.to.most_tokens(call.request)
+        most = Totals(usage=usage, dollars=call.to.cost_dollars(usage))
+        self._gate.enter(most)
+        answered = False
+        try:
+            reply = self._paid(call)
+            answered = True
+        finally:
+            self._gate.leave(most, answered=answered)
+        return reply
+
+    def _paid(self, call: ResolvedCall) -> ChatReply:
         try:
             asked = self._ask(call)
         except StudbookError as error:  # of the model, or whatever `sleep` was stopped by
-            self._gate.failed()
             self.meter.add(call.role, Totals(failures=1))
             if isinstance(error, RequestFailed):
                 self._records.put_failure(call.key, role=call.role, failure=error)
@@ -121,11 +133,12 @@ class ModelClient:
         return asking.ask()
 
     def _waste(self, call: ResolvedCall, reply: ChatReply) -> None:
-        """A reply that is nobody's answer was paid for all the same."""
+        """A reply that is nobody's answer was paid for all the same. Raises BudgetExceeded."""
         dollars = call.to.cost_dollars(reply.usage)
         self._gate.paid(reply.usage, dollars)
         self.meter.add(call.role, Totals(usage=reply.usage, dollars=dollars))
         self._records.put_wasted(role=call.role, usage=reply.usage, dollars=dollars)
+        self._gate.check()
 
 
 def _checked(roles: Mapping[str, RoleModel], endpoints: Mapping[str, Endpoint]) -> dict[str, Endpoint]:

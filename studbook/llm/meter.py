@@ -5,10 +5,11 @@ Recorded answers are counted apart, because nothing was paid for them. Prints no
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from threading import Condition, Lock
 
 from studbook.errors import BudgetExceeded
 from studbook.llm.contracts import Usage
+from studbook.llm.money import whole_picodollars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Totals:
             retries=self.retries + other.retries,
             failures=self.failures + other.failures,
             usage=self.usage + other.usage,
-            dollars=self.dollars + other.dollars,
+            dollars=whole_picodollars(self.dollars + other.dollars),
             seconds=self.seconds + other.seconds,
         )
 
@@ -76,33 +77,56 @@ NO_LIMIT = Budget()
 
 
 class BudgetGate:
-    """Lets a call pass while the budget lasts.
+    """Lets a call pass while the budget lasts; what the calls under way may still cost is thought of.
 
     Calls are counted when they start, so `max_calls` is never passed. Tokens and dollars are known only when
-    a call ends: they can be passed by the calls then under way, which the endpoint's concurrency bounds.
+    a call ends: more than `workers` calls are under way only while all of them together cannot pass the
+    limit, whatever they cost. So it is passed by at most one call per worker.
     """
 
-    def __init__(self, budget: Budget, spent: Totals = Totals()) -> None:
+    def __init__(self, budget: Budget, spent: Totals = Totals(), *, workers: int = 1) -> None:
         self._budget = budget
         self._spent = spent
-        self._lock = Lock()
+        self._workers = workers
+        self._reserved: list[Totals] = []
+        self._changed = Condition()
 
-    def enter(self) -> None:
-        """Counts one call, or raises BudgetExceeded."""
-        with self._lock:
+    def enter(self, most: Totals) -> None:
+        """Counts one call that costs `most` at most, or raises BudgetExceeded. Near the end it waits."""
+        with self._changed:
+            while True:
+                self.check()
+                if len(self._reserved) < self._workers or self._has_room_for(most):
+                    break
+                self._changed.wait()
+            self._reserved.append(most)
+            self._spent = replace(self._spent, calls=self._spent.calls + 1)
+
+    def check(self) -> None:
+        """Raises BudgetExceeded when nothing more may be paid."""
+        with self._changed:
             self._refuse(self._spent.calls, self._budget.max_calls, "calls")
             self._refuse(self._spent.tokens, self._budget.max_tokens, "tokens")
             self._refuse(self._spent.dollars, self._budget.max_dollars, "dollars")
-            self._spent = replace(self._spent, calls=self._spent.calls + 1)
 
     def paid(self, usage: Usage, dollars: float) -> None:
-        with self._lock:
+        with self._changed:
             self._spent += Totals(usage=usage, dollars=dollars)
 
-    def failed(self) -> None:
-        """The call that entered came to nothing."""
-        with self._lock:
-            self._spent = replace(self._spent, calls=self._spent.calls - 1)
+    def leave(self, most: Totals, *, answered: bool) -> None:
+        """The call that entered has ended; one that came to nothing is no call."""
+        with self._changed:
+            self._reserved.remove(most)
+            if not answered:
+                self._spent = replace(self._spent, calls=self._spent.calls - 1)
+            self._changed.notify_all()
+
+    def _has_room_for(self, most: Totals) -> bool:
+        tokens, dollars = self._budget.max_tokens, self._budget.max_dollars
+        if tokens is None and dollars is None:
+            return True
+        worst = sum(self._reserved, self._spent + most)
+        return (tokens is None or worst.tokens <= tokens) and (dollars is None or worst.dollars <= dollars)
 
     def _refuse(self, spent: float, limit: float | None, unit: str) -> None:
         if limit is not None and spent >= limit:

@@ -18,6 +18,7 @@ from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.llm.meter import Totals
+from studbook.llm.money import PICODOLLARS
 from studbook.llm.roles import valid_text
 from studbook.llm.stored_call import StoredCall, pack, unpack
 
@@ -75,6 +76,7 @@ class CallRecords:
         self._connection = connection
         self._place = place
         self._lock = Lock()
+        self._totals: dict[str, Totals] | None = None  # read once, then kept: there is one writer
 
     @staticmethod
     def open(path: Path) -> "CallRecords":
@@ -119,7 +121,11 @@ class CallRecords:
         row = (bytes.fromhex(key), role, reply.model, usage.prompt_tokens, usage.completion_tokens, dollars)
         content = pack(StoredCall(key=key, role=role, reply=reply, dollars=dollars))
         with self._lock, _storage_errors(self._place):
-            self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content))
+            done = self._connection.execute(
+                "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content)
+            )
+            if done.rowcount:  # else it was there before
+                self._count(role, Totals(calls=1, usage=usage, dollars=dollars))
 
     def find_failure(self, key: str) -> RequestFailed | None:
         """How the request of this key failed for good; None when it did not."""
@@ -153,23 +159,37 @@ class CallRecords:
                 "INSERT INTO wasted VALUES (?,?,?,?) ON CONFLICT (role) DO UPDATE SET"
                 " prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
                 " completion_tokens = completion_tokens + excluded.completion_tokens,"
-                " dollars = dollars + excluded.dollars",
+                " dollars = round(dollars + excluded.dollars, 12)",
                 row,
             )
+            self._count(role, Totals(usage=usage, dollars=dollars))
 
     def totals(self) -> dict[str, Totals]:
         """What each role came to: all that this run has ever paid for. `calls` are those with an answer."""
-        columns = "role, prompt_tokens, completion_tokens, dollars"
+        with self._lock, _storage_errors(self._place):
+            if self._totals is None:
+                self._totals = self._sum_up()
+            return dict(self._totals)
+
+    def _sum_up(self) -> dict[str, Totals]:
+        """Costs are added as whole picodollars: the sum is exact."""
+        columns = (
+            f"role, prompt_tokens, completion_tokens, cast(round(dollars * {PICODOLLARS}) AS INTEGER) AS cost"
+        )
         query = (
-            "SELECT role, sum(n), sum(prompt_tokens), sum(completion_tokens), sum(dollars) FROM ("
+            "SELECT role, sum(n), sum(prompt_tokens), sum(completion_tokens), sum(cost) FROM ("
             f"SELECT 1 AS n, {columns} FROM calls UNION ALL SELECT 0, {columns} FROM wasted) GROUP BY role"
         )
-        with self._lock, _storage_errors(self._place):
-            rows = self._connection.execute(query).fetchall()
         return {
-            role: Totals(calls=n, usage=Usage(prompt_tokens=p, completion_tokens=c), dollars=dollars)
-            for role, n, p, c, dollars in rows
+            role: Totals(
+                calls=n, usage=Usage(prompt_tokens=p, completion_tokens=c), dollars=cost / PICODOLLARS
+            )
+            for role, n, p, c, cost in self._connection.execute(query)
         }
+
+    def _count(self, role: str, more: Totals) -> None:
+        if self._totals is not None:
+            self._totals[role] = self._totals.get(role, Totals()) + more
 
     def __len__(self) -> int:
         with self._lock, _storage_errors(self._place):

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from studbook.llm.contracts import Backend, ChatCall, ChatRequest, Message, Usage
+from studbook.llm.money import whole_picodollars
 
 MILLION = 1_000_000
+TOKENS_AROUND_A_MESSAGE = 64  # roles and marks that a chat template puts around it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,12 @@ class RoleModel:
     def cost_dollars(self, usage: Usage) -> float:
         paid_in = usage.prompt_tokens * self.dollars_per_million_in
         paid_out = usage.completion_tokens * self.dollars_per_million_out
-        return (paid_in + paid_out) / MILLION
+        return whole_picodollars((paid_in + paid_out) / MILLION)
+
+    def most_tokens(self, request: ChatRequest) -> Usage:
+        """No answer to the request uses more: a token is at least one byte, and the answer has its limit."""
+        sent = sum(len(m.content.encode("utf-8")) + TOKENS_AROUND_A_MESSAGE for m in request.messages)
+        return Usage(prompt_tokens=sent, completion_tokens=request.max_tokens)
 
     def resolve(self, call: ChatCall) -> ChatRequest:
         """The request as it is sent; its text is valid Unicode, or it could be neither hashed nor sent."""

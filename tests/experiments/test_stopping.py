@@ -85,7 +85,7 @@ def test_the_stop_file_presses_the_switch_and_goes_away(tmp_path):
         deadline = time.monotonic() + 5
         while not told and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert told == ["stopping, as studbook stop asked"]
+    assert told == ["stopping, as the file STOP in the run's folder asks"]
     assert not (tmp_path / STOP_FILE).exists()
 
 
