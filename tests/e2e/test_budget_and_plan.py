@@ -1,12 +1,16 @@
 """Budgets end a run in a way that can go on; a dry run plans and writes nothing."""
 
 import json
+import sqlite3
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from support.studbook_cli import write_tiny
 
 from experiments.cli import main
+from studbook.llm.meter import sum_totals
+from studbook.llm.records import CallRecords
 
 
 @pytest.fixture
@@ -16,16 +20,98 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_spent_budget_names_its_key_and_a_larger_one_goes_on(here, capsys):
-    assert main(["run", "tiny.yaml", "-s", "budget.calls=40"]) == 1
+def journal(here, name="tiny-1"):
+    lines = (here / "runs" / name / "journal.jsonl").read_bytes().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def search_of(here, name="tiny-1"):
+    """The events of the search alone, without how it was concluded."""
+    concluding = {"search_ended", "champion_chosen", "run_finished"}
+    events = [(line["kind"], line["data"]) for line in journal(here, name) if line["kind"] not in concluding]
+    return [each for each in events if each[1].get("purpose") not in {"confirmation", "test"}]
+
+
+def test_a_spent_budget_ends_in_order_names_its_key_and_a_larger_one_goes_on(here, capsys):
+    assert main(["run", "tiny.yaml", "-s", "budget.calls=40"]) == 0
     err = capsys.readouterr().err
-    assert "the budget of model calls is spent: 40 calls of 40" in err
+    assert "stopped after 0 iterations: the budget of model calls is spent: 40 calls of 40" in err
     assert "raise budget.calls and resume" in err
     assert "studbook resume tiny-1" in err
-    assert main(["resume", "tiny-1"]) == 1
-    assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.iterations=1"]) == 2
+    assert main(["resume", "tiny-1"]) == 0
+    assert "40 calls of 40" in capsys.readouterr().err
+    assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.minibatch=2"]) == 2
     assert "a resumed run keeps its spec" in capsys.readouterr().err
     assert main(["resume", "tiny-1", "-s", "budget.calls=null"]) == 0
+    assert main(["replay", "tiny-1", "--level", "recorded"]) == 0
+
+
+@pytest.mark.parametrize("unit", ["tokens", "dollars"])
+def test_tokens_and_dollars_are_passed_by_a_call_per_worker_at_most_and_add_up(here, unit):
+    """Every role has its price; what the report says is what the records hold, to the last picodollar."""
+    prices = "{endpoint: testbed, dollars_per_million_input: 0.3, dollars_per_million_output: 1.7}"
+    limit = {"tokens": 300_000, "dollars": 0.1}[unit]
+    flags = ["-s", f"models.default={prices}", "-s", f"budget.{unit}={limit}", "-s", "workers=3"]
+    assert main(["run", "tiny.yaml", *flags]) == 0
+    with sqlite3.connect(here / "runs/tiny-1/calls.sqlite") as records:
+        rows = records.execute("SELECT prompt_tokens, completion_tokens, dollars FROM calls").fetchall()
+    for sent, answered, paid in rows:
+        assert paid == round((sent * 0.3 + answered * 1.7) / 1e6, 12)
+    spent = [sent + answered if unit == "tokens" else paid for sent, answered, paid in rows]
+    assert limit <= sum(spent) <= limit + sum(sorted(spent)[-3:])
+    with CallRecords.read_only(here / "runs/tiny-1/calls.sqlite") as records:
+        total = sum_totals(records.totals())
+    assert total.calls == len(rows)
+    assert total.tokens == sum(sent + answered for sent, answered, _ in rows)
+    assert total.dollars == float(sum(Decimal(repr(paid)) for _, _, paid in rows))
+
+
+def test_more_iterations_than_planned_give_the_run_that_was_planned_longer(here, capsys):
+    assert main(["run", "tiny.yaml", "--name", "long", "-s", "search.iterations=3"]) == 0
+    assert main(["run", "tiny.yaml", "-s", "search.iterations=1"]) == 0
+    capsys.readouterr()
+    assert main(["resume", "tiny-1", "-s", "search.iterations=3"]) == 0
+    assert "going on after 1 finished iteration" in capsys.readouterr().err
+    assert search_of(here) == search_of(here, "long")
+    assert [line["data"]["iterations"] for line in journal(here) if line["kind"] == "run_finished"] == [1, 3]
+    for command in (["replay", "tiny-1", "--level", "recorded"], ["verify", "tiny-1"], ["ls"]):
+        assert main(command) == 0, command
+    assert "3" in capsys.readouterr().out
+
+
+def test_a_conclusion_that_the_budget_cut_is_finished_before_the_search_goes_on(here, capsys):
+    """The budget grows by 20 calls until the search has ended and its conclusion has begun."""
+    assert main(["run", "tiny.yaml", "--name", "whole", "-s", "search.iterations=1"]) == 0
+    ended = next(n for n, line in enumerate(journal(here, "whole")) if line["kind"] == "search_ended")
+    assert (
+        main(["run", "tiny.yaml", "--name", "until", "-s", "search.iterations=1", "-s", "budget.calls=1"])
+        == 0
+    )
+    calls = 1
+    while not any(line["kind"] == "search_ended" for line in journal(here, "until")):
+        calls += 20
+        assert main(["resume", "until", "-s", f"budget.calls={calls}"]) == 0
+    assert not any(line["kind"] == "run_finished" for line in journal(here, "until"))
+    more = ["-s", "budget.calls=null", "-s", "search.iterations=2"]
+    assert main(["resume", "until", *more]) == 0
+    kinds = [line["kind"] for line in journal(here, "until")]
+    assert kinds.count("search_ended") == kinds.count("run_finished") == 2
+    assert kinds[: ended + 1] == [line["kind"] for line in journal(here, "whole")][: ended + 1]
+    capsys.readouterr()
+    assert main(["replay", "until", "--level", "recorded"]) == 0
+    assert main(["verify", "until"]) == 0
+
+
+def test_patience_ends_a_search_and_more_of_it_goes_on(here, capsys):
+    flags = ["-s", "search.patience=1", "-s", "search.iterations=4", "-s", "search.knob_share=0"]
+    assert main(["run", "tiny.yaml", *flags]) == 0
+    done = sum(line["kind"] == "decision_made" for line in journal(here))
+    last = [line["data"]["decision"]["verdict"] for line in journal(here) if line["kind"] == "decision_made"][
+        -1
+    ]
+    assert done == 4 or last != "admitted"
+    assert main(["resume", "tiny-1", "-s", "search.patience=null"]) == 0
+    assert sum(line["kind"] == "decision_made" for line in journal(here)) == 4
     assert main(["replay", "tiny-1", "--level", "recorded"]) == 0
 
 
