@@ -6,7 +6,7 @@ from attacks.score.rows import Expect, cheat
 
 PADDING = "a long context is no offence, and neither helps nor harms: on 120 other papers 59 % against 61 %"
 QUOTING = (
-    "criteria that are sentences of the paper are about the paper, and no program tells wording from content; "
+    "criteria that are sentences of the paper are about the paper, and no program tells words from content; "
     "the honest twin's criteria stand nearly as close to it. Read what a winner asks for"
 )
 OPEN = {"expect": Expect.UNATTRACTIVE, "bound": 0.1, "why": PADDING}
