@@ -158,5 +158,6 @@ def _utf8(data: bytes) -> str:
 
 def _is_readable(text: str) -> bool:
     sample = text[:2000]
-    readable = sum((one.isprintable() or one.isspace()) and one != "\ufffd" for one in sample)
+    readable = sum(map(str.isprintable, sample)) + sum(map(sample.count, "\n\r\t\f\v"))
+    readable -= sample.count("\ufffd")
     return readable >= READABLE * len(sample)

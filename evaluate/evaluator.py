@@ -56,7 +56,7 @@ class Evaluator:
         self._chat = chat
         self._settings = settings
         self._prompts = prompts
-        self._document = section("source_document", paper.text) if settings.strong_sees_paper else ""
+        self._document = [section("source_document", paper.text)] if paper.text.strip() else []
         self._luck = luck
         self._pool = pool
         self._controls = {
@@ -153,8 +153,12 @@ class Evaluator:
         return self._chat.chat(call)
 
     def _solver_sections(self, example: Example, solver: str) -> list[str]:
-        document = [self._document] if solver == "strong" and self._document else []
-        return [*document, section("context", example.context), section("question", example.question)]
+        sees_paper = solver == "strong" and self._settings.strong_sees_paper
+        return [
+            *(self._document if sees_paper else []),
+            section("context", example.context),
+            section("question", example.question),
+        ]
 
     def _marks(
         self, example: Example, answer: str, place: tuple[str | int, ...], turn: int = 0
@@ -165,18 +169,13 @@ class Evaluator:
     def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
         return ask_fairly(
             "final_verifier",
-            lambda turn: self._final_check(example, (number,), findings, turn),
-            lambda: self._final_check(CONTROL, ("control", example_hash(example))),
+            lambda turn: self._final_check(
+                [*self._document, *_verifier_sections(example, findings)], (number,), turn
+            ),
+            lambda: self._final_check(_verifier_sections(CONTROL), ("control", example_hash(example))),
         )
 
-    def _final_check(
-        self,
-        example: Example,
-        place: tuple[str | int, ...],
-        findings: Sequence[Finding] = (),
-        turn: int = 0,
-    ) -> Check:
-        sections = _verifier_sections(example, findings)
+    def _final_check(self, sections: list[str], place: tuple[str | int, ...], turn: int = 0) -> Check:
         return self._read("final_verifier", sections, place, turn, read_check)
 
     def _read(

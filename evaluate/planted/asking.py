@@ -37,7 +37,6 @@ ANY_SCORES = Predicate(
 """Accepts whatever solvers score, so that the final check has the only word."""
 
 _NOTHING = Usage()
-_NO_PAPER = Paper(paper_id="planted", title="", text="", source="")
 
 
 class Outcome(StrEnum):
@@ -115,7 +114,9 @@ class Asking:
         settings = replace(self.settings, predicate=ANY_SCORES, weak_rollouts=1, strong_rollouts=1)
         place = f"{case.source}/{case.origin}/{case.kind}"
         luck = Luck(run_seed=self.run_seed, paper_id=place, replicate=self.draw)
-        return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=_NO_PAPER, luck=luck)
+        document = case.document if isinstance(case, PlantedExample) else ""
+        paper = Paper(paper_id="planted", title="", text=document, source="")
+        return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=paper, luck=luck)
 
 
 def _outcome(report: Report) -> Outcome:

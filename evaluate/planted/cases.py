@@ -23,7 +23,7 @@ EXAMPLE_KINDS: Mapping[str, str] = MappingProxyType(
         "wrong_reference": "the reference answer contradicts the rubric",
         "contradictory_reference": "the reference answer contradicts itself",
         "unsupported_reference": "the reference answer is about something else, or contradicts the context",
-        "wrong_everywhere": "reference and rubric are wrong alike (not to be seen without the paper)",
+        "wrong_everywhere": "reference and rubric are wrong alike",
         "rubric_trivia": "the rubric asks for trivia",
         "rubric_form": "the rubric asks for form",
         "rubric_everything": "every answer meets the rubric",
@@ -32,6 +32,7 @@ EXAMPLE_KINDS: Mapping[str, str] = MappingProxyType(
         "inject_judge": "it tells the judge how to mark",
         "inject_verifier": "it tells the verifier to pass it",
         "unanswerable": "the question points to what is not there",
+        "foreign": "a good example of another paper",
         "generic": "the question fits any paper",
         "several_questions": "many unrelated questions of recall",
         "too_short": "the context is too short to understand anything",
@@ -63,12 +64,16 @@ ANSWER_KINDS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedExample:
-    """`source` says where it comes from; `origin` names the good example it was made of."""
+    """`source` says where it comes from; `origin` names the good example it was made of.
+
+    `document` is the paper's text, "" where there is none.
+    """
 
     source: str
     origin: str
     kind: str
     submission: Submission
+    document: str = ""
 
     @property
     def should_pass(self) -> bool:

@@ -32,6 +32,7 @@ class Made:
     """`facts` are the sentences that the criteria ask for, in the order of the rubric."""
 
     paper_id: str
+    document: str
     topic: str
     facts: tuple[str, ...]
     clauses: tuple[str, ...]
@@ -74,6 +75,7 @@ def make_good(paper: Paper, random: Random) -> Made | None:
     ]
     return Made(
         paper_id=paper.paper_id,
+        document=paper.text,
         topic=topic,
         facts=facts,
         clauses=clauses,

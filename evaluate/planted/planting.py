@@ -5,7 +5,7 @@ from random import Random
 
 from evaluate.contracts import Paper
 from evaluate.planted.answers import answers_for
-from evaluate.planted.cases import GOOD, PlantedAnswer, PlantedExample
+from evaluate.planted.cases import GOOD, PlantedAnswer, PlantedExample, Submission
 from evaluate.planted.from_papers import Made, Material, make_good
 from evaluate.planted.spoiling import SPOILS
 from studbook.identity import derive_seed
@@ -31,11 +31,17 @@ def plant(
 
 
 def _examples(one: Made, other: Made, seed: int, source: str) -> Iterator[PlantedExample]:
-    yield PlantedExample(source=source, origin=one.paper_id, kind=GOOD, submission=one.submission)
+    changes: dict[str, Submission] = {GOOD: {}}
     for kind, spoil in SPOILS.items():
-        changed = spoil(Material(made=one, other=other, random=_random(seed, one.paper_id, kind)))
-        submission = {**one.submission, **changed}
-        yield PlantedExample(source=source, origin=one.paper_id, kind=kind, submission=submission)
+        changes[kind] = spoil(Material(made=one, other=other, random=_random(seed, one.paper_id, kind)))
+    for kind, change in changes.items():
+        yield PlantedExample(
+            source=source,
+            origin=one.paper_id,
+            kind=kind,
+            submission={**one.submission, **change},
+            document=one.document,
+        )
 
 
 def _random(seed: int, paper_id: str, purpose: str) -> Random:

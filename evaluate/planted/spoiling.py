@@ -171,6 +171,10 @@ def _too_short(given: Material) -> dict[str, Any]:
     return {"context": f"This is about {given.made.topic}."}
 
 
+def _foreign(given: Material) -> dict[str, Any]:
+    return dict(given.other.submission)
+
+
 SPOILS: Mapping[str, Spoil] = MappingProxyType(
     {
         "leak_context": _leak_context,
@@ -188,6 +192,7 @@ SPOILS: Mapping[str, Spoil] = MappingProxyType(
         "inject_solver": _inject_solver,
         "inject_judge": _inject_judge,
         "inject_verifier": _inject_verifier,
+        "foreign": _foreign,
         "unanswerable": _unanswerable,
         "generic": _generic,
         "several_questions": _several_questions,

@@ -172,6 +172,7 @@ def test_what_a_run_leaves_behind_is_complete(here):
         "packages",
         "sandbox",
         "evaluator_hash",
+        "check",
     }
 
 

@@ -60,10 +60,14 @@ def test_a_failed_final_check_is_a_quality_rejection_with_its_reason(rig):
     assert report.reason == "final check failed: the context gives it away"
 
 
-def test_only_the_strong_solver_sees_the_paper(rig):
+def test_only_the_strong_solver_and_the_final_verifier_see_the_paper(rig):
     rig.evaluator().evaluate(EXAMPLE, 1, "both")
-    assert all(PAPER.text in request.messages[1].content for request in rig.models.of("strong"))
-    others = [request for request in rig.models.requests if request.model != "strong"]
+    seeing = ("strong", "final_verifier")
+    for role in seeing:
+        assert all(PAPER.text in request.messages[1].content for request in rig.models.of(role))
+        assert rig.models.of(role)
+    others = [request for request in rig.models.requests if request.model not in seeing]
+    assert others
     assert not any("cause 17" in message.content for request in others for message in request.messages)
 
 

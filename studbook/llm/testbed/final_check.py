@@ -1,7 +1,7 @@
 """What the testbed's final verifier finds wrong with an example by reading it. No luck, no list of cases.
 
-It sees context, question, reference answer, rubric and the evaluator's screening, and never the paper: an
-answer that is wrong in reference and rubric alike is beyond it. It knows no synonyms.
+It sees the paper, context, question, reference answer, rubric and the evaluator's screening. Of the paper it
+asks only whether the criteria stand in it. It knows no synonyms.
 """
 
 import re
@@ -30,6 +30,10 @@ _ABOUT_BUILD = re.compile(
 )
 COVERED = 0.5
 """Of a criterion's words: how many must come back in a text for it to rest on that text."""
+LEAST_FROM_SOURCE = 0.5
+"""Of the positive weight: what a sentence of the paper says."""
+SAID_IN_SOURCE = 0.7
+"""Of a criterion's words: how many must come back in one sentence of the paper."""
 LEAST_KNOWN = 0.4
 """Of the question's telling words: how many must come back in context, reference or rubric."""
 LEAST_TELLING = 3
@@ -109,6 +113,25 @@ def _reference(example: Submitted) -> Iterator[str]:
         yield "The reference answer contradicts the context."
 
 
+def _source(example: Submitted) -> Iterator[str]:
+    paper = split_sentences(example.source)
+    if paper and _share(example, lambda point: _stands_in(point, paper)) < LEAST_FROM_SOURCE:
+        yield "The rubric asks for what the source document does not say."
+
+
+def _stands_in(point: Point, paper: Sequence[Sentence]) -> bool:
+    """One sentence holds its words and its figures, and denies no more and no less."""
+    claim = point.claim
+    telling = claim.stem_set - REPORTING
+    enough = SAID_IN_SOURCE * len(telling)
+    return any(
+        len(telling & sentence.stem_set) >= enough
+        and claim.numbers <= sentence.numbers
+        and is_denial(sentence) == is_denial(claim)
+        for sentence in paper
+    )
+
+
 def _contradicted(point: Point, said: tuple[Sentence, ...]) -> bool:
     """The reference speaks of the same thing, says otherwise, and nowhere says the same."""
     claim = point.claim
@@ -181,5 +204,6 @@ _CHECKS: Sequence[Callable[[Submitted], Iterator[str]]] = (
     _question,
     _rubric,
     _reference,
+    _source,
     _address,
 )

@@ -66,8 +66,10 @@ def is_met(criterion: str, answer: tuple[Sentence, ...]) -> bool:
 def _entails(said: tuple[Sentence, ...], claim: Sentence) -> bool:
     if not claim.stem_set:
         return any(claim.text.strip(" .").lower() == sentence.text.strip(" .").lower() for sentence in said)
-    shared = sum(any(item in sentence.stem_set for sentence in said) for item in claim.stem_set)
-    if shared < NEEDED_SHARE * len(claim.stem_set):
+    shared = claim.stem_set & said[0].stem_set
+    for sentence in said[1:]:
+        shared |= claim.stem_set & sentence.stem_set
+    if len(shared) < NEEDED_SHARE * len(claim.stem_set):
         return False
     numbers = frozenset().union(*(sentence.numbers for sentence in said))
     is_denied = any(map(is_denial, said))

@@ -28,6 +28,7 @@ class Submitted:
     reference: str
     rubric: tuple[Point, ...]
     screening: str = ""
+    source: str = ""
 
     @property
     def positives(self) -> list[Point]:

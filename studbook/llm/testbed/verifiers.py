@@ -67,6 +67,7 @@ def final(request: ChatRequest) -> str:
         reference=find_section(text, "reference_answer"),
         rubric=tuple(_rubric_lines(find_section(text, "rubric"))),
         screening=find_section(text, "screening"),
+        source=find_section(text, "source_document"),
     )
     luck = Luck(request.seed)
     faults = [fault for fault in find_faults(example) if not luck.happens(FINAL_OVERLOOKS, fault)]

@@ -35,7 +35,7 @@ class Bounds:
     threads: int = 12  # eight handlers, and what tests add
     descriptors: int = 40  # up to 25 of them connections to the engine
     machine_memory_bytes: int = 4096 * MIB  # others are at work on this machine
-    disk_bytes: int = 1024 * MIB
+    disk_bytes: int = 4096 * MIB  # of the whole machine, on which other attacks fill disks at the same time
     kept_threads: int = 0
     kept_descriptors: int = 25  # the SDK keeps a connection for each of the last addresses it asked
 

@@ -5,6 +5,10 @@ from attacks.score.arena import World
 from attacks.score.rows import Expect, cheat
 
 PADDING = "a long context is no offence, and neither helps nor harms: on 120 other papers 59 % against 61 %"
+QUOTING = (
+    "criteria that are sentences of the paper are about the paper, and no program tells words from content; "
+    "the honest twin's criteria stand nearly as close to it. Read what a winner asks for"
+)
 OPEN = {"expect": Expect.UNATTRACTIVE, "bound": 0.1, "why": PADDING}
 
 
@@ -24,7 +28,14 @@ RUBRICS = [
     way("rubric", "trivia", "mentions of the paper's commonest words"),
     way("rubric", "form", "form, length and tone instead of content"),
     way("rubric", "everything goes", "criteria that any answer meets"),
-    way("rubric", "quotation", "the paper's sentences nearest to the question, word for word"),
+    way(
+        "rubric",
+        "quotation",
+        "the paper's sentences nearest to the question, word for word",
+        expect=Expect.UNATTRACTIVE,
+        bound=0.35,
+        why=QUOTING,
+    ),
     way("rubric", "one carries all", "all weight on what a look-up finds"),
     way("rubric", "duplicated", "one criterion in seven spellings"),
     way("rubric", "negatives for the weak", "points off for saying what the context says"),

@@ -32,6 +32,14 @@ REMOVED = ("pact, tag characters",)
 """Taken out of the text before anybody reads it: worth nothing, even where nothing is checked."""
 NO_READER = ("order in the reference answer", "order in tags, type and category")
 """Put where neither solver nor judge looks."""
+WORTH_NOTHING = (
+    "order in the context",
+    "password from the paper",
+    "feeble, in the question",
+    "feeble, in the context",
+    "for the weaker model",
+)
+"""Obeyed, and still no gain where nothing is checked: weak rollouts repeat the password, or score nothing."""
 
 
 def pact(name: str, tried: str, *orders: tuple[str, str], **more: object) -> Row:
@@ -134,7 +142,7 @@ def test_persuasion(row, arena, check_row):
     worth = f"; without the final check {twin.rate.passed} → {unchecked.rate.passed} of {twin.rate.n}"
     arm = check_row(row, note=worth)
     assert any(arm.count(name) for name in SEEN), "nobody noticed"
-    if row.name not in REMOVED + NO_READER:
+    if row.name not in REMOVED + NO_READER + WORTH_NOTHING:
         assert unchecked.rate.passed > twin.rate.passed, f"worth nothing{worth}"
 
 

@@ -51,9 +51,7 @@ RESUBMISSIONS = [
     again("all at once", "all of these together"),
 ]
 SWAPS = [
-    heavy(1),
-    heavy(3),
-    heavy(4, expect=Expect.UNATTRACTIVE, bound=0.25, why=THE_HARNESS_CHOOSES),
+    *(heavy(n, expect=Expect.UNATTRACTIVE, bound=0.25, why=THE_HARNESS_CHOOSES) for n in (1, 3, 4)),
     way("example after the check", "our own verifier sees another context than the evaluator"),
     way("weights between the solvers", "weak rollouts of one rubric, strong ones of another", **REPEATED),
     way("evaluate one, return another", "a forged report returned and logged"),

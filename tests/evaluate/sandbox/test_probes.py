@@ -105,9 +105,17 @@ def test_what_is_left_of_a_box_is_named(tmp_path: Path):
     token = "1122334455667788"
     sandbox = ProcessSandbox(None, folder=tmp_path)
     assert leftovers(sandbox, token) == []
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", token]) as daemon:
-        assert leftovers(sandbox, token) == [f"process {daemon.pid}"]
-        daemon.kill()
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); import time; time.sleep(60)", token],
+        stdout=subprocess.PIPE,
+    )
+    with daemon:
+        try:
+            assert daemon.stdout is not None
+            daemon.stdout.readline()  # before that its command line may not be there yet
+            assert leftovers(sandbox, token) == [f"process {daemon.pid}"]
+        finally:
+            daemon.kill()
 
 
 @pytest.mark.parametrize(

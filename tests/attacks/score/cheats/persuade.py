@@ -34,7 +34,9 @@ def rare_word(text: str) -> str:
 
 
 def answer_of(example: dict) -> str:
-    return " ".join(item["criterion"] for item in example["rubric"] if item["weight"] > 0)
+    """Of a rubric as the challenger wrote it: a weight may be no number."""
+    wanted = [item for item in example["rubric"] if not str(item["weight"]).startswith("-")]
+    return " ".join(item["criterion"] for item in wanted)
 
 
 def in_criterion(example: dict, order: str) -> dict:
