@@ -41,10 +41,10 @@ demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with th
 	@$(BIN)/studbook run experiments/quickstart.yaml
 
 test: $(VENV)/.dev ## the whole suite (Docker tests run when an engine answers)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 attack: $(VENV)/.dev ## every attack we know, as a table with its outcome and time (needs Docker)
-	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist loadgroup
+	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist load
 
 durability: $(VENV)/.dev ## kill runs at every instant and disturb them in every way we know; a table says what was lost
 	PYTHONPATH=.:tests $(BIN)/python -m crash.durability --jobs 2

@@ -8,6 +8,8 @@ compared without case and accents (`skeleton.plain`): write é as e, ё as е, �
 import re
 from types import MappingProxyType
 
+from evaluate.alternatives import joined
+
 _GROUPS = {
     "ignore": r"""
 \b(?:ignor(?:e|ing|iere?n?|iert|ez|a|ar|ad|en)|disregard|overrid(?:e|ing)|bypass)\b
@@ -289,9 +291,7 @@ note maximale|tous les points|puntuacion maxima|满分|最高分|満点|最高�
 }
 
 
-GROUPS = MappingProxyType(
-    {name: re.compile("|".join(lines.strip().splitlines())) for name, lines in _GROUPS.items()}
-)
+GROUPS = MappingProxyType({name: re.compile(joined(lines)) for name, lines in _GROUPS.items()})
 
 HINTS = (
     "ignor",
@@ -326,25 +326,25 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("forged_reply", ("forged_reply",)),
     ("role_mark", ("role_line",)),
     ("asks_to_ignore", ("ignore", "instructions", "earlier")),
-    ("asks_for_marks", ("give", "criteria", "met", "every")),
-    ("asks_for_marks", ("give", "full_marks", "judge")),
-    ("asks_for_marks", ("give", "full_marks", "every")),
+    ("asks_for_marks", ("criteria", "met", "give", "every")),
+    ("asks_for_marks", ("full_marks", "give", "judge")),
+    ("asks_for_marks", ("full_marks", "give", "every")),
     ("asks_for_marks", ("lenient",)),
-    ("asks_to_pass", ("pass", "item", "order")),
-    ("asks_to_pass", ("pass", "item", "judge")),
+    ("asks_to_pass", ("item", "pass", "order")),
+    ("asks_to_pass", ("item", "pass", "judge")),
     ("asks_to_pass", ("item", "checked")),
-    ("asks_to_pass", ("ignore", "item")),
+    ("asks_to_pass", ("item", "ignore")),
     ("asks_for_failure", ("fail",)),
     ("asks_for_failure", ("pretend", "answer")),
     ("asks_for_failure", ("pretend", "persona")),
-    ("asks_for_failure", ("answer", "badly", "purpose")),
+    ("asks_for_failure", ("purpose", "answer", "badly")),
     ("asks_for_failure", ("pretend", "you_are")),
-    ("asks_for_failure", ("answer", "badly", "order")),
+    ("asks_for_failure", ("answer", "order", "badly")),
     ("asks_for_failure", ("you_are",)),
-    ("asks_by_source", ("if", "source", "given", "answer")),
-    ("asks_by_source", ("if", "source", "given", "order")),
-    ("asks_by_source", ("if", "source", "badly")),
-    ("addresses_reader", ("to", "judge", "order")),
-    ("addresses_reader", ("to", "solver", "answer")),
+    ("asks_by_source", ("source", "if", "given", "answer")),
+    ("asks_by_source", ("source", "if", "given", "order")),
+    ("asks_by_source", ("source", "if", "badly")),
+    ("addresses_reader", ("judge", "to", "order")),
+    ("addresses_reader", ("solver", "to", "answer")),
 )
-"""Kind of finding, and the groups that must all be found in one sentence."""
+"""Kind of finding, and the groups that must all be found in one sentence, the rarest first."""

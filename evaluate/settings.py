@@ -15,6 +15,7 @@ from studbook.identity import Json, hash_bytes, hash_json
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING_MODULES = (
+    "alternatives",
     "confirmation",
     "contracts",
     "control",

@@ -44,6 +44,7 @@ _HIDDEN_RANGES = (
 )
 """Drawn as nothing, although Unicode files them under letters and marks."""
 _KEPT = {"\n", "\t"}
+_PLAIN = re.compile(r"[\t\n -~]*+")  # most texts: nothing to look up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ def strip_hidden(text: str) -> tuple[str, int]:
 
     Line ends become newlines; newlines and tabs stay.
     """
+    if _PLAIN.fullmatch(text):
+        return text, 0
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     hidden = {c for c in set(text) - _KEPT if _is_hidden(c)}
     if not hidden:

@@ -16,7 +16,7 @@ from time import monotonic
 
 import pytest
 from support import tampering as t
-from support.made_runs import copy_run, make_two, told
+from support.made_runs import copy_run, shared_run, told
 
 from evaluate.trajectories import trajectory_key
 from experiments.environment import environment_text
@@ -976,7 +976,7 @@ ATTACKS = (*JOURNAL, *MENDED, *LINEAGE, *CALLS, *TRAJECTORIES, *SURROUNDINGS, *A
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder]:
-    return make_two(tmp_path_factory.mktemp("made"))
+    return shared_run(tmp_path_factory), shared_run(tmp_path_factory, "other", 4)
 
 
 @pytest.fixture

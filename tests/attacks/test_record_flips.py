@@ -14,7 +14,7 @@ from random import Random
 from time import monotonic
 
 import pytest
-from support.made_runs import copy_run, make_run, places
+from support.made_runs import copy_run, places, shared_run
 
 from experiments.verifying import verify
 from populations.layout import RunFolder
@@ -29,7 +29,7 @@ UNCOVERED = {"report.html", "notices.jsonl", "journal.jsonl.lock"}
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return make_run(tmp_path_factory.mktemp("flips"), "trial", 5)
+    return shared_run(tmp_path_factory)
 
 
 def groups(run: RunFolder) -> list[list[Path]]:

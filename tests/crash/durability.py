@@ -60,8 +60,8 @@ class Plan:
 
 
 SHORT = Plan(
-    points=10,
-    process_kills=8,
+    points=6,
+    process_kills=5,
     docker_kills=0,
     climbs=(25,),
     workers=(1, 8),

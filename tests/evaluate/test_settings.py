@@ -79,6 +79,7 @@ def test_the_prompts_tell_what_is_material_and_what_to_reply():
 
 def test_every_module_that_takes_part_in_scoring_is_hashed():
     assert set(module.SCORING_MODULES) == {
+        "alternatives",
         "confirmation",
         "contracts",
         "control",

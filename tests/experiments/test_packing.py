@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.made_runs import copy_run, make_run
+from support.made_runs import copy_run, shared_run
 from support.studbook_cli import environment
 
 from experiments.cli import main
@@ -37,7 +37,7 @@ MORTAL = ("setpriv", f"--bounding-set={_DAC}", f"--inh-caps={_DAC}") if os.geteu
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return make_run(tmp_path_factory.mktemp("made"), "trial", 3)
+    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import tampering as t
-from support.made_runs import SPEC, copy_run, make_run, told
+from support.made_runs import SPEC, copy_run, make_run, shared_run, told
 from support.studbook_cli import start, studbook
 
 from experiments.verifying import verify
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return make_run(tmp_path_factory.mktemp("made"), "trial", 3)
+    return shared_run(tmp_path_factory)
 
 
 def begin(folder: Path) -> "subprocess.Popen[str]":

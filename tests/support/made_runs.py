@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+from support.once import made_once
 from support.studbook_cli import studbook
 
 from experiments.verifying import Verified, verify
@@ -29,9 +31,10 @@ def make_run(folder: Path, name: str, seed: int, workers: int = 2) -> RunFolder:
     return RunFolder(folder / "runs" / name)
 
 
-def make_two(folder: Path) -> tuple[RunFolder, RunFolder]:
-    """Not to be changed: copy them."""
-    return make_run(folder, "trial", 3), make_run(folder, "other", 4)
+def shared_run(factory: pytest.TempPathFactory, name: str = "trial", seed: int = 3) -> RunFolder:
+    """Not to be changed: copy it. One a session, whoever asks for it."""
+    folder = made_once(factory, f"run-{name}-{seed}", lambda folder: make_run(folder, name, seed))
+    return RunFolder(folder / "runs" / name)
 
 
 def copy_run(run: RunFolder, to: Path) -> RunFolder:
