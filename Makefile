@@ -9,7 +9,7 @@ JOBS ?= 4
 # more arguments for pytest: make test ARGS=tests/evolve
 ARGS ?=
 
-.PHONY: demo test attack durability check lint types imports format test-llm lock bench bench-testbed bench-verifiers clean
+.PHONY: demo test attack durability check lint types imports format test-llm lock bench bench-peers bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -72,8 +72,19 @@ test-llm: $(VENV)/.dev ## prove the model path with a server and a model nobody 
 lock: ## write locks/ anew after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest of all
 	UPGRADE="$(UPGRADE)" sh locks/write.sh
 
-bench: $(VENV)/.dev ## what the framework itself costs per iteration, and what a long run costs to open and to look at
+bench: $(VENV)/.dev ## what the framework itself costs: iterations, idle workers, 64 papers at once (docs/speed.md)
 	$(BIN)/python benchmarks/iterations.py
+	$(BIN)/python -m benchmarks.parallel
+	$(BIN)/python -m benchmarks.in_flight
+
+# not locked: three versions are pinned in pyproject.toml, what they need is taken as it comes
+.venv.peers/.done: pyproject.toml
+	@"$(PYTHON)" -m venv .venv.peers
+	@.venv.peers/bin/python -m pip install --disable-pip-version-check --quiet $$($(BIN)/python -m benchmarks.peers --pins)
+	@touch $@
+
+bench-peers: $(VENV)/.dev .venv.peers/.done ## the same work given to OpenEvolve, GEPA and ShinkaEvolve (needs a package index)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
 	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
@@ -82,4 +93,4 @@ bench-verifiers: $(VENV)/.dev ## how often final verifier and judge err: make be
 	$(BIN)/python benchmarks/verifier_errors.py $(if $(SPEC),--spec $(SPEC)) $(if $(PAPERS),--papers $(PAPERS) --n 150)
 
 clean: ## remove the environments (runs/ stays)
-	rm -rf $(VENV) .venv.llm
+	rm -rf $(VENV) .venv.llm .venv.peers

@@ -178,18 +178,18 @@ def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
         )
 
 
-def begin(ledger: Clocked, shop: Workshop) -> None:
+def begin(ledger: Ledger, shop: Workshop) -> None:
     seed = seed_harness()
     started = RunStarted(
         run_name=RUN,
         spec_hash="benchmark",
         evaluator_hash="fake",
         seed_tree_hash=seed.tree_hash,
-        splits={split: tuple(paper.paper_id for paper in papers) for split, papers in PAPERS.items()},
+        splits={split: tuple(paper.paper_id for paper in papers) for split, papers in shop.papers.items()},
         sandbox="process",
         contains_hostile_code=False,
     )
-    ledger.commit((started, *found(seed, shop.trees, shop.measuring, PAPERS[VALIDATION])))
+    ledger.commit((started, *found(seed, shop.trees, shop.measuring, shop.papers[VALIDATION])))
 
 
 def search(folder: RunFolder, iterations: int) -> Clocked:

@@ -40,15 +40,18 @@ def evaluate_many(
 ) -> Evaluation:
     """At most `workers` papers of this evaluation run at once on the shared `pool`.
 
+    Behind a slow paper few others are begun, unless nothing can stop at it: they might be for nothing.
+
     When the rule says stop, work already started is waited for, so nothing runs on after this returns.
     Raises what `evaluate_paper` raises, for the first paper in order that failed; then nothing is waited for.
     """
     results: list[PaperResult] = []
+    ahead = len(papers) if stop_early is never_stop else 2 * max(1, workers)  # a rule may stop at a slow one
     waiting = deque(papers)
     running: deque[Future[PaperResult]] = deque()
     try:
         while waiting or running:
-            while waiting and _has_room(running, workers):
+            while waiting and _has_room(running, workers, ahead):
                 running.append(pool.submit(evaluator.evaluate_paper, harness, waiting.popleft(), replicate))
             if not running[0].done():
                 unfinished = [future for future in running if not future.done()]
@@ -73,10 +76,10 @@ def evaluate_many(
     )
 
 
-def _has_room(running: Collection[Future[PaperResult]], workers: int) -> bool:
-    """Room beside the unfinished, but not far ahead of a slow paper: the rule may stop at it."""
+def _has_room(running: Collection[Future[PaperResult]], workers: int, ahead: int) -> bool:
+    """Room beside the unfinished, and fewer than `ahead` papers from a slow one on."""
     unfinished = sum(not future.done() for future in running)
-    return unfinished < max(1, workers) and len(running) < 2 * max(1, workers)
+    return unfinished < max(1, workers) and len(running) < max(1, ahead)
 
 
 def _drop(running: Collection[Future[PaperResult]]) -> list[Future[PaperResult]]:

@@ -6,6 +6,7 @@ A gate answers with the verdict and the reason, or None. Survival is judged from
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from evolve.worktree import INJECTED, changed_paths
 from harnesses.files import check_files
@@ -84,15 +85,31 @@ def _without_values(manifest: Manifest) -> Manifest:
 
 def _broken_code(files: Mapping[str, bytes]) -> str:
     for path, data in files.items():
-        if not path.endswith(".py"):
-            continue
-        try:
-            ast.parse(data, filename=path)
-        except SyntaxError as error:
-            return f"{path} does not compile: {error.msg} (line {error.lineno})"
-        except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes, hostile nesting
-            return f"{path} does not compile: {type(error).__name__}"
+        problem = _read_python(data).problem if path.endswith(".py") else ""
+        if problem:
+            return f"{path} does not compile: {problem}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Python:
+    """What the gates ask of a Python file: why it does not compile, or the functions it defines."""
+
+    problem: str
+    functions: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=512)
+def _read_python(data: bytes) -> _Python:
+    """A mutant shares most of its files with its parent, and reading Python takes milliseconds."""
+    try:
+        body = ast.parse(data).body
+    except SyntaxError as error:
+        return _Python(f"{error.msg} (line {error.lineno})")
+    except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes, hostile nesting
+        return _Python(type(error).__name__)
+    functions = (node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return _Python("", frozenset(functions))
 
 
 def _no_entry(tree: HarnessTree) -> str:
@@ -103,9 +120,6 @@ def _no_entry(tree: HarnessTree) -> str:
     path, _, function = entry.partition(":")
     if path not in tree.files:
         return f"the entry file {path} is gone"
-    names = {
-        node.name
-        for node in ast.parse(tree.files[path]).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    return "" if function in names else f"{path} no longer defines {function}"
+    return (
+        "" if function in _read_python(tree.files[path]).functions else f"{path} no longer defines {function}"
+    )

@@ -123,7 +123,15 @@ def test_nothing_is_installed_past_the_locks():
         "$(LOCKED) locks/dev.txt",
     ]
     assert makefile.count("$(call install,") == 4  # with the comment above its definition
-    assert makefile.count("pip install") == 3  # that comment, uv's and pip's in the definition
+    assert (
+        makefile.count("pip install") == 4
+    )  # that comment, uv's and pip's in the definition, and the peers:
+    (peers,) = re.findall(
+        r"^\t@(.*-m pip install --disable-pip-version-check --quiet.*)$", makefile, re.MULTILINE
+    )
+    assert peers.startswith(
+        ".venv.peers/bin/python -m pip install "
+    )  # an environment that Studbook is not in
     assert "LOCKED := --require-hashes --no-deps --only-binary :all: -r\n" in makefile
     script = (REPOSITORY / "tests/local_model/setup.sh").read_text(encoding="utf-8").replace("\\\n", "")
     fetches = re.findall(r"-m pip .*", script)

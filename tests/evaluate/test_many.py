@@ -111,6 +111,24 @@ def test_a_slow_first_paper_does_not_hold_up_the_others():
     assert len(plan.started) == 6
 
 
+class Held(Planned):
+    """The first paper ends when all others have been started, or after ten seconds."""
+
+    def evaluate_paper(self, tree, paper, replicate):
+        if paper.paper_id == "p0":
+            deadline = time.monotonic() + 10
+            while len(self.started) < 11 and time.monotonic() < deadline:
+                time.sleep(0.002)
+            self.started_before_the_first_ended = len(self.started)
+        return super().evaluate_paper(tree, paper, replicate)
+
+
+def test_a_slow_paper_holds_up_nothing_when_no_rule_may_stop_at_it():
+    evaluator = Held()
+    run(evaluator, workers=2)
+    assert evaluator.started_before_the_first_ended == 11
+
+
 def test_nothing_runs_on_after_an_early_stop():
     plan = Planned(delays={"p1": 0.1})
     with ThreadPoolExecutor(2) as pool:

@@ -1,0 +1,80 @@
+"""The arithmetic of `in_flight.py`: what a call took beyond its backend, and how many were under way.
+
+Pure functions of times in seconds; the clock is the machine's monotonic one, the same in and outside a box.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, quantiles
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call as the harness saw it; `backend` is how long its backend says it took."""
+
+    paper: str
+    begin: float
+    seconds: float
+    backend: float
+
+    @property
+    def end(self) -> float:
+        return self.begin + self.seconds
+
+    @property
+    def overhead(self) -> float:
+        return self.seconds - self.backend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Of the calls that ended while all papers were under way.
+
+    `share`: of the throughput that there would be without any overhead.
+    """
+
+    calls: int
+    seconds: float
+    share: float
+    median_ms: float
+    p95_ms: float
+
+
+def read_calls(paper: str, log: str) -> list[Call]:
+    """What the harness wrote down: a line a call, `begin seconds backend`."""
+    rows = [[float(word) for word in line.split()] for line in log.splitlines()]
+    return [
+        Call(paper=paper, begin=begin, seconds=seconds, backend=backend) for begin, seconds, backend in rows
+    ]
+
+
+def all_under_way(calls: Iterable[Call]) -> Interval | None:
+    """From the last paper's first call to the first paper's last one; None if they never overlapped."""
+    papers: dict[str, Interval] = {}
+    for call in calls:
+        first, last = papers.get(call.paper, (call.begin, call.end))
+        papers[call.paper] = (min(first, call.begin), max(last, call.end))
+    begin, end = max(first for first, _ in papers.values()), min(last for _, last in papers.values())
+    return (begin, end) if begin < end else None
+
+
+def summarize(calls: Sequence[Call]) -> Summary | None:
+    """None when the papers never were under way all at once, or hardly."""
+    window = all_under_way(calls)
+    if window is None:
+        return None
+    begin, end = window
+    inside = [call for call in calls if begin < call.end <= end]
+    if len(inside) < 2:
+        return None
+    papers = len({call.paper for call in calls})
+    overheads = [1000 * call.overhead for call in inside]
+    return Summary(
+        calls=len(inside),
+        seconds=end - begin,
+        share=len(inside) * fmean(call.backend for call in calls) / ((end - begin) * papers),
+        median_ms=median(overheads),
+        p95_ms=quantiles(overheads, n=20)[18],
+    )

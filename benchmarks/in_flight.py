@@ -1,0 +1,236 @@
+"""64 papers at once in one process, and what the way from a box to a model and back costs.
+
+    .venv/bin/python -m benchmarks.in_flight [--papers 64] [--calls 20] [--sandbox process|docker]
+
+The real evaluator, sandbox, shim, relay, client, call records and trajectories, all on disk. The harness
+makes one chat call after the other, each with a paper of 20,000 characters; the backend sleeps 0.5 to 1.5 s
+(evenly spread, 1 s on average, seeded by the call; `--fixed`: 1 s each, so that calls arrive in bursts).
+
+Two backends: one in this process (the way box, host, client alone) and one behind HTTP in a process of its
+own (with the openai package, HTTP and the server's own work on top).
+
+`overhead` is what the harness waits beyond the time that the backend says it slept, of the calls that ended
+while all papers were under way. `throughput` is the calls in that time against papers / mean latency. `cores`
+is CPU time divided by wall time, of this process and of its boxes; containers are not among them. `wall` has
+the start of all boxes in it, which is what the throughput leaves out.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from benchmarks.box_overhead import Call, read_calls, summarize
+from benchmarks.iterations import ROOT, say
+from evaluate.contracts import Paper
+from evaluate.many import evaluate_many
+from evaluate.paper_evaluator import SandboxedEvaluator
+from evaluate.sandbox.bundle import kit_source, shim_source
+from evaluate.sandbox.contract import Sandbox
+from evaluate.sandbox.docker_box import DockerSandbox
+from evaluate.sandbox.process_box import ProcessSandbox
+from evaluate.settings import EvaluatorSettings, Frozen
+from evaluate.trajectories import TrajectoryStore
+from harnesses.tree import HarnessTree
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import Backend, ChatReply, ChatRequest
+from studbook.llm.openai_backend import OpenAIBackend
+from studbook.llm.records import CallRecords
+from studbook.llm.roles import Endpoint, RoleModel
+from studbook.llm.scripted import reply_to
+from studbook.llm.serve import ModelServer
+from studbook.llm.settings import Secret
+
+MODEL = "sleeper"
+PAPER_CHARACTERS = 20_000
+REPLY_CHARACTERS = 2_000
+MANIFEST = b"""version: 1
+name: caller
+entry: agent.py:main
+roles: [challenger]
+editable: ["*.py"]
+knobs:
+  calls: {type: int, low: 1, high: 100, value: 20}
+"""
+AGENT = b"""import time
+
+from harness_kit import Box
+
+
+def main(box: Box) -> None:
+    lines = []
+    for number in range(box.knobs["calls"]):
+        said = [{"role": "user", "content": box.paper.text + f"\\n\\nDraft {number}."}]
+        begin = time.monotonic()
+        reply = box.chat("challenger", said)
+        seconds = time.monotonic() - begin
+        lines.append(f"{begin:.4f} {seconds:.5f} {reply.split()[0]}")
+    box.log("\\n".join(lines))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleeper:
+    """A backend that sleeps, and begins its answer with the seconds it slept."""
+
+    fixed: bool = False
+    mean_seconds: float = 1.0
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        spread = 1.0 if self.fixed else Random(request.seed).uniform(0.5, 1.5)
+        began = time.monotonic()
+        time.sleep(self.mean_seconds * spread)
+        text = f"{time.monotonic() - began:.5f} and then a reply of the usual length. "
+        return reply_to(request, text.ljust(REPLY_CHARACTERS, "x"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flown:
+    """What one measurement came to. CPU seconds are of this process, and of all its boxes together."""
+
+    calls: list[Call]
+    wall: float
+    host_cpu: float
+    boxes_cpu: float
+
+
+def caller(calls: int) -> HarnessTree:
+    """A harness that does nothing but call."""
+    manifest = MANIFEST.replace(b"value: 20", b"value: %d" % calls)
+    return HarnessTree.of({"harness.yaml": manifest, "agent.py": AGENT})
+
+
+def papers_of(count: int) -> list[Paper]:
+    words = "What was measured is given with its unit and with the number of samples. "
+    text = (words * (PAPER_CHARACTERS // len(words) + 1))[:PAPER_CHARACTERS]
+    return [
+        Paper(paper_id=f"p{number:03}", title="A paper", text=f"{number}. {text}", source="-")
+        for number in range(count)
+    ]
+
+
+def fly(sandbox: Sandbox, backend: Backend, folder: Path, papers: int, calls: int) -> Flown:
+    """All papers at once, in an empty folder."""
+    frozen = Frozen(
+        settings=EvaluatorSettings(),
+        run_seed=1,
+        models={},
+        box_sources={"shim": shim_source(), "harness_kit": kit_source()},
+    )
+    store = TrajectoryStore(folder / "trajectories")
+    with CallRecords.open(folder / "calls.sqlite") as records, ThreadPoolExecutor(papers) as pool:
+        client = ModelClient(
+            roles={"challenger": RoleModel(endpoint="local", model=MODEL)},
+            endpoints={"local": Endpoint(name="local", backend=backend, max_concurrent=papers)},
+            records=records,
+        )
+        evaluator = SandboxedEvaluator(chat=client, sandbox=sandbox, store=store, frozen=frozen)
+        began, host, boxes = time.monotonic(), time.process_time(), boxes_cpu()
+        evaluation = evaluate_many(
+            evaluator,
+            caller(calls),
+            papers_of(papers),
+            harness_id="seed",
+            split="validation",
+            replicate=1,
+            pool=pool,
+            workers=papers,
+        )
+        wall, host = time.monotonic() - began, time.process_time() - host
+    logged = [
+        call
+        for result in evaluation.results
+        for event in store.get(result.key).events
+        if event["kind"] == "log"
+        for call in read_calls(result.paper_id, event["text"])
+    ]
+    return Flown(calls=logged, wall=wall, host_cpu=host, boxes_cpu=boxes_cpu() - boxes)
+
+
+def boxes_cpu() -> float:
+    """Of child processes that have ended; containers are not ours and not in it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@contextmanager
+def served(sleeper: Sleeper) -> Iterator[Backend]:
+    """The same backend behind HTTP, in another process."""
+    command = [sys.executable, "-m", "benchmarks.in_flight", "--serve", "--mean", str(sleeper.mean_seconds)]
+    command += ["--fixed"] if sleeper.fixed else []
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None  # a pipe was asked for
+        url = server.stdout.readline().strip()
+        backend = OpenAIBackend(name="local", base_url=url, api_key=Secret())
+        try:
+            yield backend
+        finally:
+            backend.close()
+    finally:
+        server.communicate()  # closes its stdin, at which it ends
+
+
+def serve(sleeper: Sleeper) -> None:
+    """Until stdin ends, which it does when whoever started this is gone, however it ended."""
+    with ModelServer(sleeper, models=[MODEL]) as server:
+        say(server.base_url)
+        sys.stdin.read()
+
+
+def print_flown(name: str, flown: Flown) -> None:
+    found = summarize(flown.calls)
+    told = "never all at once: more --calls"
+    if found is not None:
+        told = (
+            f"{found.calls:6} {100 * found.share:9.1f} % {found.median_ms:13.1f} {found.p95_ms:7.1f} ms"
+            f" {1000 * flown.host_cpu / len(flown.calls):6.1f} ms"
+        )
+    say(
+        f"{name:24} {flown.wall:5.1f} s {flown.host_cpu / flown.wall:12.2f}"
+        f" {flown.boxes_cpu / flown.wall:6.2f} {told}"
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--papers", type=int, default=64)
+    parser.add_argument("--calls", type=int, default=20, help="of each paper")
+    parser.add_argument("--mean", type=float, default=1.0, help="seconds a call")
+    parser.add_argument("--fixed", action="store_true", help="the same seconds for each call")
+    parser.add_argument("--sandbox", choices=["process", "docker"], default="process")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    sleeper = Sleeper(fixed=options.fixed, mean_seconds=options.mean)
+    if options.serve:
+        return serve(sleeper)
+    sandbox = DockerSandbox.connect() if options.sandbox == "docker" else ProcessSandbox.open()
+    say(f"{options.papers} papers at once, {options.calls} calls each; {sandbox.statement}")
+    say("backend                    wall   cores: host  boxes   calls  throughput  overhead: median p95 CPU")
+    try:
+        with tempfile.TemporaryDirectory(prefix="studbook-flight-") as temporary:
+            for name in ("in the process", "http"):
+                (folder := Path(temporary) / name.replace(" ", "-")).mkdir()
+                if name == "http":
+                    with served(sleeper) as backend:
+                        flown = fly(sandbox, backend, folder, options.papers, options.calls)
+                else:
+                    flown = fly(sandbox, sleeper, folder, options.papers, options.calls)
+                print_flown(name, flown)
+    finally:
+        sandbox.close()
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,302 @@
+"""How busy the workers are kept: the real loop, journal and lineage, and work that only sleeps.
+
+    .venv/bin/python -m benchmarks.parallel [--seconds 60]
+
+Every model call and every evaluation of a paper sleeps 1 s, or a heavy-tailed time of 1 s on average (seeded
+by what is asked, so that a run has the same latencies each time). All measurements run side by side in this
+one process; they sleep nearly all the time.
+
+Efficiency = seconds slept / (workers x wall seconds). What is slept longer than asked for does not count as
+work. `steady` looks from the start of the search to the start of its last iteration, `whole` to its end, when
+workers run out of work one by one. `in order` is what `steady` would be if the framework took no time, with
+the same latencies (`scheduling.py`): iteration i starts when i - lag is committed, so a slow iteration holds
+later ones up unless `lag` is well above `workers`.
+
+An iteration here has one training and one validation paper, so at most six steps one after the other. The
+second table is the paper pool alone: the papers of one evaluation, side by side.
+"""
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from threading import Event as Flag
+
+from benchmarks.iterations import NewEveryTime, begin, say, seed_harness
+from benchmarks.scheduling import (
+    Interval,
+    Latency,
+    efficiency,
+    in_order_efficiency,
+    many_durations,
+)
+from evaluate.contracts import Paper
+from evaluate.many import evaluate_many
+from evolve.admission import Strict
+from evolve.brake import Brake
+from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
+from evolve.duplicates import SeenTrees
+from evolve.iteration import Workshop
+from evolve.loop import evolve
+from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
+from evolve.seams import Silent
+from evolve.settings import SearchSettings
+from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
+from evolve.trees import LineageTrees
+from experiments.ledger import Ledger
+from harnesses.tree import HarnessTree
+from populations.journal import Journal
+from populations.layout import RunFolder
+from populations.lineage import Lineage
+from populations.population import EMPTY
+from populations.records import PaperResult
+from populations.selection import boltzmann
+from studbook.identity import derive_seed
+
+RUN = "parallel"
+PAPERS = {TRAIN: fake_papers("a", 50), VALIDATION: fake_papers("b", 1), TEST: fake_papers("c", 1)}
+STEPS = 5.5
+"""Of an iteration, roughly: for choosing how many fit into the time."""
+LATENCIES = {"1 s": Latency(), "heavy tail": Latency(sigma=1.0)}
+SEARCHES = [("1 s", 4), ("1 s", 8), ("heavy tail", 4), ("heavy tail", 8)]
+LAGS = (1, 2, 3, 4, 8)
+"""In multiples of the workers."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Diary:
+    """What was slept when, and for which iteration. Thread-safe."""
+
+    latency: Latency
+    slept: list[tuple[int, Interval]] = field(default_factory=list)
+    started: dict[int, float] = field(default_factory=dict)
+
+    def sleep(self, iteration: int, *name: str | int) -> None:
+        """As long as the latency of `name` is; the same name always takes the same time."""
+        seconds = self.latency.draw(Random(derive_seed("latency", *name)))
+        began = time.perf_counter()
+        time.sleep(seconds)
+        self.slept.append((iteration, (began, began + seconds)))
+
+    @property
+    def intervals(self) -> list[Interval]:
+        return [interval for _, interval in self.slept]
+
+    @property
+    def durations(self) -> list[float]:
+        """Of each iteration, in their order: what it slept."""
+        total: dict[int, float] = {}
+        for iteration, (first, last) in self.slept:
+            total[iteration] = total.get(iteration, 0.0) + last - first
+        return [total[iteration] for iteration in sorted(total)]
+
+    @property
+    def steps(self) -> list[int]:
+        """Of each iteration."""
+        return list(Counter(iteration for iteration, _ in self.slept).values())
+
+
+class Slow(FakeEvaluator):
+    """The double with known chances, but a paper takes its time; a known result takes none."""
+
+    def __init__(self, diary: Diary) -> None:
+        FakeEvaluator.__init__(self)
+        self.diary = diary
+        self.known: set[tuple[str, str, int]] = set()
+
+    def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
+        name = (harness.tree_hash, paper.paper_id, replicate)
+        if name not in self.known:
+            self.diary.sleep(replicate, "paper", *name)
+            self.known.add(name)
+        return FakeEvaluator.evaluate_paper(self, harness, paper, replicate)
+
+
+class Here(threading.local):
+    """The iteration that this thread works on."""
+
+    iteration = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class SlowModels(Silent):
+    """Analyzer, implementer and observer in one: knows which iteration a call belongs to by its thread."""
+
+    diary: Diary
+    here: Here = field(default_factory=Here)
+
+    def iteration_started(self, iteration: int, parent_id: str) -> None:
+        self.here.iteration = iteration
+        self.diary.started[iteration] = time.perf_counter()
+
+    def analyze(
+        self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
+    ) -> Diagnosis:
+        self.diary.sleep(self.here.iteration, "analyzer", seed)
+        return FakeAnalyzer().analyze(parent, results, history, seed)
+
+    def implement(
+        self,
+        parent: HarnessTree,
+        diagnosis: Diagnosis,
+        history: Sequence[HistoryEntry],
+        try_harness: TryHarness,
+        seed: int,
+    ) -> Proposal:
+        self.diary.sleep(self.here.iteration, "implementer", seed)
+        return NewEveryTime().implement(parent, diagnosis, history, try_harness, seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """One search: what was done when. `head` names its journal's end: the lineage, whatever the timing."""
+
+    workers: int
+    lag: int
+    diary: Diary
+    begin: float
+    end: float
+    head: str
+
+    @property
+    def steady(self) -> float:
+        return efficiency(self.diary.intervals, self.workers, self.begin, max(self.diary.started.values()))
+
+    @property
+    def whole(self) -> float:
+        return efficiency(self.diary.intervals, self.workers, self.begin, self.end)
+
+
+def search(root: Path, models: SlowModels, workers: int, settings: SearchSettings) -> Searched:
+    """One run of the real loop in a folder of its own; each iteration has few papers, `PAPERS`."""
+    folder, diary = RunFolder(root / RUN).create(), models.diary
+    with (
+        Journal(folder.journal, clock=lambda: datetime.now(UTC), holder="benchmark") as journal,
+        Lineage(folder.lineage) as lineage,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        trees = LineageTrees(lineage, RUN)
+        ledger = Ledger(journal, trees, EMPTY)
+        measuring = Measuring(
+            evaluator=Slow(diary), pool=pool, workers=workers, observer=Silent(), brake=Brake(Flag())
+        )
+        shop = Workshop(
+            settings=settings,
+            papers=PAPERS,
+            select=boltzmann,
+            trees=trees,
+            seen=SeenTrees(trees),
+            measuring=measuring,
+            analyzer=models,
+            implementer=models,
+            admission=Strict(),
+            observer=models,
+        )
+        begin(ledger, shop)
+        diary.slept.clear()
+        began = time.perf_counter()
+        evolve(shop, ledger.population, ledger.commit, clock=time.monotonic, workers=workers)
+        ended = time.perf_counter()
+        return Searched(
+            workers=workers, lag=settings.lag, diary=diary, begin=began, end=ended, head=journal.head
+        )
+
+
+def evaluate_papers(latency: Latency, workers: int, papers: int) -> Searched:
+    """One harness on many papers: what the pool makes of them."""
+    diary = Diary(latency=latency)
+    with ThreadPoolExecutor(workers) as pool:
+        began = time.perf_counter()
+        evaluate_many(
+            Slow(diary),
+            seed_harness(),
+            fake_papers("p", papers),
+            harness_id="seed",
+            split=VALIDATION,
+            replicate=1,
+            pool=pool,
+            workers=workers,
+            on_result=lambda _: None,
+        )
+        ended = time.perf_counter()
+    diary.started = {number: first for number, (first, _) in enumerate(diary.intervals)}
+    return Searched(workers=workers, lag=0, diary=diary, begin=began, end=ended, head="")
+
+
+def print_searches(done: Sequence[tuple[str, Searched]]) -> None:
+    say("the loop    workers  lag  iterations   wall   steady  whole  in order")
+    for name, run in done:
+        possible = in_order_efficiency(run.diary.durations, run.workers, run.lag)
+        say(
+            f"{name:10} {run.workers:8} {run.lag:4} {len(run.diary.started):11} {run.end - run.begin:4.0f} s"
+            f" {run.steady:8.3f} {run.whole:6.3f} {possible:9.3f}"
+        )
+
+
+def print_lags(done: Sequence[tuple[str, Searched]]) -> None:
+    """What each lag allows, worked out and not measured: 4,000 iterations like the measured ones."""
+    say("\nin order, worked out      " + "".join(f"  lag {factor} x" for factor in LAGS))
+    for name, run in done:
+        long_run = many_durations(run.diary.steps, LATENCIES[name], 4000, seed=1)
+        found = [in_order_efficiency(long_run, run.workers, factor * run.workers) for factor in LAGS]
+        say(f"{name:10} {run.workers:8} workers" + "".join(f"{each:9.3f}" for each in found))
+
+
+def print_pools(done: Sequence[tuple[str, Searched]]) -> None:
+    say("\nthe pool    workers  papers   wall   steady  whole")
+    for name, run in done:
+        say(
+            f"{name:10} {run.workers:8} {len(run.diary.slept):7} {run.end - run.begin:4.0f} s"
+            f" {run.steady:8.3f} {run.whole:6.3f}"
+        )
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="roughly, for each search; all at once")
+    parser.add_argument("--lag", type=int, default=3, help="in multiples of the workers")
+    options = parser.parse_args(arguments)
+    with (
+        tempfile.TemporaryDirectory(prefix="studbook-parallel-") as temporary,
+        ThreadPoolExecutor(8) as side_by_side,
+    ):
+        searches = [
+            side_by_side.submit(
+                search,
+                Path(temporary) / str(number),
+                SlowModels(diary=Diary(latency=LATENCIES[name])),
+                workers,
+                SearchSettings(
+                    run_seed=1,
+                    iterations=max(1, round(options.seconds * workers / STEPS)),
+                    minibatch=1,
+                    lag=options.lag * workers,
+                ),
+            )
+            for number, (name, workers) in enumerate(SEARCHES)
+        ]
+        pools = [
+            side_by_side.submit(
+                evaluate_papers, LATENCIES[name], workers, max(1, round(options.seconds * workers))
+            )
+            for name, workers in SEARCHES
+        ]
+        names = [name for name, _ in SEARCHES]
+        done = list(zip(names, [future.result() for future in searches], strict=True))
+        print_searches(done)
+        print_lags(done)
+        print_pools(list(zip(names, [future.result() for future in pools], strict=True)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,272 @@
+"""The same work given to the peers: what an iteration takes when model and evaluation are free.
+
+    make bench-peers
+    .venv/bin/python -m benchmarks.peers [--iterations 200] [--only gepa] [--python .venv.peers/bin/python]
+
+The work: a text of about 2 kB in which a model that answers at once changes one thing, an evaluation that
+reads a number out of it, one thing at a time. Each framework keeps on disk what it keeps by default; GEPA is
+given a folder. Studbook runs here, the peers in an environment and a process of their own (`peer_runs.py`); a
+peer that is not installed there is skipped.
+
+OpenEvolve, ShinkaEvolve and one of Studbook's two rows ask a local HTTP server in the OpenAI chat format; the
+first line says what such a call takes by itself. GEPA and Studbook's other row have the model in the process:
+GEPA's own way to HTTP needs litellm. ShinkaEvolve starts a process for every evaluation and looks now and
+then whether it has ended: its evaluations cannot be free.
+
+ms per iteration is the time from one proposal to the next, in windows of 200. CPU is that of the framework's
+processes without the server, its start included (Studbook's start is not: it runs here).
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count, pairwise
+from pathlib import Path
+from statistics import fmean, median
+
+from benchmarks.iterations import ROOT, WINDOW, say
+from benchmarks.parallel import Diary, SlowModels, search
+from benchmarks.peer_runs import PEERS, answer_of
+from benchmarks.scheduling import Latency
+from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
+from evolve.settings import SearchSettings
+from harnesses.tree import HarnessTree
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, ChatRequest, Message
+from studbook.llm.openai_backend import OpenAIBackend
+from studbook.llm.records import CallRecords
+from studbook.llm.roles import Endpoint, RoleModel
+from studbook.llm.scripted import reply_to
+from studbook.llm.serve import ModelServer
+from studbook.llm.settings import Secret
+
+MODEL = "free"
+NAMES = {"openevolve": "openevolve", "gepa": "gepa", "shinka": "shinka-evolve"}
+"""Of each peer: the package whose version is told."""
+TIMEOUT_SECONDS = 600
+FREE = Latency(mean_seconds=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """When each iteration began, or asked for its proposal; and the CPU seconds of it all."""
+
+    times: list[float]
+    cpu_seconds: float
+
+
+class Answering:
+    """A backend that answers at once, and writes down when it was asked."""
+
+    def __init__(self, times: Path) -> None:
+        self._times = times
+        self._number = count(1)  # next() is atomic
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        with self._times.open("a", encoding="ascii") as file:
+            file.write(f"{time.monotonic():.6f}\n")
+        return reply_to(request, answer_of(next(self._number)))
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking(SlowModels):
+    """An implementer that asks a model before it does what it would do anyway."""
+
+    chat: Chat
+
+    def implement(
+        self,
+        parent: HarnessTree,
+        diagnosis: Diagnosis,
+        history: Sequence[HistoryEntry],
+        try_harness: TryHarness,
+        seed: int,
+    ) -> Proposal:
+        said = "\n".join(content.decode() for content in parent.files.values())[:4000]
+        self.chat.chat(
+            ChatCall(role="implementer", messages=(Message(role="user", content=said),), seed=seed)
+        )
+        return SlowModels.implement(self, parent, diagnosis, history, try_harness, seed)
+
+
+@contextmanager
+def served(times: Path) -> Iterator[str]:
+    """The free model behind HTTP in a process of its own; gives its URL."""
+    command = [sys.executable, "-m", "benchmarks.peers", "--serve", str(times)]
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None  # a pipe was asked for
+        yield server.stdout.readline().strip()
+    finally:
+        server.communicate()  # closes its stdin, at which it ends
+
+
+def serve(times: Path) -> None:
+    with ModelServer(Answering(times), models=[MODEL]) as server:
+        say(server.base_url)
+        sys.stdin.read()
+
+
+def pins() -> list[str]:
+    """The dependency group of the project; pip takes groups by name only from version 25.1 on."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(project["dependency-groups"]["peers"])
+
+
+def windows(times: Sequence[float], width: int = WINDOW) -> list[tuple[int, int, float, float]]:
+    """(first, last, mean ms, median ms) of each window of iterations."""
+    taken = [1000 * (later - earlier) for earlier, later in pairwise(times)]
+    return [
+        (first + 1, first + len(part), fmean(part), median(part))
+        for first in range(0, len(taken), width)
+        if len(part := taken[first : first + width]) >= min(width, len(taken)) // 2
+    ]
+
+
+def ours(folder: Path, models: SlowModels, iterations: int) -> Timed:
+    """The real loop, journal and lineage, one thing at a time; no knobs, so that every iteration asks."""
+    settings = SearchSettings(run_seed=1, iterations=iterations, minibatch=1, knob_share=0.0)
+    cpu = time.process_time()
+    done = search(folder, models, 1, settings)
+    return Timed(times=list(done.diary.started.values()), cpu_seconds=time.process_time() - cpu)
+
+
+def ours_over_http(folder: Path, url: str, iterations: int) -> Timed:
+    with CallRecords.open(folder / "calls.sqlite") as records:
+        backend = OpenAIBackend(name="local", base_url=url, api_key=Secret())
+        client = ModelClient(
+            roles={"implementer": RoleModel(endpoint="local", model=MODEL)},
+            endpoints={"local": Endpoint(name="local", backend=backend)},
+            records=records,
+        )
+        try:
+            return ours(folder, Asking(diary=Diary(latency=FREE), chat=client), iterations)
+        finally:
+            backend.close()
+
+
+def version_of(python: Path, package: str) -> str | None:
+    """None when it is not installed there, or there is no such environment."""
+    if not python.exists():
+        return None
+    program = f"from importlib.metadata import version; print(version({package!r}))"
+    found = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def theirs(python: Path, peer: str, folder: Path, url: str, times: Path, iterations: int) -> Timed | str:
+    """What went wrong, where it did: the end of what was said."""
+    times.write_text("")
+    command = [str(python), str(ROOT / "benchmarks" / "peer_runs.py"), peer, "--url", url]
+    command += ["--iterations", str(iterations), "--folder", str(folder)]
+    before = children_cpu()
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            env={"PATH": os.defpath, "HOME": str(folder), "OPENAI_API_KEY": "none"},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done after {TIMEOUT_SECONDS} s"
+    if ran.returncode != 0:
+        return " ".join((ran.stdout + ran.stderr).split())[-400:]
+    asked = json.loads(ran.stdout.splitlines()[-1]) or [float(line) for line in times.read_text().split()]
+    return Timed(times=asked, cpu_seconds=children_cpu() - before)
+
+
+def children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def call_ms(url: str, times: int = 50) -> float:
+    """The median of a bare call to the server, with the `openai` package of this environment."""
+    backend = OpenAIBackend(name="local", base_url=url, api_key=Secret())
+    request = ChatRequest(
+        model=MODEL,
+        messages=(Message(role="user", content="x" * 4000),),
+        seed=1,
+        temperature=1.0,
+        max_tokens=4096,
+    )
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        backend.complete(request)
+        taken.append(1000 * (time.perf_counter() - began))
+    backend.close()
+    return median(taken)
+
+
+def print_timed(name: str, timed: Timed, iterations: int) -> None:
+    cells = [
+        f"{first}–{last}: {mean:.1f} (median {middle:.1f})"
+        for first, last, mean, middle in windows(timed.times)
+    ]
+    cpu = 1000 * timed.cpu_seconds / iterations
+    say(f"{name:26} {len(timed.times) - 1:6} {cpu:9.1f}   {'   '.join(cells)}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--only", action="append", choices=["studbook", *PEERS], default=[])
+    parser.add_argument("--python", type=Path, default=ROOT / ".venv.peers" / "bin" / "python")
+    parser.add_argument("--pins", action="store_true", help="print what is to be installed, and end")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.serve:
+        return serve(options.serve)
+    if options.pins:
+        return say(" ".join(pins()))
+    wanted = options.only or ["studbook", *PEERS]
+    with tempfile.TemporaryDirectory(prefix="studbook-peers-") as temporary:
+        root = Path(temporary)
+        folders = {name: root / name for name in ["studbook", "studbook-http", *PEERS]}
+        for folder in folders.values():
+            folder.mkdir()
+        with served(root / "times") as url:
+            say(f"a bare call to the local server: {call_ms(url):.1f} ms")
+            say("framework                   timed    CPU ms   ms per iteration: mean")
+            if "studbook" in wanted:
+                free = ours(folders["studbook"], SlowModels(diary=Diary(latency=FREE)), options.iterations)
+                print_timed("studbook, in the process", free, options.iterations)
+                called = ours_over_http(folders["studbook-http"], url, options.iterations)
+                print_timed("studbook, over http", called, options.iterations)
+            for peer in PEERS:
+                if peer in wanted:
+                    run_peer(options.python, peer, folders[peer], url, root / "times", options.iterations)
+    return None
+
+
+def run_peer(python: Path, peer: str, folder: Path, url: str, times: Path, iterations: int) -> None:
+    version = version_of(python, NAMES[peer])
+    if version is None:
+        say(f"{peer:26} skipped: not installed (make bench-peers installs it)")
+        return
+    found = theirs(python, peer, folder, url, times, iterations)
+    if isinstance(found, str):
+        say(f"{peer} {version}: failed: {found}")
+    elif len(found.times) < 3:
+        say(f"{peer} {version}: asked for {len(found.times)} proposals only")
+    else:
+        print_timed(f"{peer} {version}", found, iterations)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
