@@ -17,7 +17,7 @@ Results go to stdout, progress and errors to stderr; where stdout is not a termi
 
 | exit code | means |
 |---|---|
-| 0 | done |
+| 0 | done; also: a budget is spent, or the file STOP asked, and the run can go on |
 | 1 | failed, or differences found |
 | 2 | wrong usage, spec, manifest or papers |
 | 130 | interrupted; everything finished is saved, the command to go on is printed |
@@ -43,7 +43,7 @@ JSON_KEYS = {
     "resume": "as `run`; `iterations` holds those of this part of the run",
     "stop": "`run`, `was_running`",
     "ls": "`runs` (list of `run`, `state`, `iterations`, `admitted`, `best_id`, rates)",
-    "show": "`run` with `iterations` and `best_failures`; or `harness`; or `trajectories`",
+    "show": "`run`, `iterations`, `best_failures`, `costs` (by role, the sum last); or `harness`; or `trajectories`",
     "tree": "`harnesses` (list of `mutant`, `last_flags`, `verdict`, `rate`, `is_stopped`, `is_best`)",
     "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "

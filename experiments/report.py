@@ -9,8 +9,17 @@ from html import escape
 from importlib import resources
 from itertools import groupby
 
+from experiments.costs import RoleCost
 from experiments.report_chart import chart
-from experiments.report_parts import diff_html, failures_html, iterations_html, lineage_html, safe, tree_html
+from experiments.report_parts import (
+    costs_html,
+    diff_html,
+    failures_html,
+    iterations_html,
+    lineage_html,
+    safe,
+    tree_html,
+)
 from experiments.run_lines import NOT_SHOWN, TESTBED_MODELS, change_words, confirmed_words, is_shown, spaced
 from experiments.run_views import IterationView, LineageStep
 from experiments.views import CurvePoint
@@ -49,6 +58,7 @@ class ReportView:
     seed_validation: Rate
     diff: str
     failures: tuple[tuple[str, dict[str, int]], ...]
+    costs: tuple[RoleCost, ...]
 
 
 SANDBOX_WORDS = {
@@ -74,6 +84,7 @@ def report_html(view: ReportView) -> str:
         _section("Population", tree_html(view.tree)),
         _section("Iterations", iterations_html(view.iterations)),
         _section("Why examples were not accepted", "".join(failures_html(*each) for each in view.failures)),
+        _section("What was paid", costs_html(view.costs)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

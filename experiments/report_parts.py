@@ -2,6 +2,7 @@
 
 from html import escape
 
+from experiments.costs import COLUMNS, RoleCost, cost_cells
 from experiments.run_lines import GLYPHS, rate_words, spaced
 from experiments.run_views import IterationView, LineageStep
 from experiments.text import clean_block, clean_line
@@ -32,6 +33,13 @@ def lineage_html(steps: tuple[LineageStep, ...]) -> str:
 def _table(header: tuple[str, ...], rows: str) -> str:
     heads = "".join(f"<th>{escape(name)}</th>" for name in header)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def costs_html(rows: tuple[RoleCost, ...]) -> str:
+    if not rows:
+        return '<p class="quiet">Nothing yet.</p>'
+    cells = ("".join(f"<td>{safe(cell)}</td>" for cell in cost_cells(row)) for row in rows)
+    return _table(COLUMNS, "".join(f"<tr>{each}</tr>" for each in cells))
 
 
 def diff_html(diff: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from evaluate.splits import SPLIT_NAMES
+from experiments.costs import read_costs
 from experiments.models import uses_only_testbed
 from experiments.opening import OpenedRun, is_being_written
 from experiments.report import ReportView, report_html
@@ -63,6 +64,7 @@ def report_view(run: OpenedRun) -> ReportView:
         failures=tuple(
             (name, failure_counts(run.evaluations(), name)) for name in dict.fromkeys([SEED_ID, best])
         ),
+        costs=read_costs(run),
     )
 
 

@@ -65,13 +65,18 @@ def commit_object(*, tree: str, parent: str | None, author: str, seconds: int, m
     return GitObject.of("commit", "\n".join([*lines, "", message]).encode("utf-8"))
 
 
-def store(folder: Path, objects: list[GitObject]) -> None:
-    """Writes those that are missing below `folder` (a repository's objects/); durable when it returns."""
-    touched = {path.parent for item in objects if (path := _write(folder, item)) is not None}
+def store(folder: Path, objects: list[GitObject], known: set[str]) -> None:
+    """Writes those that are missing below `folder` (a repository's objects/); durable when it returns.
+
+    `known`: ids that are there for certain, and are not looked for; those of `objects` are added.
+    """
+    unknown = [item for item in objects if item.sha not in known]
+    touched = {path.parent for item in unknown if (path := _write(folder, item)) is not None}
     for each in touched:
         sync_folder(each)
     if touched:
         sync_folder(folder)
+    known.update(item.sha for item in unknown)
 
 
 def _write(folder: Path, item: GitObject) -> Path | None:

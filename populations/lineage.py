@@ -47,6 +47,7 @@ class Lineage:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._guard = threading.RLock()
+        self._stored: set[str] = set()
         if not (path / "HEAD").exists():
             _create(path)
         self._packed = PackedRepository(path)
@@ -85,7 +86,7 @@ class Lineage:
             )
             commit = made[-1]
             with storage_errors(self.path, "write to"):
-                store(self.path / "objects", made)
+                store(self.path / "objects", made, self._stored)
             self._point(f"refs/mutants/{mutant_id}", commit.sha)
             if self._find_ref(f"refs/heads/{BEST_BRANCH}") is None:
                 self.admit(mutant_id)

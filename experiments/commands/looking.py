@@ -6,6 +6,7 @@ from pathlib import Path
 from evaluate.rendering import render_confirmation, render_for_analyzer
 from evaluate.trajectories import TrajectoryStore
 from experiments.console import Terminal
+from experiments.costs import cost_lines, read_costs
 from experiments.diff_lines import diff_lines
 from experiments.opening import OpenedRun, find_paper, is_being_written, open_run, open_target
 from experiments.reporting import write_report
@@ -136,8 +137,10 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     summary = _summary(run)
     rows = iteration_views(run.population)
     failures = failure_counts(run.evaluations(), summary.best_id)
+    costs = read_costs(run)
     if terminal.wants_json:
-        terminal.json({"schema": 1, "run": summary, "iterations": rows, "best_failures": failures})
+        told = {"run": summary, "iterations": rows, "best_failures": failures, "costs": costs}
+        terminal.json({"schema": 1, **told})
         return 0
     _tell_summaries([summary], terminal)
     terminal.result([""])
@@ -146,6 +149,7 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     if failures:
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
         terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])
+    terminal.result(["", *cost_lines(costs)] if costs else [])
     return 0
 
 

@@ -62,7 +62,7 @@ RESET = flag(
     metavar="KEY=VALUE",
     action="append",
     default=[],
-    help="another budget or number of workers, like -s budget.calls=9000; the rest of the spec stays",
+    help="another budget, more search.iterations, other workers, like -s budget.calls=9000; the rest stays",
 )
 PAPERS = flag("papers", metavar="PAPERS", help="a folder or file of papers (.md, .txt)")
 
