@@ -43,7 +43,7 @@ JSON_KEYS = {
     "resume": "as `run`; `iterations` holds those of this part of the run",
     "stop": "`run`, `was_running`",
     "ls": "`runs` (list of `run`, `state`, `iterations`, `admitted`, `best_id`, rates)",
-    "show": "`run`, `iterations`, `best_failures`, `costs` (by role, the sum last); or `harness`; or `trajectories`",
+    "show": "`run`, `iterations`, `best_failures`, `costs` (the sum last); or `harness`; or `trajectories`",
     "tree": "`harnesses` (list of `mutant`, `last_flags`, `verdict`, `rate`, `is_stopped`, `is_best`)",
     "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "
