@@ -1,6 +1,8 @@
 """Has this harness been seen before? By normal form, over everything that was ever made, admitted or not."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from itertools import islice
+from threading import Lock
 
 from evolve.seams import TreeStore
 from harnesses.normal_form import normal_hash
@@ -9,16 +11,28 @@ from populations.records import Mutant
 
 
 class SeenTrees:
-    """Looks trees up by mutant; remembers the normal form of each, for they never change. Thread-safe."""
+    """Of one run: remembers the normal form of each mutant, for their trees never change. Thread-safe."""
 
     def __init__(self, trees: TreeStore) -> None:
         self._trees = trees
         self._known: dict[str, str] = {}
+        self._lock = Lock()
+        self._read = 0
+        self._by_form: dict[str, list[str]] = {}
 
-    def find_twin(self, tree: HarnessTree, mutants: Iterable[Mutant]) -> str | None:
-        """The first of `mutants` with the same normal form."""
+    def find_twin(self, tree: HarnessTree, mutants: Mapping[str, Mutant]) -> str | None:
+        """The first of `mutants` with the same normal form.
+
+        They are those of the run at some time, in the order in which they were made: only what was made
+        since the last call is read.
+        """
         wanted = normal_hash(tree)
-        return next((each.harness_id for each in mutants if self._normal_form(each) == wanted), None)
+        with self._lock:
+            for mutant in islice(mutants.values(), self._read, None):
+                self._by_form.setdefault(self._normal_form(mutant), []).append(mutant.harness_id)
+            self._read = max(self._read, len(mutants))
+            twins = self._by_form.get(wanted, ())
+            return next((harness_id for harness_id in twins if harness_id in mutants), None)
 
     def _normal_form(self, mutant: Mutant) -> str:
         known = self._known.get(mutant.tree_hash)

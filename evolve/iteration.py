@@ -96,7 +96,7 @@ class _Iteration:
         return self._find_twin(set_knobs(self._parent, values)) is None
 
     def _find_twin(self, tree: HarnessTree) -> str | None:
-        return self._shop.seen.find_twin(tree, self._snapshot.mutants.values())
+        return self._shop.seen.find_twin(tree, self._snapshot.mutants)
 
     def _mend(self) -> Attempt:
         """What analyzer and implementer make of the parent's failures on a minibatch of training papers."""

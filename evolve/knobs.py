@@ -34,6 +34,8 @@ REDRAWS = 100
 
 DIGITS = 4
 
+MEMORY = 400
+
 
 IsNew = Callable[[Mapping[str, float]], bool]
 """Would the parent with these values be a harness that was not seen before?"""
@@ -44,9 +46,10 @@ Space = tuple[tuple[str, float, float, bool], ...]
 
 @dataclass(slots=True)
 class _Fed:
-    """A study, and how many evaluations of the run it has been fed."""
+    """A study of the evaluations from number `first` on, and how many of the run there were then."""
 
     study: "Study"
+    first: int
     evaluations: int
 
 
@@ -86,18 +89,30 @@ class KnobSampler:
     def _feed(self, knobs: Sequence[Knob], population: Population) -> "Study":
         space = tuple((knob.name, knob.low, knob.high, knob.is_integer) for knob in knobs)
         fed = self._fed.get(space)
-        if fed is None or fed.evaluations > len(population.evaluations):
-            fresh = _Fed(study=as_study(population, knobs), evaluations=len(population.evaluations))
-            return self._fed.setdefault(space, fresh).study if fed is None else fresh.study
+        first, count = first_remembered(population), len(population.evaluations)
+        if fed is None or fed.evaluations > count or fed.first != first:
+            fresh = _Fed(study=as_study(population, knobs, first=first), first=first, evaluations=count)
+            if fed is None or fed.evaluations <= count:
+                self._fed[space] = fresh
+            return fresh.study
         fed.study.add_trials(list(_trials(population, knobs, fed.evaluations)))
-        fed.evaluations = len(population.evaluations)
+        fed.evaluations = count
         return fed.study
+
+
+def first_remembered(population: Population) -> int:
+    """Before this evaluation the sampler forgets: the cost of a proposal grows with all that it knows.
+
+    It knows MEMORY to 2 × MEMORY of them, by the population alone: a resumed run proposes the same.
+    """
+    return max(0, len(population.evaluations) // MEMORY - 1) * MEMORY
 
 
 def as_study(
     population: Population,
     knobs: Sequence[Knob],
     *,
+    first: int = 0,
     seed: int = 0,
     name: str = "studbook",
     storage: str | None = None,
@@ -112,7 +127,7 @@ def as_study(
     study = optuna.create_study(
         direction="maximize", sampler=_sampler(seed), study_name=name, storage=storage
     )
-    study.add_trials(list(_trials(population, knobs)))
+    study.add_trials(list(_trials(population, knobs, first)))
     return study
 
 

@@ -22,7 +22,7 @@ _EVALUATED = frozenset({Verdict.ADMITTED, Verdict.REJECTED})
 def settle(attempt: Attempt, population: Population, trees: TreeStore, seen: SeenTrees) -> tuple[Event, ...]:
     """The events of one iteration, in their order; the mutant's commit is made on the way."""
     if attempt.verdict in _EVALUATED:
-        twin = seen.find_twin(attempt.proposal.tree, population.mutants.values())
+        twin = seen.find_twin(attempt.proposal.tree, population.mutants)
         failure = check_duplicate(twin)
         attempt = attempt.fail(failure) if failure else attempt
     events: list[Event] = []

@@ -84,10 +84,8 @@ def _write(folder: Path, item: GitObject) -> Path | None:
     if path.exists():
         return None
     path.parent.mkdir(exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix="tmp_obj_", dir=path.parent
-    )  # git prunes what is left with this name
-    temporary = Path(name)
+    # git prunes what is left with this name
+    handle, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=path.parent)
     try:
         try:
             write_all(handle, zlib.compress(item.content, 1))
@@ -95,9 +93,10 @@ def _write(folder: Path, item: GitObject) -> Path | None:
             os.fsync(handle)
         finally:
             os.close(handle)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).replace(path)
+    except BaseException:  # of any kind: what is half written must not stay
+        Path(temporary).unlink(missing_ok=True)
+        raise
     return path
 
 

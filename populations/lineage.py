@@ -48,6 +48,7 @@ class Lineage:
         self.path = path
         self._guard = threading.RLock()
         self._stored: set[str] = set()
+        self._pointed: dict[str, str] = {}
         if not (path / "HEAD").exists():
             _create(path)
         self._packed = PackedRepository(path)
@@ -152,8 +153,9 @@ class Lineage:
 
     def _point(self, ref: str, commit: str) -> None:
         with self._guard:
-            if self._find_ref(ref) != commit:
+            if self._pointed.get(ref) != commit and self._find_ref(ref) != commit:
                 atomic_write(self.path / ref, commit.encode() + b"\n", temporary_in=self.path)
+            self._pointed[ref] = commit
 
     def close(self) -> None:
         with self._guard:
