@@ -18,12 +18,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
 from threading import Event as Flag
+from typing import Any
 
 from evaluate.contracts import Paper
 from evolve.admission import Strict
@@ -38,19 +40,14 @@ from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
 from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
-from evolve.trees import LineageTrees
-from experiments.ledger import Ledger
+from experiments.ledger import Ledger, opened_ledger
 from experiments.spec_loading import load_spec, write_resolved
 from harnesses.folder import read_harness
 from harnesses.tree import HarnessTree
 from populations.events import Event, RunStarted
-from populations.journal import Journal
-from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
-from populations.lineage import Lineage
 from populations.population import EMPTY, Population
 from populations.records import FailureCategory, MutationKind, PaperResult, RoundResult
-from populations.replay import fold_entries
 from populations.selection import boltzmann
 
 ROOT = Path(__file__).parents[1]
@@ -116,15 +113,13 @@ class NewEveryTime:
         return Proposal(tree=tree, kind=MutationKind.PROMPT, hypothesis=f"note {seed} will help somewhat")
 
 
-@dataclass(slots=True, kw_only=True)
 class Clocked(Ledger):
     """Remembers when each iteration was committed, and how much memory there was."""
 
-    journal: Journal
-    trees: LineageTrees
-    population: Population
-    ends: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.ends: list[float] = []
+        self.megabytes: list[float] = []
 
     def commit(self, events: Sequence[Event]) -> Population:
         population = Ledger.commit(self, events)
@@ -150,14 +145,12 @@ def resident_megabytes() -> float:
 @contextmanager
 def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
     """Opens, or opens again, the run in `folder`."""
+    clock = partial(datetime.now, UTC)
     with (
-        Journal(folder.journal, clock=lambda: datetime.now(UTC), holder="benchmark") as journal,
-        Lineage(folder.lineage) as lineage,
+        opened_ledger(folder, RUN, clock=clock, holder="benchmark", kind=Clocked) as ledger,
         ThreadPoolExecutor(4) as pool,
     ):
-        trees = LineageTrees(lineage, RUN)
-        known = fold_entries(JournalReader(folder.journal)) if folder.exists else EMPTY
-        ledger = Clocked(journal=journal, trees=trees, population=known)
+        trees = ledger.trees
         measuring = Measuring(
             evaluator=EightRounds(), pool=pool, workers=4, observer=Silent(), brake=Brake(Flag())
         )

@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evaluate.sandbox.select import StatedSandbox
-from evolve.trees import LineageTrees
 from experiments.bench import frozen_evaluator, open_bench
 from experiments.carrying_out import Job
 from experiments.corpus import LoadedPapers, load_papers
 from experiments.display import Display
 from experiments.endpoints import build_endpoints
 from experiments.environment import describe_environment, environment_text
-from experiments.ledger import Ledger
+from experiments.ledger import Ledger, opened_ledger
 from experiments.notices import NoticeLog
 from experiments.sandboxes import open_clean_sandbox
 from experiments.spec import SandboxSpec, Spec
@@ -28,14 +27,11 @@ from experiments.stopping import StopSwitch
 from experiments.watching import Watcher
 from harnesses.folder import read_harness
 from harnesses.tree import HarnessTree
-from populations.journal import Journal
-from populations.journal_reader import JournalReader
 from populations.layout import RunFolder, atomic_write
 from populations.lineage import Lineage
 from populations.lock import this_process
 from populations.population import SEED_ID
 from populations.records import MutationKind
-from populations.replay import fold_entries
 from studbook.errors import UsageError
 
 
@@ -128,8 +124,9 @@ def opened_job(
     """The journal's lock is held while the block runs."""
     with ExitStack() as stack:
         stack.callback(prepared.sandbox.close)
-        journal = stack.enter_context(Journal(folder.journal, clock=now, holder=this_process()))
-        lineage = stack.enter_context(Lineage(folder.lineage))
+        ledger = stack.enter_context(
+            opened_ledger(folder, prepared.spec.name, clock=now, holder=this_process(), kind=Ledger)
+        )
         notices = NoticeLog(folder.notices, display.notice, now)
         bench = stack.enter_context(
             open_bench(
@@ -145,16 +142,13 @@ def opened_job(
         )
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
-        trees = LineageTrees(lineage, prepared.spec.name)
-        ledger = Ledger(journal, trees, fold_entries(JournalReader(folder.journal)))
-        trees.follow(ledger.population)  # a crash may have come between an append and its branches
         yield Job(
             spec=prepared.spec,
             seed=prepared.seed,
             splits=prepared.papers.splits,
             bench=bench,
             ledger=ledger,
-            trees=trees,
+            trees=ledger.trees,
             watcher=Watcher(display, bench, ledger, time.monotonic),
             switch=switch,
             clock=time.monotonic,

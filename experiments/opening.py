@@ -1,30 +1,41 @@
 """Opens a run for looking: its journal read and folded, its harnesses at hand. Writes nothing."""
 
 import fcntl
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from experiments.runs import find_run, is_run
 from harnesses.tree import HarnessTree
+from populations.checkpoint import read_checkpoint
 from populations.events import EvaluationDone, RunStarted
 from populations.journal_line import Entry
-from populations.journal_reader import JournalReader
+from populations.journal_reader import JournalReader, entries_with
 from populations.layout import RunFolder
 from populations.lineage import Lineage
-from populations.population import Population
+from populations.population import EMPTY, Population
 from populations.replay import fold_entries
 from populations.revisions import resolve, split_revision
+from populations.storage import storage_errors
 from studbook.errors import IntegrityError, RevisionError
 
 EVALUATION = "evaluation_done"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenedRun:
+    """`head` is the hash of the last line, "" for an empty journal."""
+
     folder: RunFolder
-    entries: tuple[Entry, ...]
     population: Population
+    head: str
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of the journal, every line proved; the population may have come from a checkpoint."""
+        return tuple(JournalReader(self.folder.journal))
 
     @property
     def start(self) -> RunStarted:
@@ -37,6 +48,18 @@ class OpenedRun:
         for entry in self.entries:
             if entry.kind == EVALUATION and isinstance(event := entry.event, EvaluationDone):
                 yield event
+
+    def evaluations_of(self, harness_id: str) -> tuple[EvaluationDone, ...]:
+        """The same of one harness: only its lines are read."""
+        wanted = f'"harness_id":{json.dumps(harness_id)}'.encode()
+        with storage_errors(self.folder.journal, "read"):
+            entries = tuple(entries_with(self.folder.journal, wanted))
+        events = (entry.event for entry in entries if entry.kind == EVALUATION)
+        return tuple(
+            event
+            for event in events
+            if isinstance(event, EvaluationDone) and event.evaluation.harness_id == harness_id
+        )
 
     def read_tree(self, harness_id: str) -> HarnessTree:
         if not self.folder.lineage.is_dir():
@@ -59,10 +82,13 @@ class Target:
 
 
 def open_run(name: str, runs_dir: Path) -> OpenedRun:
-    """Proves every line of the journal on the way."""
+    """Proves every line of the journal on the way, or that a checkpoint is of the same lines."""
     folder = find_run(name, runs_dir)
-    entries = tuple(JournalReader(folder.journal))
-    return OpenedRun(folder=folder, entries=entries, population=fold_entries(entries))
+    known = read_checkpoint(folder.checkpoint, folder.journal)
+    start, before = (known.place, known.population) if known else (None, EMPTY)
+    reader = JournalReader(folder.journal, start)
+    population = fold_entries(reader, before)
+    return OpenedRun(folder=folder, population=population, head=reader.last.hash if reader.last else "")
 
 
 def open_target(text: str, runs_dir: Path, same_run: OpenedRun | None = None) -> Target:

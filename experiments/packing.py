@@ -29,8 +29,10 @@ from studbook.errors import IntegrityError, StorageError, UsageError
 
 SUFFIX = ".studbook.tar.gz"
 LEVEL = 6
-PASSING = frozenset({"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", STOP_FILE})
-"""Of this machine and this moment; the log is settled into the database."""
+PASSING = frozenset(
+    {"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", "population.json.zst", STOP_FILE}
+)
+"""Of this machine and this moment, or derived; the log is settled into the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,7 @@ def check_fold(run: OpenedRun) -> Replayed:
         harnesses=len(run.population.mutants),
         trajectories=keys,
         calls=_check_calls(run.folder.calls),
-        head=run.entries[-1].hash if run.entries else "",
+        head=run.head,
     )
 
 
@@ -158,7 +158,7 @@ def replayed_part(part: Part, pieces: Sequence[Piece], level: str, calls: int) -
         harnesses=len(part.harness_ids),
         trajectories=len(pieces),
         calls=calls,
-        head=part.run.entries[-1].hash if part.run.entries else "",
+        head=part.run.head,
         part=", ".join(part.harness_ids) + on,
     )
 

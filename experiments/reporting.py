@@ -62,7 +62,7 @@ def report_view(run: OpenedRun) -> ReportView:
         seed_validation=population.as_of(0).tally(SEED_ID).observed,
         diff=winning_diff(run),
         failures=tuple(
-            (name, failure_counts(run.evaluations(), name)) for name in dict.fromkeys([SEED_ID, best])
+            (name, failure_counts(run.evaluations_of(name), name)) for name in dict.fromkeys([SEED_ID, best])
         ),
         costs=read_costs(run),
     )

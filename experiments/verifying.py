@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 
 from evaluate.contracts import Paper
@@ -26,13 +27,16 @@ from experiments.spec import Spec
 from experiments.spec_loading import read_resolved, spec_hash, write_resolved
 from experiments.stopping import STOP_FILE
 from experiments.verifying_results import ResultsAudit, list_trajectories
+from populations.checkpoint import read_checkpoint
 from populations.events import RunStarted
 from populations.journal_audit import AuditedJournal, audit_journal
+from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
 from populations.lineage_audit import Expected, audit_lineage
 from populations.lineage_files import NAME as LINEAGE
 from populations.lineage_files import LineageFiles
 from populations.population import Population, fold
+from populations.replay import fold_entries
 from populations.selection import get_selector
 from studbook.errors import CorpusError, IntegrityError
 from studbook.faults import Findings
@@ -86,6 +90,7 @@ class _Verification:
         for line in journal.lines:
             events.read(line.event, line.place)
         self._lineage(events.population, journal, spec)
+        self._checkpoint()
         self._results(journal, start, spec)
         self._surroundings()
         if not journal.lines:
@@ -98,6 +103,19 @@ class _Verification:
             is_running=self._is_running,
             findings=self._findings,
         )
+
+    def _checkpoint(self) -> None:
+        """Whoever looks at the run or resumes it begins there, so it must tell what the journal tells."""
+        known = read_checkpoint(self._folder.checkpoint, self._folder.journal)
+        if known is None:
+            return
+        try:
+            entries = list(islice(JournalReader(self._folder.journal), known.place.lines))
+            told = fold_entries(entries)
+        except IntegrityError:
+            return  # the journal's own faults are named already
+        if told != known.population or entries[-1].hash != known.place.head:
+            self._findings.fault(self._folder.checkpoint.name, "it tells another run than the journal does")
 
     def _journal(self) -> AuditedJournal:
         if not self._folder.journal.is_file():
@@ -228,7 +246,11 @@ class _Verification:
     def _surroundings(self) -> None:
         folder = self._folder
         known = {path.name for path in (folder.spec, folder.environment, folder.journal, folder.lineage)}
-        known |= {folder.trajectories.name, *(folder.calls.name + end for end in ("", "-wal", "-shm"))}
+        known |= {
+            folder.trajectories.name,
+            folder.checkpoint.name,
+            *(folder.calls.name + end for end in ("", "-wal", "-shm")),
+        }
         for entry in sorted(os.scandir(folder.root), key=lambda entry: entry.name):
             if entry.is_symlink():
                 self._findings.fault(entry.name, "it is a link: what it leads to is not part of the run")

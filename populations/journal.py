@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from populations.events import Event, to_json
-from populations.journal_line import GENESIS, format_line
+from populations.journal_line import GENESIS, Place, format_line
 from populations.journal_reader import JournalReader
 from populations.lock import WriterLock
 from populations.storage import storage_errors, sync_folder, write_all
@@ -29,8 +29,10 @@ class Journal:
     Not for several threads: one loop appends.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, holder: str) -> None:
+    def __init__(self, path: Path, *, clock: Clock, holder: str, start: Place | None = None) -> None:
+        """`start`: a place up to which the journal has been proved otherwise."""
         self.path = path
+        self._start = start
         self._clock = clock
         self._is_intact = True
         self._lock = WriterLock(path.with_name(path.name + ".lock"), holder)
@@ -46,7 +48,7 @@ class Journal:
             raise
 
     def _recover(self) -> None:
-        reader = JournalReader(self.path)
+        reader = JournalReader(self.path, self._start)
         for _ in reader:
             pass
         self._seq, self._head = (reader.last.seq + 1, reader.last.hash) if reader.last else (0, GENESIS)
@@ -70,6 +72,11 @@ class Journal:
     def length(self) -> int:
         """How many events are in the journal."""
         return self._seq
+
+    @property
+    def place(self) -> Place:
+        """Where the next append goes."""
+        return Place(size=self._size, lines=self._seq, head=self._head)
 
     def append(self, events: Sequence[Event]) -> None:
         """All of `events` or none. On StorageError the journal is as it was, and may be appended to again."""

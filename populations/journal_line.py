@@ -56,6 +56,20 @@ class Entry:
             raise IntegrityError(f"journal entry {self.seq}: {error}") from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Behind a whole append: so many bytes and lines, the last of which has this hash."""
+
+    size: int
+    lines: int
+    head: str
+
+
+def last_line(seq: int, digest: str) -> Entry:
+    """What is known of the line before a place: enough for the next one to follow it."""
+    return Entry(seq=seq, kind="", hash=digest, prev="", left=0, time="", body=b"")
+
+
 def format_line(*, kind: str, data: Json, seq: int, prev: str, left: int, time: str) -> tuple[bytes, str]:
     """The line with its newline, and its hash."""
     body = canonical_json({"data": data, "kind": kind, "prev": prev, "seq": seq, "v": SCHEMA_VERSION})

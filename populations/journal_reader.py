@@ -4,12 +4,13 @@ A torn tail (an append that a crash or a running writer has not finished) is lef
 `torn_bytes`; any other damage is an IntegrityError naming file and line. Repairs nothing.
 """
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from populations.events import Event
-from populations.journal_line import Entry, check_follows, parse_line
+from populations.journal_line import Entry, Place, check_follows, last_line, parse_line
 from populations.storage import storage_errors
 from studbook.errors import IntegrityError
 
@@ -23,19 +24,23 @@ class JournalReader:
     `needs_newline` the last append is whole but for its newline
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: Place | None = None) -> None:
+        """`start`: what stands before it has been proved otherwise, and is not read."""
         self.path = path
+        self._start = start
         self._reset()
 
     def _reset(self) -> None:
-        self.last: Entry | None = None
-        self.whole_bytes = 0
+        start = self._start
+        self.last: Entry | None = None if start is None else last_line(start.lines - 1, start.head)
+        self.whole_bytes = 0 if start is None else start.size
         self.torn_bytes = 0
         self.needs_newline = False
 
     def __iter__(self) -> Iterator[Entry]:
         self._reset()
         with storage_errors(self.path, "read"), self.path.open("rb") as file:
+            file.seek(self.whole_bytes)
             yield from self._appends(file)
 
     def events(self) -> Iterator[Event]:
@@ -45,8 +50,8 @@ class JournalReader:
     def _appends(self, file: BinaryIO) -> Iterator[Entry]:
         """Holds the lines of an append back until its last one has been read."""
         held: list[Entry] = []
-        position = 0
-        for number, line in enumerate(file, start=1):
+        position = self.whole_bytes
+        for number, line in enumerate(file, start=1 if self.last is None else self.last.seq + 2):
             position += len(line)
             entry = self._read(line, number, held[-1] if held else self.last)
             if entry is None:
@@ -72,6 +77,20 @@ class JournalReader:
                 "Take the file from a backup, or keep the lines before it and resume."
             ) from error
         return entry
+
+
+def entries_with(path: Path, text: bytes) -> Iterator[Entry]:
+    """The whole lines that hold `text`, each proved by itself; what stands between them is not read."""
+    if not path.stat().st_size:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = data.find(text)
+        while found >= 0:
+            start, end = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
+            if end < 0:
+                return
+            yield parse_line(data[start:end])
+            found = data.find(text, end)
 
 
 def lost_its_newline(line: bytes) -> bool:

@@ -51,6 +51,10 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def checkpoint(self) -> Path:
+        return self.root / "population.json.zst"
+
+    @property
     def exists(self) -> bool:
         """A folder becomes a run with its first journal line."""
         return self.journal.is_file()

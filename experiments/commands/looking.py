@@ -136,7 +136,7 @@ def _summary(run: OpenedRun) -> RunSummary:
 def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     summary = _summary(run)
     rows = iteration_views(run.population)
-    failures = failure_counts(run.evaluations(), summary.best_id)
+    failures = failure_counts(run.evaluations_of(summary.best_id), summary.best_id)
     costs = read_costs(run)
     if terminal.wants_json:
         told = {"run": summary, "iterations": rows, "best_failures": failures, "costs": costs}

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from support.births import evaluated, run_started, seed_events, small_run
 
+from experiments.costs import RoleCost
 from experiments.report import ReportView, report_html
 from experiments.views import (
     curve,
@@ -54,6 +55,7 @@ def view_of(events, **changes) -> ReportView:
         seed_validation=Rate(1, 4),
         diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new",
         failures=(("seed", failure_counts(events, "seed")),),
+        costs=(RoleCost(role="judge", calls=1200, prompt_tokens=34567, completion_tokens=89, dollars=0.125),),
     )
     return replace(view, **changes)
 
@@ -212,3 +214,8 @@ def test_failures_are_counted_over_all_evaluations_of_a_harness():
         evaluated("m0002", (False,), purpose=Purpose.TEST, split="test", papers=("paper-x",)),
     ]
     assert failure_counts(events, "m0002") == {"too_easy": 3}
+
+
+def test_what_was_paid_is_shown_by_role():
+    html = report_html(view())
+    assert "<td>judge</td><td>1,200</td><td>34,567</td><td>89</td><td>$0.12</td>" in html

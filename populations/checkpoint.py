@@ -1,0 +1,163 @@
+"""A population as it stood at some place in its journal: a long run need not be folded anew to be looked at.
+
+Derived, and not believed without proof: it counts only for a journal whose first bytes have the SHA-256 that
+was taken when all of them had been read. One that was forged together with that hash is for `studbook verify`
+to find, which reads the journal from its first line.
+"""
+
+import hashlib
+import json
+import mmap
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from sys import intern
+from types import MappingProxyType
+from typing import Any
+
+from populations.codec import decode, encode
+from populations.events import ChampionChosen, Purpose, RunFinished, RunStarted, SearchEnded
+from populations.journal_line import Place
+from populations.population import Population
+from populations.records import Decision, Mutant, PaperVerdict
+from populations.storage import atomic_write, storage_errors
+from populations.tally import EvaluationSummary, Tally
+from studbook.compression import compress, decompress
+from studbook.errors import IntegrityError
+from studbook.identity import canonical_json
+from studbook.rate import Rate
+
+VERSION = 1
+SMALLEST_JOURNAL = 4 * 1024 * 1024
+"""Bytes; a shorter one is read in no time."""
+GROWTH = 1.25
+"""A running process writes another checkpoint when its journal has grown by this factor."""
+
+_VERDICTS = tuple(PaperVerdict)
+_Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    place: Place
+    population: Population
+
+
+def is_due(size: int, last: int) -> bool:
+    """Whether a journal of `size` bytes deserves a checkpoint, the last one being of one of `last` bytes."""
+    return size >= SMALLEST_JOURNAL and size >= GROWTH * last
+
+
+def write_checkpoint(path: Path, journal: Path, place: Place, population: Population) -> None:
+    """Raises StorageError."""
+    value = {
+        "v": VERSION,
+        "place": [place.size, place.lines, place.head],
+        "sha256": _digest(journal, place.size),
+        "population": _to_json(population),
+    }
+    atomic_write(path, compress(canonical_json(value)))
+
+
+def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
+    """None when there is none for the journal as it is now, or when it cannot be read."""
+    if not path.is_file() or not journal.is_file():
+        return None
+    try:
+        with storage_errors(path, "read"):
+            value = json.loads(decompress(path.read_bytes(), place=str(path)))
+        size, lines, head = value["place"]
+        if value["v"] != VERSION or value["sha256"] != _digest(journal, size):
+            return None
+        population = _from_json(value["population"])
+    except (IntegrityError, ValueError, KeyError, TypeError, IndexError):
+        return None  # it is only a short cut
+    return Checkpoint(place=Place(size=size, lines=lines, head=head), population=population)
+
+
+def _digest(journal: Path, size: int) -> str:
+    """Of the first `size` bytes; "" when there are fewer."""
+    with storage_errors(journal, "read"), journal.open("rb") as file:
+        if not 0 < size <= journal.stat().st_size:
+            return ""
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
+            return hashlib.sha256(data).hexdigest()
+
+
+def _to_json(population: Population) -> _Json:
+    papers: dict[str, int] = {}
+    evaluations = [_evaluation(each, papers) for each in population.evaluations]
+    return {
+        "start": _optional(population.start),
+        "mutants": [encode(mutant) for mutant in population.mutants.values()],
+        "members": list(population.members),
+        "decisions": [encode(decision) for decision in population.decisions],
+        "refused": list(population.refused_actions),
+        "evaluated": list(papers),
+        "evaluations": evaluations,
+        "tallies": {name: _tally(tally) for name, tally in population.tallies.items()},
+        "papers": {name: [rate.passed, rate.n] for name, rate in population.papers.items()},
+        "ended": _optional(population.ended),
+        "champion": _optional(population.champion),
+        "finish": _optional(population.finish),
+    }
+
+
+def _from_json(value: _Json) -> Population:
+    evaluated = [intern(name) for name in value["evaluated"]]
+    mutants = [decode(Mutant, each) for each in value["mutants"]]
+    return Population(
+        start=_present(RunStarted, value["start"]),
+        mutants=MappingProxyType({mutant.harness_id: mutant for mutant in mutants}),
+        members=tuple(value["members"]),
+        decisions=tuple([decode(Decision, each) for each in value["decisions"]]),
+        refused_actions=tuple(value["refused"]),
+        evaluations=tuple([_summary(each, evaluated) for each in value["evaluations"]]),
+        tallies=MappingProxyType({name: _read_tally(each) for name, each in value["tallies"].items()}),
+        papers=MappingProxyType({intern(name): Rate(*each) for name, each in value["papers"].items()}),
+        ended=_present(SearchEnded, value["ended"]),
+        champion=_present(ChampionChosen, value["champion"]),
+        finish=_present(RunFinished, value["finish"]),
+    )
+
+
+def _optional(event: Any) -> _Json | None:
+    return None if event is None else encode(event)
+
+
+def _present(kind: Any, value: Any) -> Any:
+    return None if value is None else decode(kind, value)
+
+
+_FIELDS = attrgetter("harness_id", "iteration", "purpose", "split", "replicate", "is_complete")
+
+
+def _evaluation(each: EvaluationSummary, papers: dict[str, int]) -> list[Any]:
+    """Papers by their number in one list, verdicts by theirs in the enumeration."""
+    numbers = [papers.setdefault(paper, len(papers)) for paper, _ in each.verdicts]
+    verdicts = [_VERDICTS.index(verdict) for _, verdict in each.verdicts]
+    return [*_FIELDS(each), numbers, verdicts, each.confirmed.passed, each.confirmed.n]
+
+
+def _summary(each: list[Any], papers: list[str]) -> EvaluationSummary:
+    harness_id, iteration, purpose, split, replicate, is_complete, numbers, verdicts, held, n = each
+    pairs = zip(numbers, verdicts, strict=True)
+    return EvaluationSummary(
+        harness_id=harness_id,
+        iteration=iteration,
+        purpose=Purpose(purpose),
+        split=split,
+        replicate=replicate,
+        is_complete=is_complete,
+        verdicts=tuple([(papers[number], _VERDICTS[verdict]) for number, verdict in pairs]),
+        confirmed=Rate(held, n),
+    )
+
+
+def _tally(tally: Tally) -> list[int]:
+    return [count for rate in (tally.complete, tally.stopped, tally.floor) for count in (rate.passed, rate.n)]
+
+
+def _read_tally(each: list[int]) -> Tally:
+    complete, stopped, floor = (Rate(each[at], each[at + 1]) for at in (0, 2, 4))
+    return Tally(complete=complete, stopped=stopped, floor=floor)

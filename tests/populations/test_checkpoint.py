@@ -1,0 +1,142 @@
+"""A checkpoint gives the population that the journal gives, for this very journal, or nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.births import batches, clock, small_run
+
+from populations.checkpoint import is_due, read_checkpoint, write_checkpoint
+from populations.events import ChampionChosen, RankedHarness, RunFinished, SearchEnded
+from populations.journal import Journal
+from populations.journal_reader import JournalReader, entries_with
+from populations.population import EMPTY, fold
+from populations.replay import fold_entries
+from populations.statistics import shrunk_rate
+from studbook.compression import compress, decompress
+from studbook.errors import IntegrityError
+from studbook.rate import Rate
+
+RATE = Rate(1, 3)
+CONCLUSION = [
+    SearchEnded(reason="done", iterations=3),
+    ChampionChosen(
+        harness_id="seed",
+        reason="none better",
+        ranking=(RankedHarness(harness_id="seed", passed=1, n=3, shrunk=shrunk_rate(RATE, RATE, 25)),),
+    ),
+    RunFinished(reason="done", iterations=3),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+def write(path: Path, appends) -> Path:
+    """A journal, and a checkpoint of all of it."""
+    checkpoint = path.with_name("population.json.zst")
+    with Journal(path, clock=clock, holder="the test") as journal:
+        for events in appends:
+            journal.append(events)
+        write_checkpoint(checkpoint, path, journal.place, fold(JournalReader(path).events()))
+    return checkpoint
+
+
+@pytest.mark.parametrize("conclusion", [[], CONCLUSION[:1], CONCLUSION])
+def test_it_is_the_population_and_the_place_of_the_journal(path, conclusion):
+    appends = [*batches(small_run()), *([conclusion] if conclusion else [])]
+    known = read_checkpoint(write(path, appends), path)
+    assert known is not None
+    assert known.population == fold(JournalReader(path).events())
+    entries = list(JournalReader(path))
+    assert known.place.size == path.stat().st_size
+    assert (known.place.lines, known.place.head) == (len(entries), entries[-1].hash)
+
+
+def test_reader_and_writer_go_on_from_it(path):
+    first, *later = batches(small_run())
+    checkpoint = write(path, [first])
+    known = read_checkpoint(checkpoint, path)
+    assert known is not None
+    with Journal(path, clock=clock, holder="the test", start=known.place) as journal:
+        for events in later:
+            journal.append(events)
+    assert read_checkpoint(checkpoint, path) == known, "what was appended since does not matter"
+    rest = JournalReader(path, known.place)
+    assert (
+        fold_entries(rest, known.population) == fold(small_run()) == fold_entries(JournalReader(path), EMPTY)
+    )
+    assert rest.last == list(JournalReader(path))[-1]
+    assert rest.whole_bytes == path.stat().st_size
+
+
+def test_damage_behind_it_is_found_with_the_number_of_the_line(path):
+    first, *later = batches(small_run())
+    checkpoint = write(path, [first])
+    known = read_checkpoint(checkpoint, path)
+    assert known is not None
+    with Journal(path, clock=clock, holder="the test", start=known.place) as journal:
+        for events in later:
+            journal.append(events)
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = known.place.lines + 2
+    lines[number - 1] = lines[number - 1].replace(b'"kind"', b'"kinb"', 1)
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(IntegrityError, match=f"line {number}:"):
+        list(JournalReader(path, known.place))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b"iteration", b"iteratiom", 1),
+        lambda data: data[:-1],
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: b" " + data,
+    ],
+)
+def test_for_another_journal_it_does_not_count(path, change):
+    checkpoint = write(path, batches(small_run()))
+    path.write_bytes(change(path.read_bytes()))
+    assert read_checkpoint(checkpoint, path) is None
+
+
+def test_what_cannot_be_read_is_no_checkpoint(path):
+    checkpoint = write(path, batches(small_run()))
+    whole = checkpoint.read_bytes()
+    value = json.loads(decompress(whole))
+    del value["population"]["members"]
+    other_version = compress(json.dumps({**json.loads(decompress(whole)), "v": 2}).encode())
+    for data in (
+        b"",
+        b"not zstd",
+        whole[:-3],
+        compress(b"[]"),
+        compress(json.dumps(value).encode()),
+        other_version,
+    ):
+        checkpoint.write_bytes(data)
+        assert read_checkpoint(checkpoint, path) is None
+    checkpoint.unlink()
+    assert read_checkpoint(checkpoint, path) is None
+
+
+def test_only_long_journals_get_one_and_not_after_every_append():
+    assert not is_due(1_000_000, 0)
+    assert is_due(5_000_000, 0)
+    assert not is_due(6_000_000, 5_000_000)
+    assert is_due(6_250_000, 5_000_000)
+
+
+def test_the_lines_that_hold_a_text_are_found_and_proved(path):
+    write(path, batches(small_run()))
+    wanted = b'"harness_id":"m0002"'
+    found = [entry.seq for entry in entries_with(path, wanted)]
+    assert found == [entry.seq for entry in JournalReader(path) if wanted in entry.body]
+    assert found
+    path.write_bytes(path.read_bytes().replace(wanted, b'"harness_id":"m0002" ', 1))
+    with pytest.raises(IntegrityError, match="checksum"):
+        list(entries_with(path, wanted))
