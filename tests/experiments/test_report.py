@@ -217,5 +217,5 @@ def test_failures_are_counted_over_all_evaluations_of_a_harness():
 
 
 def test_what_was_paid_is_shown_by_role():
-    html = report_html(view())
+    html = report_html(view_of(small_run()))
     assert "<td>judge</td><td>1,200</td><td>34,567</td><td>89</td><td>$0.12</td>" in html
