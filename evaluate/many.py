@@ -4,13 +4,16 @@ Results are taken in paper order, and the stop rule sees only that prefix: what 
 paper is left out. Does not know what the rule decides.
 """
 
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from threading import Lock
+from time import monotonic
 
 from evaluate.contracts import Paper, PaperEvaluator, StopEarly
 from harnesses.tree import HarnessTree
 from populations.records import Evaluation, PaperResult
+
+QUICK_SECONDS = 0.002
 
 OnResult = Callable[[PaperResult], None]
 """Told of every result that counts, in paper order, as soon as it does."""
@@ -45,26 +48,30 @@ def evaluate_many(
     When the rule says stop, work already started is waited for, so nothing runs on after this returns.
     Raises what `evaluate_paper` raises, for the first paper in order that failed; then nothing is waited for.
     """
-    results: list[PaperResult] = []
     ahead = len(papers) if stop_early is never_stop else 2 * max(1, workers)  # a rule may stop at a slow one
-    waiting = deque(papers)
-    running: deque[Future[PaperResult]] = deque()
+    row = _Row(lambda paper: evaluator.evaluate_paper(harness, paper, replicate), papers, ahead)
+    running: set[Future[None]] = {pool.submit(row.work)} if papers else set()
+    results: list[PaperResult] = []
     try:
-        while waiting or running:
-            while waiting and _has_room(running, workers, ahead):
-                running.append(pool.submit(evaluator.evaluate_paper, harness, waiting.popleft(), replicate))
-            if not running[0].done():
-                unfinished = [future for future in running if not future.done()]
-                wait(unfinished, return_when=FIRST_COMPLETED)
+        wait(running, timeout=QUICK_SECONDS)  # often all that is asked for is in the store
+        while len(results) < len(papers):
+            running = {future for future in running if not future.done()}
+            running |= {pool.submit(row.work) for _ in range(min(max(1, workers) - len(running), row.room))}
+            if row.outcome(len(results)) is None:
+                wait(running, return_when=FIRST_COMPLETED)
+            while (outcome := row.outcome(len(results))) is not None:
+                results.append(outcome.result())
+                row.counted = len(results)
+                on_result(results[-1])
+                if stop_early(results):
+                    break
+            else:
                 continue
-            results.append(running.popleft().result())
-            on_result(results[-1])
-            if stop_early(results):
-                break
-    except BaseException:
-        _drop(running)
-        raise
-    wait(_drop(running))
+            break
+    finally:
+        row.close()
+        kept = [future for future in running if not future.cancel()]
+    wait(kept)
     return Evaluation(
         harness_id=harness_id,
         tree_hash=harness.tree_hash,
@@ -76,12 +83,49 @@ def evaluate_many(
     )
 
 
-def _has_room(running: Collection[Future[PaperResult]], workers: int, ahead: int) -> bool:
-    """Room beside the unfinished, and fewer than `ahead` papers from a slow one on."""
-    unfinished = sum(not future.done() for future in running)
-    return unfinished < max(1, workers) and len(running) < max(1, ahead)
+class _Row:
+    """Papers in order, taken by whoever has time; their outcomes wait here until it is their turn.
 
+    Whoever has taken a quick one (from the store, most of all) takes another: handing over costs more.
+    """
 
-def _drop(running: Collection[Future[PaperResult]]) -> list[Future[PaperResult]]:
-    """Cancel what has not started; what has is given back. Its results and errors do not count."""
-    return [future for future in running if not future.cancel()]
+    def __init__(self, evaluate: Callable[[Paper], PaperResult], papers: Sequence[Paper], ahead: int) -> None:
+        self.counted = 0  # set by the caller: so many outcomes were read
+        self._evaluate = evaluate
+        self._papers = papers
+        self._ahead = ahead
+        self._lock = Lock()
+        self._taken = 0
+        self._outcomes: dict[int, Future[PaperResult]] = {}
+
+    @property
+    def room(self) -> int:
+        """How many papers may be taken now: from a slow one on only `ahead`."""
+        return max(0, min(len(self._papers), self.counted + self._ahead) - self._taken)
+
+    def outcome(self, number: int) -> Future[PaperResult] | None:
+        return self._outcomes.get(number)
+
+    def work(self) -> None:
+        while (number := self._take()) is not None:
+            began = monotonic()
+            outcome: Future[PaperResult] = Future()
+            try:
+                outcome.set_result(self._evaluate(self._papers[number]))
+            except BaseException as error:  # noqa: BLE001 - of any kind: raised again when its turn comes
+                outcome.set_exception(error)
+            self._outcomes[number] = outcome
+            if monotonic() - began > QUICK_SECONDS:
+                return  # others wait for this thread
+
+    def close(self) -> None:
+        """Nothing more is taken."""
+        with self._lock:
+            self._taken = len(self._papers)
+
+    def _take(self) -> int | None:
+        with self._lock:
+            if not self.room:
+                return None
+            self._taken += 1
+            return self._taken - 1

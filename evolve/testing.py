@@ -66,7 +66,8 @@ class FakeEvaluator:
             self.calls += 1
             if self.failure is not None and self.fail_at is not None and self.calls >= self.fail_at:
                 raise self.failure
-        time.sleep(self.max_delay_seconds * Random().random())  # the one thing here that is meant to vary
+        if self.max_delay_seconds:
+            time.sleep(self.max_delay_seconds * Random().random())  # the one thing here that is meant to vary
         result = _result(harness, paper, replicate, key)
         with self.lock:
             self.seen[key] = result

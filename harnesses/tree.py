@@ -5,6 +5,7 @@ Nothing here runs harness code. Reading folders and writing them is `harnesses/f
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from harnesses.manifest import Manifest, read_manifest
@@ -13,9 +14,9 @@ from studbook.identity import hash_bytes, hash_json
 MANIFEST_NAME = "harness.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HarnessTree:
-    """Files of one harness. Equal trees have equal `tree_hash` (exact bytes)."""
+    """Files of one harness. Equal trees have equal `tree_hash` (exact bytes). What is derived is kept."""
 
     files: Mapping[str, bytes]
 
@@ -23,11 +24,11 @@ class HarnessTree:
     def of(files: Mapping[str, bytes]) -> "HarnessTree":
         return HarnessTree(MappingProxyType(dict(sorted(files.items()))))
 
-    @property
+    @cached_property
     def tree_hash(self) -> str:
         return hash_json({path: hash_bytes(data) for path, data in self.files.items()})
 
-    @property
+    @cached_property
     def manifest(self) -> Manifest:
         """The validated manifest; raises ManifestError naming file and key."""
         return read_manifest(self.files)

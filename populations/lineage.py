@@ -49,6 +49,7 @@ class Lineage:
         self._guard = threading.RLock()
         self._stored: set[str] = set()
         self._pointed: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         if not (path / "HEAD").exists():
             _create(path)
         self._packed = PackedRepository(path)
@@ -78,7 +79,7 @@ class Lineage:
                 mutant_id,
                 tree,
                 parent_commit=parent_commit,
-                parent_id=None if parent_commit is None else self.trailers(parent_commit)["Mutant"],
+                parent_id=None if parent_commit is None else self._name_of(parent_commit),
                 iteration=iteration,
                 hypothesis=hypothesis,
                 run_name=run_name,
@@ -93,6 +94,11 @@ class Lineage:
                 self.admit(mutant_id)
                 self.set_best(mutant_id)
             return commit.sha
+
+    def _name_of(self, commit: str) -> str:
+        if commit not in self._names:
+            self._names[commit] = self.trailers(commit)["Mutant"]
+        return self._names[commit]
 
     def admit(self, mutant_id: str) -> None:
         """Makes a branch of a mutant."""
