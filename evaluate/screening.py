@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluate.decoding import decoded
-from evaluate.screening_words import GROUPS, HINTS, RULES
+from evaluate.screening_words import HINTS, RULES, pattern
 from evaluate.skeleton import lookalikes, plain, skeleton
 from evaluate.text import defuse, strip_hidden, visible_line
 
@@ -123,7 +123,7 @@ def _kinds(sentence: str) -> tuple[str, ...]:
 
 def _has(sentence: str, group: str, known: dict[str, bool]) -> bool:
     if group not in known:
-        known[group] = GROUPS[group].search(sentence) is not None
+        known[group] = pattern(group).search(sentence) is not None
     return known[group]
 
 

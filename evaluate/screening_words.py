@@ -6,6 +6,7 @@ compared without case and accents (`skeleton.plain`): write é as e, ё as е, �
 """
 
 import re
+from functools import cache
 from types import MappingProxyType
 
 from evaluate.alternatives import joined
@@ -291,7 +292,14 @@ note maximale|tous les points|puntuacion maxima|满分|最高分|満点|最高�
 }
 
 
-GROUPS = MappingProxyType({name: re.compile(joined(lines)) for name, lines in _GROUPS.items()})
+GROUPS = MappingProxyType(_GROUPS)
+
+
+@cache
+def pattern(group: str) -> re.Pattern[str]:
+    """Made when it is first asked for: whoever only looks at a run does without."""
+    return re.compile(joined(GROUPS[group]))
+
 
 HINTS = (
     "ignor",

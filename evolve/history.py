@@ -1,25 +1,39 @@
 """What was tried before and how it ended, as the analyzer and the implementer read it. Pure."""
 
 from collections.abc import Sequence
+from itertools import islice
+from threading import Lock
 
 from evolve.contracts import HistoryEntry
 from populations.population import Population
+from populations.records import Decision
 
 NOTHING = "Nothing has been tried yet."
 
 
-def history_of(population: Population) -> tuple[HistoryEntry, ...]:
-    """Every iteration that was decided, in order."""
-    return tuple(
-        HistoryEntry(
-            iteration=decision.iteration,
-            parent_id=decision.parent_id,
-            mutant_id=decision.mutant_id,
-            hypothesis=population.mutants[decision.mutant_id].hypothesis if decision.mutant_id else "",
-            verdict=decision.verdict,
-            reason=decision.reason,
-        )
-        for decision in population.decisions
+class History:
+    """Of one run. Keeps what it has read: each population holds the decisions of those before it. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entries: list[HistoryEntry] = []
+
+    def of(self, population: Population) -> tuple[HistoryEntry, ...]:
+        """Every iteration that was decided, in order."""
+        with self._lock:
+            new = islice(population.decisions, len(self._entries), None)
+            self._entries += [_entry(decision, population) for decision in new]
+            return tuple(self._entries[: len(population.decisions)])
+
+
+def _entry(decision: Decision, population: Population) -> HistoryEntry:
+    return HistoryEntry(
+        iteration=decision.iteration,
+        parent_id=decision.parent_id,
+        mutant_id=decision.mutant_id,
+        hypothesis=population.mutants[decision.mutant_id].hypothesis if decision.mutant_id else "",
+        verdict=decision.verdict,
+        reason=decision.reason,
     )
 
 

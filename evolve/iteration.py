@@ -16,7 +16,7 @@ from evolve.attempt import Attempt, Measured, mutant_id
 from evolve.contracts import Analyzer, Implementer, Proposal
 from evolve.duplicates import SeenTrees
 from evolve.gates import GateFailure, check_duplicate, check_static, check_survival
-from evolve.history import history_of
+from evolve.history import History
 from evolve.knobs import KnobSampler
 from evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
 from evolve.racing import race_order, stop_rule
@@ -48,6 +48,7 @@ class Workshop:
     admission: AdmissionRule
     observer: Observer
     knobs: KnobSampler = field(default_factory=KnobSampler)
+    history: History = field(default_factory=History)
 
 
 def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attempt:
@@ -100,7 +101,7 @@ class _Iteration:
 
     def _mend(self) -> Attempt:
         """What analyzer and implementer make of the parent's failures on a minibatch of training papers."""
-        shop, history = self._shop, history_of(self._snapshot)
+        shop, history = self._shop, self._shop.history.of(self._snapshot)
         training = self._evaluate(Purpose.TRAINING, self._parent_id, self._parent, self._training)
         diagnosis = shop.analyzer.analyze(self._parent, training.results, history, self._seed("analyze"))
         shop.observer.diagnosed(self._iteration, diagnosis.text)

@@ -26,11 +26,13 @@ class Lines(Console):
 
 
 def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: bool = False) -> None:
-    is_whole = is_verbatim or not console.is_terminal
+    if not console.is_terminal:  # no styles and no width: rich would have nothing to do
+        console.file.write("".join(f"{line}\n" for line in lines))
+        return
     for line in lines:
         text = line if isinstance(line, Text) else Text(line)
         for row in text.split("\n", allow_blank=True):
-            for part in [row] if is_whole else broken(row, console):
+            for part in [row] if is_verbatim else broken(row, console):
                 console.print(part, soft_wrap=True)
 
 

@@ -143,9 +143,7 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
         terminal.json({"schema": 1, **told})
         return 0
     _tell_summaries([summary], terminal)
-    terminal.result([""])
-    for row in rows:
-        terminal.result(iteration_lines(row))
+    terminal.result(["", *(line for row in rows for line in iteration_lines(row))])
     if failures:
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
         terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])

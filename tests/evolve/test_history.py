@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from support.search_rig import Rig
 
 from evolve.contracts import HistoryEntry
-from evolve.history import NOTHING, history_of, summarize
+from evolve.history import NOTHING, History, summarize
 from evolve.settings import SearchSettings
 
 
@@ -48,7 +48,10 @@ def test_a_summary_stays_within_its_limit(outcomes):
 def test_the_history_of_a_population_has_every_iteration_in_order():
     rig = Rig(settings=SearchSettings(run_seed=1, iterations=24, minibatch=2, knob_share=0))
     rig.search()
-    history = history_of(rig.population)
+    known = History()
+    history = known.of(rig.population)
+    assert known.of(rig.population.as_of(7)) == history[:7]
+    assert known.of(rig.population) == history
     assert [each.iteration for each in history] == list(range(1, 25))
     unmade = [each for each in history if each.mutant_id is None]
     assert {each.verdict for each in unmade} == {"no_change"}
