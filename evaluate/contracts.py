@@ -53,6 +53,7 @@ class Rollout:
     answer: str
     marks: tuple[bool, ...]
     score: Fraction
+    is_truncated: bool = False  # the answer ends at the solver's token limit; it is scored as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

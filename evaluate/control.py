@@ -3,34 +3,46 @@
 A harness that could stop a run with one overlong or filtered example would be a denial of service; a score
 that an outage can change would be worse. So the role is asked, at once and with all else the same, about an
 ordinary example of ours. Only if it answers that, and then fails on the harness's example again, the example
-is to blame. A harness's own roles are asked an ordinary question in the same way. A time-out, a dead
-connection or a wrong key is always the world's and never comes here.
+is to blame. Requests that an endpoint refuses or never answers are settled in that way by the client, which
+is given the ordinary example as the call's control; replies that cannot be read are settled here.
 """
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from evaluate.contracts import Criterion, Example
-from studbook.errors import ModelError, ModelUnavailable, RequestRefused
-from studbook.llm.client import EmptyReply
+from populations.records import FailureCategory
+from studbook.errors import ModelUnavailable, RequestFailed
+from studbook.llm.contracts import FailureKind
 
 T = TypeVar("T")
 
 
 class Unreadable(ModelUnavailable):
-    """A frozen role replied, time and again, with something else than its JSON."""
+    """A frozen role replied, time and again, with something else than its JSON; or never came to its end."""
+
+    def __init__(self, message: str, *, is_truncated: bool) -> None:
+        super().__init__(message)
+        self.is_truncated = is_truncated
 
 
 class Unmeasurable(Exception):
     """The example's own fault: a frozen role answers others. A verdict, so it never leaves the relay."""
 
+    def __init__(self, message: str, category: FailureCategory, *, is_stuck: bool = False) -> None:
+        super().__init__(message)
+        self.category = category
+        self.is_stuck = is_stuck
 
-WORDS: dict[type[ModelError], str] = {
-    RequestRefused: "cannot take it: too long, filtered, or no answer within its token limit",
-    EmptyReply: "answers it with nothing",
-    Unreadable: "gives it no reply in the required form: fewer or plainer criteria may help",
+
+TRUNCATED = "does not come to an end about it within its token limit"
+UNREADABLE = "gives it no reply in the required form: fewer or plainer criteria may help"
+WORDS = {
+    FailureKind.REFUSED: "cannot take it: too long, or filtered",
+    FailureKind.SILENT: "answers it with nothing",
+    FailureKind.TRUNCATED: TRUNCATED,
+    FailureKind.STUCK: "does not answer it in time, or fails on it, while it answers others",
 }
-DOUBTFUL = tuple(WORDS)
 
 
 def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], object]) -> T:
@@ -40,24 +52,37 @@ def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], obj
     """
     try:
         return ask(0)
-    except DOUBTFUL as error:
-        check_world(error, ask_control)
+    except RequestFailed as error:
+        raise _of_request(role, error) from error
+    except Unreadable as error:
+        _check_world(error, ask_control)
     try:
         return ask(1)
-    except DOUBTFUL as error:
-        words = next(text for kind, text in WORDS.items() if isinstance(error, kind))
-        raise Unmeasurable(f"the evaluator's model of role `{role}` {words}") from error
+    except RequestFailed as error:
+        raise _of_request(role, error) from error
+    except Unreadable as error:
+        if error.is_truncated:
+            raise Unmeasurable(_told(role, TRUNCATED), FailureCategory.TRUNCATED) from error
+        raise Unmeasurable(_told(role, UNREADABLE), FailureCategory.MALFORMED) from error
 
 
-def check_world(error: ModelError, ask_control: Callable[[], object]) -> None:
+def _of_request(role: str, error: RequestFailed) -> Unmeasurable:
+    kind = FailureKind(error.kind)
+    category = FailureCategory.TRUNCATED if kind is FailureKind.TRUNCATED else FailureCategory.MALFORMED
+    return Unmeasurable(_told(role, WORDS[kind]), category, is_stuck=kind is FailureKind.STUCK)
+
+
+def _told(role: str, words: str) -> str:
+    return f"the evaluator's model of role `{role}` {words}"
+
+
+def _check_world(error: Unreadable, ask_control: Callable[[], object]) -> None:
     """Raises `error` when the role cannot answer for something ordinary either."""
     try:
         ask_control()
-    except DOUBTFUL:
+    except (Unreadable, RequestFailed):
         raise error from None
 
-
-CONTROL_QUESTION = "Which weighs more, a loaded cart or an empty one? Answer with one sentence."
 
 _LINES = (
     "The old bridge of the town was built of oak on stone piers and carried carts for two hundred years.",

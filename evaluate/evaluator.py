@@ -5,7 +5,7 @@ score. A role that gives no usable answer is the world's failure (ModelError), u
 ordinary example: then the harness's example is Unmeasurable (see `control.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -16,11 +16,13 @@ from evaluate.examples import example_hash
 from evaluate.predicates import Ruling
 from evaluate.replies import Check, read_check, read_marks
 from evaluate.rubric import score_marks
+from evaluate.rubric_notes import note_rubric
+from evaluate.screening import MAX_FINDINGS, Finding
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import one_line, section, visible_line
 from populations.records import FailureCategory
 from studbook.identity import derive_seed
-from studbook.llm.contracts import Chat, ChatCall, Message
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, Message
 
 Solvers = Literal["weak", "both"]
 T = TypeVar("T")
@@ -54,11 +56,19 @@ class Evaluator:
         self._chat = chat
         self._settings = settings
         self._prompts = prompts
-        self._document = section("source_document", paper.text) if settings.strong_sees_paper else ""
+        self._document = [section("source_document", paper.text)] if paper.text.strip() else []
         self._luck = luck
         self._pool = pool
+        self._controls = {
+            "weak": self._messages("solver", self._solver_sections(CONTROL, "weak")),
+            "strong": self._messages("solver", self._solver_sections(CONTROL, "strong")),
+            "judge": self._messages("judge", _judge_sections(CONTROL, CONTROL_ANSWER)),
+            "final_verifier": self._messages("final_verifier", _verifier_sections(CONTROL)),
+        }
 
-    def evaluate(self, example: Example, round_number: int, solvers: Solvers) -> Report:
+    def evaluate(
+        self, example: Example, round_number: int, solvers: Solvers, findings: Sequence[Finding] = ()
+    ) -> Report:
         """A first report on an example; `solvers` = "weak" leaves strong rollouts for `complete`.
 
         Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
@@ -66,18 +76,34 @@ class Evaluator:
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
         ruling = self._settings.predicate.rule([rollout.score for rollout in weak])
         report = _report(example, round_number, ruling, weak, ())
-        return self.complete(example, report) if solvers == "both" else report
+        return self.complete(example, report, findings) if solvers == "both" else report
 
-    def complete(self, example: Example, report: Report) -> Report:
-        """Strong rollouts and the final check on an undecided report; any other report as it is."""
+    def complete(self, example: Example, report: Report, findings: Sequence[Finding] = ()) -> Report:
+        """Strong rollouts and the final check on an undecided report; any other report as it is.
+
+        `findings` are what screening saw in the example: the final verifier is told.
+        """
+        measured = self.measure_strong(example, report)
+        if measured.status is not Status.ACCEPTED:
+            return measured
+        check = self._ask_final_verifier(example, measured.round_number, findings)
+        if check.passed:
+            return replace(measured, reason=f"{measured.reason}; final check passed")
+        return replace(
+            measured,
+            status=Status.REJECTED,
+            category=FailureCategory.QUALITY,
+            reason=f"final check failed: {visible_line(check.reason)}",
+        )
+
+    def measure_strong(self, example: Example, report: Report) -> Report:
+        """`complete` without its final check: what the numbers alone allow."""
         if report.status is not Status.UNDECIDED:
             return report
         number = report.round_number
         strong = self._rollouts(example, number, "strong", self._settings.strong_rollouts)
         scores = [rollout.score for rollout in report.weak]
         ruling = self._settings.predicate.rule(scores, [rollout.score for rollout in strong])
-        if ruling.status is Status.ACCEPTED:
-            ruling = self._after_final_check(example, number, ruling)
         return _report(example, number, ruling, report.weak, strong)
 
     def _rollouts(self, example: Example, number: int, solver: str, count: int) -> tuple[Rollout, ...]:
@@ -97,68 +123,60 @@ class Evaluator:
 
     def _rollout(self, example: Example, number: int, solver: str, index: int) -> Rollout:
         seed = self._luck.seed("rollout", number, solver, index)
-        answer = ask_fairly(
-            solver,
-            lambda _: self._answer(example, solver, seed),
-            lambda: self._answer(CONTROL, solver, self._luck.seed("control", solver)),
-        )
+        place = (number, solver, index)
+        answer = ask_fairly(solver, lambda _: self._answer(example, solver, seed), lambda: None)
         marks = ask_fairly(
             "judge",
-            lambda turn: self._marks(example, answer, (number, solver, index), turn),
-            lambda: self._marks(CONTROL, CONTROL_ANSWER, ("control",)),
+            lambda turn: self._marks(example, answer.text, place, turn),
+            lambda: self._marks(CONTROL, CONTROL_ANSWER, ("control", example_hash(example), *place)),
         )
-        score = score_marks(example.rubric, marks)
-        return Rollout(solver=solver, index=index, seed=seed, answer=answer, marks=marks, score=score)
+        return Rollout(
+            solver=solver,
+            index=index,
+            seed=seed,
+            answer=answer.text,
+            marks=marks,
+            score=score_marks(example.rubric, marks),
+            is_truncated=answer.is_truncated,
+        )
 
-    def _answer(self, example: Example, solver: str, seed: int) -> str:
+    def _answer(self, example: Example, solver: str, seed: int) -> ChatReply:
+        """A truncated answer is the solver's answer: the limit is the same for every example."""
         call = ChatCall(
             role=solver,
             messages=self._messages("solver", self._solver_sections(example, solver)),
             seed=seed,
             temperature=self._settings.solver_temperature,
             max_tokens=self._settings.solver_max_tokens,
+            control=self._controls[solver],
         )
-        return self._chat.chat(call).text
+        return self._chat.chat(call)
 
     def _solver_sections(self, example: Example, solver: str) -> list[str]:
-        document = [self._document] if solver == "strong" and self._document else []
-        return [*document, section("context", example.context), section("question", example.question)]
+        sees_paper = solver == "strong" and self._settings.strong_sees_paper
+        return [
+            *(self._document if sees_paper else []),
+            section("context", example.context),
+            section("question", example.question),
+        ]
 
     def _marks(
         self, example: Example, answer: str, place: tuple[str | int, ...], turn: int = 0
     ) -> tuple[bool, ...]:
-        criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
-        sections = [
-            section("question", example.question),
-            section("answer", answer),
-            section("criteria", "\n".join(criteria)),
-        ]
-        count = len(example.rubric)
-        return self._read("judge", sections, place, turn, lambda reply: read_marks(reply, count))
+        sections, count = _judge_sections(example, answer), len(example.rubric)
+        return self._read("judge", sections, place, turn, lambda reply, word: read_marks(reply, count, word))
 
-    def _after_final_check(self, example: Example, number: int, ruling: Ruling) -> Ruling:
-        check = ask_fairly(
+    def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
+        return ask_fairly(
             "final_verifier",
-            lambda turn: self._final_check(example, number, turn),
-            lambda: self._final_check(CONTROL, "control"),
-        )
-        if check.passed:
-            return replace(ruling, reason=f"{ruling.reason}; final check passed")
-        return Ruling(
-            status=Status.REJECTED,
-            category=FailureCategory.QUALITY,
-            reason=f"final check failed: {visible_line(check.reason)}",
+            lambda turn: self._final_check(
+                [*self._document, *_verifier_sections(example, findings)], (number,), turn
+            ),
+            lambda: self._final_check(_verifier_sections(CONTROL), ("control", example_hash(example))),
         )
 
-    def _final_check(self, example: Example, place: str | int, turn: int = 0) -> Check:
-        rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
-        sections = [
-            section("context", example.context),
-            section("question", example.question),
-            section("reference_answer", example.reference_answer),
-            section("rubric", "\n".join(rubric)),
-        ]
-        return self._read("final_verifier", sections, (place,), turn, read_check)
+    def _final_check(self, sections: list[str], place: tuple[str | int, ...], turn: int = 0) -> Check:
+        return self._read("final_verifier", sections, place, turn, read_check)
 
     def _read(
         self,
@@ -166,32 +184,79 @@ class Evaluator:
         sections: list[str],
         place: tuple[str | int, ...],
         turn: int,
-        read: Callable[[str], T | None],
+        read: Callable[[str, str], T | None],
     ) -> T:
         """Ask until the reply can be read, each time with another seed; raises Unreadable."""
-        attempts = self._settings.reading_attempts
+        attempts, is_truncated = self._settings.reading_attempts, True
         for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
+            word = reading_word(self._luck, role, place, attempt)
             call = ChatCall(
                 role=role,
-                messages=self._messages(role, sections),
+                messages=self._messages(role, [*sections, section("check", word)]),
                 seed=self._luck.seed(role, *place, *again),
                 temperature=self._settings.judge_temperature,
                 json_mode=True,
+                control=self._controls[role],
             )
-            value = read(self._chat.chat(call).text)
+            reply = self._chat.chat(call)
+            value = None if reply.is_truncated else read(reply.text, word)  # its last word is missing
             if value is not None:
                 return value
-        raise Unreadable(
-            f"the model of role `{role}` gave {attempts} replies in a row that cannot be read as its JSON.\n"
-            "This is never scored. Give the role a model that follows the format (see the call records)."
-        )
+            is_truncated = is_truncated and reply.is_truncated
+        raise _unreadable(role, attempts, is_truncated=is_truncated)
 
     def _messages(self, prompt: str, sections: list[str]) -> tuple[Message, ...]:
         return (
             Message(role="system", content=self._prompts[prompt]),
             Message(role="user", content="\n\n".join(sections)),
         )
+
+
+def reading_word(luck: Luck, role: str, place: Sequence[str | int], attempt: int) -> str:
+    """What a role is asked to repeat, so that its own reply can be told from one that it quotes."""
+    again = (attempt,) if attempt else ()
+    return f"{luck.seed('check', role, *place, *again):016x}"[-8:]
+
+
+def _judge_sections(example: Example, answer: str) -> list[str]:
+    criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
+    return [
+        section("question", example.question),
+        section("answer", answer),
+        section("criteria", "\n".join(criteria)),
+    ]
+
+
+def _verifier_sections(example: Example, findings: Sequence[Finding] = ()) -> list[str]:
+    """What screening found comes last, and only when it found something."""
+    rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
+    notes = [*findings, *note_rubric(example.rubric)][:MAX_FINDINGS]
+    told = [f"- {item.field}: {item.kind}: {item.quote}" for item in notes]
+    return [
+        *_shown(example, rubric),
+        *([section("screening", "\n".join(told))] if told else []),
+    ]
+
+
+def _shown(example: Example, rubric: list[str]) -> list[str]:
+    return [
+        section("context", example.context),
+        section("question", example.question),
+        section("reference_answer", example.reference_answer),
+        section("rubric", "\n".join(rubric)),
+    ]
+
+
+def _unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
+    how, step = "cannot be read as its JSON", "a model that follows the format"
+    if is_truncated:
+        how, step = "were cut off at its token limit", "more max_tokens"
+    return Unreadable(
+        f"the model of role `{role}` gave {attempts} replies in a row that {how}.\n"
+        f"This is never scored. Give the role {step} (see the call records).",
+        is_truncated=is_truncated,
+    )
 
 
 def _rubric_line(number: int, item: Criterion) -> str:

@@ -4,12 +4,15 @@ What cannot be read is `Malformed` with a reason the harness is told; it is neve
 judge content.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Criterion, Example
+from evaluate.rubric import find_contradiction
+from evaluate.screening import Finding, screen
 from evaluate.text import defuse, strip_hidden, visible_line
 from studbook.identity import hash_bytes, hash_json
 
@@ -46,12 +49,13 @@ class Admitted:
     """An example that can be measured, and what was tried in it.
 
     `hidden_characters` were removed; `defused_marks` are section tags and role marks that stay in the
-    example as written and are made harmless in every prompt.
+    example as written and are made harmless in every prompt. `findings` are what screening saw in it.
     """
 
     example: Example
     hidden_characters: int
     defused_marks: int
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,9 @@ def _problem_with_rubric(rubric: list[_SubmittedCriterion]) -> str | None:
             return f"rubric.{number}.weight: must not be 0"
     if not any(item.weight > 0 for item in rubric):
         return "rubric: needs at least one positive weight"
+    pair = find_contradiction([(item.criterion, item.weight) for item in rubric])
+    if pair is not None:
+        return f"rubric.{pair[1]}: says the same as rubric.{pair[0]}, with a weight of the other sign"
     return None
 
 
@@ -142,7 +149,23 @@ def _clean(parsed: _SubmittedExample) -> Admitted | Malformed:
     empty = _empty_field(example)
     if empty is not None:
         return Malformed(reason=f"{empty}: must not be empty")
-    return Admitted(example=example, hidden_characters=texts.hidden, defused_marks=texts.defused)
+    return Admitted(
+        example=example,
+        hidden_characters=texts.hidden,
+        defused_marks=texts.defused,
+        findings=screen(_fields(parsed)),
+    )
+
+
+def _fields(parsed: _SubmittedExample) -> Iterator[tuple[str, str]]:
+    """Every text by its place, as it was sent."""
+    for name in ("question", "context", "reference_answer", "question_type"):
+        yield name, getattr(parsed, name)
+    for number, item in enumerate(parsed.rubric):
+        yield f"rubric.{number}.criterion", item.criterion
+        yield f"rubric.{number}.category", item.category
+    for number, tag in enumerate(parsed.tags):
+        yield f"tags.{number}.tag", tag
 
 
 def _empty_field(example: Example) -> str | None:

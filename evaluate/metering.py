@@ -1,4 +1,4 @@
-"""Counts the calls and tokens of one paper, whoever made them: harness or evaluator.
+"""Counts the calls and tokens of one piece of work, whoever made them, and keeps which records answered.
 
 Counts what the work is worth, not what was paid: a call answered from the records counts as well, so that a
 resumed run reports the same numbers. Enforces nothing.
@@ -6,7 +6,9 @@ resumed run reports the same numbers. Enforces nothing.
 
 from threading import Lock
 
+from studbook.errors import RequestFailed
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
+from studbook.llm.seals import Rests, Seal, rest_on, seal_failure, seal_reply
 
 
 class MeteredChat:
@@ -17,6 +19,8 @@ class MeteredChat:
         self._lock = Lock()
         self._usage = Usage()
         self._calls: dict[str, int] = {}
+        self._truncated: dict[str, int] = {}
+        self._seals: list[Seal] = []
 
     @property
     def usage(self) -> Usage:
@@ -30,9 +34,30 @@ class MeteredChat:
     def calls_by_role(self) -> dict[str, int]:
         return dict(sorted(self._calls.items()))
 
-    def chat(self, call: ChatCall) -> ChatReply:
-        reply = self._chat.chat(call)
+    @property
+    def truncated_by_role(self) -> dict[str, int]:
+        """How many replies of each role ended at its token limit."""
+        return dict(sorted(self._truncated.items()))
+
+    @property
+    def rests(self) -> Rests:
+        """The records the work rests on, so far."""
         with self._lock:
+            return rest_on(self._seals)
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        try:
+            reply = self._chat.chat(call)
+        except RequestFailed as error:
+            if error.key:
+                with self._lock:
+                    self._seals.append(seal_failure(error.key, call.role, error.kind, str(error)))
+            raise
+        with self._lock:
+            if reply.key:
+                self._seals.append(seal_reply(reply.key, call.role, reply))
             self._usage += reply.usage
             self._calls[call.role] = self._calls.get(call.role, 0) + 1
+            if reply.is_truncated:
+                self._truncated[call.role] = self._truncated.get(call.role, 0) + 1
         return reply

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from evaluate.confirmation import confirm, fresh_luck
 from evaluate.contracts import Example, Paper
 from evaluate.evaluator import Evaluator, Luck
 from evaluate.examples import example_from_json
@@ -17,7 +18,7 @@ from evaluate.settings import Frozen
 from evaluate.trajectories import Trajectory, TrajectoryStore, trajectory_key
 from evaluate.transcript import Transcript
 from harnesses.tree import HarnessTree
-from populations.records import PaperResult, PaperVerdict
+from populations.records import Confirmation, PaperResult, PaperVerdict
 from studbook.errors import SandboxError
 from studbook.llm.contracts import Chat
 
@@ -76,7 +77,8 @@ class SandboxedEvaluator:
         if known is not None:
             return known.result
         session = self._run(harness, paper, replicate)
-        return self.store.put(self._conclude(session, harness, paper, replicate, key))
+        confirmation = self._confirm(session, paper, replicate)
+        return self.store.put(self._conclude(session, harness, paper, replicate, key, confirmation))
 
     def _run(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
         """Run a box, and again when the sandbox loses it: a lost box says nothing about the harness."""
@@ -91,19 +93,11 @@ class SandboxedEvaluator:
 
     def _run_box(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
         settings, manifest = self._frozen.settings, harness.manifest
-        luck = Luck(run_seed=self._frozen.run_seed, paper_id=paper.paper_id, replicate=replicate)
+        luck = self._luck(paper, replicate)
         meter, transcript = MeteredChat(self._chat), Transcript(paper)
-        evaluator = Evaluator(
-            chat=meter,
-            settings=settings,
-            prompts=self._frozen.prompts,
-            paper=paper,
-            luck=luck,
-            pool=self._pool,
-        )
         relay = Relay(
             chat=meter,
-            evaluator=evaluator,
+            evaluator=self._evaluator(meter, paper, luck),
             settings=settings,
             roles=manifest.roles,
             luck=luck,
@@ -123,8 +117,38 @@ class SandboxedEvaluator:
         transcript.box(outcome)
         return _Session(relay=relay, transcript=transcript, meter=meter, outcome=outcome)
 
+    def _luck(self, paper: Paper, replicate: int) -> Luck:
+        return Luck(run_seed=self._frozen.run_seed, paper_id=paper.paper_id, replicate=replicate)
+
+    def _evaluator(self, meter: MeteredChat, paper: Paper, luck: Luck) -> Evaluator:
+        frozen = self._frozen
+        return Evaluator(
+            chat=meter,
+            settings=frozen.settings,
+            prompts=frozen.prompts,
+            paper=paper,
+            luck=luck,
+            pool=self._pool,
+        )
+
+    def _confirm(self, session: _Session, paper: Paper, replicate: int) -> Confirmation | None:
+        """After the box has ended; part of the same trajectory, so a crash in between repeats both."""
+        number, example = session.relay.accepted_round, session.relay.accepted_example
+        if not self._frozen.settings.confirm or number is None or example is None:
+            return None
+        again = self._evaluator(session.meter, paper, fresh_luck(self._luck(paper, replicate)))
+        confirmed = confirm(again, example, number)
+        session.transcript.confirmation(confirmed)
+        return confirmed.record
+
     def _conclude(
-        self, session: _Session, harness: HarnessTree, paper: Paper, replicate: int, key: str
+        self,
+        session: _Session,
+        harness: HarnessTree,
+        paper: Paper,
+        replicate: int,
+        key: str,
+        confirmation: Confirmation | None,
     ) -> Trajectory:
         verdict, reason = rule_on_box(
             session.outcome, accepted_round=session.relay.accepted_round, rounds=len(session.relay.rounds)
@@ -139,13 +163,16 @@ class SandboxedEvaluator:
             usage=session.meter.usage,
             calls=session.meter.calls,
             trajectory_hash="",
+            confirmation=confirmation,
         )
         return Trajectory(
             result=result,
             tree_hash=harness.tree_hash,
             evaluator_hash=self.evaluator_hash,
             calls_by_role=session.meter.calls_by_role,
+            truncated_by_role=session.meter.truncated_by_role,
             events=tuple(session.transcript.events),
+            rests=session.meter.rests,
         )
 
 

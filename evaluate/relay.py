@@ -6,13 +6,13 @@ sent; what the world does wrong is raised, what the harness does wrong is answer
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Condition, Lock
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from evaluate.contracts import Example, Report, Status
-from evaluate.control import CONTROL_QUESTION, Unmeasurable, check_world
+from evaluate.control import Unmeasurable
 from evaluate.evaluator import Evaluator, Luck
 from evaluate.examples import (
     Admitted,
@@ -23,19 +23,20 @@ from evaluate.examples import (
     submission_hash,
 )
 from evaluate.metering import MeteredChat
-from evaluate.reports import malformed_round, report_to_frame, report_to_round
+from evaluate.near_duplicates import Fingerprint, find_near, fingerprint
+from evaluate.reports import malformed_round, near_duplicate, report_to_frame, report_to_round
 from evaluate.sandbox.contract import Frame
 from evaluate.settings import EvaluatorSettings
 from evaluate.text import visible_line
 from evaluate.transcript import Transcript
-from populations.records import RoundResult
-from studbook.errors import RequestRefused
-from studbook.llm.client import EmptyReply
-from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, Message
+from populations.records import FailureCategory, RoundResult
+from studbook.errors import RequestFailed
+from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, FailureKind, Message
 
 MAX_LOGS = 200
 MAX_LOG_CHARACTERS = 4_000
 MAX_FAILED_CALLS = 8  # a silent model is asked again for half a minute, while the box's clock stands still
+MAX_STUCK = 2
 
 
 class _Closed(BaseModel):
@@ -74,12 +75,18 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class _Round:
-    """One distinct example: its number, and its report so far (None: it cannot be read or measured)."""
+    """One distinct example: its number, and its report so far (None: it cannot be read or measured).
+
+    `likeness` is what later examples are compared with. None when nothing was measured: mending an example
+    that could not be read or measured is no second draw.
+    """
 
     number: int
     example: Example | None
     report: Report | None
     problem: str = ""
+    likeness: Fingerprint | None = None
+    category: FailureCategory = FailureCategory.MALFORMED
 
 
 @dataclass(slots=True)
@@ -90,8 +97,10 @@ class _Account:
     accepted_round: int | None = None
     calls: int = 0
     failed_calls: int = 0
+    stuck: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
+    pledged_tokens: int = 0  # the most that calls under way can come to
     logs: int = 0
 
 
@@ -116,6 +125,7 @@ class Relay:
         self._transcript = transcript
         self._account = _Account()
         self._lock = Lock()
+        self._settled = Condition(self._lock)
         self._evaluating = Lock()
         self._answers: dict[str, Callable[[Frame], Frame]] = {
             "chat": self._answer_chat,
@@ -127,6 +137,12 @@ class Relay:
     def accepted_round(self) -> int | None:
         """The round whose example was accepted."""
         return self._account.accepted_round
+
+    @property
+    def accepted_example(self) -> Example | None:
+        """The example that was accepted, as it was measured."""
+        accepted = self._account.accepted_round
+        return next((item.example for item in self._account.rounds.values() if item.number == accepted), None)
 
     @property
     def rounds(self) -> tuple[RoundResult, ...]:
@@ -158,42 +174,52 @@ class Relay:
             allowed = ", ".join(self._roles)
             role = visible_line(body.role)
             raise Refusal("refused", f"role `{role}` is not one of this harness's roles ({allowed})")
-        call = ChatCall(
-            role=body.role,
-            messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
-            seed=self._luck.seed("chat", body.role, self._reserve_call(body.role)),
-            temperature=body.temperature,
-            max_tokens=body.max_tokens,
-            json_mode=body.json_mode,
-        )
+        pledge = _most_tokens(body)
+        number = self._reserve_call(body.role, pledge)
+        try:
+            return self._ask(_to_call(body, self._luck.seed("chat", body.role, number)))
+        finally:
+            with self._settled:
+                self._account.pledged_tokens -= pledge
+                self._settled.notify_all()
+
+    def _ask(self, call: ChatCall) -> Frame:
         try:
             reply = self._chat.chat(call)
-        except (RequestRefused, EmptyReply) as error:
-            check_world(error, lambda: self._ask_control(body.role))  # else it is of the harness's own making
+        except RequestFailed as error:  # of the harness's own making: the role answers others
             with self._lock:
                 self._account.failed_calls += 1
+                self._account.stuck += error.kind == FailureKind.STUCK
             first_line = str(error).partition("\n")[0]  # the others name endpoint and model
             raise Refusal("model_failed", first_line) from error
         return self._keep_reply(call, reply)
 
-    def _ask_control(self, role: str) -> None:
-        message = Message(role="user", content=CONTROL_QUESTION)
-        self._chat.chat(ChatCall(role=role, messages=(message,), seed=self._luck.seed("control", role)))
+    def _reserve_call(self, role: str, pledge: int) -> int:
+        """The number of this call among the role's calls; refuses when the paper's budget is spent.
 
-    def _reserve_call(self, role: str) -> int:
-        """The number of this call among the role's calls; refuses when the paper's budget is spent."""
+        While calls under way might spend what is left, it waits for them.
+        """
         account, settings = self._account, self._settings
-        with self._lock:
+        with self._settled:
+            while account.pledged_tokens and account.tokens + account.pledged_tokens >= settings.max_tokens:
+                self._settled.wait()
             if account.calls >= settings.max_calls:
                 raise Refusal("budget_spent", f"all {settings.max_calls} model calls for this paper are used")
             if account.tokens >= settings.max_tokens:
                 raise Refusal("budget_spent", f"all {settings.max_tokens} tokens for this paper are used")
             if account.failed_calls >= MAX_FAILED_CALLS:
                 raise Refusal("budget_spent", f"{MAX_FAILED_CALLS} calls for this paper came to nothing")
+            self._refuse_when_stuck()
             account.calls += 1
+            account.pledged_tokens += pledge
             number = account.calls_by_role.get(role, 0)
             account.calls_by_role[role] = number + 1
             return number
+
+    def _refuse_when_stuck(self) -> None:
+        """A request that never ends costs minutes before that is believed; a paper gets few of them."""
+        if self._account.stuck >= MAX_STUCK:
+            raise Refusal("budget_spent", f"{MAX_STUCK} requests of this paper were never answered")
 
     def _keep_reply(self, call: ChatCall, reply: ChatReply) -> Frame:
         usage = reply.usage
@@ -229,41 +255,55 @@ class Relay:
         key = example_hash(example)
         known = self._account.rounds.get(key)
         number = known.number if known is not None else self._next_round()
+        likeness = known.likeness if known is not None else fingerprint(example)
         try:
-            report = self._measure(submitted, number, known, solvers)
+            report = self._measure(submitted, number, known, likeness, solvers)
         except Unmeasurable as problem:
-            raise self._unmeasurable(key, example, number, str(problem)) from problem
-        self._account.rounds[key] = _Round(number, example, report)
+            failed = _Round(number, example, None, str(problem), category=problem.category)
+            self._account.rounds[key] = failed
+            self._account.stuck += problem.is_stuck
+            self._transcript.malformed(number, example_to_json(example), str(problem))
+            raise Refusal("malformed_example", str(problem)) from problem
+        self._account.rounds[key] = _Round(number, example, report, likeness=likeness)
         if report.status is Status.ACCEPTED:
             self._account.accepted_round = report.round_number
         return report_to_frame(report, example, self._settings.max_rounds - len(self._account.rounds))
 
     def _measure(
-        self, submitted: Admitted, number: int, known: _Round | None, solvers: Literal["weak", "both"]
+        self,
+        submitted: Admitted,
+        number: int,
+        known: _Round | None,
+        likeness: Fingerprint | None,
+        solvers: Literal["weak", "both"],
     ) -> Report:
         """What is known of the example, and what `solvers` asks for on top."""
         if known is None:
-            report = self._evaluator.evaluate(submitted.example, number, solvers)
+            report = self._find_repeat(submitted.example, number, likeness) or self._evaluator.evaluate(
+                submitted.example, number, solvers, submitted.findings
+            )
             self._transcript.report(submitted, report, earlier=None)
             return report
         if known.report is None:
             raise Refusal("malformed_example", known.problem)
         if solvers == "weak" or known.report.status is not Status.UNDECIDED:
             return known.report
-        report = self._evaluator.complete(submitted.example, known.report)
+        report = self._evaluator.complete(submitted.example, known.report, submitted.findings)
         self._transcript.report(submitted, report, earlier=known.report)
         return report
 
-    def _unmeasurable(self, key: str, example: Example, number: int, problem: str) -> Refusal:
-        """An example that a frozen model cannot deal with is told and counted like an unreadable one."""
-        self._account.rounds[key] = _Round(number, example, None, problem)
-        self._transcript.malformed(number, example_to_json(example), problem)
-        return Refusal("malformed_example", problem)
+    def _find_repeat(self, example: Example, number: int, likeness: Fingerprint | None) -> Report | None:
+        """A report, without rollouts, when the example is nearly one of any earlier round; else None."""
+        rounds = self._account.rounds.values()
+        earlier = ((item.number, item.likeness) for item in rounds if item.likeness is not None)
+        repeated = None if likeness is None else find_near(likeness, earlier)
+        return None if repeated is None else near_duplicate(example, number, repeated)
 
     def _next_round(self) -> int:
         used = len(self._account.rounds)
         if used >= self._settings.max_rounds:
             raise Refusal("budget_spent", f"all {self._settings.max_rounds} rounds for this paper are used")
+        self._refuse_when_stuck()
         return used + 1
 
     def _answer_log(self, frame: Frame) -> Frame:
@@ -277,4 +317,23 @@ class Relay:
 
 
 def _to_result(item: _Round) -> RoundResult:
-    return malformed_round(item.number, item.problem) if item.report is None else report_to_round(item.report)
+    if item.report is None:
+        return malformed_round(item.number, item.problem, item.category)
+    return report_to_round(item.report)
+
+
+def _to_call(body: _ChatBody, seed: int) -> ChatCall:
+    return ChatCall(
+        role=body.role,
+        messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
+        seed=seed,
+        temperature=body.temperature,
+        max_tokens=body.max_tokens,
+        json_mode=body.json_mode,
+    )
+
+
+def _most_tokens(body: _ChatBody) -> int:
+    """No token is less than a byte; what an answer without a limit comes to is not known before."""
+    said = sum(len(item.content.encode("utf-8", "replace")) for item in body.messages)
+    return said + (body.max_tokens or 0)

@@ -31,6 +31,15 @@ def render_for_analyzer(trajectory: Trajectory, limit: int = MAX_TRAJECTORY) -> 
     return next(fitting, "") or cut(_render(trajectory, TEXT_LIMITS[-1]), limit)
 
 
+def render_confirmation(trajectory: Trajectory) -> list[str]:
+    """For people: what neither the harness nor the analyzer is shown."""
+    found = trajectory.result.confirmation
+    if found is None:
+        return []
+    held = "it would be accepted again" if found.holds else "it would not be accepted again"
+    return ["### Measured again, on fresh rollouts", f"{held}: {_line(found.reason)}"]
+
+
 def _render(trajectory: Trajectory, text_limit: int) -> str:
     result = trajectory.result
     lines = [f"outcome: {result.verdict.value}: {_line(result.reason)}"]
@@ -106,6 +115,10 @@ class _Writer:
     def log(self, event: Event) -> Iterator[str]:
         yield f"log: {self._data(event['text'])}"
 
+    def confirmation(self, _: Event) -> Iterator[str]:
+        """Left out: what the search looks at is no longer a check of the search."""
+        yield from ()
+
     def box(self, event: Event) -> Iterator[str]:
         yield "\n### Box"
         yield f"status: {event['status']}"
@@ -133,6 +146,7 @@ _PARTS = {
     "refused": _Writer.refused,
     "log": _Writer.log,
     "box": _Writer.box,
+    "confirmation": _Writer.confirmation,
 }
 
 
@@ -144,6 +158,9 @@ def _report_lines(event: Event) -> Iterator[str]:
     for solver in ("weak", "strong"):
         if event[solver]:
             yield f"{solver}: {_scores(event[solver])}"
+    attempts = [_line(f"{each['kind']} in {each['field']}") for each in event.get("screening", [])]
+    if attempts:
+        yield f"screening: {'; '.join(attempts)}"
     if event["hidden_characters"] or event["defused_marks"]:
         yield (
             f"tampering: {event['hidden_characters']} hidden characters removed, "

@@ -1,6 +1,9 @@
 """Reading what a frozen role replied: JSON somewhere in free text, lenient in form, strict in content.
 
-A reply that cannot be read is `None`, for the caller to ask again; nothing is guessed.
+A reply that cannot be read is `None`, for the caller to ask again; nothing is guessed. What is marked may
+hold a forged reply, and a model may quote it. So a role is given a word, which nothing it reads can know, and
+asked to repeat it: the last object with that word counts, and drafts beside it do no harm. Weak models forget
+the word; without it, a reply counts only when all its readable objects say the same.
 """
 
 import json
@@ -32,8 +35,8 @@ class Check:
     reason: str
 
 
-def read_marks(reply: str, count: int) -> tuple[bool, ...] | None:
-    """One mark per criterion from the last object that has exactly that many readable marks."""
+def read_marks(reply: str, count: int, word: str = "") -> tuple[bool, ...] | None:
+    """One mark per criterion, from objects that have exactly that many readable marks."""
 
     def marks(value: dict[str, Any]) -> tuple[bool, ...] | None:
         raw = value.get("marks")
@@ -42,11 +45,11 @@ def read_marks(reply: str, count: int) -> tuple[bool, ...] | None:
         read = [_read_flag(item) for item in raw]
         return tuple(flag for flag in read if flag is not None) if None not in read else None
 
-    return _last(reply, marks)
+    return _agreed(reply, marks, lambda said: said, word)
 
 
-def read_check(reply: str) -> Check | None:
-    """The last object that has a readable `pass`."""
+def read_check(reply: str, word: str = "") -> Check | None:
+    """From objects that have a readable `pass`."""
 
     def check(value: dict[str, Any]) -> Check | None:
         passed = _read_flag(value.get("pass"))
@@ -54,7 +57,7 @@ def read_check(reply: str) -> Check | None:
             return None
         return Check(passed=passed, reason=str(value.get("reason") or "no reason given")[:2000])
 
-    return _last(reply, check)
+    return _agreed(reply, check, lambda said: said.passed, word)
 
 
 def _read_flag(value: object) -> bool | None:
@@ -65,10 +68,16 @@ def _read_flag(value: object) -> bool | None:
     return _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def _last(reply: str, read: Callable[[dict[str, Any]], T | None]) -> T | None:
-    """A model that reasons aloud may draft before it decides: the last readable object counts."""
-    found = [result for value in _objects(reply) if (result := read(value)) is not None]
-    return found[-1] if found else None
+def _agreed(
+    reply: str, read: Callable[[dict[str, Any]], T | None], essence: Callable[[T], object], word: str
+) -> T | None:
+    """The last object with the word, or any when all of them agree in essence."""
+    found = [(result, value) for value in _objects(reply) if (result := read(value)) is not None]
+    signed = [result for result, value in found if word and value.get("check") == word]
+    if signed:
+        return signed[-1]
+    said = [result for result, _ in found]
+    return said[-1] if said and all(essence(one) == essence(said[0]) for one in said) else None
 
 
 def _objects(reply: str) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from evaluate.contracts import Example, Report, Rollout
+from evaluate.contracts import Example, Report, Rollout, Status
+from evaluate.examples import example_hash
 from evaluate.rubric import average
 from populations.records import FailureCategory, RoundResult
 
@@ -47,11 +48,29 @@ def report_to_round(report: Report) -> RoundResult:
     )
 
 
-def malformed_round(number: int, reason: str) -> RoundResult:
+def near_duplicate(example: Example, number: int, repeated: int) -> Report:
+    """Of an example that was not measured, because round `repeated` nearly had it."""
+    return Report(
+        example_hash=example_hash(example),
+        round_number=number,
+        status=Status.REJECTED,
+        category=FailureCategory.NEAR_DUPLICATE,
+        reason=(
+            f"nearly the example of round {repeated}, so it was not measured again: "
+            "ask another question, or write other criteria"
+        ),
+        weak=(),
+        strong=(),
+    )
+
+
+def malformed_round(
+    number: int, reason: str, category: FailureCategory = FailureCategory.MALFORMED
+) -> RoundResult:
     return RoundResult(
         number=number,
         status="rejected",
-        category=FailureCategory.MALFORMED,
+        category=category,
         reason=reason,
         weak_average=None,
         strong_average=None,
@@ -66,6 +85,7 @@ def rollout_to_json(rollout: Rollout) -> dict[str, Any]:
         "answer": rollout.answer,
         "marks": list(rollout.marks),
         "score": str(rollout.score),
+        "truncated": rollout.is_truncated,
     }
 
 
@@ -81,4 +101,5 @@ def _scores(rollouts: Sequence[Rollout]) -> dict[str, Any] | None:
         "average": round(float(average(scores)), 4),
         "best": round(float(max(scores)), 4),
         "scores": [round(float(score), 4) for score in scores],
+        "truncated": sum(rollout.is_truncated for rollout in rollouts),
     }

@@ -15,17 +15,25 @@ from studbook.identity import Json, hash_bytes, hash_json
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING_MODULES = (
+    "alternatives",
+    "confirmation",
     "contracts",
     "control",
+    "decoding",
     "evaluator",
     "examples",
     "metering",
+    "near_duplicates",
     "paper_evaluator",
     "predicates",
     "relay",
     "replies",
     "reports",
     "rubric",
+    "rubric_notes",
+    "screening",
+    "screening_words",
+    "skeleton",
     "text",
 )
 
@@ -59,6 +67,7 @@ class EvaluatorSettings:
     max_calls: int = 200
     max_tokens: int = 4_000_000
     reading_attempts: int = 3  # how often an unreadable mark sheet or final check is asked for again
+    confirm: bool = True  # measure an accepted example once more on fresh rollouts, beside the verdict
 
     def to_json(self) -> dict[str, Json]:
         plain: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -34,10 +34,13 @@ class Summary:
     verdicts: dict[str, int]
     calls: int
     calls_by_role: dict[str, int]
+    truncated_by_role: dict[str, int]
     usage: Usage
     hidden_characters: int
     defused_marks: int
     refused_requests: int
+    attempts: int
+    confirmed: Rate
 
     @property
     def gap(self) -> Fraction | None:
@@ -66,11 +69,16 @@ class Summary:
             "verdicts": dict(self.verdicts),
             "calls": self.calls,
             "calls_by_role": dict(self.calls_by_role),
+            "truncated_by_role": dict(self.truncated_by_role),
             "prompt_tokens": self.usage.prompt_tokens,
             "completion_tokens": self.usage.completion_tokens,
             "hidden_characters": self.hidden_characters,
             "defused_marks": self.defused_marks,
             "refused_requests": self.refused_requests,
+            "attempts": self.attempts,
+            "confirmed": self.confirmed.passed,
+            "confirmed_n": self.confirmed.n,
+            "confirmed_interval_95": list(self.confirmed.interval()),
         }
 
 
@@ -94,11 +102,20 @@ def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajecto
         verdicts=_sorted(Counter(result.verdict.value for result in results)),
         calls=sum(result.calls for result in results),
         calls_by_role=_sorted(seen.calls_by_role),
+        truncated_by_role=_sorted(seen.truncated_by_role),
         usage=_total_usage(results),
         hidden_characters=seen.hidden_characters,
         defused_marks=seen.defused_marks,
         refused_requests=seen.refused_requests,
+        attempts=seen.attempts,
+        confirmed=confirmed_rate(results),
     )
+
+
+def confirmed_rate(results: Iterable[PaperResult]) -> Rate:
+    """Of the accepted examples that were measured again: how many would have been accepted again."""
+    known = [result.confirmation for result in results if result.confirmation is not None]
+    return Rate(sum(each.holds for each in known), len(known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,23 +123,29 @@ class _Seen:
     """What only trajectories hold."""
 
     calls_by_role: Counter[str]
+    truncated_by_role: Counter[str]
     hidden_characters: int
     defused_marks: int
     refused_requests: int
+    attempts: int
 
     @staticmethod
     def of(trajectories: Iterable[Trajectory]) -> "_Seen":
         calls: Counter[str] = Counter()
+        truncated: Counter[str] = Counter()
         events: list[dict[str, Any]] = []
         for trajectory in trajectories:
             calls.update(trajectory.calls_by_role)
+            truncated.update(trajectory.truncated_by_role)
             events += trajectory.events
         reports = [event for event in events if event["kind"] == "report" and not event["completes"]]
         return _Seen(
             calls_by_role=calls,
+            truncated_by_role=truncated,
             hidden_characters=sum(event["hidden_characters"] for event in reports),
             defused_marks=sum(event["defused_marks"] for event in reports),
             refused_requests=sum(event["kind"] == "refused" for event in events),
+            attempts=sum(event.get("attempts", 0) for event in reports),
         )
 
 

@@ -8,6 +8,7 @@ judge what the text says: that is the final verifier's work.
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 SECTION_TAGS = (
     "source_document",
@@ -17,6 +18,8 @@ SECTION_TAGS = (
     "criteria",
     "reference_answer",
     "rubric",
+    "screening",
+    "check",
 )
 
 # Possessive (`*+`): a `<` before a long run of spaces must not cost the square of its length.
@@ -41,6 +44,7 @@ _HIDDEN_RANGES = (
 )
 """Drawn as nothing, although Unicode files them under letters and marks."""
 _KEPT = {"\n", "\t"}
+_PLAIN = re.compile(r"[\t\n -~]*+")  # most texts: nothing to look up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,8 @@ def strip_hidden(text: str) -> tuple[str, int]:
 
     Line ends become newlines; newlines and tabs stay.
     """
+    if _PLAIN.fullmatch(text):
+        return text, 0
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     hidden = {c for c in set(text) - _KEPT if _is_hidden(c)}
     if not hidden:
@@ -64,6 +70,7 @@ def strip_hidden(text: str) -> tuple[str, int]:
     return kept, len(text) - len(kept)
 
 
+@lru_cache(maxsize=4_096)
 def _is_hidden(character: str) -> bool:
     if unicodedata.category(character) in _HIDDEN_CATEGORIES:
         return True

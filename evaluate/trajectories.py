@@ -5,7 +5,7 @@ was written. Also the memory of finished work: the same key is never paid twice.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,26 @@ from populations.storage import atomic_write, storage_errors
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.identity import canonical_json, hash_bytes, hash_json
+from studbook.llm.seals import NOTHING, Rests
 
-SCHEMA = 1
+SCHEMA = 2
 SUFFIX = ".json.zst"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """`result.trajectory_hash` is the hash of the file's content; empty until it was written."""
+    """`result.trajectory_hash` is the hash of the file's content; empty until it was written.
+
+    `rests` names the call records that answered; what no records answered (a test's double) is not in it.
+    """
 
     result: PaperResult
     tree_hash: str
     evaluator_hash: str
     calls_by_role: dict[str, int]
     events: tuple[Event, ...]
+    truncated_by_role: dict[str, int] = field(default_factory=dict)
+    rests: Rests = NOTHING
 
 
 class TrajectoryStore:
@@ -48,7 +54,7 @@ class TrajectoryStore:
             return None
         with storage_errors(path, "read"):
             data = path.read_bytes()
-        return _read(decompress(data, place=str(path)), key, str(path))
+        return read_trajectory(decompress(data, place=str(path)), key, str(path))
 
     def get(self, key: str) -> Trajectory:
         """Raises IntegrityError when there is none: a recorded result rests on a file that is gone."""
@@ -59,7 +65,7 @@ class TrajectoryStore:
 
     def put(self, trajectory: Trajectory) -> PaperResult:
         """Write it; returns its result, which now names the content. Raises StorageError naming the path."""
-        body = canonical_json(_to_json(trajectory))
+        body = trajectory_body(trajectory)
         path = self.path_of(trajectory.result.key)
         with storage_errors(path.parent, "create"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,11 +85,19 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
         "tree_hash": trajectory.tree_hash,
         "evaluator_hash": trajectory.evaluator_hash,
         "calls_by_role": trajectory.calls_by_role,
+        "truncated_by_role": trajectory.truncated_by_role,
+        "rests": encode(trajectory.rests),
         "events": list(trajectory.events),
     }
 
 
-def _read(body: bytes, key: str, place: str) -> Trajectory:
+def trajectory_body(trajectory: Trajectory) -> bytes:
+    """What a file holds, before it is compressed."""
+    return canonical_json(_to_json(trajectory))
+
+
+def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
+    """Raises IntegrityError naming `place` for anything but the trajectory of `key`."""
     try:
         data = json.loads(body)
         if data["v"] != SCHEMA:
@@ -94,7 +108,9 @@ def _read(body: bytes, key: str, place: str) -> Trajectory:
             tree_hash=data["tree_hash"],
             evaluator_hash=data["evaluator_hash"],
             calls_by_role=data["calls_by_role"],
+            truncated_by_role=data["truncated_by_role"],
             events=tuple(data["events"]),
+            rests=decode(Rests, data["rests"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{place} does not hold a trajectory: {error!r}") from error

@@ -7,6 +7,7 @@ or a list of strings and `{"paper": true}`, which no text can imitate. Knows no 
 from threading import Lock
 from typing import Any
 
+from evaluate.confirmation import Confirmed
 from evaluate.contracts import Paper, Report
 from evaluate.examples import Admitted, example_to_json
 from evaluate.reports import rollout_to_json
@@ -61,12 +62,26 @@ class Transcript:
             example=example_to_json(submitted.example),
             hidden_characters=submitted.hidden_characters,
             defused_marks=submitted.defused_marks,
+            attempts=len(submitted.findings),
+            screening=[
+                {"kind": each.kind, "field": each.field, "quote": each.quote} for each in submitted.findings
+            ],
             status=report.status.value,
             category=report.category.value if report.category else None,
             reason=report.reason,
             completes=earlier is not None,
             weak=[rollout_to_json(rollout) for rollout in weak],
             strong=[rollout_to_json(rollout) for rollout in report.strong],
+        )
+
+    def confirmation(self, confirmed: Confirmed) -> None:
+        """The last event of an accepted paper: nothing in the box knows of it."""
+        self._add(
+            "confirmation",
+            holds=confirmed.record.holds,
+            reason=confirmed.record.reason,
+            weak=[rollout_to_json(rollout) for rollout in confirmed.weak],
+            strong=[rollout_to_json(rollout) for rollout in confirmed.strong],
         )
 
     def malformed(self, number: int, raw: Any, reason: str) -> None:

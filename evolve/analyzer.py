@@ -8,14 +8,14 @@ says how much is missing.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from evaluate.metering import MeteredChat
 from evolve.contracts import Diagnosis, HistoryEntry
 from evolve.dialogue import cut_middle
 from evolve.history import summarize
 from evolve.implementer import load_prompt
 from harnesses.tree import HarnessTree
 from populations.records import PaperResult
-from studbook.errors import RequestRefused
-from studbook.llm.client import EmptyReply
+from studbook.errors import RequestFailed
 from studbook.llm.contracts import Chat, ChatCall, Message
 
 RenderTrajectory = Callable[[PaperResult, int], str]
@@ -46,18 +46,18 @@ class ChatAnalyzer:
     def analyze(
         self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
     ) -> Diagnosis:
-        room, reason = self._characters - len(self._system), ""
+        room, reason, chat = self._characters - len(self._system), "", MeteredChat(self._chat)
         for shrink in SHRINKS:
             prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
             try:
-                return Diagnosis(text=self._ask(prompt, seed))
-            except (RequestRefused, EmptyReply) as error:  # too long, filtered, silent: less may do
+                return Diagnosis(text=self._ask(chat, prompt, seed), rests=chat.rests)
+            except RequestFailed as error:  # too long, filtered, silent, slow: less may do
                 reason = str(error)
         return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")
 
-    def _ask(self, prompt: str, seed: int) -> str:
+    def _ask(self, chat: Chat, prompt: str, seed: int) -> str:
         messages = (Message(role="system", content=self._system), Message(role="user", content=prompt))
-        return self._chat.chat(ChatCall(role="analyzer", messages=messages, seed=seed)).text.strip()
+        return chat.chat(ChatCall(role="analyzer", messages=messages, seed=seed)).text.strip()
 
 
 def build_prompt(

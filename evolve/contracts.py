@@ -6,13 +6,15 @@ from typing import Protocol
 
 from harnesses.tree import HarnessTree
 from populations.records import MutationKind, PaperResult
+from studbook.llm.seals import NOTHING, Rests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The analyzer's prose: a root-cause analysis with quoted evidence."""
+    """The analyzer's prose: a root-cause analysis with quoted evidence. `rests`: the calls it came from."""
 
     text: str
+    rests: Rests = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +33,15 @@ class HistoryEntry:
 class Proposal:
     """A mutant as proposed: the changed tree, and one line saying what it should do and why.
 
-    `refused_actions` counts edits outside the harness folder or the manifest's editable globs.
+    `refused_actions` counts edits outside the harness folder or the manifest's editable globs; `rests` names
+    the calls of the dialogue.
     """
 
     tree: HarnessTree
     kind: MutationKind
     hypothesis: str
     refused_actions: int = 0
+    rests: Rests = NOTHING
 
 
 TryHarness = Callable[[HarnessTree], str]

@@ -1,7 +1,6 @@
 """Has this harness been seen before? By normal form, over everything that was ever made, admitted or not."""
 
 from collections.abc import Iterable
-from threading import Lock
 
 from evolve.seams import TreeStore
 from harnesses.normal_form import normal_hash
@@ -14,7 +13,6 @@ class SeenTrees:
 
     def __init__(self, trees: TreeStore) -> None:
         self._trees = trees
-        self._lock = Lock()
         self._known: dict[str, str] = {}
 
     def find_twin(self, tree: HarnessTree, mutants: Iterable[Mutant]) -> str | None:
@@ -23,10 +21,7 @@ class SeenTrees:
         return next((each.harness_id for each in mutants if self._normal_form(each) == wanted), None)
 
     def _normal_form(self, mutant: Mutant) -> str:
-        with self._lock:
-            known = self._known.get(mutant.tree_hash)
+        known = self._known.get(mutant.tree_hash)
         if known is None:
-            known = normal_hash(self._trees.get(mutant))
-            with self._lock:
-                self._known[mutant.tree_hash] = known
+            known = self._known.setdefault(mutant.tree_hash, normal_hash(self._trees.get(mutant)))
         return known

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from evaluate.metering import MeteredChat
 from evolve.actions import parse_actions
 from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
 from evolve.dialogue import Workbench, cut_middle, one_line
@@ -15,10 +16,10 @@ from evolve.history import summarize
 from evolve.worktree import Worktree, changed_paths, list_files
 from harnesses.tree import HarnessTree
 from populations.records import MutationKind
-from studbook.errors import RequestRefused
+from studbook.errors import RequestFailed
 from studbook.identity import derive_seed
-from studbook.llm.client import EmptyReply
 from studbook.llm.contracts import Chat, ChatCall, Message
+from studbook.llm.seals import Rests
 
 SHRINKS = (1, 4)
 """A dialogue that the model refuses is sent again with older results left out, to this fraction."""
@@ -64,9 +65,9 @@ class ChatImplementer:
         )
         opening = Message(role="user", content=self._opening(parent, diagnosis, history))
         messages = [self._system, opening]
-        idle = 0
+        idle, chat = 0, MeteredChat(self._chat)
         for turn in range(1, limits.turns + 1):
-            reply = self._ask(messages, derive_seed("implementer", seed, turn))
+            reply = self._ask(chat, messages, derive_seed("implementer", seed, turn))
             if reply is None:
                 break
             results = bench.carry_out(parse_actions(reply))
@@ -78,15 +79,15 @@ class ChatImplementer:
             share = min(limits.result_characters, max(1000, room))
             answer = "\n".join(result.render(share) for result in results) or NO_ACTION
             messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
-        return _proposal(parent, bench)
+        return _proposal(parent, bench, chat.rests)
 
-    def _ask(self, messages: Sequence[Message], seed: int) -> str | None:
+    def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> str | None:
         """None when the model refuses even a shortened dialogue; then what was edited so far counts."""
         for shrink in SHRINKS:
             kept = fit(messages, self._limits.prompt_characters // shrink)
             try:
-                return self._chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
-            except (RequestRefused, EmptyReply):  # too long, filtered, silent: the model's, not the world's
+                return chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
+            except RequestFailed:  # too long, filtered, silent: the model's, not the world's
                 continue
         return None
 
@@ -130,7 +131,7 @@ def _turns_left(count: int) -> str:
     return f"Turns left: {count}."
 
 
-def _proposal(parent: HarnessTree, bench: Workbench) -> Proposal:
+def _proposal(parent: HarnessTree, bench: Workbench, rests: Rests) -> Proposal:
     tree = bench.worktree.tree
     changed = ", ".join(bench.worktree.changed_paths)
     return Proposal(
@@ -138,4 +139,5 @@ def _proposal(parent: HarnessTree, bench: Workbench) -> Proposal:
         kind=kind_of_change(parent.files, tree.files),
         hypothesis=bench.hypothesis or one_line(f"(no hypothesis given) changed: {changed or 'nothing'}"),
         refused_actions=bench.refused_actions,
+        rests=rests,
     )

@@ -5,8 +5,9 @@ down. Every seed comes from the run's seed and the iteration's number.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
 
 from evaluate.contracts import Paper, StopEarly
 from evaluate.many import never_stop
@@ -16,9 +17,9 @@ from evolve.contracts import Analyzer, Implementer, Proposal
 from evolve.duplicates import SeenTrees
 from evolve.gates import GateFailure, check_duplicate, check_static, check_survival
 from evolve.history import history_of
-from evolve.knobs import propose_knobs
+from evolve.knobs import KnobSampler
 from evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
-from evolve.racing import outcomes_of, race_order, stop_rule
+from evolve.racing import race_order, stop_rule
 from evolve.seams import Observer, TreeStore
 from evolve.settings import SearchSettings
 from harnesses.knobs import set_knobs
@@ -28,6 +29,8 @@ from populations.population import Population
 from populations.records import Evaluation, MutationKind, PaperResult
 from populations.selection import Selector
 from studbook.identity import derive_seed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Workshop:
     implementer: Implementer
     admission: AdmissionRule
     observer: Observer
+    knobs: KnobSampler = field(default_factory=KnobSampler)
 
 
 def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attempt:
@@ -78,7 +82,7 @@ class _Iteration:
             return None
         before = self._parent.manifest.knob_values
         knobs = self._parent.manifest.knobs
-        values = propose_knobs(knobs, self._snapshot, self._seed("knobs"), self._is_new)
+        values = self._shop.knobs.propose(knobs, self._snapshot, self._seed("knobs"), self._is_new)
         moved = [
             f"{name} {before[name]:g} → {value:g}" for name, value in values.items() if value != before[name]
         ]
@@ -147,7 +151,7 @@ class _Iteration:
         order = race_order(
             tuple(by_id),
             {result.paper_id: result.passed for result in parent.results},
-            [outcomes_of(each) for each in self._snapshot.evaluations if each.is_scored],
+            self._snapshot.papers,
             full_scores=settings.full_scores,
         )
         stop = stop_rule(parent.rate.passed, len(papers), full_scores=settings.full_scores)
@@ -168,9 +172,19 @@ class _Iteration:
         return self._shop.measuring.evaluate(what, tree, papers, stop)
 
     def _draw_training(self) -> tuple[Paper, ...]:
-        papers = self._shop.papers[TRAIN]
-        count = min(self._shop.settings.minibatch, len(papers))
-        return tuple(Random(self._seed("minibatch")).sample(papers, count))
+        return draw_minibatch(
+            self._shop.papers[TRAIN], self._shop.settings.minibatch, self._seed("minibatch")
+        )
 
     def _seed(self, what: str) -> int:
-        return derive_seed(what, self._shop.settings.run_seed, self._iteration)
+        return iteration_seed(self._shop.settings, self._iteration, what)
+
+
+def iteration_seed(settings: SearchSettings, iteration: int, what: str) -> int:
+    """Every choice of an iteration has luck of its own."""
+    return derive_seed(what, settings.run_seed, iteration)
+
+
+def draw_minibatch(papers: Sequence[T], size: int, seed: int) -> tuple[T, ...]:
+    """Training papers without repetition; all of them when there are no more than `size`."""
+    return tuple(Random(seed).sample(papers, min(size, len(papers))))

@@ -1,13 +1,15 @@
 """Numeric knobs as a kind of mutation of their own, proposed by an Optuna sampler (the one door to optuna).
 
-The study is rebuilt in memory from the population each time, so a proposal depends on the snapshot and the
+A study is the population in Optuna's words, so a proposal depends on the snapshot and the
 seed alone. It proposes values; writing them into a manifest is `harnesses/`, deciding is the loop's. optuna
 takes more than a second to import, hence the imports inside functions: listing a run should not wait for it.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from harnesses.manifest import Knob
@@ -16,6 +18,7 @@ from populations.tally import EvaluationSummary, split_size
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
@@ -36,25 +39,59 @@ IsNew = Callable[[Mapping[str, float]], bool]
 """Would the parent with these values be a harness that was not seen before?"""
 
 
-def propose_knobs(
-    knobs: Sequence[Knob], population: Population, seed: int, is_new: IsNew
-) -> dict[str, float]:
-    """Values for all knobs, one or two of them turned, that make a new harness; {} when none are found."""
-    free = [knob for knob in knobs if knob.low < knob.high]
-    if not free:
+Space = tuple[tuple[str, float, float, bool], ...]
+
+
+@dataclass(slots=True)
+class _Fed:
+    """A study, and how many evaluations of the run it has been fed."""
+
+    study: "Study"
+    evaluations: int
+
+
+class KnobSampler:
+    """Proposes values, and keeps its studies: a proposal costs what is new, not what is known. Thread-safe.
+
+    A proposal depends on the population and the seed alone: the sampler is seeded anew for each, and a
+    population older than what a study was fed gets a study of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._fed: dict[Space, _Fed] = {}
+
+    def propose(
+        self, knobs: Sequence[Knob], population: Population, seed: int, is_new: IsNew
+    ) -> dict[str, float]:
+        """Values for all knobs, one or two turned, that make a new harness; {} when none are found."""
+        free = [knob for knob in knobs if knob.low < knob.high]
+        if not free:
+            return {}
+        current = {knob.name: _typed(knob, knob.value) for knob in knobs}
+        refused = [current]
+        random = Random(seed)
+        with self._lock:
+            study = self._feed(knobs, population)
+            study.sampler = _sampler(seed)
+            for attempt in range(ASKS + REDRAWS):
+                turned = random.sample(free, min(len(free), random.randint(1, MAX_TURNED)))
+                changes = _ask(study, turned) if attempt < ASKS else _redraw(free, random)
+                proposed = {**current, **changes}
+                if proposed not in refused and is_new(proposed):
+                    return proposed
+                refused.append(proposed)
         return {}
-    current = {knob.name: _typed(knob, knob.value) for knob in knobs}
-    refused = [current]
-    study = as_study(population, knobs, seed=seed)
-    random = Random(seed)
-    for attempt in range(ASKS + REDRAWS):
-        turned = random.sample(free, min(len(free), random.randint(1, MAX_TURNED)))
-        changes = _ask(study, turned) if attempt < ASKS else _redraw(free, random)
-        proposed = {**current, **changes}
-        if proposed not in refused and is_new(proposed):
-            return proposed
-        refused.append(proposed)
-    return {}
+
+    def _feed(self, knobs: Sequence[Knob], population: Population) -> "Study":
+        space = tuple((knob.name, knob.low, knob.high, knob.is_integer) for knob in knobs)
+        fed = self._fed.get(space)
+        if fed is None or fed.evaluations > len(population.evaluations):
+            fresh = _Fed(study=as_study(population, knobs), evaluations=len(population.evaluations))
+            return self._fed.setdefault(space, fresh).study if fed is None else fresh.study
+        fed.study.add_trials(list(_trials(population, knobs, fed.evaluations)))
+        fed.evaluations = len(population.evaluations)
+        return fed.study
 
 
 def as_study(
@@ -72,18 +109,26 @@ def as_study(
     import optuna
 
     logging.getLogger("optuna").setLevel(logging.WARNING)  # a new study is not news
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
-    study = optuna.create_study(direction="maximize", sampler=sampler, study_name=name, storage=storage)
+    study = optuna.create_study(
+        direction="maximize", sampler=_sampler(seed), study_name=name, storage=storage
+    )
     study.add_trials(list(_trials(population, knobs)))
     return study
 
 
-def _trials(population: Population, knobs: Sequence[Knob]) -> "Sequence[FrozenTrial]":
+def _sampler(seed: int) -> "BaseSampler":
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+
+
+def _trials(population: Population, knobs: Sequence[Knob], first: int = 0) -> "Sequence[FrozenTrial]":
+    """One for each evaluation from number `first` on that says something about these knobs."""
     import optuna
 
     distributions = _distributions(knobs)
     trials = []
-    for summary in population.evaluations:
+    for summary in population.evaluations[first:]:
         params = _params(population, summary, knobs)
         if params is None:
             continue
@@ -132,7 +177,12 @@ def _distributions(knobs: Sequence[Knob]) -> "dict[str, BaseDistribution]":
 
 
 def _ask(study: "Study", knobs: Sequence[Knob]) -> dict[str, float]:
-    params: Mapping[str, float] = study.ask(_distributions(knobs)).params
+    """The trial is closed as failed, which samplers leave out: what comes of it is fed as an evaluation."""
+    from optuna.trial import TrialState
+
+    trial = study.ask(_distributions(knobs))
+    params: Mapping[str, float] = trial.params
+    study.tell(trial, state=TrialState.FAIL)
     return {knob.name: _typed(knob, params[knob.name]) for knob in knobs}
 
 

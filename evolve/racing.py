@@ -4,13 +4,12 @@ Pure. The stop rule looks at the results in their fixed order, never at which fi
 workers changes nothing; for every sequence of outcomes the decision equals the one of the full evaluation.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from evaluate.contracts import StopEarly
-from populations.records import PaperResult, PaperVerdict
-from populations.tally import EvaluationSummary
-from studbook.rate import Rate
+from populations.records import PaperResult
+from studbook.rate import NO_RATE, Rate
 
 Outcomes = Mapping[str, bool]
 """Paper id -> did it pass, in one evaluation."""
@@ -39,15 +38,12 @@ def stop_rule(parent_passed: int, papers: int, *, full_scores: bool) -> StopEarl
     return may_stop
 
 
-def outcomes_of(summary: EvaluationSummary) -> Outcomes:
-    return {paper: verdict is PaperVerdict.ACCEPTED for paper, verdict in summary.verdicts}
-
-
 def race_order(
-    paper_ids: Sequence[str], parent: Outcomes, past: Iterable[Outcomes], *, full_scores: bool
+    paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, Rate], *, full_scores: bool
 ) -> tuple[str, ...]:
     """The papers, easiest or hardest first, whichever is expected to decide sooner.
 
+    `parent` are its outcomes of this replicate, `past` is how often each paper was passed before.
     Failures decide a loss and passes a win; which comes cheaper depends on the parent's rate. Ties are
     broken by paper id, so the order depends on nothing but the arguments.
     """
@@ -62,14 +58,13 @@ def race_order(
     return min(hardest, easiest, key=length)
 
 
-def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Iterable[Outcomes]) -> dict[str, Fraction]:
+def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, Rate]) -> dict[str, Fraction]:
     """Each paper's chance of passing: its own record, shrunk towards the rate over all papers."""
-    records = {paper: Rate(0, 0) for paper in paper_ids}
-    for outcomes in [*past, *[parent] * SAME_LUCK_WEIGHT]:
-        for paper, passed in outcomes.items():
-            if paper in records:
-                records[paper] += Rate(int(passed), 1)
-    total = sum(records.values(), Rate(0, 0))
+    records = {paper: past.get(paper, NO_RATE) for paper in paper_ids}
+    for paper, passed in parent.items():
+        if paper in records:
+            records[paper] += Rate(passed * SAME_LUCK_WEIGHT, SAME_LUCK_WEIGHT)
+    total = sum(records.values(), NO_RATE)
     overall = Fraction(total.passed + 1, total.n + 2)
     return {
         paper: (record.passed + overall * PRIOR_PAPERS) / (record.n + PRIOR_PAPERS)

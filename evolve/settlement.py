@@ -29,7 +29,10 @@ def settle(attempt: Attempt, population: Population, trees: TreeStore, seen: See
     if attempt.diagnosis is not None:
         events.append(
             DiagnosisMade(
-                iteration=attempt.iteration, parent_id=attempt.parent_id, text=attempt.diagnosis.text
+                iteration=attempt.iteration,
+                parent_id=attempt.parent_id,
+                text=attempt.diagnosis.text,
+                rests=attempt.diagnosis.rests,
             )
         )
     if attempt.made_mutant:
@@ -38,7 +41,12 @@ def settle(attempt: Attempt, population: Population, trees: TreeStore, seen: See
         EvaluationDone(iteration=attempt.iteration, purpose=each.purpose, evaluation=each.evaluation)
         for each in attempt.measured
     )
-    events.append(DecisionMade(decision=_decision(attempt), refused_actions=attempt.proposal.refused_actions))
+    proposal = attempt.proposal
+    events.append(
+        DecisionMade(
+            decision=_decision(attempt), refused_actions=proposal.refused_actions, rests=proposal.rests
+        )
+    )
     return tuple(events)
 
 

@@ -1,5 +1,6 @@
-"""The lineage repository as the loop's `TreeStore`. Trees never change, so what was read is kept."""
+"""The lineage repository as the loop's `TreeStore`. Trees never change, so the last ones read are kept."""
 
+from collections import OrderedDict
 from threading import Lock
 
 from harnesses.tree import HarnessTree
@@ -7,6 +8,8 @@ from populations.lineage import Lineage
 from populations.population import Population
 from populations.records import Mutant, Verdict
 from studbook.errors import IntegrityError
+
+KEPT_TREES = 128
 
 
 class LineageTrees:
@@ -16,7 +19,7 @@ class LineageTrees:
         self._lineage = lineage
         self._run_name = run_name
         self._lock = Lock()
-        self._known: dict[str, HarnessTree] = {}
+        self._known: OrderedDict[str, HarnessTree] = OrderedDict()
 
     def get(self, mutant: Mutant) -> HarnessTree:
         """Raises IntegrityError when the repository holds other files than the journal says."""
@@ -27,6 +30,9 @@ class LineageTrees:
             raise IntegrityError(f"{mutant.harness_id}: the files in the lineage are not the journal's")
         with self._lock:
             self._known[mutant.tree_hash] = tree
+            self._known.move_to_end(mutant.tree_hash)
+            if len(self._known) > KEPT_TREES:
+                self._known.popitem(last=False)
         return tree
 
     def add(self, mutant: Mutant, tree: HarnessTree, parent_commit: str | None) -> str:

@@ -81,6 +81,10 @@ class Worktree:
         path = self._check_editable(raw_path)
         if path not in self._files:
             raise EditFailed(f"there is no file {path}; the files are:\n{self.list_files()}")
+        if path == self._manifest.entry.partition(":")[0]:
+            raise Refused(
+                f"{path} is where the harness starts, so it cannot be deleted; write it anew instead"
+            )
         del self._files[path]
         return f"deleted {path}"
 

@@ -54,13 +54,19 @@ def now() -> datetime:
 
 
 def prepare(
-    spec: Spec, environment: Mapping[str, str], seed: HarnessTree | None = None, *, is_replay: bool = False
+    spec: Spec,
+    environment: Mapping[str, str],
+    seed: HarnessTree | None = None,
+    *,
+    is_replay: bool = False,
+    papers: LoadedPapers | None = None,
 ) -> Prepared:
     """Raises UsageError before anything is written; the caller closes `sandbox`. Replays need no endpoint.
 
-    `seed` is given for a run that exists already: it is bound to its sandbox.
+    `seed` is given for a run that exists already: it is bound to its sandbox. So are its `papers`, where they
+    were found already.
     """
-    papers = load_papers(spec.corpus, spec.seed)
+    papers = papers or load_papers(spec.corpus, spec.seed)
     tree = seed or read_harness(Path(spec.harness))
     if not is_replay:
         build_endpoints(spec, environment, lambda text: None)
@@ -141,6 +147,7 @@ def opened_job(
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
         trees = LineageTrees(lineage, prepared.spec.name)
         ledger = Ledger(journal, trees, fold_entries(JournalReader(folder.journal)))
+        trees.follow(ledger.population)  # a crash may have come between an append and its branches
         yield Job(
             spec=prepared.spec,
             seed=prepared.seed,

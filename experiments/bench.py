@@ -91,6 +91,7 @@ def open_bench(
             on_notice=notices.model,
             tell=lambda text: notices.add("endpoint", text),
             replay_only=replay_from is not None,
+            sleep=switch.sleep,
         )
         paper_pool = stack.enter_context(ThreadPoolExecutor(spec.workers, thread_name_prefix="paper"))
         rollouts = min(32, spec.workers * spec.evaluator.weak_rollouts)
@@ -135,6 +136,7 @@ def frozen_evaluator(spec: Spec) -> Frozen:
         solver_temperature=spec.evaluator.solver_temperature,
         judge_temperature=spec.evaluator.judge_temperature,
         strong_sees_paper=spec.evaluator.strong_sees_paper,
+        confirm=spec.evaluator.confirm,
         max_calls=spec.evaluator.calls_per_paper,
         max_tokens=spec.evaluator.tokens_per_paper,
     )

@@ -1,4 +1,7 @@
-"""`studbook doctor`: what this machine has and lacks, each with what to do. Repairs nothing."""
+"""`studbook doctor`: what this machine has and lacks, each with what to do. Repairs nothing.
+
+Its sandboxes are looked at in `checkup_boxes.py`.
+"""
 
 import platform
 import shutil
@@ -8,15 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.probe import probe_box, probe_engine
-from evaluate.sandbox.process_box import ProcessSandbox
 from experiments.endpoints import build_endpoints
 from experiments.environment import command_version
 from experiments.models import role_models
 from experiments.shadows import find_shadowed
 from experiments.spec import Spec
-from studbook.errors import SpecError, StudbookError
+from studbook.errors import SpecError
 from studbook.llm.probe import probe
 
 NEEDED_PYTHON = (3, 11)
@@ -94,62 +94,6 @@ def _is_writable(folder: Path) -> bool:
     return True
 
 
-def check_docker(is_required: bool, image: str | None = None) -> Iterator[Finding]:
-    """Runs one box that tries what it should not be able to do."""
-    try:
-        sandbox = DockerSandbox.connect(image)
-    except StudbookError as error:
-        state = State.MISSING if is_required else State.WARNING
-        step = "start Docker to contain hostile code; without it runs use the process sandbox, which does not"
-        yield Finding(name="docker", state=state, text=_first(error), next_step=step)
-        return
-    try:
-        yield from _check_engine(sandbox)
-    except StudbookError as error:
-        yield Finding(name="box", state=State.MISSING, text=_first(error), next_step="see the engine's log")
-    finally:
-        sandbox.close()
-
-
-def _check_engine(sandbox: DockerSandbox) -> Iterator[Finding]:
-    engine = probe_engine(sandbox)
-    kind = "rootless, " if engine.rootless else ""
-    image_text = f"image {engine.image} ({engine.image_way})"
-    text = f"engine {engine.version}, {kind}cgroup v{engine.cgroup_version}, {image_text}"
-    if engine.missing_limits:
-        missing = ", ".join(engine.missing_limits)
-        step = "enable these cgroup controllers; until then a box is not held to them"
-        yield Finding(
-            name="docker", state=State.WARNING, text=f"{text}; not enforced: {missing}", next_step=step
-        )
-    else:
-        yield Finding(name="docker", state=State.FINE, text=text)
-    box = probe_box(sandbox)
-    found = (
-        f"a box took {box.seconds:.2f} s; no network, no capabilities, nothing to write to but its own tmpfs"
-    )
-    if box.weaknesses:
-        step = "what is listed is possible inside a box on this engine"
-        yield Finding(name="box", state=State.WARNING, text="; ".join(box.weaknesses), next_step=step)
-    else:
-        yield Finding(name="box", state=State.FINE, text=found)
-
-
-def check_process_sandbox() -> Finding:
-    sandbox = ProcessSandbox.open()
-    try:
-        box = probe_box(sandbox)
-        return Finding(
-            name="process", state=State.FINE, text=f"{sandbox.statement} ({box.seconds:.2f} s a box)"
-        )
-    except StudbookError as error:
-        return Finding(
-            name="process", state=State.WARNING, text=_first(error), next_step="use Docker on this machine"
-        )
-    finally:
-        sandbox.close()
-
-
 def check_endpoints(
     spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
 ) -> Iterator[Finding]:
@@ -169,7 +113,3 @@ def check_endpoints(
         text, *rest = found.text.splitlines()
         state = State.FINE if found.is_healthy else State.MISSING
         yield Finding(name="models", state=state, text=f"{role}: {text}", next_step="; ".join(rest))
-
-
-def _first(error: StudbookError) -> str:
-    return str(error).splitlines()[0]

@@ -9,6 +9,7 @@ import difflib
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from studbook.version import __version__
 Handler = Callable[[argparse.Namespace, Terminal], int]
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+VERBOSE = re.compile("-v+|--verbose")
 ISSUES = "this is a bug of Studbook: please report it with the lines above"
 
 
@@ -76,7 +78,7 @@ def _add_command(parsers: "argparse._SubParsersAction[Parser]", name: str, comma
 def main(argv: Sequence[str] | None = None) -> int:
     adapt(sys.stdout, sys.stderr)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal = Terminal(is_verbose=bool({"-v", "--verbose"} & set(arguments)))
+    terminal = Terminal(is_verbose=any(VERBOSE.fullmatch(argument) for argument in arguments))
     try:
         return _dispatch(arguments)
     except UsageError as error:

@@ -48,8 +48,17 @@ JSON_KEYS = {
     "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "
     "null for two runs)",
-    "replay": "`replay` (`level`, `events`, `harnesses`, `trajectories`, `calls`, `head`), `identical`",
-    "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds), `breakdowns` "
+    "replay": "`replay` (`run`, `level`, `events`, `harnesses`, `trajectories`, `calls`, `head`, `part`), "
+    "`identical`; with `--level live` only `replay` (`run`, `level`, `fresh_calls`, `recorded_calls`, "
+    "`harnesses`: list of `harness_id`, `papers`, `replicates`, `old`, `new`, `luck` (old − new, with "
+    "`interval`), `share` (of the old score, with `share_interval`), `expected`, `is_stopped`)",
+    "verify": "`run`, `is_clean`, `head`, `is_running`, `checked` (counts), `faults` (list of `place`, "
+    "`problem`, `expected`, `found`), `notes`, `not_checked`",
+    "pack": "`packed` (`run`, `file`, `files`, `size_bytes`, `head`, `left_out`)",
+    "unpack": "`unpacked` (`run`, `folder`, `files`, `head`, `notes`)",
+    "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds; `confirmed` of "
+    "`confirmed_n` accepted examples hold on fresh rollouts; `attempts` to speak to solver, judge or "
+    "verifier), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",
     "report": "`report` (path)",
@@ -57,7 +66,8 @@ JSON_KEYS = {
     "papers show": "`papers` (list) and `skipped`; or `paper`",
     "papers stats": "`stats`",
     "init": "`folder`",
-    "doctor": "`findings` (list of `name`, `state`, `text`, `next_step`), `is_ready`",
+    "doctor": "`findings` (list of `name`, `state`, `text`, `next_step`), `is_ready`; with `--deep` also "
+    "`limits` (list of `sandbox`, `limit`, `state`, `measured`, `is_hole`, `next_step`)",
     "testbed serve": "`base_url`, `models`",
 }
 

@@ -10,10 +10,11 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from studbook.identity import Json
+from studbook.identity import Json, hash_json
 from studbook.version import __version__
 
 SCHEMA_VERSION = 1
+CHECK = "check"
 PACKAGES = ("docker", "gitpython", "openai", "optuna", "pydantic", "pyyaml", "rich", "zstandard")
 
 
@@ -36,7 +37,8 @@ def describe_environment(
 
 
 def environment_text(values: dict[str, Json]) -> str:
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    """The last key is a checksum of the others: no event rests on this file, so no hash covers it."""
+    return json.dumps({**values, CHECK: hash_json(values)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def describe_commit(home: Path) -> str:

@@ -17,6 +17,7 @@ from evaluate.trajectories import Trajectory
 from experiments.bench import Bench
 from experiments.display import Display
 from harnesses.tree import HarnessTree
+from populations.codec import encode
 from populations.records import Evaluation, PaperResult, PaperVerdict
 from populations.storage import atomic_write
 from studbook.identity import Json, hash_json
@@ -128,6 +129,7 @@ def _line(trajectory: Trajectory, papers: dict[str, Paper]) -> dict[str, Json]:
         "example": example_to_json(example),
         "weak_average": last.weak_average,
         "strong_average": last.strong_average,
+        "confirmation": None if result.confirmation is None else encode(result.confirmation),
         "tree_hash": trajectory.tree_hash,
         "evaluator_hash": trajectory.evaluator_hash,
     }

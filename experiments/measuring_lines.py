@@ -7,8 +7,9 @@ from rich.text import Text
 
 from evaluate.summary import Summary
 from experiments.measuring import Breakdown
-from experiments.run_lines import labelled, line
+from experiments.run_lines import confirmed_words, labelled, line
 from experiments.text import clean_block, clean_line, count, duration
+from studbook.rate import Rate
 
 MOST, LAST, WIDEST = 3, 6, 160
 """Different breakdowns, lines of stderr and characters of each that are shown; --json has all."""
@@ -21,6 +22,7 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
     tokens = summary.usage.prompt_tokens + summary.usage.completion_tokens
     lines = [
         labelled("passed", f"{summary.rate}, {papers}"),
+        *confirmed_lines(summary.confirmed),
         labelled("weak", _averages(summary.weak_average, summary.accepted_weak_average)),
         labelled("strong", _averages(summary.strong_average, summary.accepted_strong_average)),
         labelled("gap", f"{_share(summary.gap)} over accepted rounds"),
@@ -31,17 +33,23 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
         labelled("papers", verdicts),
         labelled("work", f"{count(summary.calls, 'call')}, {count(tokens, 'token')}, {duration(seconds)}"),
     ]
-    tampering = summary.hidden_characters + summary.defused_marks
+    tampering = summary.hidden_characters + summary.defused_marks + summary.attempts
     if tampering or summary.refused_requests:
         lines.append(
             labelled(
                 "tried",
                 f"{summary.hidden_characters} hidden characters, {summary.defused_marks} forged tags, "
+                f"{summary.attempts} remarks to solver, judge or verifier, "
                 f"{summary.refused_requests} refused requests: none of it counted",
                 "yellow",
             )
         )
     return lines
+
+
+def confirmed_lines(confirmed: Rate) -> list[Text]:
+    """Nothing when nothing was accepted, or confirming is switched off."""
+    return [labelled("held", f"{confirmed_words(confirmed)} on fresh rollouts")] if confirmed.n else []
 
 
 def breakdown_lines(breakdowns: Sequence[Breakdown]) -> list[Text]:

@@ -35,17 +35,17 @@ class NoticeLog:
         self._write(kind, text)
 
     def model(self, notice: ModelNotice) -> None:
-        """A retry is written down; it is shown only from the third on, because single ones are everyday.
+        """All is written down; a retry is shown only from the third on, because single ones are everyday.
 
         Many calls that fail for one reason are shown once a minute.
         """
         text = f"{notice.role} ({notice.endpoint}, {notice.model}): {notice.message}"
         self._write(notice.kind.value, text)
-        if notice.kind is NoticeKind.FAILURE or notice.attempt >= 3:
-            waits = f"; attempt {notice.attempt}, next in {notice.wait_seconds:.0f} s"
+        if notice.kind is not NoticeKind.RETRY or notice.attempt >= 3:
             first = text.splitlines()[0]
-            if self._is_news(f"{notice.kind} {notice.attempt} {first}"):
-                self._tell(first + (waits if notice.kind is NoticeKind.RETRY else ""))
+            attempt = notice.attempt if notice.kind is NoticeKind.RETRY else ""
+            if self._is_news(f"{notice.kind} {attempt} {first}"):
+                self._tell(first + _next_try(notice))
 
     def _is_news(self, text: str) -> bool:
         now = self._clock()
@@ -65,3 +65,11 @@ class NoticeLog:
             self._path.open("a", encoding="utf-8") as file,
         ):
             file.write(line)
+
+
+def _next_try(notice: ModelNotice) -> str:
+    if notice.kind is NoticeKind.RETRY:
+        return f"; attempt {notice.attempt}, next in {notice.wait_seconds:.0f} s"
+    if notice.kind is NoticeKind.WAITING:
+        return f"; the run waits for it, next try in {notice.wait_seconds:.0f} s"
+    return ""

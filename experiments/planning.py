@@ -41,8 +41,8 @@ def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
         promotion_settings(spec),
         {name: len(ids) for name, ids in papers.splits.paper_ids().items()},
         harness_calls_per_box=evaluator.calls_per_paper,
-        evaluator_calls_per_box=evaluator.max_rounds
-        * (2 * rollouts + 1),  # an answer, its marks; a final check
+        # of each rollout an answer and its marks; one final check a round; the confirmation
+        evaluator_calls_per_box=evaluator.max_rounds * (2 * rollouts + 1) + evaluator.confirm * 2 * rollouts,
     )
 
 

@@ -13,14 +13,17 @@ from evaluate.trajectories import TrajectoryStore
 from evolve.seams import StopRequested
 from experiments.ledger import Ledger
 from experiments.opening import OpenedRun
+from experiments.parts import Part, Piece
 from populations.events import Event, to_json
 from populations.journal_line import Entry
 from populations.lineage import Lineage
 from populations.population import Population
+from populations.records import PaperResult
 from studbook.errors import ReplayDifference
 from studbook.llm.records import CallRecords
 
-SHOWN = 300
+SHOWN, BEFORE = 300, 60
+"""Characters of a side, and how many of them before the first that differs."""
 
 
 class _Missing:
@@ -35,7 +38,10 @@ MISSING = _Missing()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """`calls` are recorded model calls: checked at level fold, answered again at level recorded."""
+    """`calls` are recorded model calls: checked at level fold, answered again at level recorded.
+
+    `part` names what was replayed, "" for the whole run; `events` is 0 for a part: events are the run's.
+    """
 
     run: str
     level: str
@@ -44,6 +50,7 @@ class Replayed:
     trajectories: int
     calls: int
     head: str
+    part: str = ""
 
 
 class AllReplayed(StopRequested):
@@ -75,14 +82,13 @@ def check_same(recorded: Entry, event: Event) -> None:
     if kind != recorded.kind:
         raise ReplayDifference(
             f"event {recorded.seq} differs: recorded {recorded.kind}, replayed {kind}\n"
-            f"  recorded: {_short(recorded.data)}\n  replayed: {_short(data)}"
+            f"{both_sides(recorded.data, data)}"
         )
     found = first_difference(recorded.data, data)
     if found is not None:
         where, before, after = found
         raise ReplayDifference(
-            f"event {recorded.seq} ({kind}) differs at {where}\n"
-            f"  recorded: {_short(before)}\n  replayed: {_short(after)}"
+            f"event {recorded.seq} ({kind}) differs at {where}\n{both_sides(before, after)}"
         )
 
 
@@ -100,9 +106,19 @@ def first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any,
     return next((found for name, one, two in pairs if (found := first_difference(one, two, name))), None)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+def both_sides(recorded: Any, replayed: Any) -> str:
+    """Two lines; of long values the part where they begin to differ."""
+    one, two = repr(recorded), repr(replayed)
+    same = next(
+        (n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
+    )
+    start = same - BEFORE if same > SHOWN // 2 else 0
+    return f"  recorded: {_cut(one, start)}\n  replayed: {_cut(two, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    before, after = "…" if start else "", "…" if len(text) > start + SHOWN else ""
+    return f"{before}{text[start : start + SHOWN]}{after}"
 
 
 def check_fold(run: OpenedRun) -> Replayed:
@@ -122,6 +138,31 @@ def check_fold(run: OpenedRun) -> Replayed:
     )
 
 
+def check_fold_of_part(part: Part, pieces: Sequence[Piece]) -> Replayed:
+    """Its harnesses' files and its boxes' trajectories; call records are checked with the whole run."""
+    with Lineage(part.run.folder.lineage) as lineage:
+        for harness_id in part.harness_ids:
+            _check_mutant(lineage, harness_id, part.run.population.mutants[harness_id].commit)
+    store = TrajectoryStore(part.run.folder.trajectories)
+    for piece in pieces:
+        _check_trajectory(store, piece.harness_id, piece.result)
+    return replayed_part(part, pieces, "fold", 0)
+
+
+def replayed_part(part: Part, pieces: Sequence[Piece], level: str, calls: int) -> Replayed:
+    on = f" on paper {part.paper_id}" if part.paper_id else ""
+    return Replayed(
+        run=part.run.folder.name,
+        level=level,
+        events=0,
+        harnesses=len(part.harness_ids),
+        trajectories=len(pieces),
+        calls=calls,
+        head=part.run.entries[-1].hash if part.run.entries else "",
+        part=", ".join(part.harness_ids) + on,
+    )
+
+
 def _check_mutant(lineage: Lineage, harness_id: str, commit: str) -> None:
     found = lineage.find_commit(harness_id)
     if found != commit:
@@ -136,14 +177,19 @@ def _check_trajectories(run: OpenedRun) -> int:
     store, seen = TrajectoryStore(run.folder.trajectories), set()
     for event in run.evaluations():
         for result in event.evaluation.results:
-            if store.get(result.key).result.trajectory_hash != result.trajectory_hash:
-                raise ReplayDifference(
-                    f"trajectory {result.key} is not the one the journal names\n"
-                    f"  harness {event.evaluation.harness_id}, paper {result.paper_id}\n"
-                    f"  journal: {result.trajectory_hash}"
-                )
+            _check_trajectory(store, event.evaluation.harness_id, result)
             seen.add(result.key)
     return len(seen)
+
+
+def _check_trajectory(store: TrajectoryStore, harness_id: str, result: PaperResult) -> None:
+    found = store.get(result.key).result.trajectory_hash
+    if found != result.trajectory_hash:
+        raise ReplayDifference(
+            f"trajectory {result.key} is not the one the journal names\n"
+            f"  harness {harness_id}, paper {result.paper_id}\n"
+            f"  journal: {result.trajectory_hash}\n  on disk: {found}"
+        )
 
 
 def _check_calls(path: Path) -> int:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from experiments.report_chart import chart
 from experiments.report_parts import diff_html, failures_html, iterations_html, lineage_html, safe, tree_html
-from experiments.run_lines import NOT_SHOWN, TESTBED_MODELS, change_words, is_shown, spaced
+from experiments.run_lines import NOT_SHOWN, TESTBED_MODELS, change_words, confirmed_words, is_shown, spaced
 from experiments.run_views import IterationView, LineageStep
 from experiments.views import CurvePoint
 from populations.diff import ScoreDiff
@@ -43,6 +43,8 @@ class ReportView:
     champion_reason: str
     champion_test: Rate
     seed_test: Rate
+    champion_confirmed: Rate
+    seed_confirmed: Rate
     test_difference: ScoreDiff | None
     seed_validation: Rate
     diff: str
@@ -53,6 +55,7 @@ SANDBOX_WORDS = {
     True: "a fresh container for every paper, without network, mounts or capabilities",
     False: "a child process for every paper, which is no wall",
 }
+ENGINE_LACKS = ", on an engine that does not limit memory or processes"
 CURVE_LEGEND = (
     '<p class="quiet">Line: the best member so far, all its validation evaluations pooled; band: its 95 % '
     "interval. Filled circles: admitted mutants; crosses: mutants that were not. A mutant's mark is one "
@@ -94,7 +97,7 @@ def _head(view: ReportView) -> str:
     facts = [
         ("State", view.state),
         ("Models", _models(view)),
-        ("Sandbox", f"{view.sandbox}: {SANDBOX_WORDS[view.contains_hostile_code]}"),
+        ("Sandbox", f"{view.sandbox}: {_sandbox_words(view)}"),
         ("Papers", splits),
         ("Iterations", f"{len(view.iterations)} ({verdicts})"),
         ("Evaluator", view.evaluator_hash[:16]),
@@ -104,11 +107,26 @@ def _head(view: ReportView) -> str:
     if view.is_testbed:
         warnings += f'<p class="warning">Models: {escape(TESTBED_MODELS)}.</p>'
     if not view.contains_hostile_code:
-        warnings += (
-            '<p class="warning">The process sandbox was used: it does not contain hostile code. '
-            "A harness could have read and written what the user could.</p>"
-        )
+        warnings += f'<p class="warning">{escape(_uncontained(view.sandbox))}</p>'
     return f'<header><h1>{safe(view.run)}</h1>{warnings}<dl class="facts">{body}</dl></header>'
+
+
+def _sandbox_words(view: ReportView) -> str:
+    if view.sandbox != "docker":
+        return SANDBOX_WORDS[False]
+    return SANDBOX_WORDS[True] + ("" if view.contains_hostile_code else ENGINE_LACKS)
+
+
+def _uncontained(sandbox: str) -> str:
+    if sandbox == "docker":
+        return (
+            "The engine did not limit memory or processes: it does not contain hostile code. "
+            "A harness could have taken the whole machine; studbook doctor --deep says what to do."
+        )
+    return (
+        "The process sandbox was used: it does not contain hostile code. "
+        "A harness could have read and written what the user could."
+    )
 
 
 def _models(view: ReportView) -> str:
@@ -122,8 +140,10 @@ def _scores(view: ReportView) -> str:
     if view.champion_id is None:
         return f'<p class="quiet">No champion: {safe(view.champion_reason)}</p>'
     cards = [
-        _score(f"Champion {view.champion_id}, sealed test papers", view.champion_test),
-        _score("Seed, sealed test papers", view.seed_test),
+        _score(
+            f"Champion {view.champion_id}, sealed test papers", view.champion_test, view.champion_confirmed
+        ),
+        _score("Seed, sealed test papers", view.seed_test, view.seed_confirmed),
     ]
     if view.test_difference is not None:
         cards.append(_change(view.test_difference))
@@ -138,11 +158,12 @@ def _change(score: ScoreDiff) -> str:
     return f'<div class="score">Change from the seed<b>{escape(points)}</b>{basis}{doubt}</div>'
 
 
-def _score(title: str, rate: Rate) -> str:
+def _score(title: str, rate: Rate, confirmed: Rate) -> str:
     if not rate.n:
         return f'<div class="score">{safe(title)}<b>–</b>not measured (n=0)</div>'
     low, high = rate.interval()
+    held = f"<br>of these {escape(confirmed_words(confirmed))} on fresh rollouts" if confirmed.n else ""
     return (
         f'<div class="score">{safe(title)}<b>{100 * float(rate.fraction):.1f} %</b>'
-        f"{rate.passed} of {rate.n}, 95 % interval {100 * low:.1f}–{100 * high:.1f} %</div>"
+        f"{rate.passed} of {rate.n}, 95 % interval {100 * low:.1f}–{100 * high:.1f} %{held}</div>"
     )

@@ -8,6 +8,7 @@ from experiments.opening import OpenedRun, is_being_written
 from experiments.report import ReportView, report_html
 from experiments.spec_loading import read_resolved
 from experiments.views import (
+    confirmed_rate,
     curve,
     failure_counts,
     iteration_views,
@@ -52,6 +53,10 @@ def report_view(run: OpenedRun) -> ReportView:
         champion_reason=champion.reason if champion else "the run has not come to its end yet",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
+        champion_confirmed=confirmed_rate(
+            population, champion.harness_id if champion else best, Purpose.TEST
+        ),
+        seed_confirmed=confirmed_rate(population, SEED_ID, Purpose.TEST),
         test_difference=sealed_difference(population),
         seed_validation=population.as_of(0).tally(SEED_ID).observed,
         diff=winning_diff(run),

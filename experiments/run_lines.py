@@ -35,6 +35,12 @@ def rate_words(rate: Rate, is_stopped: bool) -> str:
     return f"{rate}, stopped early" if is_stopped else str(rate)
 
 
+def confirmed_words(rate: Rate) -> str:
+    """How many of the accepted examples would be accepted again."""
+    low, high = rate.interval()
+    return f"confirmed {rate.passed}/{rate.n} (95 % {100 * low:.1f}–{100 * high:.1f})"
+
+
 def change_words(score: ScoreDiff) -> str:
     low, high = score.interval
     basis = "same papers, same luck" if score.paired else "different samples"

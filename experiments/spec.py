@@ -4,6 +4,7 @@ Only the shape and the meaning of single values live here. Reading YAML, overrid
 wording of errors are `experiments/spec_loading.py`; turning a spec into objects is `experiments/assembly.py`.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -98,19 +99,42 @@ class EndpointSpec(Section):
     def _plain_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_http_address(value):
             raise ValueError("must be an http(s) address")
-        if parts.username or parts.password or parts.query:
-            raise ValueError("no user name, password or query: the key goes into the variable of api_key_env")
+        if _holds_key(value):
+            raise ValueError("no user name, password, query or key: it goes into the variable of api_key_env")
         return value
 
     @field_validator("api_key_env")
     @classmethod
     def _variable_name(cls, value: str) -> str:
-        if not value.isidentifier() or value.startswith("sk_"):
+        if not (value.isascii() and value.isidentifier()) or _is_key_like(value):
             raise ValueError("must be the name of an environment variable, never the key itself")
         return value
+
+
+KEY_PREFIX = r"(?:sk|pk|rk|gsk|xai)[-_]\w"
+RANDOM_LIKE = r"(?=.*[0-9])(?=.*[a-z])(?!.*_).{20,}"  # small letters and digits without a break
+
+
+def _is_key_like(name: str) -> bool:
+    """A key where the name of its variable belongs would be stored and shown."""
+    return re.match(f"{KEY_PREFIX}|{RANDOM_LIKE}", name) is not None
+
+
+def _holds_key(address: str) -> bool:
+    """Long random words are no sign here: account numbers stand in the paths of some endpoints."""
+    has_place = "@" in urlsplit(address).netloc or "?" in address or "#" in address
+    return has_place or re.search(rf"\b{KEY_PREFIX}{{16,}}", address) is not None
+
+
+def _is_http_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
 
 
 class RoleSpec(Section):
@@ -134,13 +158,19 @@ def _standard_endpoints() -> dict[str, EndpointSpec]:
 class ModelsSpec(Section):
     """`default` is for every role; a role's own entry changes single keys of it.
 
-    The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address.
+    The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address. A request is
+    tried `retries` times more before its role is asked a control question; `patience_minutes` (null: no end)
+    is how long an endpoint that answers nothing is waited for before the run pauses. `strict_names` takes no
+    reply that says it is another model's; otherwise that is told once.
     """
 
     endpoints: dict[str, EndpointSpec] = Field(default_factory=_standard_endpoints)
     default: RoleSpec = RoleSpec()
     roles: dict[RoleName, RoleSpec] = Field(default_factory=dict)
-    retries: Count = 5
+    retries: Count = 11
+    retry_wait_seconds: PositiveNumber = 1.0
+    patience_minutes: Annotated[float, Field(ge=0)] | None = 15.0
+    strict_names: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -187,7 +217,10 @@ def _role_over(role: str, default: dict[str, Any], given: Any) -> Any:
 
 
 class EvaluatorSpec(Section):
-    """The frozen part. Every key here is hashed into every evaluation."""
+    """The frozen part. Every key here is hashed into every evaluation.
+
+    `confirm`: measure what was accepted once more, on fresh rollouts, beside the verdict.
+    """
 
     predicate: Literal["deployed", "prose"] = "deployed"
     max_rounds: Positive = 8
@@ -196,6 +229,7 @@ class EvaluatorSpec(Section):
     strong_sees_paper: bool = True
     solver_temperature: Temperature = 1.0
     judge_temperature: Temperature = 0.0
+    confirm: bool = True
     calls_per_paper: Positive = 200
     tokens_per_paper: Positive = 4_000_000
 

@@ -28,8 +28,8 @@ class Override:
 
 
 WORDINGS = {"model_type": "must be a mapping of keys", "invalid_key": "keys are words"}
-SECRETIVE = (("base_url",), ("api_key_env",))
-"""Keys whose wrong value may hold a secret: it is not repeated."""
+SECRETIVE = "endpoints"
+"""Below this key a wrong value may hold a secret: it is not repeated."""
 
 
 def explain(error: ValidationError, source: str, overrides: tuple[Override, ...]) -> str:
@@ -47,7 +47,7 @@ def _explain_one(error: ErrorDetails, source: str, overrides: tuple[Override, ..
     what = WORDINGS.get(error["type"], error["msg"].removeprefix("Value error, "))
     if error["type"] == "missing":
         return f"{source}: the key {'.'.join(loc)} is missing\n  experiments/quickstart.yaml shows how"
-    given = "" if isinstance(error["input"], dict) or loc[-1:] in SECRETIVE else f", got {error['input']!r}"
+    given = "" if isinstance(error["input"], dict) or SECRETIVE in loc else f", got {error['input']!r}"
     return f"{_where(loc, source, overrides)}: {what[0].lower() + what[1:]}{given}"
 
 

@@ -17,14 +17,16 @@ from experiments.spec import DEFAULT_HARNESS, SHORTHANDS, Spec
 from experiments.spec_errors import Override, explain
 from harnesses.strict_yaml import load_mapping
 from studbook.errors import IntegrityError, ManifestError, SpecError
-from studbook.identity import hash_json
+from studbook.identity import hash_bytes, hash_json
 
 VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 """STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
 DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
-RESUMABLE = ("budget", "workers")
+RESUMABLE = ("budget", "workers", "models.patience_minutes")
+WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
+"""Keys of `models` that decide how long a run takes, and nothing else."""
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
     "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
@@ -99,10 +101,10 @@ def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
     """A resumed run may get another budget and other workers; everything else is part of the experiment."""
     overrides = [parse_override(text) for text in flags]
     for override in overrides:
-        if override.path[0] not in RESUMABLE:
+        if override.path[0] not in RESUMABLE and override.key not in RESUMABLE:
             raise SpecError(
                 f"{override.origin} {override.key}: a resumed run keeps its spec\n"
-                f"  only {' and '.join(RESUMABLE)} may change; for anything else start a new run"
+                f"  only {', '.join(RESUMABLE)} may change; for anything else start a new run"
             )
     raw = spec.model_dump(mode="json")
     for override in overrides:
@@ -112,14 +114,17 @@ def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
 
 def write_resolved(spec: Spec) -> str:
     body = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    return RESOLVED_HEADER + body
+    text = RESOLVED_HEADER + body
+    return f"{text}# sha256 of the lines above: {hash_bytes(text.encode('utf-8'))}\n"
 
 
 def spec_hash(spec: Spec) -> str:
-    """Of everything that may change a result: budget, workers and where files lie may not."""
+    """Of everything that may change a result: budget, workers, patience and where files lie may not."""
     values = spec.model_dump(mode="json", exclude={"workers", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
+    for key in WAITING:
+        del values["models"][key]
     return hash_json(values)
 
 
@@ -164,8 +169,10 @@ def _missing(path: Path) -> str:
 def _yaml_value(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    except yaml.MarkedYAMLError as error:  # its text quotes the value, which may be a key
+        raise SpecError(f"{source}: not YAML: {error.problem or 'it cannot be read'}") from None
+    except yaml.YAMLError:
+        raise SpecError(f"{source}: not YAML: it holds a character that YAML does not allow") from None
     except RecursionError:
         raise SpecError(f"{source}: nested too deeply to be a spec") from None
 

@@ -1,9 +1,12 @@
 """How a run is asked to stop: the first Ctrl-C or `studbook stop` lets cheap work end, the second exits now.
 
+A terminal that is closed asks too, unless the run was told not to mind (`nohup`); then nobody reads any more.
+
 The loop stops before the next paper by itself. A paper under way may still need minutes of model calls, so
 after a grace its next call is refused, which ends its box; the calls it made are on record, not paid again.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -21,6 +24,7 @@ GRACE_SECONDS = 3.0
 LOOK_SECONDS = 0.5
 STOP_FILE = "stop"
 INTERRUPTED = 130
+KEPT = "stopped on request; the calls made so far are kept"
 SHOW_CURSOR = b"\x1b[?25h\n"
 
 
@@ -37,6 +41,11 @@ class StopSwitch:
             self._pressed_at = self._clock()
             self.event.set()
 
+    def sleep(self, seconds: float) -> None:
+        """Waits before another try; raises StopRequested when pressed: a call that waits needs no grace."""
+        if self.event.wait(seconds):
+            raise StopRequested(KEPT)
+
     @property
     def grace_is_over(self) -> bool:
         return self.event.is_set() and self._clock() - self._pressed_at > GRACE_SECONDS
@@ -51,7 +60,7 @@ class StoppableChat:
 
     def chat(self, call: ChatCall) -> ChatReply:
         if self._switch.grace_is_over:
-            raise StopRequested("stopped on request; the calls made so far are kept")
+            raise StopRequested(KEPT)
         return self._chat.chat(call)
 
 
@@ -62,9 +71,15 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
     stop_file.unlink(missing_ok=True)
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(stop_file, switch, ended, tell), daemon=True)
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if previous[signal.SIGHUP] is signal.SIG_IGN:
+        del previous[signal.SIGHUP]
 
     def pressed(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        if number == signal.SIGHUP:
+            _let_go_of_terminal()
+            if switch.event.is_set():
+                return  # a shell that ends sends it more than once, and it is no impatience
         if switch.event.is_set():
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
@@ -83,6 +98,17 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
         stop_file.unlink(missing_ok=True)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _let_go_of_terminal() -> None:
+    """Words for a terminal that is gone go nowhere: each would be an error in the middle of the work."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.tcgetpgrp(stream.fileno())
+        except OSError as error:
+            if error.errno == errno.EIO:
+                with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path of ours
+                    os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _watch(stop_file: Path, switch: StopSwitch, ended: threading.Event, tell: Callable[[str], None]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from experiments.run_lines import GLYPHS, line, rate_words, spaced
+from experiments.run_lines import GLYPHS, confirmed_words, line, rate_words, spaced
 from experiments.text import clean_line, count
 from experiments.views import HarnessView, RunSummary
 from populations.family import TreeRow
@@ -92,6 +92,7 @@ def harness_lines(view: HarnessView) -> list[Text]:
     lines = [line((f"{label:<9}", "bold"), text) for label, text in facts]
     for each in view.evaluations:
         partly = "" if each.is_complete else ", decided before all papers were run"
+        partly += f"; {confirmed_words(each.confirmed)}" if each.confirmed.n else ""
         lines.append(Text())
         lines.append(
             line(

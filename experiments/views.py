@@ -72,6 +72,7 @@ class EvaluationLine:
     replicate: int
     is_complete: bool
     rate: Rate
+    confirmed: Rate
     papers: tuple[tuple[str, PaperVerdict], ...]
 
 
@@ -140,6 +141,12 @@ def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> 
     return total
 
 
+def confirmed_rate(population: Population, harness_id: str, *purposes: Purpose) -> Rate:
+    """Of the examples accepted in these evaluations: how many would have been accepted again."""
+    found = (each for each in population.evaluations_of(harness_id) if each.purpose in purposes)
+    return sum((each.confirmed for each in found), NO_RATE)
+
+
 def sealed_difference(population: Population) -> ScoreDiff | None:
     """Champion against seed on the sealed test papers; None when there are not two measured harnesses."""
     champion = population.champion.harness_id if population.champion else SEED_ID
@@ -172,6 +179,7 @@ def harness_view(population: Population, harness_id: str) -> HarnessView:
             replicate=each.replicate,
             is_complete=each.is_complete,
             rate=each.rate,
+            confirmed=each.confirmed,
             papers=each.verdicts,
         )
         for each in population.evaluations_of(harness_id)

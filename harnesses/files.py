@@ -12,6 +12,8 @@ MAX_PATH_CHARACTERS = 200
 MAX_PATH_PARTS = 8  # a box has few inodes, and every folder takes one
 TEXT_SUFFIXES = (".py", ".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".jinja")
 
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
+"""Names that are devices on Windows, whatever follows the dot."""
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?\Z")
 
 
@@ -30,6 +32,9 @@ def check_path(path: str) -> None:
             f"{path!r}: `{bad}` is not allowed in a path of a harness.\n"
             "Use letters, digits, `_`, `-` and `.`, not first or last; no links, no `..`, nothing hidden."
         )
+    device = next((part for part in parts if _DEVICES.match(part)), None)
+    if device is not None:
+        raise ManifestError(f"{path!r}: `{device}` is a device on Windows, not a file; take another name.")
 
 
 def check_files(files: Mapping[str, bytes]) -> None:

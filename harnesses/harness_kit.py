@@ -134,11 +134,15 @@ class LoopbackSender:
         connection = self._take()
         try:
             connection.sendall(request)
-            reply: Reply = json.loads(_read_response(connection))
+            body, is_kept = _read_response(connection)
+            reply: Reply = json.loads(body)
         except BaseException:
             connection.close()
             raise
-        self._give_back(connection)
+        if is_kept:
+            self._give_back(connection)
+        else:
+            connection.close()
         return reply
 
     def _head(self, kind: str, size: int) -> bytes:
@@ -161,15 +165,18 @@ class LoopbackSender:
         connection.close()
 
 
-def _read_response(connection: socket.socket) -> bytes:
-    """The body of one HTTP response that has a Content-Length, as the shim's always have."""
+def _read_response(connection: socket.socket) -> tuple[bytes, bool]:
+    """The body of one HTTP response, and whether the connection may be used again.
+
+    The shim's responses always have a Content-Length; it closes the connection of a request it refused.
+    """
     head, _, body = _read_until_blank_line(connection).partition(b"\r\n\r\n")
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
     chunks, missing = [body], int(fields[b"content-length"]) - len(body)
     while missing > 0:
         chunks.append(_receive(connection))
         missing -= len(chunks[-1])
-    return b"".join(chunks)
+    return b"".join(chunks), fields.get(b"connection") != b"close"
 
 
 def _read_until_blank_line(connection: socket.socket) -> bytes:

@@ -6,6 +6,7 @@ Two trees with the same normal form behave alike; two that behave alike may stil
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import lru_cache
 
 from harnesses.files import TEXT_SUFFIXES
 from harnesses.manifest import FILE_NAME
@@ -20,7 +21,13 @@ _SHAPE = {tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE}
 
 def normal_hash(tree: HarnessTree) -> str:
     """Equal for trees that differ only in Python layout and comments, YAML layout, or trailing space."""
-    return hash_json({path: _normal_file(path, data) for path, data in tree.files.items()})
+    return hash_json({path: _file_hash(path, data) for path, data in tree.files.items()})
+
+
+@lru_cache(maxsize=512)
+def _file_hash(path: str, data: bytes) -> str:
+    """A mutant shares most of its files with its parent, and reading Python takes milliseconds."""
+    return hash_json(_normal_file(path, data))
 
 
 def _normal_file(path: str, data: bytes) -> Json:

@@ -19,8 +19,9 @@ from populations.events import (
     RunStarted,
 )
 from populations.records import Decision, Mutant, MutationKind, Verdict
-from populations.tally import NO_TALLY, EvaluationSummary, Tally, split_size, summarise
+from populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size, summarise
 from studbook.errors import IntegrityError
+from studbook.rate import Rate
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Draft:
     refused_actions: list[int]
     evaluations: list[EvaluationSummary]
     tallies: dict[str, Tally]
+    papers: dict[str, Rate]
     champion: ChampionChosen | None
     finish: RunFinished | None
 
@@ -72,6 +74,7 @@ class Draft:
             tally = self.tallies.get(summary.harness_id, NO_TALLY)
             size = split_size(self.start, summary.split)
             self.tallies[summary.harness_id] = tally.add(summary, size)
+            count_papers(self.papers, summary)
         self.evaluations.append(summary)
 
     def diagnosis_made(self, event: DiagnosisMade) -> None:

@@ -12,6 +12,7 @@ from populations.codec import decode, encode
 from populations.records import Decision, Evaluation, Mutant
 from studbook.errors import IntegrityError
 from studbook.identity import Json
+from studbook.llm.seals import NOTHING, Rests
 from studbook.rate import Rate
 
 SCHEMA_VERSION = 1
@@ -55,17 +56,24 @@ class EvaluationDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisMade:
+    """`rests` names the analyzer's call records."""
+
     iteration: int
     parent_id: str
     text: str
+    rests: Rests = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
-    """Ends an iteration. `refused_actions` counts edits outside what the manifest allows."""
+    """Ends an iteration. `refused_actions` counts edits outside what the manifest allows.
+
+    `rests` names the implementer's call records.
+    """
 
     decision: Decision
     refused_actions: int = 0
+    rests: Rests = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ class JournalReader:
             entry = parse_line(line.removesuffix(b"\n"))
             check_follows(entry, before)
         except IntegrityError as error:
-            if not line.endswith(b"\n") and not _lost_its_newline(line):
+            if not line.endswith(b"\n") and not lost_its_newline(line):
                 return None
             raise IntegrityError(
                 f"{self.path}, line {number}: {error}.\n"
@@ -74,7 +74,7 @@ class JournalReader:
         return entry
 
 
-def _lost_its_newline(line: bytes) -> bool:
+def lost_its_newline(line: bytes) -> bool:
     """A whole line followed by a byte that is no newline was changed, not torn."""
     try:
         parse_line(line[:-1])

@@ -14,7 +14,15 @@ from pathlib import Path
 from types import TracebackType
 
 from populations.commit_message import format_message, read_trailers
-from populations.git_objects import commit_object, commit_parts, read_loose, store, tree_objects, tree_rows
+from populations.git_objects import (
+    GitObject,
+    commit_object,
+    commit_parts,
+    read_loose,
+    store,
+    tree_objects,
+    tree_rows,
+)
 from populations.git_packs import PackedRepository
 from populations.storage import atomic_write, storage_errors
 from populations.tree_paths import check_tree_paths
@@ -26,7 +34,8 @@ FIRST_SECOND = 1_577_836_800  # 2020-01-01T00:00:00Z: the date of iteration 0
 SECONDS_PER_ITERATION = 60
 BEST_BRANCH = "best"
 
-_CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+HEAD_CONTENT = f"ref: refs/heads/{BEST_BRANCH}\n".encode()
 _ID = re.compile(r"seed|m[0-9]{4,}\Z")
 _SHA = re.compile(r"[0-9a-f]{40}\Z")
 _REF = re.compile(r"refs/(mutants|heads)/[a-z0-9]+\Z")
@@ -63,28 +72,20 @@ class Lineage:
         _check_id(mutant_id)
         check_tree_paths(tree)
         with self._guard:
-            message = format_message(
+            made = mutant_objects(
                 mutant_id,
-                hypothesis,
-                {
-                    "Mutant": mutant_id,
-                    "Parent": "-" if parent_commit is None else self.trailers(parent_commit)["Mutant"],
-                    "Run": run_name,
-                    "Iteration": str(iteration),
-                    "Kind": str(kind),
-                    "Hypothesis": hypothesis,
-                    "Tree-Hash": _tree_hash(tree),
-                    **(trailers or {}),
-                },
+                tree,
+                parent_commit=parent_commit,
+                parent_id=None if parent_commit is None else self.trailers(parent_commit)["Mutant"],
+                iteration=iteration,
+                hypothesis=hypothesis,
+                run_name=run_name,
+                kind=kind,
+                trailers=trailers,
             )
-            objects = tree_objects(tree)
-            seconds = FIRST_SECOND + SECONDS_PER_ITERATION * iteration
-            root = objects[-1].sha
-            commit = commit_object(
-                tree=root, parent=parent_commit, author=AUTHOR, seconds=seconds, message=message
-            )
+            commit = made[-1]
             with storage_errors(self.path, "write to"):
-                store(self.path / "objects", [*objects, commit])
+                store(self.path / "objects", made)
             self._point(f"refs/mutants/{mutant_id}", commit.sha)
             if self._find_ref(f"refs/heads/{BEST_BRANCH}") is None:
                 self.admit(mutant_id)
@@ -118,7 +119,7 @@ class Lineage:
         with self._guard:
             tree, message = commit_parts(self._object(self.get_commit(revision)))
             files = dict(sorted(self._files(tree)))
-        if _tree_hash(files) != read_trailers(message).get("Tree-Hash"):
+        if tree_hash_of(files) != read_trailers(message).get("Tree-Hash"):
             raise IntegrityError(f"{self.path}: the files of {revision[:80]} are not those that were added")
         return files
 
@@ -166,13 +167,48 @@ class Lineage:
         self.close()
 
 
+def mutant_objects(
+    mutant_id: str,
+    tree: Mapping[str, bytes],
+    *,
+    parent_commit: str | None,
+    parent_id: str | None,
+    iteration: int,
+    hypothesis: str,
+    run_name: str,
+    kind: str,
+    trailers: Mapping[str, str] | None = None,
+) -> list[GitObject]:
+    """Every object of a mutant, its commit last: the same arguments give the same ids on any machine."""
+    message = format_message(
+        mutant_id,
+        hypothesis,
+        {
+            "Mutant": mutant_id,
+            "Parent": "-" if parent_id is None else parent_id,
+            "Run": run_name,
+            "Iteration": str(iteration),
+            "Kind": str(kind),
+            "Hypothesis": hypothesis,
+            "Tree-Hash": tree_hash_of(tree),
+            **(trailers or {}),
+        },
+    )
+    objects = tree_objects(tree)
+    seconds = FIRST_SECOND + SECONDS_PER_ITERATION * iteration
+    commit = commit_object(
+        tree=objects[-1].sha, parent=parent_commit, author=AUTHOR, seconds=seconds, message=message
+    )
+    return [*objects, commit]
+
+
 def _create(path: Path) -> None:
     """A bare repository as `git init` makes it, without the user's templates; HEAD last: it makes it one."""
     with storage_errors(path, "create"):
         for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "refs/mutants"):
             (path / name).mkdir(parents=True, exist_ok=True)
-    atomic_write(path / "config", _CONFIG)
-    atomic_write(path / "HEAD", f"ref: refs/heads/{BEST_BRANCH}\n".encode())
+    atomic_write(path / "config", CONFIG)
+    atomic_write(path / "HEAD", HEAD_CONTENT)
 
 
 def _check_id(mutant_id: str) -> None:
@@ -180,6 +216,6 @@ def _check_id(mutant_id: str) -> None:
         raise ValueError(f"{mutant_id[:80]!r} is no mutant id")
 
 
-def _tree_hash(files: Mapping[str, bytes]) -> str:
+def tree_hash_of(files: Mapping[str, bytes]) -> str:
     """The same hash as `HarnessTree.tree_hash`, which lives higher up."""
     return hash_json({path: hash_bytes(data) for path, data in files.items()})

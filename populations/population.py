@@ -17,7 +17,7 @@ from populations.draft import Draft
 from populations.events import ChampionChosen, Event, RunFinished, RunStarted
 from populations.records import Decision, Mutant
 from populations.statistics import shrunk_rate
-from populations.tally import NO_TALLY, EvaluationSummary, Tally, split_size
+from populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size
 from studbook.rate import Rate
 
 SEED_ID = "seed"
@@ -34,7 +34,8 @@ def _nothing() -> MappingProxyType[str, Any]:
 class Population:
     """`members` are the seed and the admitted, in order; decision k of `decisions` ended iteration k + 1.
 
-    `refused_actions` holds, per decision, how many edits were refused.
+    `refused_actions` holds, per decision, how many edits were refused; `papers`, per paper, how often it was
+    passed in scored evaluations.
     """
 
     start: RunStarted | None = None
@@ -44,6 +45,7 @@ class Population:
     refused_actions: tuple[int, ...] = ()
     evaluations: tuple[EvaluationSummary, ...] = ()
     tallies: MappingProxyType[str, Tally] = field(default_factory=_nothing)
+    papers: MappingProxyType[str, Rate] = field(default_factory=_nothing)
     champion: ChampionChosen | None = None
     finish: RunFinished | None = None
 
@@ -108,6 +110,7 @@ class Population:
             refused_actions=list(self.refused_actions),
             evaluations=list(self.evaluations),
             tallies=self.tallies.copy(),
+            papers=self.papers.copy(),
             champion=self.champion,
             finish=self.finish,
         )
@@ -123,6 +126,7 @@ class Population:
             refused_actions=tuple(draft.refused_actions),
             evaluations=tuple(draft.evaluations),
             tallies=MappingProxyType(draft.tallies),
+            papers=MappingProxyType(draft.papers),
             champion=draft.champion,
             finish=draft.finish,
         )
@@ -134,10 +138,10 @@ class Population:
         """
         if iteration >= self.iterations_done:
             return self
-        mutants, tallies = self.mutants.copy(), self.tallies.copy()
+        mutants, tallies, papers = self.mutants.copy(), self.tallies.copy(), self.papers.copy()
         evaluations, members = list(self.evaluations), list(self.members)
         while evaluations and evaluations[-1].iteration > iteration:
-            self._take_back(evaluations.pop(), tallies)
+            self._take_back(evaluations.pop(), tallies, papers)
         while members and mutants[members[-1]].iteration > iteration:
             members.pop()
         for name in list(takewhile(lambda name: mutants[name].iteration > iteration, reversed(self.mutants))):
@@ -150,11 +154,15 @@ class Population:
             refused_actions=self.refused_actions[:iteration],
             evaluations=tuple(evaluations),
             tallies=MappingProxyType(tallies),
+            papers=MappingProxyType(papers),
         )
 
-    def _take_back(self, summary: EvaluationSummary, tallies: dict[str, Tally]) -> None:
+    def _take_back(
+        self, summary: EvaluationSummary, tallies: dict[str, Tally], papers: dict[str, Rate]
+    ) -> None:
         if not summary.is_scored:
             return
+        count_papers(papers, summary, undo=True)
         tally = tallies[summary.harness_id].without(summary, split_size(self.start, summary.split))
         if tally == NO_TALLY:
             del tallies[summary.harness_id]

@@ -30,7 +30,9 @@ class FailureCategory(StrEnum):
     STRONG_FAILED = "strong_failed"  # strong average under its floor or at its ceiling
     SMALL_GAP = "small_gap"
     QUALITY = "quality"  # the evaluator's final quality verifier failed it
+    TRUNCATED = "truncated"  # a frozen role's reply about it never came to its end within the token limit
     MALFORMED = "malformed"  # the example cannot be read, or a frozen role's model cannot deal with it
+    NEAR_DUPLICATE = "near_duplicate"  # nearly an earlier example of the same paper: it was not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,24 @@ class RoundResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """An accepted example measured again by the evaluator alone, on fresh rollouts, by the same predicate.
+
+    It stands beside the verdict and never changes it. Averages are None when there was nothing to measure.
+    """
+
+    holds: bool
+    reason: str
+    weak_average: str | None
+    strong_average: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaperResult:
-    """One harness on one paper with one replicate number. `key` names its trajectory file."""
+    """One harness on one paper with one replicate number. `key` names its trajectory file.
+
+    `confirmation` is None when nothing was accepted or confirming is switched off.
+    """
 
     key: str
     paper_id: str
@@ -58,6 +76,7 @@ class PaperResult:
     usage: Usage
     calls: int
     trajectory_hash: str
+    confirmation: Confirmation | None = None
 
     @property
     def passed(self) -> bool:

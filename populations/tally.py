@@ -22,7 +22,10 @@ _VERDICTS = {verdict.value: verdict for verdict in PaperVerdict}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSummary:
-    """An evaluation without its rounds: the verdict of each paper, in the order in which they were run."""
+    """An evaluation without its rounds: the verdict of each paper, in the order in which they were run.
+
+    `confirmed`: how many of the accepted examples that were measured again would have been accepted again.
+    """
 
     harness_id: str
     iteration: int
@@ -31,6 +34,7 @@ class EvaluationSummary:
     replicate: int
     is_complete: bool
     verdicts: tuple[tuple[str, PaperVerdict], ...]
+    confirmed: Rate = NO_RATE
 
     @property
     def rate(self) -> Rate:
@@ -52,6 +56,9 @@ def summarise(event: EvaluationDone) -> EvaluationSummary:
         replicate=evaluation.replicate,
         is_complete=evaluation.complete,
         verdicts=tuple([(intern(result.paper_id), result.verdict) for result in evaluation.results]),
+        confirmed=_share(
+            [result.confirmation.holds for result in evaluation.results if result.confirmation is not None]
+        ),
     )
 
 
@@ -75,7 +82,18 @@ def _read_summary(data: Any) -> EvaluationSummary:
         verdicts=tuple(
             [(intern(result["paper_id"]), _VERDICTS[result["verdict"]]) for result in evaluation["results"]]
         ),
+        confirmed=_share(
+            [
+                result["confirmation"]["holds"]
+                for result in evaluation["results"]
+                if result.get("confirmation")
+            ]
+        ),
     )
+
+
+def _share(held: list[bool]) -> Rate:
+    return Rate(sum(held), len(held)) if held else NO_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +140,18 @@ class Tally:
 
 
 NO_TALLY = Tally()
+
+
+def count_papers(papers: dict[str, Rate], summary: EvaluationSummary, *, undo: bool = False) -> None:
+    """Adds the outcomes of a scored evaluation to how often each paper was passed, or takes them away."""
+    for paper_id, verdict in summary.verdicts:
+        outcome = Rate(int(verdict is PaperVerdict.ACCEPTED), 1)
+        before = papers.get(paper_id, NO_RATE)
+        after = _less(before, outcome) if undo else before + outcome
+        if after.n:
+            papers[paper_id] = after
+        else:
+            del papers[paper_id]
 
 
 def split_size(start: RunStarted | None, split: str) -> int:

@@ -9,8 +9,10 @@
     ├── InfrastructureError        the world failed; never a score
     │   ├── ModelError
     │   │   ├── ModelUnavailable   no connection, timeout, 429, 5xx, empty reply: retried before it is raised
-    │   │   └── ModelRejected      wrong key, unknown model, request refused: retrying cannot help
-    │   │       └── RequestRefused this one request: too long, filtered; another may succeed
+    │   │   │   └── Outage         for longer than the spec's patience: the run pauses
+    │   │   ├── ModelRejected      wrong key, unknown model, request refused: retrying cannot help
+    │   │   │   └── RequestRefused this one request, says the endpoint: too long, filtered
+    │   │   └── RequestFailed      this one request, as a control question has shown; on record
     │   ├── SandboxError           engine, image, start, attach
     │   └── StorageError           full disk, unwritable folder, second writer
     ├── BudgetExceeded             a limit of the spec was reached
@@ -20,6 +22,8 @@
 A failing paper, harness, mutant or model reply is *data* (an outcome with a category), not an exception.
 Messages say what happened, with which value, and what to do next.
 """
+
+from enum import StrEnum
 
 
 class StudbookError(Exception):
@@ -54,12 +58,29 @@ class ModelError(InfrastructureError):
     """A model could not be called."""
 
 
+class Cause(StrEnum):
+    """Why a model was unavailable: only some causes can lie in the request."""
+
+    UNREACHED = "unreached"  # no connection
+    GARBLED = "garbled"  # an answer, but none of this protocol
+    LIMITED = "limited"  # too many requests, whatever is in them
+    TIMEOUT = "timeout"  # connected, and no whole answer in time
+    OTHER = "other"  # server errors, cut connections, empty replies
+
+
 class ModelUnavailable(ModelError):
     """Connection, timeout, rate limit, server error or empty reply, after all retries."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, cause: Cause = Cause.OTHER
+    ) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.cause = cause
+
+
+class Outage(ModelUnavailable):
+    """An endpoint gave no usable answer for longer than the run is willing to wait."""
 
 
 class ModelRejected(ModelError):
@@ -67,10 +88,21 @@ class ModelRejected(ModelError):
 
 
 class RequestRefused(ModelRejected):
-    """The endpoint refused this one request for what is in it (too long, content filter); others may succeed.
+    """The endpoint refused this one request for what is in it (too long, filtered); others may succeed."""
 
-    A harness that caused it is told so; it does not end the run.
+
+class RequestFailed(ModelError):
+    """One request that its role cannot answer, while it answers a control question.
+
+    An outcome like a reply: it is on record, and the same request fails in the same way in a replay. A
+    harness that caused it is told so; it does not end the run. `kind`: see
+    `studbook.llm.contracts.FailureKind`.
     """
+
+    def __init__(self, kind: str, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.key = key
 
 
 class SandboxError(InfrastructureError):

@@ -9,6 +9,8 @@ import pytest
 from docker.errors import DockerException
 from hypothesis import settings
 
+pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
+
 # Examples that write files or share two cores with other suites take what they take.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")

@@ -5,6 +5,7 @@ gives no limit on memory or processes taken together, and shares the host's kern
 """
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,12 @@ from pathlib import Path
 
 from evaluate.sandbox.host_image import executable_path
 
-NOBODY = 65534
+FIRST_USER = 1 << 30  # of a range that no machine gives to people or services
 FOLDER = "/tmp"  # inside, a tmpfs
 PYTHON = "/python"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
+SHARED_BYTES = 1 << 20  # of /dev/shm, as in a container
 TRIAL_SECONDS = 10
-BECOME_NOBODY = f"import os; os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY}); import json, ctypes"
 
 
 def find_bubblewrap() -> str | None:
@@ -25,7 +26,9 @@ def find_bubblewrap() -> str | None:
     program = shutil.which("bwrap")
     if program is None or sys.platform != "linux":
         return None
-    trial = BECOME_NOBODY if os.geteuid() == 0 else "import json, ctypes"
+    trial = "import json, ctypes"
+    if os.geteuid() == 0:
+        trial = f"import os; os.setgroups([]); os.setgid({FIRST_USER}); os.setuid({FIRST_USER}); {trial}"
     command = [*wrapped(program, 1 << 20), "-I", "-c", trial]
     try:
         run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
@@ -34,17 +37,33 @@ def find_bubblewrap() -> str | None:
     return program if run.returncode == 0 else None
 
 
+def new_user() -> int:
+    """An id for one box: the kernel counts processes by user, and a fork bomb is not to spend another's."""
+    return FIRST_USER + secrets.randbelow(FIRST_USER)
+
+
 def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
     """A command line up to the interpreter, which is PID 1 of its own namespace and dies with its parent."""
     command = [program, "--die-with-parent", "--as-pid-1", "--new-session", "--unshare-ipc", "--unshare-pid"]
     command += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"]
-    if os.geteuid() != 0:  # root becomes nobody inside instead, which a user namespace would prevent
+    if os.geteuid() != 0:  # root becomes another user inside instead, which a user namespace would prevent
         command += ["--unshare-user", "--cap-drop", "ALL"]
     for folder in SYSTEM_FOLDERS:
         command += ["--ro-bind-try", folder, folder]
     command += ["--proc", "/proc", "--dev", "/dev"]
-    command += ["--perms", "1777", "--size", str(tmpfs_bytes), "--tmpfs", FOLDER]
-    return [*command, *_python(), "--remount-ro", "/", "--chdir", "/", "--", _python_in_box()]
+    command += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs(FOLDER, tmpfs_bytes)
+    command += [
+        *_python(),
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+    ]  # both are of memory, without a limit
+    return [*command, "--chdir", "/", "--", _python_in_box()]
+
+
+def _tmpfs(folder: str, size_bytes: int) -> list[str]:
+    return ["--perms", "1777", "--size", str(size_bytes), "--tmpfs", folder]
 
 
 def _python() -> list[str]:

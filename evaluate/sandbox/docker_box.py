@@ -13,6 +13,7 @@ from evaluate.sandbox.contract import BoxStatus, Handler, Job, Outcome
 from evaluate.sandbox.docker_config import FOLDER, box_config
 from evaluate.sandbox.ending import Ended, SessionEnd
 from evaluate.sandbox.engine import Engine
+from evaluate.sandbox.engine_limits import WALLS, acceptable, missing_limits, missing_walls
 from evaluate.sandbox.frames import printable
 from evaluate.sandbox.image import Image, choose_image
 from evaluate.sandbox.job_frames import Place, job_lines
@@ -21,7 +22,10 @@ from evaluate.sandbox.session import Session
 from studbook.errors import SandboxError
 
 OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
-PLACE = Place(folder=FOLDER)
+LATE_SECONDS = 3.0  # and on a busy machine a good while later
+KILLED = 128 + 9
+PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
+CONTAINS_NOT = "it does not contain hostile code"
 
 
 class DockerSandbox:
@@ -34,9 +38,11 @@ class DockerSandbox:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        version = engine.info()["ServerVersion"]
+        info = engine.info()
+        version = info["ServerVersion"]
+        self._missing = missing_limits(info)
         self.name = "docker"
-        self.contains_hostile_code = True
+        self.contains_hostile_code = not missing_walls(info)
         self.identity = {
             "kind": self.name,
             "engine": version,
@@ -46,8 +52,8 @@ class DockerSandbox:
             "shim": shim_hash(),
         }
         self.statement = (
-            f"docker {version}, image {image.reference} ({image.way}): a fresh container for every paper, "
-            "no network, no mounts, no capabilities"
+            f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
+            "a fresh container for every paper, no network, no mounts, no capabilities"
         )
         self.image = image
         self.engine = engine
@@ -79,7 +85,7 @@ class DockerSandbox:
             return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
         config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
-        container, engine_warnings = self.engine.create(config)
+        container, engine_warnings = self.engine.create(acceptable(config, self._missing))
         try:
             end = self._attend(container, job, handler, lines)
         finally:
@@ -100,10 +106,14 @@ class DockerSandbox:
             try:
                 self.engine.start(container)
                 end = session.run(lines)
+                if end.went_silent and self._was_killed_from_outside(container):
+                    raise SandboxError("a box was killed from outside")
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
                 channel.close()  # before the kill: an engine feeding a client that does not read never ends
+            if end.status is not BoxStatus.FINISHED:
+                self.engine.kill(container)
             end = self._explain(container, job, end)
             if end.status is not BoxStatus.FINISHED:
                 self.engine.remove(container)
@@ -114,15 +124,34 @@ class DockerSandbox:
 
     def _explain(self, container: str, job: Job, end: SessionEnd) -> SessionEnd:
         """Memory is the engine's to tell: a death without a word may have been for want of it."""
-        if not (end.was_killed or end.went_silent) or not self._ran_out_of_memory(container):
+        if not (end.was_killed or end.went_silent):
+            return end
+        if not self._ran_out_of_memory(container, OOM_SECONDS):
             return end
         detail = f"over {job.limits.memory_bytes} bytes of memory"
         return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
 
-    def _ran_out_of_memory(self, container: str) -> bool:
-        until = self._clock() + OOM_SECONDS
+    def _was_killed_from_outside(self, container: str) -> bool:
+        """Nothing inside can kill PID 1, and only the kernel does it for want of memory."""
+        until = self._clock() + LATE_SECONDS
+        while (state := self.engine.state(container))["Running"]:
+            if self._clock() >= until:
+                return False  # it closed its end and lives on: that is its own doing
+            time.sleep(0.02)
+        return bool(state["ExitCode"] == KILLED) and not self._ran_out_of_memory(container, LATE_SECONDS)
+
+    def _ran_out_of_memory(self, container: str, patience_seconds: float) -> bool:
+        until = self._clock() + patience_seconds
         while not self.engine.state(container)["OOMKilled"]:
             if self._clock() >= until:
                 return False
             time.sleep(0.02)
         return True
+
+
+def _lacks(missing: tuple[str, ...]) -> str:
+    """What the statement says of an engine that owns to enforcing less than it is asked for."""
+    if not missing:
+        return ""
+    consequence = f": {CONTAINS_NOT}" if set(missing) & set(WALLS) else ""
+    return f" without limits on {' and '.join(missing)}{consequence}"

@@ -5,7 +5,7 @@ registry by its digest, the host's own Python imported as an image, and else an 
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,12 @@ from studbook.errors import SandboxError
 DEFAULT = "python:3.12-slim"
 PINNED = "python@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea"
 """What is pulled: the index (every architecture) of python:3.12.14-slim-trixie, August 2026."""
-PULL_PATIENCE_SECONDS = 8
+PULL_PATIENCE_SECONDS = 15  # without a word of progress; a loaded engine unpacks slowly
+WHY = {
+    "toomanyrequests": "This is the registry's rate limit: log in or wait.",
+    "verification failed": "The registry served other bytes than the digest names: do not trust it.",
+}
+"""What an engine says of a pull, and what it means."""
 
 
 class ImageStore(Protocol):
@@ -29,13 +34,22 @@ class ImageStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """`way`: "local", "pulled" or "host python"; `digest` as the registry names it, "" when it has none."""
+    """`way`: "local", "pulled" or "host python"; `digest` as the registry names it, "" when it has none.
+
+    `note`: why a better way was not taken, for people.
+    """
 
     reference: str
     image_id: str
     digest: str
     way: str
     volumes: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def told(self) -> str:
+        """The way, for people."""
+        return f"{self.way}; {self.note}" if self.note else self.way
 
 
 def choose_image(engine: ImageStore, wanted: str | None) -> Image:
@@ -56,15 +70,17 @@ def choose_image(engine: ImageStore, wanted: str | None) -> Image:
     except SandboxError as error:
         if obstacle:
             raise SandboxError(no_way(error, obstacle)) from error
-    return import_host_python(engine, reference)
+        note = " ".join(str(error).split())
+    return replace(import_host_python(engine, reference), note=note)
 
 
 def pull(engine: ImageStore, reference: str) -> Image:
     try:
         engine.pull(reference, PULL_PATIENCE_SECONDS)
     except SandboxError as error:
-        if "toomanyrequests" in str(error):
-            raise SandboxError(f"{error}\nThis is the registry's rate limit: log in or wait.") from error
+        for said, meaning in WHY.items():
+            if said in str(error):
+                raise SandboxError(f"{error}\n{meaning}") from error
         raise
     return image_of(reference, get_image(engine, reference), "pulled")
 

@@ -13,13 +13,15 @@ from evaluate.sandbox.frames import encode_frame
 class Place:
     """Where a box keeps its files, and what the shim must do there because no engine did it.
 
-    `rlimits` are (number of `resource`, value); `user` is an id to become, when the shim is root.
+    `rlimits` are (number of `resource`, value); `user` is an id to become, when the shim is root. `niceness`
+    puts the harness behind the shim, where both share a slice of the machine that nobody else is in.
     """
 
     folder: str
     environment: dict[str, str] = field(default_factory=dict)
     rlimits: tuple[tuple[int, int], ...] = ()
     user: int | None = None
+    niceness: int = 0
 
 
 def job_lines(job: Job, place: Place) -> list[bytes]:
@@ -34,6 +36,7 @@ def job_lines(job: Job, place: Place) -> list[bytes]:
         "environment": {"LANG": "C.UTF-8", "TMPDIR": place.folder, **place.environment},
         "rlimits": [list(limit) for limit in place.rlimits],
         "user": place.user,
+        "niceness": place.niceness,
         "frame_bytes": job.limits.frame_bytes,
         "output_bytes": job.limits.output_bytes,
     }

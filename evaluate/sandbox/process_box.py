@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluate.sandbox.bubblewrap import FOLDER, NOBODY, find_bubblewrap, wrapped
+from evaluate.sandbox.bubblewrap import FOLDER, find_bubblewrap, new_user, wrapped
 from evaluate.sandbox.bundle import shim_hash, shim_source
 from evaluate.sandbox.contract import Handler, Job, Limits, Outcome
 from evaluate.sandbox.ending import Ended, SessionEnd
@@ -83,7 +83,7 @@ class ProcessSandbox:
         }
         walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
-        self._bubblewrap, self._folder = bubblewrap, folder
+        self._bubblewrap, self.folder = bubblewrap, folder
         self._python = python or executable_path()
         self._clock, self._wall_clock = clock, wall_clock
 
@@ -98,7 +98,7 @@ class ProcessSandbox:
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
-        with open_home(self._folder, labels) as home:
+        with open_home(self.folder, labels) as home:
             try:
                 lines = job_lines(job, self._place(home, job.limits))
             except Ended as refusal:
@@ -155,12 +155,12 @@ class ProcessSandbox:
             raise SandboxError(f"a box did not start: {error}") from error
 
     def _place(self, home: Home, limits: Limits) -> Place:
-        become_nobody = bool(self._bubblewrap) and os.geteuid() == 0
+        user = new_user() if self._bubblewrap and os.geteuid() == 0 else None
         return Place(
             folder=FOLDER if self._bubblewrap else str(home.work),
             environment={MARKER: home.marker},
-            rlimits=rlimits_of(limits, NOBODY if become_nobody else os.geteuid()),
-            user=NOBODY if become_nobody else None,
+            rlimits=rlimits_of(limits, os.geteuid() if user is None else user),
+            user=user,
         )
 
 

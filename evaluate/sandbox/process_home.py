@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.sandbox.bubblewrap import FOLDER
+from evaluate.sandbox.owner import OWNER_LABEL
 from studbook.errors import SandboxError
 
 PREFIX = "studbook-box-"
@@ -56,6 +57,17 @@ def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
         yield home
     finally:
         remove_folder(home.root)
+
+
+def owner_of(root: Path) -> str | None:
+    """Whose box this folder is; None for somebody else's folder, or one whose note is being written."""
+    if root.is_symlink():
+        return None
+    try:
+        labels = json.loads((root / OWNER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(labels.get(OWNER_LABEL)) if isinstance(labels, dict) else None
 
 
 def remove_folder(root: Path) -> None:

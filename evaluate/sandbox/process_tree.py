@@ -81,3 +81,11 @@ def _environment(pid: int) -> bytes:
         return (PROC / str(pid) / "environ").read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
+
+
+def command_line(pid: int) -> bytes:
+    """Arguments, each ended by a zero byte; empty for a process that is gone."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""

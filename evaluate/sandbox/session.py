@@ -29,7 +29,8 @@ from evaluate.sandbox.frames import (
 from studbook.errors import SandboxError
 
 HANDLER_THREADS = 8
-MAX_PENDING = 64  # requests in hand; beyond, the box is not read from, and waits
+MAX_PENDING = 64  # requests and unsent replies in hand; beyond, the box is not read from, and waits
+OTHER_FRAMES = 10_000  # besides requests: output comes in few, but a byte at a time if the harness prints so
 START_SECONDS = 60.0  # for a loaded machine; before the shim is ready nothing hostile has run
 READS_PER_TURN = 16
 STDERR_TAIL_CHARS = 4096
@@ -50,9 +51,10 @@ class Session:
     def __init__(self, channel: Channel, job: Job, handler: Handler, clock: Callable[[], float]) -> None:
         self._channel, self._limits, self._handler, self._now = channel, job.limits, handler, clock
         self._splitter = LineSplitter(job.limits.frame_bytes)
+        self._lines: deque[bytes] = deque()  # that have arrived, while too much is in hand to look at them
         self._outgoing: deque[memoryview] = deque()
         self._is_ready = False
-        self._requests = self._received = 0
+        self._requests = self._received = self._frames = 0
         self._pending: set[Future[Frame]] = set()
         self._done: deque[tuple[int, Future[Frame]]] = deque()
         self._output = ""
@@ -104,6 +106,7 @@ class Session:
 
     def _turn(self) -> None:
         self._collect_replies()
+        self._take_lines()
         remaining = self._clock.remaining(self._now())
         if remaining <= 0 and not self._is_ready:
             raise Ended(BoxStatus.TIMED_OUT, f"not ready after {START_SECONDS:g} s")
@@ -120,7 +123,7 @@ class Session:
                 self._read()
 
     def _watch(self) -> None:
-        reads = selectors.EVENT_READ if len(self._pending) < MAX_PENDING else 0
+        reads = 0 if self._is_busy else selectors.EVENT_READ
         wanted = reads | (selectors.EVENT_WRITE if self._outgoing else 0)
         known = self._selector.get_map().get(self._channel.fileno())
         if known is not None and known.events == wanted:
@@ -148,15 +151,27 @@ class Session:
                 return
             if not data:
                 raise Ended(BoxStatus.CRASHED, "the box ended without a word", "silent")
-            for line in self._splitter.feed(data):
-                self._take(read_frame(line))
+            self._lines.extend(self._splitter.feed(data))
+            self._take_lines()
             self._received += len(data)
             if self._received > self._limits.output_bytes:
                 raise Ended(BoxStatus.OUT_OF_LIMITS, f"over {self._limits.output_bytes} bytes of output")
-            if len(self._pending) >= MAX_PENDING:
+            if self._is_busy:
                 return
 
+    def _take_lines(self) -> None:
+        while self._lines and not self._is_busy:
+            self._take(read_frame(self._lines.popleft()))
+
+    @property
+    def _is_busy(self) -> bool:
+        """An honest shim never has this much in hand: it serves fewer connections, each with one request."""
+        return len(self._pending) + len(self._outgoing) >= MAX_PENDING
+
     def _take(self, frame: AnyFrame) -> None:
+        self._frames += 1
+        if self._frames > self._limits.requests + OTHER_FRAMES:
+            raise Ended(BoxStatus.OUT_OF_LIMITS, f"over {self._limits.requests + OTHER_FRAMES} frames")
         if isinstance(frame, Ready) == self._is_ready:
             raise FrameError(f"unexpected {frame.kind} frame")
         if isinstance(frame, Ready):

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from evaluate.rendering import render_for_analyzer
+from evaluate.rendering import render_confirmation, render_for_analyzer
 from evaluate.trajectories import TrajectoryStore
 from experiments.console import Terminal
 from experiments.diff_lines import diff_lines
@@ -170,6 +170,8 @@ def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) 
     for event, result in found:
         title = f"{event.purpose}, iteration {event.iteration}, replicate {result.replicate}: "
         terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
-        terminal.verbatim(clean_block(render_for_analyzer(store.get(result.key))).splitlines())
+        trajectory = store.get(result.key)
+        terminal.verbatim(clean_block(render_for_analyzer(trajectory)).splitlines())
+        terminal.verbatim([clean_block(each) for each in render_confirmation(trajectory)])
         terminal.result([""])
     return 0

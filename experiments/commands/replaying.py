@@ -1,127 +1,63 @@
-"""The command replay: fold (nothing runs) or recorded (all runs again, models answer from the records)."""
+"""The command replay: fold (nothing runs), recorded (models answer from the records), live (fresh calls)."""
 
-import math
-import tempfile
 from argparse import Namespace
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from evolve.loop import EndReason
-from experiments.assembly import opened_job, prepare, read_seed, write_beginning
-from experiments.carrying_out import WORDS, carry_out
+from experiments.commands.replaying_live import replay_live
+from experiments.commands.replaying_parts import replay_part
+from experiments.commands.replaying_whole import replay_whole
 from experiments.console import Terminal
-from experiments.opening import OpenedRun, open_run
-from experiments.replaying import AllReplayed, CheckedLedger, Replayed, check_fold
-from experiments.spec import Spec
-from experiments.spec_loading import read_resolved
-from experiments.stopping import StopSwitch, listening
-from experiments.text import count
-from populations.layout import RunFolder
-from studbook.errors import ReplayDifference
-from studbook.llm.meter import sum_totals
+from experiments.opening import Target, open_target
+from experiments.parts import choose_part, pieces_of
+from experiments.replaying import Replayed, check_fold, check_fold_of_part
+from experiments.replaying_lines import replayed_lines
+from studbook.errors import UsageError
 
 EXIT_INTERRUPTED = 130
 
 
 def replay(options: Namespace, terminal: Terminal) -> int:
-    run = open_run(options.run, Path(options.runs_dir))
-    if options.level == "fold":
-        return _tell(check_fold(run), terminal)
-    with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
-        done = _replay_recorded(run, RunFolder(Path(scratch) / run.folder.name), terminal)
+    _check_flags(options)
+    target = open_target(options.target, Path(options.runs_dir))
+    if options.level == "live":
+        return replay_live(options, target, terminal)
+    replay_it = _replay_whole if _is_whole(options, target) else _replay_part
+    done = replay_it(options, target, terminal)
     return EXIT_INTERRUPTED if done is None else _tell(done, terminal)
 
 
-def _replay_recorded(run: OpenedRun, scratch: RunFolder, terminal: Terminal) -> Replayed | None:
-    """Raises ReplayDifference at the first difference; None when the user interrupted it."""
-    spec = read_resolved(run.folder.spec)
-    prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), is_replay=True)
-    scratch.create()
-    write_beginning(scratch, prepared)
-    recorded = run.entries
-    switch, display = StopSwitch(), terminal.display()
-    try:
-        with (
-            opened_job(
-                scratch,
-                prepared,
-                {},
-                display,
-                switch,
-                replay_from=run.folder.calls,
-            ) as job,
-            listening(switch, scratch.root, display.notice),
-        ):
-            ledger = CheckedLedger(job.ledger, recorded)
-            clock = replay_clock(ledger, run, spec)
-            ending = carry_out(replace(job, ledger=ledger, watcher=job.watcher.over(ledger), clock=clock))
-            answered = sum_totals(job.bench.client.meter.snapshot()).recorded_calls
-    finally:
-        display.close()
-    if isinstance(ending.error, AllReplayed) or ledger.matched == len(recorded):
-        return _replayed(run, ledger, answered)
-    if ending.reason is EndReason.STOPPED:
-        return None
-    if ending.error is not None:
-        raise ending.error
-    raise ReplayDifference(
-        f"the replay ended after {ledger.matched} of {len(recorded)} recorded events\n"
-        f"  the next recorded one: {recorded[ledger.matched].kind}"
-    )
+def _check_flags(options: Namespace) -> None:
+    if options.level != "live" and (options.replicates is not None or options.overrides):
+        given = "-s" if options.overrides else "--replicates"
+        raise UsageError(f"{given} is for --level live: the other levels repeat what was recorded")
+    if options.replicates is not None and options.replicates < 1:
+        raise UsageError(f"--replicates {options.replicates}: at least 1")
 
 
-def _replayed(run: OpenedRun, ledger: CheckedLedger, answered: int) -> Replayed:
-    results = {
-        (each.harness_id, each.replicate, paper)
-        for each in ledger.population.evaluations
-        for paper, _ in each.verdicts
-    }
-    return Replayed(
-        run=run.folder.name,
-        level="recorded",
-        events=ledger.matched,
-        harnesses=len(ledger.population.mutants),
-        trajectories=len(results),
-        calls=answered,
-        head=ledger.head,
-    )
+def _is_whole(options: Namespace, target: Target) -> bool:
+    return target.harness_id is None and options.paper is None and not options.lineage
 
 
-def replayed_spec(spec: Spec, run: OpenedRun) -> Spec:
-    """The same experiment without a budget: a replay pays nothing. But hours may have ended it."""
-    ended_late = run.population.finish is not None and run.population.finish.reason == WORDS[EndReason.HOURS]
-    budget = spec.budget.model_copy(
-        update={"dollars": None, "calls": None, "tokens": None, "hours": 1.0 if ended_late else None}
-    )
-    return spec.model_copy(update={"budget": budget})
+def _replay_whole(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
+    if options.level == "fold":
+        return check_fold(target.run)
+    return replay_whole(target.run, _papers(options), terminal)
 
 
-def replay_clock(ledger: CheckedLedger, run: OpenedRun, spec: Spec) -> Callable[[], float]:
-    """Time stands still until the recorded iterations are under way; then the hours, if any, are over."""
-    recorded = run.population.iterations_done
+def _replay_part(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
+    part = choose_part(target, options.paper, with_ancestors=options.lineage)
+    if options.level == "fold":
+        return check_fold_of_part(part, pieces_of(part))
+    return replay_part(part, _papers(options), terminal)
 
-    def clock() -> float:
-        return math.inf if ledger.population.iterations_done + spec.search.lag > recorded else 0.0
 
-    return clock
+def _papers(options: Namespace) -> Path | None:
+    return Path(options.papers) if options.papers else None
 
 
 def _tell(done: Replayed, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "replay": done, "identical": True})
-        return 0
-    what = (
-        "read and proved; nothing was run"
-        if done.level == "fold"
-        else "run again in the sandbox; every model call was answered from the records, none was paid"
-    )
-    counts = [
-        count(done.events, "event"),
-        count(done.harnesses, "harness", "harnesses"),
-        count(done.trajectories, "trajectory", "trajectories"),
-        count(done.calls, "recorded call"),
-    ]
-    lines = [f"✓ {done.run} is identical: {what}", f"  {', '.join(counts)}", f"  journal head {done.head}"]
-    terminal.result(lines)
+    else:
+        terminal.result(replayed_lines(done))
     return 0

@@ -1,7 +1,6 @@
 """Commands that carry runs out: run, resume, stop."""
 
 import shlex
-import shutil
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -30,7 +29,7 @@ from populations.events import Purpose
 from populations.layout import RunFolder, atomic_write
 from populations.population import SEED_ID
 from populations.storage import storage_errors
-from studbook.errors import StorageError
+from studbook.errors import Outage, StorageError
 
 EXIT_CODES = {EndReason.STOPPED: 130, EndReason.BUDGET: 1, EndReason.INFRASTRUCTURE: 1}
 
@@ -42,12 +41,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
     if options.dry_run:
         prepared.sandbox.close()
         return _show_plan(prepared, terminal)
-    folder = create_run(Path(options.runs_dir), spec.name, options.name)
-    try:
-        write_beginning(folder, prepared)
-    except StorageError:
-        shutil.rmtree(folder.root, ignore_errors=True)  # it is no run yet, and would only hold the name
-        raise
+    folder = create_run(
+        Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
+    )
     return _go(folder, prepared, surroundings.variables, terminal, options)
 
 
@@ -106,12 +102,19 @@ def _go(
 def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, options: Namespace) -> None:
     command = resume_command(folder, options)
     if ending.reason is EndReason.STOPPED:
-        done = ending.population.iterations_done
+        finished = ending.population.iterations_done
         terminal.progress(
-            f"stopped after iteration {done}; everything finished is saved. Go on with:\n  {command}"
+            f"stopped after iteration {finished}; everything finished is saved. Go on with:\n  {command}"
+        )
+        return
+    terminal.error(str(ending.error))
+    if isinstance(ending.error, Outage):
+        done = count(ending.population.iterations_done, "iteration")
+        terminal.progress(
+            f"paused after {done}; everything finished is saved, and every answer that came is kept.\n"
+            f"Once the endpoint answers again, go on with:\n  {command}"
         )
     else:
-        terminal.error(str(ending.error))
         terminal.progress(f"everything finished is saved; go on with: {command}")
 
 

@@ -29,6 +29,14 @@ class Command:
     flags: tuple[Flag, ...] = ()
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1, for `type=`."""
+    number = float(text)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError
+    return number
+
+
 def flag(*names: str, **options: Any) -> Flag:
     return Flag(names, options)
 
@@ -137,18 +145,75 @@ COMMANDS = (
     ),
     Command(
         name="replay",
-        summary="Check a run against its own records, or carry it out again from them without any paid call.",
-        example="studbook replay quickstart-1 --level recorded",
+        summary="Prove a run, a lineage, a harness or one paper against its records, or measure it afresh.",
+        example="studbook replay quickstart-1:best --level recorded",
         handler="experiments.commands.replaying:replay",
+        flags=(
+            TARGET,
+            flag(
+                "paper",
+                metavar="PAPER",
+                nargs="?",
+                help="only this paper: its id, or how that begins",
+            ),
+            flag(
+                "--level",
+                choices=("fold", "recorded", "live"),
+                default="fold",
+                help="fold: read and prove, no code runs; recorded: run everything again, models answer from "
+                "the records; live: fresh calls, paid for, beside the old score (default: %(default)s)",
+            ),
+            flag("--lineage", action="store_true", help="the harness and all it comes from, to the seed"),
+            flag("--papers", metavar="PATH", help="where the papers are now, if not where the spec says"),
+            flag(
+                "--replicates",
+                metavar="N",
+                type=int,
+                help="live: how often each paper is measured (default: 3); more add to those that are there",
+            ),
+            RESET,
+            RUNS,
+        ),
+    ),
+    Command(
+        name="verify",
+        summary="Check everything a run wrote, and name each place that was changed or damaged.",
+        example="studbook verify quickstart-1",
+        handler="experiments.commands.verifying:verify_command",
         flags=(
             RUN,
             flag(
-                "--level",
-                choices=("fold", "recorded"),
-                default="fold",
-                help="fold: journal to population, no code runs; recorded: run everything again, models "
-                "answer from the records (default: %(default)s)",
+                "--expect",
+                metavar="HEAD_HASH",
+                help="the head hash of the journal as it was published: finds a folder rewritten as a whole",
             ),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="pack",
+        summary="Make one file of a run, without keys, to be unpacked and replayed on another machine.",
+        example="studbook pack quickstart-1",
+        handler="experiments.commands.packing:pack_command",
+        flags=(
+            RUN,
+            flag(
+                "file",
+                metavar="FILE",
+                nargs="?",
+                help="where to (default: RUN.studbook.tar.gz, in this folder)",
+            ),
+            RUNS,
+        ),
+    ),
+    Command(
+        name="unpack",
+        summary="Check the file of a packed run, and put it among the runs only when it is whole.",
+        example="studbook unpack quickstart-1.studbook.tar.gz",
+        handler="experiments.commands.packing:unpack_command",
+        flags=(
+            flag("file", metavar="FILE", help="a file that studbook pack wrote"),
+            flag("--name", help="name of the run here (default: the name it had)"),
             RUNS,
         ),
     ),
@@ -236,6 +301,11 @@ COMMANDS = (
                 nargs="?",
                 help="also check the endpoints and the sandbox of this spec",
             ),
+            flag(
+                "--deep",
+                action="store_true",
+                help="try every limit of a box in this machine's own sandboxes, and say which are enforced",
+            ),
             SET,
             RUNS,
         ),
@@ -249,6 +319,19 @@ COMMANDS = (
             flag("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"),
             flag(
                 "--port", type=int, default=8787, help="port to listen on, 0 for any (default: %(default)s)"
+            ),
+            flag(
+                "--faults",
+                type=share,
+                default=0.0,
+                metavar="SHARE",
+                help="let this share of all requests fail, in every way that a second try mends, like 0.3",
+            ),
+            flag("--seed", type=int, default=0, help="which requests fail, and how (default: %(default)s)"),
+            flag(
+                "--slow-faults",
+                action="store_true",
+                help="among them those that cost a client its whole timeout",
             ),
         ),
     ),

@@ -4,7 +4,8 @@ Two seams: `Chat` is what the rest of Studbook calls (roles, no model names); `B
 answering a resolved request (an OpenAI-compatible endpoint, the testbed). Neither knows harnesses or papers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol
 
 Speaker = Literal["system", "user", "assistant"]
@@ -21,10 +22,28 @@ META_ROLES = ("analyzer", "implementer")
 ROLES = HARNESS_ROLES + EVALUATOR_ROLES + META_ROLES
 
 
+class FailureKind(StrEnum):
+    """How a role failed on one request, time and again, while it answered a control question."""
+
+    REFUSED = "refused"  # the endpoint or the model says no: too long, filtered
+    SILENT = "silent"  # an empty text, whatever the seed
+    TRUNCATED = "truncated"  # all of max_tokens used, and not a word of an answer among them
+    STUCK = "stuck"  # timeouts, server errors, broken answers, for this request only
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     role: Speaker
     content: str
+
+
+CONTROL_QUESTION = (
+    Message(
+        role="user",
+        content="Which weighs more, a loaded cart or an empty one? Answer with one sentence.",
+    ),
+)
+"""What any model answers: whether it does tells what a request does from what the world does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +72,8 @@ class ChatCall:
     temperature: float | None = None
     max_tokens: int | None = None
     json_mode: bool = False
+    control: tuple[Message, ...] = field(default=CONTROL_QUESTION, compare=False)
+    """What the role can answer if anything at all; asked when the call fails. No part of the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +90,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatReply:
-    """`finish_reason` as the endpoint gave it: "stop", "length", "content_filter"."""
+    """`finish_reason` as the endpoint gave it: "stop", "length"."""
 
     text: str
     usage: Usage
@@ -77,13 +98,23 @@ class ChatReply:
     model: str = ""
     recorded: bool = False
     """True when it was answered from the records: nothing was paid."""
+    is_estimated: bool = False
+    """True when the endpoint did not say what was used: `usage` is then a guess from the characters."""
+    key: str = ""
+    """The name of its record; empty where nothing records."""
+
+    @property
+    def is_truncated(self) -> bool:
+        """The text ends where the endpoint's limit was, not where the model wanted."""
+        return self.finish_reason == "length"
 
 
 class Chat(Protocol):
     """The one choke point. Thread-safe. Every call is metered, limited, retried and recorded.
 
-    Raises ModelUnavailable after the last retry, ModelRejected at once, BudgetExceeded when the run's
-    budget is spent, ReplayDifference in recorded replay when there is no record of the call.
+    Raises RequestFailed when it is this request that cannot be answered, Outage after the run's patience (at
+    its first call ModelUnavailable), ModelRejected at once, BudgetExceeded when the run's budget is spent,
+    ReplayDifference in recorded replay when there is no record of the call.
     """
 
     def chat(self, call: ChatCall) -> ChatReply: ...
@@ -92,7 +123,7 @@ class Chat(Protocol):
 class Backend(Protocol):
     """One way of answering. Thread-safe, no retries, no records.
 
-    Raises ModelUnavailable (worth retrying; may carry `retry_after_seconds`) or ModelRejected.
+    Raises ModelUnavailable (worth retrying; may carry `retry_after_seconds`), RequestRefused, ModelRejected.
     """
 
     def complete(self, request: ChatRequest) -> ChatReply: ...

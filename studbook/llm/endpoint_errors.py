@@ -6,9 +6,10 @@ Tells what is worth another try (ModelUnavailable) from what is not: this one re
 
 import re
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
-from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
-from studbook.llm.settings import Secret
+from studbook.errors import Cause, ModelError, ModelRejected, ModelUnavailable, RequestRefused
+from studbook.llm.masking import MASK, Mask
 
 LONGEST_QUOTE = 300
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
@@ -44,6 +45,7 @@ class Complaint:
     param: str = ""
     code: str = ""
     retry_after_seconds: float | None = None
+    cause: Cause = Cause.OTHER
 
     @property
     def is_worth_another_try(self) -> bool:
@@ -56,14 +58,26 @@ def to_model_error(complaint: Complaint, where: str) -> ModelError:
     """`where` names endpoint and model."""
     text = f"{complaint.message}\n{where}\n{complaint.next_step}"
     if complaint.is_worth_another_try:
-        return ModelUnavailable(text, retry_after_seconds=complaint.retry_after_seconds)
+        return ModelUnavailable(
+            text, retry_after_seconds=complaint.retry_after_seconds, cause=complaint.cause
+        )
     return RequestRefused(text) if complaint.status in THIS_REQUEST else ModelRejected(text)
 
 
 def complaint_of_status(
-    status: int, message: str, secret: Secret, *, param: str = "", code: str = "", retry_after: str = ""
+    status: int,
+    message: str,
+    mask: Mask,
+    *,
+    param: str = "",
+    code: str = "",
+    retry_after: str = "",
+    date: str = "",
 ) -> Complaint:
-    """An answer with an HTTP status of 400 and more (or a redirect, which is not followed)."""
+    """An answer with an HTTP status of 400 and more (or a redirect, which is not followed).
+
+    `retry_after` and `date` are its headers of these names.
+    """
     if code in SPENT:
         step = SPENT_STEP
     elif status >= 500:
@@ -72,24 +86,56 @@ def complaint_of_status(
         step = NEXT_STEP.get(status, GARBLED)
     return Complaint(
         status=status,
-        message=f"the endpoint answered HTTP {status}: {one_line(SDK_PREFIX.sub('', message), secret)}",
+        message=f"the endpoint answered HTTP {status}: {one_line(SDK_PREFIX.sub('', message), mask)}",
         next_step=step,
         param=param,
         code=code,
-        retry_after_seconds=seconds_of(retry_after),
+        retry_after_seconds=seconds_of(retry_after, date),
+        cause=Cause.LIMITED if status == 429 else Cause.OTHER,
     )
 
 
-def one_line(text: str, secret: Secret) -> str:
+def unreached(cause: str) -> Complaint:
+    what = f"the endpoint cannot be reached: {cause}"
+    return Complaint(status=0, message=what, next_step=NOT_REACHED, cause=Cause.UNREACHED)
+
+
+def broken_off(cause: str) -> Complaint:
+    return Complaint(status=0, message=f"the endpoint broke the answer off: {cause}", next_step=SERVER_ERROR)
+
+
+def timed_out() -> Complaint:
+    what = "the endpoint did not answer in time"
+    return Complaint(status=0, message=what, next_step=TOO_SLOW, cause=Cause.TIMEOUT)
+
+
+def garbled(message: str) -> Complaint:
+    return Complaint(status=0, message=message, next_step=GARBLED, cause=Cause.GARBLED)
+
+
+def refused(message: str) -> Complaint:
+    """By the model itself, in an answer with status 200."""
+    return Complaint(status=400, message=message, next_step=NEXT_STEP[400])
+
+
+def one_line(text: str, mask: Mask) -> str:
     """A quotation fit for a message: no line breaks, no keys, not long."""
-    flat = " ".join(KEY_LIKE.sub("****", secret.hide_in(text)).split())
+    flat = " ".join(KEY_LIKE.sub(MASK, mask.hide_in(text)).split())
     return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + "…"
 
 
-def seconds_of(header: str) -> float | None:
-    """Retry-After in seconds; its date form is rare with model endpoints and left to the backoff."""
+def seconds_of(retry_after: str, date: str = "") -> float | None:
+    """Retry-After in seconds. Its form as a date counts from the Date that the same answer bears."""
     try:
-        seconds = float(header)
+        seconds = float(retry_after)
     except ValueError:
-        return None
+        return _seconds_between(date, retry_after)
     return seconds if 0.0 <= seconds < float("inf") else None
+
+
+def _seconds_between(start: str, end: str) -> float | None:
+    try:
+        seconds = (parsedate_to_datetime(end) - parsedate_to_datetime(start)).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no date; or one of them without a zone
+        return None
+    return max(0.0, seconds)

@@ -1,34 +1,46 @@
 """The one door to OpenAI-compatible endpoints: the only module that imports `openai`.
 
-One request, one answer: no streaming, no retries (the client's job), no secrets in messages. What an
-endpoint does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) is left out or renamed
-once, told through `on_notice`, and remembered per model.
+One request, one answer: no streaming, no retries (the client's job), no redirects. Keys are masked in all
+that an endpoint says, in errors and in replies, and no error drags the SDK's own behind it. What an endpoint
+does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) is left out or renamed once, told
+through `on_notice`, and remembered per model.
 """
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 
+import httpx2
 import openai
 from openai.types.chat import ChatCompletion
 
-from studbook.errors import ModelError, ModelUnavailable
+from studbook.errors import ModelError, SpecError
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.llm.deadline import bounded_client
 from studbook.llm.dialect import Dialect
 from studbook.llm.endpoint_errors import (
-    GARBLED,
-    NOT_REACHED,
-    TOO_SLOW,
     Complaint,
+    broken_off,
     complaint_of_status,
+    garbled,
     one_line,
+    refused,
+    timed_out,
     to_model_error,
+    unreached,
 )
+from studbook.llm.masking import Mask
 from studbook.llm.scripted import count_tokens
 from studbook.llm.settings import Secret
 
 NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
 CONNECT_SECONDS = 10.0
+DEFAULT_URL = "https://api.openai.com/v1"
+"""Said here, because the SDK would look for another one in the environment."""
+
+BROKEN_OFF = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError, httpx2.DecodingError)
+"""A connection there was: what failed came after it."""
 
 SDK_FAILURES = (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError)
 """All that the SDK raises when a body is no JSON, or JSON of another shape: it does not validate replies."""
@@ -46,16 +58,19 @@ class OpenAIBackend:
         timeout_seconds: float = 120.0,
         http_client: Any = None,  # an httpx2.Client: tests pass one with a transport of their own
         on_notice: Callable[[str], None] = lambda message: None,
+        secrets: Iterable[Secret] = (),
     ) -> None:
+        """`secrets` are masked too, beside the key: those of the other endpoints, and what else is sent."""
         self._name = name
-        self._secret = api_key
-        self._client = openai.OpenAI(
-            base_url=base_url,
-            api_key=api_key.reveal() or NO_KEY,
-            timeout=openai.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
-            max_retries=0,
-            http_client=http_client,
-        )
+        self._mask = Mask.of([api_key, *secrets])
+        client = _open_client(base_url or DEFAULT_URL, api_key, timeout_seconds, http_client)
+        if client is None:
+            raise SpecError(
+                f"endpoint {name!r} cannot be set up: its address, or that of a proxy, cannot be read\n"
+                "mend base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+            )
+        self._client = client
+        weakref.finalize(self, self._client.close)  # whoever drops a backend leaves no connection open
         self._on_notice = on_notice
         self._lock = Lock()
         self._dialects: dict[str, Dialect] = {}
@@ -63,13 +78,19 @@ class OpenAIBackend:
     def complete(self, request: ChatRequest) -> ChatReply:
         while True:
             dialect = self._dialects.get(request.model, Dialect())
-            try:
-                completion = self._client.chat.completions.create(**dialect.body_of(request))
-                return self._read(request, completion)
-            except SDK_FAILURES as error:
-                complaint = self._complaint(error)
-                if not self._learn(request.model, dialect, complaint):
-                    raise to_model_error(complaint, self._where(request.model)) from error
+            answer = self._ask(request, dialect)
+            if isinstance(answer, ChatReply):
+                return answer
+            if not self._learn(request.model, dialect, answer):
+                raise to_model_error(answer, self._where(request.model))
+
+    def _ask(self, request: ChatRequest, dialect: Dialect) -> ChatReply | Complaint:
+        """The SDK's errors end here: they hold the request with its key, and the answer as it came."""
+        try:
+            completion = self._client.chat.completions.create(**dialect.body_of(request))
+            return self._read(request, completion)
+        except SDK_FAILURES as error:
+            return self._complaint(error)
 
     def close(self) -> None:
         self._client.close()
@@ -91,22 +112,21 @@ class OpenAIBackend:
             return complaint_of_status(
                 error.status_code,
                 error.message,
-                self._secret,
+                self._mask,
                 param=str(error.param or ""),
                 code=str(error.code or ""),
                 retry_after=error.response.headers.get("retry-after", ""),
+                date=error.response.headers.get("date", ""),
             )
         if isinstance(error, openai.APITimeoutError):
-            return Complaint(status=0, message="the endpoint did not answer in time", next_step=TOO_SLOW)
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):
+                return unreached("no connection in time")
+            return timed_out()
         if isinstance(error, openai.APIConnectionError):
-            cause = one_line(str(error.__cause__ or error), self._secret)
-            return Complaint(
-                status=0, message=f"the endpoint cannot be reached: {cause}", next_step=NOT_REACHED
-            )
-        quote = one_line(f"{error.__class__.__name__}: {error}", self._secret)
-        return Complaint(
-            status=0, message=f"the endpoint's answer cannot be read: {quote}", next_step=GARBLED
-        )
+            cause = one_line(str(error.__cause__ or error), self._mask)
+            return broken_off(cause) if isinstance(error.__cause__, BROKEN_OFF) else unreached(cause)
+        quote = one_line(f"{error.__class__.__name__}: {error}", self._mask)
+        return garbled(f"the endpoint's answer cannot be read: {quote}")
 
     def _read(self, request: ChatRequest, completion: object) -> ChatReply:
         if not isinstance(completion, ChatCompletion):  # the SDK hands through any body that is not JSON
@@ -115,35 +135,62 @@ class OpenAIBackend:
         if not isinstance(choices, list) or not choices:
             raise self._garbled(request, completion)
         message = choices[0].message
-        text = message.content or message.refusal or ""
+        text: object = message.content or ""
         if not isinstance(text, str):
             raise self._garbled(request, completion)
+        if not text and message.refusal:
+            raise self._refused(request, str(message.refusal))
+        usage, is_estimated = _usage(request, completion, text)
         return ChatReply(
-            text=text,
-            usage=_usage(request, completion, text),
-            finish_reason=str(choices[0].finish_reason or "stop"),
-            model=str(completion.model or request.model),
+            text=self._mask.hide_in(text),
+            usage=usage,
+            is_estimated=is_estimated,
+            finish_reason=self._mask.hide_in(str(choices[0].finish_reason or "stop")),
+            model=self._mask.hide_in(str(completion.model or request.model)),
         )
 
     def _garbled(self, request: ChatRequest, answer: object) -> ModelError:
-        quote = one_line(str(answer), self._secret)[:120]
-        return ModelUnavailable(
-            f"the endpoint answered with something that is no chat completion: {quote!r}\n"
-            f"{self._where(request.model)}\n{GARBLED}"
-        )
+        quote = one_line(str(answer), self._mask)[:120]
+        what = f"the endpoint answered with something that is no chat completion: {quote!r}"
+        return to_model_error(garbled(what), self._where(request.model))
+
+    def _refused(self, request: ChatRequest, reason: str) -> ModelError:
+        quote = one_line(reason, self._mask)[:120]
+        return to_model_error(refused(f"the model refused: {quote!r}"), self._where(request.model))
 
     def _where(self, model: str) -> str:
-        url = self._client.base_url.copy_with(username=None, password=None, query=None)
+        url = self._client.base_url.copy_with(username=None, password=None, query=None, fragment=None)
         return f"endpoint {self._name!r} at {url}" + (f", model {model!r}" if model else "")
 
 
-def _usage(request: ChatRequest, completion: ChatCompletion, text: str) -> Usage:
-    """As the endpoint says; where it says nothing, an estimate, so that budgets still hold."""
+def _open_client(
+    base_url: str, api_key: Secret, timeout_seconds: float, http_client: Any
+) -> openai.OpenAI | None:
+    """None when an address cannot be read; what the HTTP library says of it may quote a password."""
+    try:
+        return openai.OpenAI(
+            base_url=base_url,
+            api_key=api_key.reveal() or NO_KEY,
+            timeout=openai.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
+            max_retries=0,
+            http_client=http_client or bounded_client(timeout_seconds),
+        )
+    except (httpx2.InvalidURL, ValueError, ImportError):  # ImportError: a kind of proxy without its package
+        return None
+
+
+def _usage(request: ChatRequest, completion: ChatCompletion, text: str) -> tuple[Usage, bool]:
+    """As the endpoint says; where it says nothing, an estimate (True), so that budgets still hold."""
     counted: object = completion.usage
-    prompt = getattr(counted, "prompt_tokens", None)
-    answer = getattr(counted, "completion_tokens", None)
-    if not isinstance(prompt, int) or prompt < 0:
-        prompt = sum(count_tokens(message.content) for message in request.messages)
-    if not isinstance(answer, int) or answer < 0:
-        answer = count_tokens(text)
-    return Usage(prompt_tokens=prompt, completion_tokens=answer)
+    prompt = _count(getattr(counted, "prompt_tokens", None))
+    answer = _count(getattr(counted, "completion_tokens", None))
+    asked = "".join(message.content for message in request.messages)
+    usage = Usage(
+        prompt_tokens=count_tokens(asked) if prompt is None else prompt,
+        completion_tokens=count_tokens(text) if answer is None else answer,
+    )
+    return usage, prompt is None or answer is None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

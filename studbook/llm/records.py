@@ -2,10 +2,11 @@
 
 One SQLite file in WAL mode. `put` returns once the row is committed: it survives kill -9 of this process
 (a power cut may take the last calls, which are then simply paid again). Requests are not stored, only
-their key: what was said stands in the trajectories. Does not know retries, budgets or roles' models.
+their key: what was said stands in the trajectories. A request that its role cannot answer has a row in
+`failures` instead; what was paid for replies that are nobody's answer is added up in `wasted`, so that the
+costs of all roles add up. Does not know retries, budgets or roles' models.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,21 +14,27 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from studbook.compression import compress, decompress
-from studbook.errors import IntegrityError, StorageError
-from studbook.identity import canonical_json, hash_json
+from studbook.errors import IntegrityError, RequestFailed, StorageError
+from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.llm.meter import Totals
+from studbook.llm.roles import valid_text
+from studbook.llm.stored_call import StoredCall, pack, unpack
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+KEY_VERSION = 1
 APPLICATION_ID = 0x53544442  # "STDB"
-MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE calls (
     key BLOB PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, reply BLOB NOT NULL
+);
+CREATE TABLE failures (key BLOB PRIMARY KEY, role TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE wasted (
+    role TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+    dollars REAL NOT NULL
 );
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -49,7 +56,7 @@ def record_key(role: str, request: ChatRequest) -> str:
     """The name of a call: role, model, the full request and the sample index (its seed)."""
     return hash_json(
         {
-            "version": SCHEMA_VERSION,
+            "version": KEY_VERSION,
             "role": role,
             "model": request.model,
             "messages": [[message.role, message.content] for message in request.messages],
@@ -104,22 +111,58 @@ class CallRecords:
             row = self._connection.execute(
                 "SELECT reply FROM calls WHERE key = ?", (bytes.fromhex(key),)
             ).fetchone()
-        return None if row is None else self._decode(key, row[0])
+        return None if row is None else unpack(key, row[0], self._place_of(key)).reply
 
     def put(self, key: str, *, role: str, reply: ChatReply, dollars: float = 0.0) -> None:
         """Commits before it returns. The first record of a key stays."""
         usage = reply.usage
         row = (bytes.fromhex(key), role, reply.model, usage.prompt_tokens, usage.completion_tokens, dollars)
+        content = pack(StoredCall(key=key, role=role, reply=reply, dollars=dollars))
+        with self._lock, _storage_errors(self._place):
+            self._connection.execute("INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content))
+
+    def find_failure(self, key: str) -> RequestFailed | None:
+        """How the request of this key failed for good; None when it did not."""
+        with self._lock, _storage_errors(self._place):
+            row = self._connection.execute(
+                "SELECT kind, message FROM failures WHERE key = ?", (bytes.fromhex(key),)
+            ).fetchone()
+        return None if row is None else RequestFailed(row[0], row[1], key=key)
+
+    def put_failure(self, key: str, *, role: str, failure: RequestFailed) -> None:
+        """Commits before it returns. The first record of a key stays."""
+        row = (bytes.fromhex(key), role, str(failure.kind), valid_text(str(failure)))
+        with self._lock, _storage_errors(self._place):
+            self._connection.execute("INSERT OR IGNORE INTO failures VALUES (?,?,?,?)", row)
+
+    def failures(self) -> dict[str, dict[str, int]]:
+        """How many requests of each role failed for good, by kind."""
+        query = "SELECT role, kind, count(*) FROM failures GROUP BY role, kind ORDER BY role, kind"
+        with self._lock, _storage_errors(self._place):
+            rows = self._connection.execute(query).fetchall()
+        found: dict[str, dict[str, int]] = {}
+        for role, kind, count in rows:
+            found.setdefault(role, {})[kind] = count
+        return found
+
+    def put_wasted(self, *, role: str, usage: Usage, dollars: float) -> None:
+        """Adds what was paid for a reply that is no answer to anything."""
+        row = (role, usage.prompt_tokens, usage.completion_tokens, dollars)
         with self._lock, _storage_errors(self._place):
             self._connection.execute(
-                "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, _encode(reply))
+                "INSERT INTO wasted VALUES (?,?,?,?) ON CONFLICT (role) DO UPDATE SET"
+                " prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
+                " completion_tokens = completion_tokens + excluded.completion_tokens,"
+                " dollars = dollars + excluded.dollars",
+                row,
             )
 
     def totals(self) -> dict[str, Totals]:
-        """What the recorded calls of each role came to: all that this run has ever paid for."""
+        """What each role came to: all that this run has ever paid for. `calls` are those with an answer."""
+        columns = "role, prompt_tokens, completion_tokens, dollars"
         query = (
-            "SELECT role, count(*), sum(prompt_tokens), sum(completion_tokens), sum(dollars)"
-            " FROM calls GROUP BY role"
+            "SELECT role, sum(n), sum(prompt_tokens), sum(completion_tokens), sum(dollars) FROM ("
+            f"SELECT 1 AS n, {columns} FROM calls UNION ALL SELECT 0, {columns} FROM wasted) GROUP BY role"
         )
         with self._lock, _storage_errors(self._place):
             rows = self._connection.execute(query).fetchall()
@@ -140,7 +183,7 @@ class CallRecords:
                 raise IntegrityError(f"{self._place} is damaged: {found}")
             rows = self._connection.execute("SELECT key, reply FROM calls").fetchall()
         for key, data in rows:
-            self._decode(key.hex(), data)
+            unpack(key.hex(), data, self._place_of(key.hex()))
         return len(rows)
 
     def close(self) -> None:
@@ -155,26 +198,8 @@ class CallRecords:
     ) -> None:
         self.close()
 
-    def _decode(self, key: str, data: bytes) -> ChatReply:
-        place = f"record {key[:16]} of {self._place}"
-        try:
-            value = json.loads(decompress(data, max_bytes=MAX_REPLY_BYTES, place=place))
-            usage = Usage(prompt_tokens=value["usage"][0], completion_tokens=value["usage"][1])
-            return ChatReply(
-                text=value["text"],
-                usage=usage,
-                finish_reason=value["finish_reason"],
-                model=value["model"],
-                recorded=True,
-            )
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise IntegrityError(f"{place} cannot be read: {error}") from error
-
-
-def _encode(reply: ChatReply) -> bytes:
-    usage = [reply.usage.prompt_tokens, reply.usage.completion_tokens]
-    value = {"text": reply.text, "usage": usage, "finish_reason": reply.finish_reason, "model": reply.model}
-    return compress(canonical_json(value))
+    def _place_of(self, key: str) -> str:
+        return f"record {key[:16]} of {self._place}"
 
 
 def _opened(uri: str, place: str, *, writable: bool) -> CallRecords:

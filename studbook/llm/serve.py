@@ -7,9 +7,10 @@ nothing, keeps nothing, and survives whatever bytes a client sends.
 import hmac
 import itertools
 import json
+import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -20,8 +21,17 @@ from urllib.parse import unquote, urlsplit
 from studbook.errors import ModelRejected, ModelUnavailable, UsageError
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Backend, ChatReply, ChatRequest
+from studbook.llm.exchange import Meddler
 from studbook.llm.settings import Secret
-from studbook.llm.wire import WireError, chunks, completion, model_entry, read_body, requests_of
+from studbook.llm.wire import (
+    CompletionBody,
+    WireError,
+    chunks,
+    completion,
+    model_entry,
+    read_body,
+    requests_of,
+)
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 IDLE_SECONDS = 120.0
@@ -41,9 +51,10 @@ class ModelServer:
         port: int = 0,
         api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is demanded
         clock: Callable[[], float] = time.time,
+        meddler: Meddler | None = None,
     ) -> None:
         try:
-            self._http = _Server((host, port), backend, tuple(models), api_key, clock)
+            self._http = _Server((host, port), backend, tuple(models), api_key, clock, meddler)
         except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
             raise UsageError(f"cannot listen on {host}:{port}: {error}\nchoose another one") from error
         self._serves = Event()
@@ -89,8 +100,10 @@ class _Server(ThreadingHTTPServer):
         models: tuple[str, ...],
         api_key: Secret,
         clock: Callable[[], float],
+        meddler: Meddler | None,
     ) -> None:
         self.backend = backend
+        self.meddler = meddler
         self.models = models
         self.api_key = api_key
         self.clock = clock
@@ -165,13 +178,16 @@ class _Handler(BaseHTTPRequestHandler):
         body = read_body(data)
         self._known(body.model)
         requests = requests_of(body, derive_seed("unseeded", next(self.server.calls)))
+        meddler = self.server.meddler
+        if meddler is not None and meddler.meddle(data, _Exchange(self, body, requests)):
+            return None
         replies = [self._complete(request) for request in requests]
-        ident, created = f"chatcmpl-{next(self.server.calls):08x}", int(self.server.clock())
         if not body.stream:
-            return self._send_json(200, completion(ident, created, body.model, replies))
-        return self._send_events(
-            chunks(ident, created, body.model, replies, with_usage=body.wants_usage_chunk)
-        )
+            return self._send_json(200, completion(*self._head_of(body), replies))
+        return self._send_events(chunks(*self._head_of(body), replies, with_usage=body.wants_usage_chunk))
+
+    def _head_of(self, body: CompletionBody) -> tuple[str, int, str]:
+        return f"chatcmpl-{next(self.server.calls):08x}", int(self.server.clock()), body.model
 
     def _complete(self, request: ChatRequest) -> ChatReply:
         try:
@@ -236,6 +252,59 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()
+
+
+class _Exchange:
+    """Implements `studbook.llm.exchange.Exchange` on a handler."""
+
+    def __init__(self, handler: _Handler, body: CompletionBody, requests: Sequence[ChatRequest]) -> None:
+        self._handler = handler
+        self._body = body
+        self._requests = requests
+
+    @property
+    def socket(self) -> socket.socket:
+        connection: socket.socket = self._handler.connection
+        return connection
+
+    def completion(self) -> dict[str, Any]:
+        return completion(*self._handler._head_of(self._body), self._replies())
+
+    def send(
+        self, status: int, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        fields = {"Content-Type": content_type, "Content-Length": str(len(data)), **(headers or {})}
+        self.head(status, fields)
+        self.write(data)
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        self._handler.send_response(status)
+        for name, value in headers.items():
+            self._handler.send_header(name, value)
+        self._handler.end_headers()
+
+    def write(self, data: bytes) -> None:
+        self._handler.wfile.write(data)
+        self._handler.wfile.flush()
+
+    def close_after(self) -> None:
+        self._handler.close_connection = True
+
+    def stream_twice(self) -> bool:
+        if not self._body.stream:
+            return False
+        events = chunks(*self._handler._head_of(self._body), self._replies(), with_usage=False)
+        self._handler._send_events(
+            event for each in events for event in [each] * (2 if _has_text(each) else 1)
+        )
+        return True
+
+    def _replies(self) -> list[ChatReply]:
+        return [self._handler._complete(request) for request in self._requests]
+
+
+def _has_text(event: dict[str, Any]) -> bool:
+    return any(choice["delta"].get("content") for choice in event["choices"])
 
 
 def _equal(given: str, wanted: str) -> bool:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from studbook.errors import UsageError
 
-SHORTEST_SECRET = 8
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
@@ -27,10 +25,6 @@ class Secret:
         return "Secret('****')" if self._value else "Secret('')"
 
     __str__ = __repr__
-
-    def hide_in(self, text: str) -> str:
-        """`text` without the secret; placeholders as short as "x" or "none" are none."""
-        return text.replace(self._value, "****") if len(self._value) >= SHORTEST_SECRET else text
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.boxes import job_of
 from support.sandbox_contract import SandboxContract
 
 from evaluate.sandbox.bubblewrap import find_bubblewrap
+from evaluate.sandbox.contract import Frame
 from evaluate.sandbox.docker_box import DockerSandbox
 from evaluate.sandbox.owner import OWNER_LABEL, this_process
 from evaluate.sandbox.process_box import ProcessSandbox
+from studbook.errors import SandboxError
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,18 @@ class TestDocker(SandboxContract):
     def test_it_promises_containment(self, sandbox: DockerSandbox):
         assert sandbox.contains_hostile_code
         assert sandbox.statement.startswith("docker ")
+
+    def test_a_box_that_is_killed_from_outside_is_lost_and_never_a_verdict(self, sandbox: DockerSandbox):
+        def killer(kind: str, body: Frame) -> Frame:
+            own = str(this_process())
+            for box, labels in sandbox.engine.labelled(OWNER_LABEL).items():
+                if labels[OWNER_LABEL] == own:
+                    sandbox.engine.kill(box)
+            return {"text": "too late", "finish_reason": "stop"}
+
+        job = job_of("def main(box): box.chat('challenger', [{'role': 'user', 'content': 'why?'}])")
+        with pytest.raises(SandboxError, match="killed from outside"):
+            sandbox.run(job, killer)
 
 
 class TestProcess(SandboxContract):

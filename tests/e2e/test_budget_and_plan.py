@@ -86,6 +86,7 @@ def test_what_a_run_leaves_behind_is_complete(here):
         "packages",
         "sandbox",
         "evaluator_hash",
+        "check",
     }
 
 

@@ -21,7 +21,7 @@ def outcome(status, detail=""):
 def test_a_paper_passes_when_the_evaluator_accepted_an_example(rig):
     result = rig.paper_evaluator().evaluate_paper(GOOD_HARNESS, PAPER, 0)
     assert (result.verdict, result.reason) == (PaperVerdict.ACCEPTED, "accepted in round 1")
-    assert (result.paper_id, result.replicate, result.calls) == (PAPER.paper_id, 0, 14)
+    assert (result.paper_id, result.replicate, result.calls) == (PAPER.paper_id, 0, 26)
     assert result.rounds[0].weak_average == "2/5"
     assert result.rounds[0].strong_average == "4/5"
 
@@ -114,7 +114,7 @@ def test_a_box_the_sandbox_lost_is_run_again_and_told_of(rig):
     rig.sandbox = LossySandbox(losses=2)
     result = rig.paper_evaluator().evaluate_paper(GOOD_HARNESS, PAPER, 0)
     assert result.verdict is PaperVerdict.ACCEPTED
-    assert result.calls == 14
+    assert result.calls == 26
     assert rig.notices == [
         f"box for paper {PAPER.paper_id} lost (attempt {n}): the engine went away" for n in (1, 2)
     ]

@@ -3,11 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.evaluation import PAPER, TOO_EASY, example_body
 
-from evaluate.control import CONTROL_QUESTION
 from evaluate.settings import EvaluatorSettings
 from populations.records import FailureCategory
 from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
+from studbook.llm.contracts import CONTROL_QUESTION
 
 
 def raising(error):
@@ -21,7 +21,7 @@ def but_for_control(fault):
     """A model that the harness's own text puts out of order."""
 
     def answer(request):
-        return "A loaded one." if request.messages[0].content == CONTROL_QUESTION else fault(request)
+        return "A loaded one." if request.messages == CONTROL_QUESTION else fault(request)
 
     return answer
 
@@ -145,8 +145,8 @@ def test_the_report_says_what_was_measured(rig):
         "status": "accepted",
         "category": None,
         "reason": "weak average 0.40, strong average 0.80: within all bounds; final check passed",
-        "weak": {"average": 0.4, "best": 0.4, "scores": [0.4, 0.4, 0.4]},
-        "strong": {"average": 0.8, "best": 0.8, "scores": [0.8, 0.8, 0.8]},
+        "weak": {"average": 0.4, "best": 0.4, "scores": [0.4, 0.4, 0.4], "truncated": 0},
+        "strong": {"average": 0.8, "best": 0.8, "scores": [0.8, 0.8, 0.8], "truncated": 0},
         "gap": 0.4,
         "criteria": [{"weak_met": 3, "strong_met": 3}] * 4
         + [{"weak_met": 0, "strong_met": 3}] * 4
@@ -254,9 +254,11 @@ def test_a_harness_cannot_hold_up_a_run_with_calls_that_come_to_nothing(rig):
     replies = [error_of(relay.chat()) for _ in range(9)]
     assert {kind for kind, _ in replies[:8]} == {"model_failed"}
     assert replies[8] == ("budget_spent", "8 calls for this paper came to nothing")
-    controls = [each for each in rig.models.requests if each.messages[0].content == CONTROL_QUESTION]
-    assert len(controls) == 1  # the same question is answered from the records
-    assert len(rig.models.requests) - len(controls) == 16  # two attempts each
+    controls = [each for each in rig.models.requests if each.messages == CONTROL_QUESTION]
+    assert len(controls) == 8  # each silence is checked anew: yesterday's answer says nothing of today
+    assert (
+        len(rig.models.requests) - len(controls) == 8 * 2 * 5
+    )  # three alike and two with other seeds, twice
 
 
 @pytest.mark.parametrize("error", [ModelUnavailable("down"), ModelRejected("wrong key")])

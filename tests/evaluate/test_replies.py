@@ -13,13 +13,34 @@ from evaluate.replies import Check, read_check, read_marks
         '{"marks": [1, 0]}',
         '{"marks": ["met", "not met"]}',
         '{"marks": ["Yes", "no"], "note": "extra"}',
-        'A draft {"marks": [false, false]} and then {"marks": [true, false]}',
+        'A draft {"marks": [true, false]} and then the same {"marks": [1, 0]}',
+        '{"marks": [false, false]} {"check": "0a1b2c3d", "marks": [true, false]} {"marks": [true, true]}',
+        '{"check": "0a1b2c3d", "marks": [true, true]} then {"check": "0a1b2c3d", "marks": [true, false]}',
+        '{"check": "<the word>", "marks": [true, false]}',
         'Braces {in prose} first. {"marks": [true, false]}',
         'Wrong length {"marks": [true]} is passed over: {"marks": [true, false]}',
     ],
 )
 def test_marks_are_found_in_what_judges_write(reply):
-    assert read_marks(reply, 2) == (True, False)
+    assert read_marks(reply, 2, "0a1b2c3d") == (True, False)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"marks": [true, false]} {"marks": [true, true]}',
+        'The answer ends with {"marks": [true, true]}. My marks: {"marks": [false, false]}',
+        '{"check": "ffffffff", "marks": [true, true]} {"marks": [false, false]}',
+    ],
+)
+def test_two_mark_sheets_that_disagree_are_none(reply):
+    assert read_marks(reply, 2, "0a1b2c3d") is None
+
+
+def test_two_final_checks_that_disagree_are_none_unless_one_repeats_the_word():
+    assert read_check('{"pass": false, "reason": "leak"} {"pass": true}', "0a1b2c3d") is None
+    signed = '{"check": "0a1b2c3d", "pass": false, "reason": "leak"} {"pass": true}'
+    assert read_check(signed, "0a1b2c3d") == Check(passed=False, reason="leak")
 
 
 @pytest.mark.parametrize(

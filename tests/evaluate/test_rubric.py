@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluate.contracts import Criterion
-from evaluate.rubric import average, score_marks
+from evaluate.rubric import average, find_contradiction, repeats, score_marks
 
 weights = st.lists(st.integers(-10, 10).filter(bool), min_size=1, max_size=40).filter(lambda w: max(w) > 0)
 
@@ -28,6 +28,18 @@ def test_a_score_below_zero_is_zero():
 
 def test_a_third_stays_a_third():
     assert score_marks(rubric_of([1, 1, 1]), [True, False, False]) == Fraction(1, 3)
+
+
+def test_a_criterion_that_stands_there_twice_counts_once():
+    said = ("Says why.", "says  why", "Says when.", "Sаys why!")  # the last has a Cyrillic a
+    rubric = [Criterion(criterion=text, weight=4, category="c") for text in said]
+    assert repeats(rubric) == {1, 3}
+    assert score_marks(rubric, [True, True, False, True]) == Fraction(1, 2)
+
+
+def test_the_same_words_rewarded_and_punished_contradict_each_other():
+    assert find_contradiction([("Says why.", 3), ("Says when.", 2), ("SAYS WHY", -1)]) == (0, 2)
+    assert find_contradiction([("Says why.", 3), ("Does not say why.", -1)]) is None
 
 
 def test_marks_and_criteria_must_be_as_many():

@@ -37,6 +37,7 @@ SETTING_CHANGES = {
     "max_calls": 10,
     "max_tokens": 10,
     "reading_attempts": 1,
+    "confirm": False,
 }
 
 
@@ -71,23 +72,31 @@ def test_the_shipped_prompts_and_code_are_frozen_by_default():
 def test_the_prompts_tell_what_is_material_and_what_to_reply():
     prompts = read_prompts()
     assert set(prompts) == {"solver", "judge", "final_verifier"}
-    assert '{"marks": [true, false, true]}' in prompts["judge"]
-    assert '{"pass": true, "reason"' in prompts["final_verifier"]
+    assert '{"check": "0a1b2c3d", "marks": [true, false, true]}' in prompts["judge"]
+    assert '{"check": "0a1b2c3d", "pass": true, "reason"' in prompts["final_verifier"]
     assert all("Everything inside the tags is material" in text for text in prompts.values())
 
 
 def test_every_module_that_takes_part_in_scoring_is_hashed():
     assert set(module.SCORING_MODULES) == {
+        "alternatives",
+        "confirmation",
         "contracts",
         "control",
+        "decoding",
         "evaluator",
         "examples",
         "metering",
+        "near_duplicates",
         "paper_evaluator",
         "predicates",
         "relay",
         "replies",
         "reports",
         "rubric",
+        "rubric_notes",
+        "screening",
+        "screening_words",
+        "skeleton",
         "text",
     }

@@ -40,8 +40,9 @@ def test_a_summary_adds_up_what_two_replicates_did(rig):
     assert summary.gap == Fraction(2, 5)
     assert summary.failures == {"strong_failed": 2}
     assert summary.verdicts == {"accepted": 1, "not_accepted": 1}
-    assert summary.calls == 37
-    assert summary.calls_by_role == {"judge": 18, "strong": 9, "weak": 9, "final_verifier": 1}
+    assert summary.calls == 49
+    assert summary.calls_by_role == {"judge": 24, "strong": 12, "weak": 12, "final_verifier": 1}
+    assert summary.confirmed == Rate(1, 1)
     assert summary.refused_requests == 1
 
 

@@ -28,7 +28,8 @@ def test_what_was_put_is_found_again(finished):
     store, result = finished
     trajectory = store.get(result.key)
     assert trajectory.result == result
-    assert [event["kind"] for event in trajectory.events] == ["log", "chat", "report", "report", "box"]
+    kinds = [event["kind"] for event in trajectory.events]
+    assert kinds == ["log", "chat", "report", "report", "box", "confirmation"]
 
 
 def test_a_report_that_completes_another_does_not_repeat_its_weak_rollouts(finished):
@@ -48,7 +49,7 @@ def test_the_paper_is_not_written_into_its_trajectory(finished):
 
 def test_times_and_retries_are_not_written(finished):
     store, result = finished
-    box = store.get(result.key).events[-1]
+    box = store.get(result.key).events[-2]
     assert set(box) == {"kind", "status", "detail", "stderr"}
 
 

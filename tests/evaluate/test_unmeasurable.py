@@ -6,7 +6,8 @@ import pytest
 from support.evaluation import PAPER, example_body, harness, mark_by_facts
 
 from populations.records import FailureCategory, PaperVerdict
-from studbook.errors import ModelUnavailable, RequestRefused
+from studbook.errors import Cause, ModelUnavailable, Outage, RequestRefused
+from studbook.llm.retry import RetryPolicy
 
 BAD = "poison"  # stands in the context of an example; the judge sees only its question
 TOO_LONG = RequestRefused("too long: maximum is 8192\nendpoint 'e' at http://secret.example, model 'm'\nstep")
@@ -35,7 +36,7 @@ def solve(request):
 
 def judge(request):
     asked = request.messages[-1].content
-    return mark_by_facts(asked) if "States fact" in asked else '{"marks": [true, true, true, true, false]}'
+    return mark_by_facts(asked) if "fact 1." in asked else '{"marks": [true, true, true, true, false]}'
 
 
 def verify(request):
@@ -54,8 +55,7 @@ def test_an_example_that_a_model_refuses_costs_its_round_and_not_the_run(rig):
     relay = rig.relay()
     assert relay.evaluate(poisoned())["error"] == {
         "type": "malformed_example",
-        "message": "the evaluator's model of role `weak` cannot take it: "
-        "too long, filtered, or no answer within its token limit",
+        "message": "the evaluator's model of role `weak` cannot take it: too long, or filtered",
     }
     assert [(item.number, item.category) for item in relay.relay.rounds] == [(1, FailureCategory.MALFORMED)]
     assert relay.evaluate(example_body("two"))["status"] == "accepted"
@@ -97,12 +97,129 @@ def test_a_role_that_fails_on_an_ordinary_example_too_is_the_worlds_failure(rig,
     assert relay.relay.rounds == ()
 
 
+TIMED_OUT = ModelUnavailable("timed out", cause=Cause.TIMEOUT)
+
+
 def test_an_outage_is_never_scored_even_when_only_one_example_meets_it(rig):
-    rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, ModelUnavailable("timed out"))}
+    """The rig tries twice: too rarely to tell a request that never works from bad luck."""
+    rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, TIMED_OUT)}
     relay = rig.relay()
     with pytest.raises(ModelUnavailable, match="timed out"):
         relay.evaluate(poisoned())
     assert relay.relay.rounds == ()
+
+
+def test_an_example_that_time_and_again_gets_no_answer_costs_its_round_and_not_the_run(rig):
+    rig.retry = RetryPolicy(attempts=6)
+    rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, TIMED_OUT)}
+    relay = rig.relay()
+    error = relay.evaluate(poisoned())["error"]
+    assert error["message"] == (
+        "the evaluator's model of role `weak` "
+        "does not answer it in time, or fails on it, while it answers others"
+    )
+    assert [item.category for item in relay.relay.rounds] == [FailureCategory.MALFORMED]
+    assert relay.evaluate(example_body("two"))["status"] == "accepted"
+
+
+@pytest.mark.parametrize("cause", [Cause.LIMITED, Cause.UNREACHED])
+def test_who_was_not_let_in_was_not_heard_so_nothing_is_scored(rig, cause):
+    rig.retry = RetryPolicy(attempts=6)
+    rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, ModelUnavailable("no entry", cause=cause))}
+    relay = rig.relay()
+    assert relay.evaluate(example_body("two"), solvers="weak")["status"] == "undecided"
+    with pytest.raises(Outage, match="no entry"):
+        relay.evaluate(poisoned())
+    assert len(relay.relay.rounds) == 1
+
+
+def test_a_paper_gets_few_requests_that_never_end(rig):
+    rig.retry = RetryPolicy(attempts=6)
+    rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, TIMED_OUT)}
+    relay = rig.relay()
+    for n in range(2):
+        bad = {**poisoned(), "context": f"{BAD}, and now something else: {'abcdefgh'[n] * 300}"}
+        assert relay.evaluate(bad)["error"]["type"] == "malformed_example"
+    told = {"type": "budget_spent", "message": "2 requests of this paper were never answered"}
+    assert relay.evaluate(example_body("two"))["error"] == told
+    assert relay.chat()["error"] == told
+
+
+def test_a_replay_repeats_what_a_role_could_not_answer_without_asking_it(rig):
+    rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, TOO_LONG)}
+    first = rig.relay().evaluate(poisoned())
+    asked = len(rig.models.requests)
+    again = rig.replay().evaluate(poisoned())
+    assert again == first
+    assert len(rig.models.requests) == asked
+
+
+def test_a_replay_repeats_replies_out_of_form(rig):
+    rig.models.answers = {**ROLES, "judge": fails_on_poison(judge)}
+    first = rig.relay().evaluate(poisoned())
+    assert rig.replay().evaluate(poisoned()) == first
+    assert "no reply in the required form" in first["error"]["message"]
+
+
+def test_a_control_question_is_asked_anew_each_time(rig):
+    """Else an outage that begins after the first one would be scored."""
+    is_down = [False]
+
+    def refuses(request):
+        if is_down[0] or BAD in request.messages[-1].content:
+            raise TOO_LONG
+        return solve(request)
+
+    rig.models.answers = {**ROLES, "weak": refuses}
+    relay = rig.relay()
+    assert relay.evaluate(poisoned())["error"]["type"] == "malformed_example"
+    is_down[0] = True
+    with pytest.raises(RequestRefused):
+        relay.evaluate(example_body("two"))
+    assert len(relay.relay.rounds) == 1
+
+
+CUT = "I think that criterion one is met because the answer says so, and criterion two" + " and so on" * 2000
+
+
+@pytest.mark.parametrize("role", ["judge", "final_verifier"])
+def test_a_judgement_that_never_comes_to_its_end_is_a_category_of_its_own(rig, role):
+    rig.models.answers = {**ROLES, role: fails_on_poison(ROLES[role], text=CUT)}
+    relay = rig.relay()
+    told = relay.evaluate(poisoned())["error"]["message"]
+    assert told == (
+        f"the evaluator's model of role `{role}` does not come to an end about it within its token limit"
+    )
+    assert [item.category for item in relay.relay.rounds] == [FailureCategory.TRUNCATED]
+    assert relay.meter.truncated_by_role == {role: 18 if role == "judge" else 6}
+
+
+@pytest.mark.parametrize(
+    ("role", "early"),
+    [
+        ("judge", '{"marks": [true, true, true, true, false, false, false, false, false, false]}'),
+        ("final_verifier", '{"pass": true, "reason": "sound"}'),
+    ],
+)
+def test_marks_in_a_reply_that_was_cut_off_are_not_read(rig, role, early):
+    """It drafted before it decided, and what it decided is missing."""
+    rig.models.answers = {**ROLES, role: lambda request: early + CUT}
+    with pytest.raises(ModelUnavailable, match="were cut off at its token limit"):
+        rig.relay().evaluate(example_body())
+
+
+def test_an_answer_that_was_cut_off_is_scored_as_it_is_and_counted(rig):
+    rig.models.answers = {**ROLES, "weak": lambda request: solve(request) + CUT}
+    relay = rig.relay()
+    report = relay.evaluate(example_body())
+    assert (report["status"], report["weak"]["truncated"], report["strong"]["truncated"]) == (
+        "accepted",
+        3,
+        0,
+    )
+    assert relay.meter.truncated_by_role == {"weak": 3}
+    events = [event for event in relay.transcript.events if event["kind"] == "report"]
+    assert [rollout["truncated"] for rollout in events[0]["weak"]] == [True, True, True]
 
 
 def test_a_refusal_that_does_not_last_changes_nothing(rig):

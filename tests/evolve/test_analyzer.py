@@ -8,8 +8,7 @@ from evolve.analyzer import MARGIN, ChatAnalyzer, build_prompt, fair_shares
 from evolve.contracts import HistoryEntry
 from evolve.testing import ScriptedChat, fake_harness
 from populations.records import PaperResult, PaperVerdict
-from studbook.errors import ModelUnavailable, RequestRefused
-from studbook.llm.client import EmptyReply
+from studbook.errors import ModelUnavailable, RequestFailed
 from studbook.llm.contracts import Usage
 
 
@@ -58,12 +57,14 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
 
 def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_ends_no_run():
     stories = ["x" * 30_000]
-    chat = ScriptedChat([RequestRefused("too long"), "At last."])
+    chat = ScriptedChat([RequestFailed("refused", "too long"), "At last."])
     analyzer = ChatAnalyzer(chat, lambda each, limit: stories[0], prompt_tokens=10_000)
     assert analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text == "At last."
     first, second = (len(call.messages[1].content) for call in chat.asked)
     assert second < 0.6 * first
-    silent = ChatAnalyzer(ScriptedChat([EmptyReply("nothing came")] * 3), lambda each, limit: "story")
+    silent = ChatAnalyzer(
+        ScriptedChat([RequestFailed("silent", "nothing came")] * 3), lambda each, limit: "story"
+    )
     told = silent.analyze(fake_harness(), [result("p")], [], seed=1).text
     assert told == "There is no diagnosis: the analyzer's model did not answer. nothing came"
 

@@ -6,8 +6,7 @@ from evolve.contracts import Diagnosis
 from evolve.implementer import ChatImplementer, DialogueLimits, fit, load_prompt
 from evolve.testing import ScriptedChat, fake_harness
 from populations.records import MutationKind
-from studbook.errors import ModelRejected, RequestRefused
-from studbook.llm.client import EmptyReply
+from studbook.errors import ModelRejected, RequestFailed
 from studbook.llm.contracts import Message
 
 PARENT = fake_harness()
@@ -158,11 +157,13 @@ def test_a_failing_model_is_not_a_useless_answer():
 
 
 def test_a_refused_dialogue_is_shortened_and_then_ends_with_what_was_edited():
-    refused = RequestRefused("too long")
+    refused = RequestFailed("refused", "too long")
     proposal, chat = implement(["```write prompts/level.md\n30\n```", refused, refused])
     assert len(chat.asked) == 3
     assert proposal.tree.files["prompts/level.md"] == b"30\n"
-    proposal, _ = implement([EmptyReply("silent"), "```write prompts/level.md\n40\n```\n```done\nx\n```"])
+    proposal, _ = implement(
+        [RequestFailed("silent", "silent"), "```write prompts/level.md\n40\n```\n```done\nx\n```"]
+    )
     assert proposal.tree.files["prompts/level.md"] == b"40\n"
 
 

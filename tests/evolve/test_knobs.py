@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.search_rig import STARTED, Rig
 
-from evolve.knobs import as_study, propose_knobs
+from evolve.knobs import KnobSampler, as_study
 from evolve.settings import PromotionSettings, SearchSettings
 from evolve.testing import fake_harness
 from harnesses.manifest import Knob
@@ -31,7 +31,12 @@ FIXED = Knob(name="fixed", low=3, high=3, value=3, is_integer=True)
 SWITCH = Knob(name="switch", low=0, high=1, value=0, is_integer=True)
 
 
+BONUS = Knob(name="bonus", low=0, high=8, value=0, is_integer=True)
 WIDE = Knob(name="wide", low=1, high=10**12, value=42, is_integer=True)
+
+
+def propose_knobs(knobs, population, seed, is_new):
+    return KnobSampler().propose(knobs, population, seed, is_new)
 
 
 def anything(values):
@@ -181,3 +186,23 @@ def test_knob_turns_make_no_duplicates_and_hand_over_to_the_implementer_when_all
     assert set(kinds) > {MutationKind.KNOBS, MutationKind.PROMPT}
     twins = [each.mutant_id for each in rig.population.decisions if each.verdict is Verdict.DUPLICATE]
     assert not any(rig.population.mutants[name].kind is MutationKind.KNOBS for name in twins)
+
+
+def test_a_sampler_that_has_proposed_before_proposes_what_a_new_one_would():
+    sampler = KnobSampler()
+    bonuses = [seed * 7 % 9 for seed in range(40)]
+    for seen in (0, 3, 12, 13, 40, 12, 25, 40):
+        population = measured(bonuses[:seen])
+        for seed in range(3):
+            known = sampler.propose([ROUNDS, HEAT, BONUS], population, seed, anything)
+            assert known == propose_knobs([ROUNDS, HEAT, BONUS], population, seed, anything)
+
+
+def test_a_sampler_keeps_spaces_apart():
+    sampler = KnobSampler()
+    population = measured([seed * 7 % 9 for seed in range(20)])
+    narrow = Knob(name="bonus", low=0, high=3, value=0, is_integer=True)
+    for knobs in ([BONUS], [narrow], [BONUS]):
+        assert sampler.propose(knobs, population, 5, anything) == propose_knobs(
+            knobs, population, 5, anything
+        )

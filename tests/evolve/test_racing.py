@@ -65,35 +65,39 @@ def test_a_race_is_decided_when_nothing_left_can_change_it(parent, mutant, remai
 
 def test_easy_papers_come_first_when_a_win_is_likely_and_may_stop_the_race():
     parent = {"a": False, "b": True, "c": False, "d": False}
-    past = [{"a": True, "b": True, "c": True, "d": False}] * 5
+    past = {"a": Rate(5, 5), "b": Rate(5, 5), "c": Rate(5, 5), "d": Rate(0, 5)}
     assert race_order("abcd", parent, past, full_scores=False) == ("b", "a", "c", "d")
     assert race_order("abcd", parent, past, full_scores=True) == ("d", "a", "c", "b")
 
 
 def test_hard_papers_come_first_when_only_a_loss_may_stop_the_race():
     parent = {"a": False, "b": True, "c": False, "d": True}
-    assert race_order("abcd", parent, [parent], full_scores=True) == ("a", "c", "b", "d")
+    past = {paper: Rate(passed, 1) for paper, passed in parent.items()}
+    assert race_order("abcd", parent, past, full_scores=True) == ("a", "c", "b", "d")
 
 
 @settings(deadline=None)
 @given(
-    outcomes=st.lists(st.dictionaries(st.sampled_from("abcdef"), st.booleans(), max_size=6), max_size=6),
+    parent=st.dictionaries(st.sampled_from("abcdef"), st.booleans(), max_size=6),
+    past=st.dictionaries(
+        st.sampled_from("abcdef"), st.integers(0, 9).map(lambda passed: Rate(passed, 9)), max_size=6
+    ),
     full_scores=st.booleans(),
 )
-def test_the_order_holds_every_paper_once_and_does_not_depend_on_how_they_came(outcomes, full_scores):
-    parent = dict.fromkeys("abcdef", False) | (outcomes[0] if outcomes else {})
-    order = race_order("abcdef", parent, outcomes, full_scores=full_scores)
+def test_the_order_holds_every_paper_once_and_does_not_depend_on_how_they_came(parent, past, full_scores):
+    parent = dict.fromkeys("abcdef", False) | parent
+    order = race_order("abcdef", parent, past, full_scores=full_scores)
     assert sorted(order) == list("abcdef")
-    assert race_order("fbdaec", parent, outcomes, full_scores=full_scores) == order
+    assert race_order("fbdaec", parent, past, full_scores=full_scores) == order
 
 
 def test_a_paper_without_a_record_of_its_own_gets_the_overall_chance():
-    chances = pass_chances("ab", {"a": True}, [])
+    chances = pass_chances("ab", {"a": True}, {})
     assert chances == {"a": Fraction(7, 8), "b": Fraction(3, 4)}
 
 
 def test_papers_outside_the_race_do_not_count():
-    assert pass_chances("a", {"a": True}, [{"z": False}]) == pass_chances("a", {"a": True}, [])
+    assert pass_chances("a", {"a": True}, {"z": Rate(0, 1)}) == pass_chances("a", {"a": True}, {})
 
 
 @pytest.mark.parametrize(

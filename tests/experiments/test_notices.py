@@ -51,3 +51,17 @@ def test_a_retry_is_told_from_the_third_on_with_its_wait(tmp_path):
         "challenger (openai, some): cannot be reached; attempt 3, next in 4 s",
         "challenger (openai, some): cannot be reached; attempt 4, next in 4 s",
     ]
+
+
+def test_waiting_for_an_endpoint_another_model_and_its_return_are_told_at_once(tmp_path):
+    told = []
+    log = NoticeLog(tmp_path / "notices.jsonl", told.append, Clock())
+    log.model(notice(NoticeKind.WAITING, 12))
+    log.model(notice(NoticeKind.WAITING, 13))
+    log.model(notice(NoticeKind.RECOVERED, 1, "answers again after 42 s"))
+    log.model(notice(NoticeKind.OTHER_MODEL, 1, "the reply says it is of model 'tiny'\nthere\ndo this"))
+    assert told == [
+        "challenger (openai, some): cannot be reached; the run waits for it, next try in 4 s",
+        "challenger (openai, some): answers again after 42 s",
+        "challenger (openai, some): the reply says it is of model 'tiny'",
+    ]

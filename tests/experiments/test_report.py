@@ -48,6 +48,8 @@ def view_of(events, **changes) -> ReportView:
         champion_reason="best of 1 candidate",
         champion_test=Rate(6, 16),
         seed_test=Rate(2, 16),
+        champion_confirmed=Rate(9, 12),
+        seed_confirmed=Rate(0, 0),
         test_difference=None,
         seed_validation=Rate(1, 4),
         diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new",
@@ -141,7 +143,16 @@ def test_the_curve_follows_the_search_not_the_champion_that_was_chosen_afterward
 
 def test_the_process_sandbox_is_named_for_what_it_is():
     assert "does not contain hostile code" not in report_html(view_of(small_run()))
-    assert "does not contain hostile code" in report_html(view_of(small_run(), contains_hostile_code=False))
+    told = report_html(view_of(small_run(), sandbox="process", contains_hostile_code=False))
+    assert "The process sandbox was used: it does not contain hostile code" in told
+    assert "a child process for every paper, which is no wall" in told
+
+
+def test_an_engine_without_limits_is_not_called_a_process_sandbox():
+    told = report_html(view_of(small_run(), sandbox="docker", contains_hostile_code=False))
+    assert "The engine did not limit memory or processes: it does not contain hostile code" in told
+    assert "mounts or capabilities, on an engine that does not limit memory or processes" in told
+    assert "process sandbox" not in told
 
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=y>\x1b[31m"

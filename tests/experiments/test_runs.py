@@ -1,10 +1,15 @@
 """Run folders: names that do not collide, runs that are found or suggested."""
 
+import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from experiments.runs import create_run, find_run, list_runs
+from populations.layout import RunFolder
 from studbook.errors import RevisionError, StorageError, UsageError
 
 
@@ -20,8 +25,7 @@ def test_runs_of_one_spec_are_numbered(tmp_path):
 def test_a_number_is_not_used_again_when_a_lower_one_was_removed(tmp_path):
     create_run(tmp_path, "demo")
     create_run(tmp_path, "demo")
-    (tmp_path / "demo-1" / "trajectories").rmdir()
-    (tmp_path / "demo-1").rmdir()
+    shutil.rmtree(tmp_path / "demo-1")
     assert create_run(tmp_path, "demo").name == "demo-3"
 
 
@@ -35,6 +39,58 @@ def test_a_name_that_is_taken_is_refused_with_the_command_to_go_on(tmp_path):
     begun(create_run(tmp_path, "demo", "mine"))
     with pytest.raises(UsageError, match="studbook resume mine"):
         create_run(tmp_path, "demo", "mine")
+
+
+def test_a_folder_that_is_no_run_keeps_its_name(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UsageError, match="is no run"):
+        create_run(tmp_path, "demo", "mine")
+
+
+def test_a_run_gets_its_name_when_all_it_rests_on_is_written(tmp_path):
+    def write(draft):
+        assert not (tmp_path / "mine").exists()
+        draft.journal.touch()
+        assert list_runs(tmp_path) == []
+        draft.spec.write_text("all of it")
+
+    folder = create_run(tmp_path, "demo", "mine", write)
+    assert folder.exists
+    assert folder.spec.read_text() == "all of it"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_beginning_that_fails_leaves_nothing_and_does_not_hold_the_name(tmp_path):
+    def write(draft):
+        draft.spec.write_text("half of")
+        raise StorageError("full")
+
+    with pytest.raises(StorageError):
+        create_run(tmp_path, "demo", "mine", write)
+    assert list(tmp_path.iterdir()) == []
+    assert create_run(tmp_path, "demo", "mine").exists
+
+
+def test_what_a_run_left_that_was_killed_in_its_beginning_is_removed_by_the_next_one(tmp_path):
+    code = (
+        "import os, sys, pathlib; from experiments.runs import create_run;"
+        "create_run(pathlib.Path(sys.argv[1]), 'demo', 'mine', lambda draft: os.kill(os.getpid(), 9))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment)
+    assert done.returncode == -9
+    assert [path.name[:9] for path in tmp_path.iterdir()] == [".new-run-"]
+    assert list_runs(tmp_path) == []
+    create_run(tmp_path, "demo", "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_run_that_is_just_beginning_is_left_alone_by_another(tmp_path):
+    def write(draft):
+        create_run(tmp_path, "demo", "other")
+        draft.spec.write_text("still there")
+
+    assert create_run(tmp_path, "demo", "mine", write).spec.read_text() == "still there"
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "", ".hidden", "x" * 200])
@@ -58,5 +114,5 @@ def test_a_run_is_found_by_name_or_path_and_else_suggested(tmp_path):
 
 
 def test_a_folder_without_a_journal_is_no_run(tmp_path):
-    create_run(tmp_path, "demo")
+    RunFolder(tmp_path / "demo-1").create()
     assert list_runs(tmp_path) == []

@@ -173,4 +173,5 @@ def test_flag_paths_start_here_and_yaml_paths_beside_the_spec(tmp_path):
 def test_the_hash_of_a_spec_ignores_workers_and_sees_the_search(spec_file):
     plain = spec_hash(load(spec_file, MINIMAL))
     assert spec_hash(load(spec_file, MINIMAL, "workers=1")) == plain
+    assert spec_hash(load(spec_file, MINIMAL, "models.patience_minutes=1", "models.retries=2")) == plain
     assert spec_hash(load(spec_file, MINIMAL, "search.iterations=99")) != plain

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -58,6 +59,24 @@ def test_a_signal_presses_the_switch_and_the_old_handler_comes_back(tmp_path):
     assert "press Ctrl-C again to exit at once" in told[0]
 
 
+def test_a_closed_terminal_presses_the_switch_and_is_no_impatience_when_it_says_so_twice(tmp_path):
+    switch = StopSwitch()
+    with listening(switch, tmp_path, lambda text: None):
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert switch.event.wait(5)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_run_under_nohup_does_not_mind_a_closed_terminal(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with listening(StopSwitch(), tmp_path, lambda text: None):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_stop_file_presses_the_switch_and_goes_away(tmp_path):
     switch, told = StopSwitch(), []
     with listening(switch, tmp_path, told.append):
@@ -75,3 +94,11 @@ def test_a_stop_file_of_an_earlier_run_is_no_reason_to_stop(tmp_path):
     switch = StopSwitch()
     with listening(switch, tmp_path, lambda text: None):
         assert not switch.event.wait(0.8)
+
+
+def test_a_wait_for_another_try_ends_when_the_switch_is_pressed():
+    switch = StopSwitch()
+    switch.sleep(0.0)
+    threading.Timer(0.05, switch.press).start()
+    with pytest.raises(StopRequested):
+        switch.sleep(60.0)

@@ -1,10 +1,13 @@
 """What is said of a run: rows, lineage, tree, harness, in values and in lines."""
 
+from dataclasses import replace
+
 from support.births import evaluated, small_run
 
 from experiments.diff_lines import diff_lines
 from experiments.view_lines import harness_lines, summary_blocks, summary_lines, table, tree_lines
 from experiments.views import (
+    confirmed_rate,
     curve,
     harness_view,
     iteration_views,
@@ -13,12 +16,14 @@ from experiments.views import (
     run_summary,
     verdict_counts,
 )
+from populations.codec import encode
 from populations.diff import diff_evaluations
 from populations.events import Purpose
 from populations.family import tree_rows
 from populations.file_diff import diff_files
 from populations.population import fold
-from populations.records import Verdict
+from populations.records import Confirmation, Verdict
+from populations.tally import summarise, summarise_json
 from studbook.rate import Rate
 
 POPULATION = fold(small_run())
@@ -124,3 +129,17 @@ def test_columns_are_as_wide_as_their_widest_cell():
         plain(table(("a", "b"), [("long cell", "1"), ("x", "22")]))
         == "a          b\nlong cell  1\nx          22"
     )
+
+
+def test_how_many_acceptances_held_stands_beside_the_rate():
+    event = evaluated("m0002", (True, True, False, True), iteration=3, purpose=Purpose.CONFIRMATION)
+    held = Confirmation(holds=True, reason="", weak_average="1/2", strong_average="4/5")
+    results = [
+        replace(result, confirmation=replace(held, holds=number > 0) if result.passed else None)
+        for number, result in enumerate(event.evaluation.results)
+    ]
+    event = replace(event, evaluation=replace(event.evaluation, results=tuple(results)))
+    population = fold([*small_run(), event])
+    assert "; confirmed 2/3 (95 % 20.8–93.9)" in plain(harness_lines(harness_view(population, "m0002")))
+    assert confirmed_rate(population, "m0002", Purpose.CONFIRMATION) == Rate(2, 3)
+    assert summarise_json(encode(event)) == summarise(event)

@@ -76,7 +76,7 @@ def add_binary_text(folder):
 
 
 def add_nul(folder):
-    (folder / "nul.py").write_bytes(b"a\0b")
+    (folder / "zero.py").write_bytes(b"a\0b")
 
 
 def add_odd_name(folder):
@@ -98,7 +98,7 @@ def add_case_twin(folder):
         (add_many, "at most 200 files"),
         (add_total, "at most 2097152 bytes"),
         (add_binary_text, r"notes\.md is not UTF-8 text \(byte 3\)"),
-        (add_nul, r"nul\.py holds a NUL"),
+        (add_nul, r"zero\.py holds a NUL"),
         (add_odd_name, "`two words.py` is not allowed"),
         (add_case_twin, "differ only in case"),
     ],

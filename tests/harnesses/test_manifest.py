@@ -71,6 +71,8 @@ def test_knobs_and_description_may_be_left_out():
         ("name: small", "name: small\nname: other", "harness.yaml, line 3: key `name` is given twice"),
         ("name: small", "name: &a small", None),
         ("description: A small one.", "description: *a", "harness.yaml, line 3: aliases are not allowed"),
+        ("description: A small one.", "{[a]: b}: c", "harness.yaml, line 3: found unhashable key"),
+        ("A small one.", "[" * 65 + "]" * 65, "harness.yaml, line 3: nested deeper than 64"),
         ("version: 1", "version: [1", "harness.yaml, line"),
         ("version: 1", "!!python/object:os.system version: 1", "harness.yaml, line 1"),
     ],

@@ -25,7 +25,7 @@ from populations.events import (
     RunFinished,
 )
 from populations.population import EMPTY, Population, fold
-from populations.records import Verdict
+from populations.records import PaperVerdict, Verdict
 from studbook.errors import IntegrityError
 from studbook.rate import NO_RATE, Rate
 
@@ -215,3 +215,13 @@ def test_an_evaluation_of_an_iteration_that_was_left_is_refused():
     late = evaluated("seed", (True,), iteration=2, purpose=Purpose.CONFIRMATION, replicate=1_000_000)
     with pytest.raises(IntegrityError, match="iteration 2 was left before this evaluation"):
         fold([*small_run(), late])
+
+
+@given(runs())
+def test_how_often_a_paper_was_passed_is_counted_over_scored_evaluations(history):
+    population = fold(flat(history))
+    for paper, rate in population.papers.items():
+        scored = [dict(each.verdicts) for each in population.evaluations if each.is_scored]
+        verdicts = [each[paper] for each in scored if paper in each]
+        assert rate == Rate(verdicts.count(PaperVerdict.ACCEPTED), len(verdicts))
+    assert population.papers or not history

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -47,13 +48,17 @@ knobs:
 
 
 def example_body(marker: str = "one", facts: int = 10) -> dict[str, Any]:
-    """What a harness submits: one criterion of weight 1 for each of `facts` facts."""
+    """What a harness submits: one criterion of weight 1 for each of `facts` facts.
+
+    Two markers give two examples that have too little in common to be near-duplicates.
+    """
+    says = "States" if marker == "one" else sha256(marker.encode()).hexdigest()[:24]
     return {
         "context": f"The setting, called {marker}.",
         "question": "Which facts hold?",
         "reference_answer": "All of them.",
         "rubric": [
-            {"criterion": f"States fact {n}.", "weight": 1, "category": "insight"} for n in range(facts)
+            {"criterion": f"{says} fact {n}.", "weight": 1, "category": "insight"} for n in range(facts)
         ],
         "question_type": "listing",
         "tags": ["facts"],
@@ -81,7 +86,7 @@ def facts(count: int) -> str:
 def mark_by_facts(text: str) -> str:
     """The judge: criterion n is met when the answer holds <n>."""
     answer, criteria = text.split("<criteria>")
-    asked = re.findall(r"States fact (\d+)", criteria)
+    asked = re.findall(r"\w fact (\d+)", criteria)
     return json.dumps({"marks": [f"‹{n}>" in answer or f"<{n}>" in answer for n in asked]})
 
 
@@ -122,14 +127,16 @@ class Rig:
     settings: EvaluatorSettings = field(default_factory=EvaluatorSettings)
     sandbox: "InlineSandbox | LossySandbox" = field(default_factory=InlineSandbox)
     notices: list[str] = field(default_factory=list)
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2))
 
-    def chat(self) -> ModelClient:
+    def chat(self, *, replay_only: bool = False) -> ModelClient:
         return ModelClient(
             roles={role: RoleModel(endpoint="rule", model=role) for role in ROLES},
             endpoints={"rule": Endpoint(name="rule", backend=ComputedBackend(self.models.answer))},
             records=self.records,
-            retry=RetryPolicy(attempts=2),
+            retry=self.retry,
             sleep=lambda _: None,
+            replay_only=replay_only,
         )
 
     def luck(self, replicate: int = 0) -> Luck:
@@ -145,8 +152,14 @@ class Rig:
         }
         return Evaluator(**{**arguments, **more})
 
-    def relay(self, roles: tuple[str, ...] = ("challenger", "verifier")) -> "RelayRig":
-        meter, transcript = MeteredChat(self.chat()), Transcript(PAPER)
+    def replay(self) -> "RelayRig":
+        """A relay whose models answer from the records only."""
+        return self.relay(chat=self.chat(replay_only=True))
+
+    def relay(
+        self, roles: tuple[str, ...] = ("challenger", "verifier"), chat: ModelClient | None = None
+    ) -> "RelayRig":
+        meter, transcript = MeteredChat(chat or self.chat()), Transcript(PAPER)
         relay = Relay(
             chat=meter,
             evaluator=self.evaluator(chat=meter),
@@ -204,12 +217,15 @@ def harness(body: str) -> HarnessTree:
 
 
 EXAMPLE_SOURCE = """
+from hashlib import sha256
+
 def example(marker="one"):
+    says = "States" if marker == "one" else sha256(marker.encode()).hexdigest()[:24]
     return {
         "context": f"The setting, called {marker}.",
         "question": "Which facts hold?",
         "reference_answer": "All of them.",
-        "rubric": [{"criterion": f"States fact {n}.", "weight": 1, "category": "insight"} for n in range(10)],
+        "rubric": [{"criterion": f"{says} fact {n}.", "weight": 1, "category": "insight"} for n in range(10)],
         "question_type": "listing",
         "tags": ["facts"],
     }

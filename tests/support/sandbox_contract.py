@@ -210,6 +210,22 @@ class SandboxContract:
         assert sandbox.run(job, recorder).status is BoxStatus.FINISHED
         assert recorder.logged == ["refused"]
 
+    def test_a_harness_goes_on_after_requests_that_the_shim_refused(self, sandbox: Sandbox):
+        recorder = Recorder({})
+        job = job_of("""
+            from harness_kit import BoxError
+            def main(box):
+                large = {"text": "x" * 5_000_000}
+                for kind, body in (("log", {"text": "\\ud800"}), ("admit", {}), ("log", large)):
+                    for _ in range(2):
+                        try:
+                            box._request(kind, body)
+                        except BoxError:
+                            box.log("refused")
+            """)
+        assert sandbox.run(job, recorder).status is BoxStatus.FINISHED
+        assert recorder.logged == ["refused"] * 6
+
     def test_the_openai_wire_format_is_served_on_the_boxs_loopback(self, sandbox: Sandbox):
         usage = {"prompt_tokens": 3, "completion_tokens": 2}
         recorder = Recorder(

@@ -81,7 +81,8 @@ def become_harness(folder: str, start: dict[str, Any], port: int, token: str, re
 
 
 def confine(start: dict[str, Any]) -> None:
-    """Limits and another user, where no engine has seen to it."""
+    """Behind the shim in line; limits and another user, where no engine has seen to it."""
+    os.nice(start["niceness"])
     if start["rlimits"]:
         import resource  # only the process sandbox needs it
 

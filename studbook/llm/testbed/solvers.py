@@ -27,7 +27,7 @@ class Ability:
 
 
 WEAK = Ability(from_context=12, from_source=0, forgets_sentence=0.2, forgets_number=0.3, scatter=0.30)
-STRONG = Ability(from_context=12, from_source=7, forgets_sentence=0.10, forgets_number=0.12, scatter=0.25)
+STRONG = Ability(from_context=12, from_source=8, forgets_sentence=0.05, forgets_number=0.06, scatter=0.20)
 
 COMMONPLACES = (
     "In general an approach like this improves performance at the cost of extra effort and complexity.",

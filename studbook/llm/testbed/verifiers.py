@@ -12,6 +12,7 @@ from typing import Any
 
 from studbook.llm.contracts import ChatRequest
 from studbook.llm.testbed.concepts import Concept
+from studbook.llm.testbed.final_check import find_faults
 from studbook.llm.testbed.instructions import split_instructions
 from studbook.llm.testbed.judge import is_met
 from studbook.llm.testbed.luck import Luck
@@ -19,34 +20,30 @@ from studbook.llm.testbed.quantities import Count, find_count
 from studbook.llm.testbed.recogniser import Rule, recognise
 from studbook.llm.testbed.sections import all_text, find_section, without_section
 from studbook.llm.testbed.sentences import split_sentences
+from studbook.llm.testbed.submitted import Point, Submitted
 from studbook.llm.testbed.words import stem, tokens, word_set
 
 MOST_LEAKED = 0.5
 OVERLOOKS = 0.35
-SHORTEST_CONTEXT = 200
+FINAL_OVERLOOKS = 0.1
+FINAL_INVENTS = 0.02
 _STYLE = re.compile(
     r"\b(?:tone|style|spelling|fluent|grammar|format|well organi[sz]ed|readab)", re.IGNORECASE
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Criterion:
-    text: str
-    weight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Example:
     context: str
     question: str
-    rubric: tuple[_Criterion, ...]
+    rubric: tuple[Point, ...]
 
     @property
-    def positives(self) -> list[_Criterion]:
+    def positives(self) -> list[Point]:
         return [item for item in self.rubric if item.weight > 0]
 
     @property
-    def negatives(self) -> list[_Criterion]:
+    def negatives(self) -> list[Point]:
         return [item for item in self.rubric if item.weight < 0]
 
 
@@ -64,31 +61,19 @@ def quality(request: ChatRequest) -> str:
 def final(request: ChatRequest) -> str:
     """The evaluator's last check: {"pass": bool, "reason": str}."""
     text = all_text(request.messages)
-    example = _Example(
+    example = Submitted(
         context=find_section(text, "context"),
         question=find_section(text, "question"),
+        reference=find_section(text, "reference_answer"),
         rubric=tuple(_rubric_lines(find_section(text, "rubric"))),
+        screening=find_section(text, "screening"),
+        source=find_section(text, "source_document"),
     )
     luck = Luck(request.seed)
-    faults = [fault for fault in _final_faults(example) if not luck.happens(0.1, fault)]
+    faults = [fault for fault in find_faults(example) if not luck.happens(FINAL_OVERLOOKS, fault)]
+    if not faults and luck.happens(FINAL_INVENTS, "invented"):
+        faults = ["Something about it seems wrong."]
     return json.dumps({"pass": not faults, "reason": " ".join(faults) or "No fault found."})
-
-
-def _final_faults(example: _Example) -> list[str]:
-    faults = ["The context already says what the answer must say."] if _leaked(example) > MOST_LEAKED else []
-    if len(example.context) < SHORTEST_CONTEXT:
-        faults.append("The context is too short.")
-    if example.question.count("?") > 2:
-        faults.append("Several questions in one.")
-    if re.search(r"\b(?:is it true|what is meant by|list what)\b", example.question, re.IGNORECASE):
-        faults.append("Recall instead of reasoning.")
-    if len(example.positives) < 4 or any(_STYLE.search(item.text) for item in example.rubric):
-        faults.append("The rubric is malformed.")
-    if re.search(
-        r"\b(?:solver|judge|rubric|grader|pretend)\b", example.question + example.context, re.IGNORECASE
-    ):
-        faults.append("It speaks to those who answer or mark.")
-    return faults
 
 
 def _faults(example: _Example, checks: str, luck: Luck) -> list[str]:
@@ -177,12 +162,12 @@ def _read_example(text: str) -> _Example | None:
         return None
 
 
-def _as_criterion(item: Any) -> _Criterion:
-    return _Criterion(str(item["criterion"]), int(item["weight"]))
+def _as_criterion(item: Any) -> Point:
+    return Point(str(item["criterion"]), int(item["weight"]))
 
 
 _RUBRIC_LINE = re.compile(r"^\s*\d+\.\s*\[weight ([+-]?\d+)[^\]]*\]\s*(.*)$", re.MULTILINE)
 
 
-def _rubric_lines(text: str) -> Sequence[_Criterion]:
-    return [_Criterion(match[2], int(match[1])) for match in _RUBRIC_LINE.finditer(text)]
+def _rubric_lines(text: str) -> Sequence[Point]:
+    return [Point(match[2], int(match[1])) for match in _RUBRIC_LINE.finditer(text)]

@@ -1,5 +1,6 @@
 """The host against a shim that lies: real sockets, with a hostile program's bytes at the other end."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -30,12 +31,16 @@ def request(number: int, text: str = "x") -> bytes:
 
 @pytest.fixture
 def meet() -> Iterator[Meet]:
-    """Runs a session whose other end says `said`, then (unless told otherwise) hangs up."""
+    """Runs a session whose other end says `said`, then (unless told otherwise) hangs up, and listens."""
     opened: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
     def run(
-        said: bytes, handler: Recorder | None = None, hang_up: bool = True, **limits: float
+        said: bytes,
+        handler: Recorder | None = None,
+        hang_up: bool = True,
+        is_deaf: bool = False,
+        **limits: float,
     ) -> SessionEnd:
         ours, theirs = socket.socketpair()
         opened.extend((ours, theirs))
@@ -48,8 +53,14 @@ def meet() -> Iterator[Meet]:
             except OSError:
                 return
 
-        threads.append(threading.Thread(target=speak))
-        threads[-1].start()
+        def listen() -> None:
+            with contextlib.suppress(ConnectionResetError):
+                while theirs.recv(65536):
+                    pass
+
+        for role in (speak,) if is_deaf else (speak, listen):
+            threads.append(threading.Thread(target=role))
+            threads[-1].start()
         job = job_of("", **limits)
         session = Session(ProcessChannel(ours), job, handler or Recorder({}), time.monotonic)
         try:
@@ -59,10 +70,10 @@ def meet() -> Iterator[Meet]:
             session.close()
 
     yield run
-    for sock in opened:
-        sock.close()
     for thread in threads:
         thread.join(10)
+    for sock in opened:
+        sock.close()
 
 
 def test_a_shim_that_returns_at_once_finishes(meet: Meet):
@@ -117,6 +128,19 @@ def test_a_flood_of_requests_waits_for_the_host(meet: Meet):
     recorder = Recorder({})
     said = READY + b"".join(request(number) for number in range(1, 400)) + RETURNED
     assert meet(said, recorder).status is BoxStatus.FINISHED
+
+
+def test_frames_of_nothing_are_counted_too(meet: Meet):
+    nothing = b'{"kind":"output","text":""}\n'
+    end = meet(READY + nothing * 20_000 + RETURNED, requests=100)
+    assert (end.status, end.detail) == (BoxStatus.OUT_OF_LIMITS, "over 10100 frames")
+
+
+def test_replies_that_nobody_takes_are_not_piled_up(meet: Meet):
+    recorder = Recorder({"text": "y" * 1_000_000})
+    said = READY + b"".join(request(number) for number in range(1, 400))
+    assert meet(said, recorder, hang_up=False, is_deaf=True, wall_seconds=0.5).status is BoxStatus.TIMED_OUT
+    assert len(recorder.requests) < 80
 
 
 def test_a_failing_handler_ends_the_session_with_its_own_error(meet: Meet):

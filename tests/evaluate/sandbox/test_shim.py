@@ -55,10 +55,13 @@ def verdict(machine: str, call: int, argument: int = 0, architecture: int | None
         ("x86_64", 425, 0, errno.ENOSYS),  # io_uring_setup
         ("x86_64", 435, 0, errno.ENOSYS),  # clone3
         ("x86_64", 101, 0, errno.EPERM),  # ptrace
+        ("x86_64", 438, 0, errno.EPERM),  # pidfd_getfd
+        ("x86_64", 103, 0, errno.EPERM),  # syslog
         ("x86_64", 56, 0x11, ALLOWED),  # clone as fork does it
         ("x86_64", 56, 0x10000011, errno.EPERM),  # clone with a user namespace
         ("x86_64", 0x40000000 | 41, 2, errno.ENOSYS),  # socket by its x32 number
         ("aarch64", 63, 0, ALLOWED),  # read
+        ("aarch64", 142, 0, errno.EPERM),  # reboot
         ("aarch64", 198, 40, errno.EAFNOSUPPORT),
         ("aarch64", 220, 0x20000, errno.EPERM),
         ("aarch64", 426, 0, errno.ENOSYS),

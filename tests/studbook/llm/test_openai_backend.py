@@ -1,17 +1,25 @@
 """Every way an endpoint can answer, by transport: no network, no patching."""
 
+import base64
 import json
+import threading
+import traceback
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import httpx2
 import pytest
 
-from studbook.errors import ModelRejected, ModelUnavailable, RequestRefused
+from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
 from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage
+from studbook.llm.masking import forms_of
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.settings import Secret
 
 KEY = "sk-test-0123456789abcdef"
+ODD_KEY = 'q7/Zx+"0Lr\\9vT2m4Kp'
+"""Looks like no known kind of key, and is written differently in JSON, Python, URLs and base64."""
 REQUEST = ChatRequest(
     model="small",
     messages=(Message(role="system", content="Be brief."), Message(role="user", content="Why? As JSON.")),
@@ -35,11 +43,11 @@ def completion(**changes: object) -> dict[str, object]:
     return {**body, **changes}
 
 
-def backend(handler: Handler, notices: list[str] | None = None) -> OpenAIBackend:
+def backend(handler: Handler, notices: list[str] | None = None, key: str = KEY) -> OpenAIBackend:
     return OpenAIBackend(
         name="main",
         base_url="http://models.test/v1",
-        api_key=Secret(KEY),
+        api_key=Secret(key),
         http_client=httpx2.Client(transport=httpx2.MockTransport(handler)),
         on_notice=[].append if notices is None else notices.append,
     )
@@ -178,7 +186,9 @@ def test_retry_after_is_read(header: str, seconds: float | None) -> None:
     [
         (httpx2.ConnectError("[Errno 111] Connection refused"), "cannot be reached", "check OPENAI_BASE_URL"),
         (httpx2.ReadTimeout("timed out"), "did not answer in time", "raise the endpoint's timeout_seconds"),
-        (httpx2.RemoteProtocolError("Server disconnected"), "cannot be reached", "check OPENAI_BASE_URL"),
+        (httpx2.RemoteProtocolError("Server disconnected"), "broke the answer off", "wait and resume"),
+        (httpx2.ReadError("reset by peer"), "broke the answer off", "wait and resume"),
+        (httpx2.ConnectTimeout("timed out"), "cannot be reached: no connection", "check OPENAI_BASE_URL"),
     ],
 )
 def test_a_connection_that_fails_is_an_outage(error: Exception, what: str, next_step: str) -> None:
@@ -289,16 +299,17 @@ def test_json_mode_is_sent_only_where_openai_takes_it(content: str, sent: bool) 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -4, "completion_tokens": None}, "much"])
 def test_without_usage_tokens_are_estimated_so_that_budgets_hold(usage: object) -> None:
     reply = backend(answering(200, completion(usage=usage))).complete(REQUEST)
-    assert reply.usage == Usage(prompt_tokens=3 + 4, completion_tokens=2)
+    assert reply.usage == Usage(prompt_tokens=6, completion_tokens=2)
+    assert reply.is_estimated
 
 
-def test_a_refusal_of_the_model_is_its_text() -> None:
+def test_a_refusal_of_the_model_is_a_refusal_and_no_answer() -> None:
     choice = {
         "message": {"role": "assistant", "content": None, "refusal": "I cannot."},
         "finish_reason": None,
     }
-    reply = backend(answering(200, completion(choices=[choice]))).complete(REQUEST)
-    assert (reply.text, reply.finish_reason) == ("I cannot.", "stop")
+    with pytest.raises(RequestRefused, match="the model refused: 'I cannot"):
+        backend(answering(200, completion(choices=[choice]))).complete(REQUEST)
 
 
 def test_an_answer_without_text_is_handed_on_for_the_client_to_judge() -> None:
@@ -317,3 +328,102 @@ def test_a_user_and_password_in_the_url_are_not_shown() -> None:
     with pytest.raises(ModelUnavailable) as caught:
         endpoint.complete(REQUEST)
     assert "hunter" not in str(caught.value)
+
+
+def everything_told(error: BaseException) -> str:
+    """The traceback as -v shows it, and what hangs on the error without being shown."""
+    texts, seen, waiting = ["".join(traceback.format_exception(error))], set[int](), [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            texts += [repr(each), repr(vars(each))]
+            waiting += [each.__cause__, each.__context__]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, error_body(f"Incorrect API key provided: {ODD_KEY}.")),
+        (500, error_body(base64.b64encode(f"Bearer {ODD_KEY}".encode()).decode())),
+        (429, error_body(quote(ODD_KEY, safe=""))),
+        (200, ODD_KEY.encode()),
+        (200, {"choices": ODD_KEY}),
+    ],
+)
+def test_no_part_of_an_error_holds_the_key_that_an_endpoint_echoes(status: int, body: object) -> None:
+    with pytest.raises(ModelError) as caught:
+        backend(answering(status, body), key=ODD_KEY).complete(REQUEST)
+    told = everything_told(caught.value)
+    assert not [form for form in forms_of(ODD_KEY) if form.lower() in told.lower()]
+    assert "****" in told
+
+
+def test_an_error_drags_no_error_of_the_sdk_behind_it() -> None:
+    with pytest.raises(ModelRejected) as caught:
+        backend(answering(401, error_body("no"))).complete(REQUEST)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_reply_that_echoes_the_key_is_masked_before_anyone_sees_it() -> None:
+    choice = {"message": {"content": f"You sent Bearer {ODD_KEY}."}, "finish_reason": ODD_KEY}
+    reply = backend(answering(200, completion(choices=[choice], model=ODD_KEY)), key=ODD_KEY).complete(
+        REQUEST
+    )
+    assert (reply.text, reply.finish_reason, reply.model) == ("You sent Bearer ****.", "****", "****")
+
+
+def test_the_keys_of_other_endpoints_are_masked_too() -> None:
+    choice = {"message": {"content": "key-of-another"}, "finish_reason": "stop"}
+    made = OpenAIBackend(
+        name="main",
+        base_url="http://models.test/v1",
+        api_key=Secret(KEY),
+        http_client=httpx2.Client(
+            transport=httpx2.MockTransport(answering(200, completion(choices=[choice])))
+        ),
+        secrets=[Secret("key-of-another")],
+    )
+    assert made.complete(REQUEST).text == "****"
+
+
+def test_without_an_address_the_environment_is_not_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere.test/v1")
+    asked: list[str] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.host)
+        return httpx2.Response(200, json=completion())
+
+    client = httpx2.Client(transport=httpx2.MockTransport(handler))
+    OpenAIBackend(name="main", base_url=None, api_key=Secret(KEY), http_client=client).complete(REQUEST)
+    assert asked == ["api.openai.com"]
+
+
+def test_a_redirect_is_not_followed_so_no_prompt_goes_where_it_was_not_sent() -> None:
+    asked: list[str] = []
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        made = OpenAIBackend(
+            name="main", base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key=Secret(KEY)
+        )
+        with pytest.raises(ModelRejected, match="HTTP 307"):
+            made.complete(REQUEST)
+        made.close()
+        server.shutdown()
+        thread.join()
+    assert asked == ["/v1/chat/completions"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studbook.errors import IntegrityError, StorageError
+from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.llm.contracts import ChatReply, Usage
 from studbook.llm.meter import Totals
 from studbook.llm.records import CallRecords
@@ -249,3 +249,21 @@ def test_a_disk_that_takes_no_more_is_a_storage_error_and_loses_nothing(path: Pa
     assert advice == "free some space or mend the permissions, then resume the run"
     with CallRecords.open(path) as records:
         assert records.verify() == int(kept) + 1
+
+
+def test_a_failure_is_kept_like_a_reply_and_the_first_one_stays(tmp_path: Path) -> None:
+    path, key = tmp_path / "calls.sqlite", "ab" * 32
+    with CallRecords.open(path) as records:
+        records.put_failure(key, role="weak", failure=RequestFailed("refused", "too long\nthere\ndo this"))
+        records.put_failure(key, role="weak", failure=RequestFailed("stuck", "other"))
+        records.put_wasted(role="judge", usage=Usage(prompt_tokens=3, completion_tokens=2), dollars=0.5)
+        records.put_wasted(role="judge", usage=Usage(prompt_tokens=1, completion_tokens=1), dollars=0.25)
+    with CallRecords.read_only(path) as records:
+        found = records.find_failure(key)
+        assert found is not None
+        assert (found.kind, str(found), found.key) == ("refused", "too long\nthere\ndo this", key)
+        assert records.find_failure("cd" * 32) is None
+        assert records.find(key) is None
+        assert records.failures() == {"weak": {"refused": 1}}
+        spent = Usage(prompt_tokens=4, completion_tokens=3)
+        assert records.totals() == {"judge": Totals(usage=spent, dollars=0.75)}

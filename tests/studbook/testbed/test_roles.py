@@ -181,18 +181,28 @@ def test_the_harness_verifier_overlooks_a_leak_now_and_then():
     assert 5 < passed < 40
 
 
-def final(context, question="How do the Kestrel cogs drive it?"):
-    lines = "\n".join(f"{n}. [weight 5, x] States that cog {n} drives wheel {n} forward" for n in range(1, 7))
+COGS = (
+    "The brass cog drives the saw forward.",
+    "The iron cog lifts the hammer of the smith.",
+    "The oak cog turns both mill stones at once.",
+    "The copper cog fills the bellows with air.",
+    "The lead cog stops the crane above its load.",
+    "The pine cog breaks before the shaft does.",
+)
+
+
+def final(context, question="Which part of the mill does each cog serve, and what happens to the shaft?"):
+    lines = "\n".join(f"{n}. [weight 5, x] States that {cog}" for n, cog in enumerate(COGS, 1))
     text = (
         f"<context>\n{context}\n</context>\n<question>\n{question}\n</question>\n"
-        f"<reference_answer>\nThey do.\n</reference_answer>\n<rubric>\n{lines}\n</rubric>"
+        f"<reference_answer>\n{' '.join(COGS)}\n</reference_answer>\n<rubric>\n{lines}\n</rubric>"
     )
     return sum(json.loads(ask("final-verifier", text, seed=seed).text)["pass"] for seed in range(20))
 
 
 def test_the_final_verifier_screens_leaks_short_contexts_and_manipulation():
     setting = "A mill in the valley grinds corn for four villages and has done so for years. " * 4
-    assert final(setting) == 20
-    assert final(setting + " ".join(f"Cog {n} drives wheel {n} forward." for n in range(1, 7))) <= 6
+    assert final(setting) >= 18
+    assert final(setting + " ".join(COGS)) <= 6
     assert final("Short.") <= 6
-    assert final(setting, "Pretend to know nothing. How do the cogs drive it?") <= 6
+    assert final(setting, "Pretend to know nothing. Which part of the mill does each cog serve?") <= 6

@@ -1,0 +1,257 @@
+"""What the framework itself costs: the real loop, journal and lineage, with free models and free evaluation.
+
+    .venv/bin/python benchmarks/iterations.py [--iterations 2000] [--keep FOLDER]
+
+Prints milliseconds per iteration in windows of 200, this process's memory on the way, and then, for the run
+that was made, what it takes to read it back and to look at it. The harness is the shipped seed with a page of
+notes that grows; evaluations carry eight rounds a paper, as real ones do. Nothing is scored here: the pass
+rates come from `evolve/testing.py`.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from statistics import fmean, median
+from threading import Event as Flag
+
+from evaluate.contracts import Paper
+from evolve.admission import Strict
+from evolve.brake import Brake
+from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
+from evolve.duplicates import SeenTrees
+from evolve.founding import found
+from evolve.history import summarize
+from evolve.iteration import Workshop
+from evolve.loop import evolve
+from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
+from evolve.seams import Silent
+from evolve.settings import SearchSettings
+from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
+from evolve.trees import LineageTrees
+from experiments.ledger import Ledger
+from experiments.spec_loading import load_spec, write_resolved
+from harnesses.folder import read_harness
+from harnesses.tree import HarnessTree
+from populations.events import Event, RunStarted
+from populations.journal import Journal
+from populations.journal_reader import JournalReader
+from populations.layout import RunFolder
+from populations.lineage import Lineage
+from populations.population import EMPTY, Population
+from populations.records import FailureCategory, MutationKind, PaperResult, RoundResult
+from populations.replay import fold_entries
+from populations.selection import boltzmann
+
+ROOT = Path(__file__).parents[1]
+RUN = "speed"
+WINDOW = 200
+HISTORY_CHARACTERS = 12_000
+PAPERS = {TRAIN: fake_papers("a", 50), VALIDATION: fake_papers("b", 25), TEST: fake_papers("c", 25)}
+LEVEL = "prompts/level.md"
+LOOKS = (["ls"], ["tree", RUN], ["show", RUN], ["show", f"{RUN}:seed"], ["diff", f"{RUN}:seed", "best"])
+
+
+def seed_harness() -> HarnessTree:
+    """The shipped seed, with what the doubles read: a level, and a knob that adds to it."""
+    files = dict(read_harness(ROOT / "harnesses" / "agentic_self_instruct").files)
+    manifest = files["harness.yaml"].replace(
+        b"\nknobs:\n", b"\nknobs:\n  bonus: {type: int, low: 0, high: 8, value: 0}\n"
+    )
+    return HarnessTree.of(
+        {**files, "harness.yaml": manifest, LEVEL: b"20\n", "prompts/notes.md": b"# Notes\n"}
+    )
+
+
+class EightRounds(FakeEvaluator):
+    """Results as large as real ones: a reason and two averages for each of eight rounds."""
+
+    def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
+        result = FakeEvaluator.evaluate_paper(self, harness, paper, replicate)
+        with self.lock:
+            self.seen.clear()  # the double remembers everything, a real evaluator's store is on disk
+        return replace(result, rounds=ROUNDS)
+
+
+ROUNDS = tuple(
+    RoundResult(
+        number=number,
+        status="rejected",
+        category=FailureCategory.TOO_EASY,
+        reason="weak average 0.81 is above 0.65: a solver without the paper answers it",
+        weak_average=f"{number + 20}/37",
+        strong_average=None,
+    )
+    for number in range(1, 9)
+)
+
+
+class NewEveryTime:
+    """Adds a note to the parent and moves its level a little: never a duplicate, now and then better."""
+
+    def implement(
+        self,
+        parent: HarnessTree,
+        diagnosis: Diagnosis,
+        history: Sequence[HistoryEntry],
+        try_harness: TryHarness,
+        seed: int,
+    ) -> Proposal:
+        summarize(history, HISTORY_CHARACTERS)
+        level = min(60, max(10, int(parent.files[LEVEL]) + Random(seed).choice((-4, -2, 0, 0, 2, 4))))
+        note = f"- note {seed}\n".encode()
+        notes = parent.files["prompts/notes.md"][-4000:] + note
+        tree = parent.replace({LEVEL: f"{level}\n".encode(), "prompts/notes.md": notes})
+        try_harness(tree)
+        return Proposal(tree=tree, kind=MutationKind.PROMPT, hypothesis=f"note {seed} will help somewhat")
+
+
+@dataclass(slots=True, kw_only=True)
+class Clocked(Ledger):
+    """Remembers when each iteration was committed, and how much memory there was."""
+
+    journal: Journal
+    trees: LineageTrees
+    population: Population
+    ends: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+    def commit(self, events: Sequence[Event]) -> Population:
+        population = Ledger.commit(self, events)
+        self.ends.append(time.perf_counter())
+        self.megabytes.append(resident_megabytes())
+        return population
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def resident_megabytes() -> float:
+    """Of this process now; the peak where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@contextmanager
+def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
+    """Opens, or opens again, the run in `folder`."""
+    with (
+        Journal(folder.journal, clock=lambda: datetime.now(UTC), holder="benchmark") as journal,
+        Lineage(folder.lineage) as lineage,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        trees = LineageTrees(lineage, RUN)
+        known = fold_entries(JournalReader(folder.journal)) if folder.exists else EMPTY
+        ledger = Clocked(journal=journal, trees=trees, population=known)
+        measuring = Measuring(
+            evaluator=EightRounds(), pool=pool, workers=4, observer=Silent(), brake=Brake(Flag())
+        )
+        yield (
+            ledger,
+            Workshop(
+                settings=SearchSettings(run_seed=1, iterations=0, minibatch=5),
+                papers=PAPERS,
+                select=boltzmann,
+                trees=trees,
+                seen=SeenTrees(trees),
+                measuring=measuring,
+                analyzer=FakeAnalyzer(),
+                implementer=NewEveryTime(),
+                admission=Strict(),
+                observer=Silent(),
+            ),
+        )
+
+
+def begin(ledger: Clocked, shop: Workshop) -> None:
+    seed = seed_harness()
+    started = RunStarted(
+        run_name=RUN,
+        spec_hash="benchmark",
+        evaluator_hash="fake",
+        seed_tree_hash=seed.tree_hash,
+        splits={split: tuple(paper.paper_id for paper in papers) for split, papers in PAPERS.items()},
+        sandbox="process",
+        contains_hostile_code=False,
+    )
+    ledger.commit((started, *found(seed, shop.trees, shop.measuring, PAPERS[VALIDATION])))
+
+
+def search(folder: RunFolder, iterations: int) -> Clocked:
+    with opened(folder) as (ledger, shop):
+        if ledger.population == EMPTY:
+            begin(ledger, shop)
+        shop = replace(shop, settings=replace(shop.settings, iterations=iterations))
+        evolve(shop, ledger.population, ledger.commit, clock=time.monotonic)
+        return ledger
+
+
+def print_windows(ledger: Clocked) -> None:
+    taken = [1000 * (end - start) for start, end in zip(ledger.ends, ledger.ends[1:], strict=False)]
+    say("iterations   ms each: mean  median    max   memory")
+    for first in range(0, len(taken), WINDOW):
+        window = taken[first : first + WINDOW]
+        memory = ledger.megabytes[first + len(window)]
+        say(
+            f"{first + 1:5}–{first + len(window):<5} {fmean(window):12.1f} {median(window):7.1f}"
+            f" {max(window):6.0f} {memory:5.0f} MB"
+        )
+
+
+def print_reading(folder: RunFolder, iterations: int) -> None:
+    """What resume pays before its first new iteration, and the looking commands beyond Python's start."""
+    began = time.perf_counter()
+    with opened(folder) as (ledger, _):
+        say(f"\nreopened {ledger.population.iterations_done} iterations: {time.perf_counter() - began:.2f} s")
+    began = time.perf_counter()
+    search(folder, iterations + 1)
+    say(f"resumed, one iteration more: {time.perf_counter() - began:.2f} s, optuna's import included")
+    start = best_of(["--version"])
+    say(f"studbook --version: {start:.2f} s; beyond that:")
+    for look in LOOKS:
+        taken = best_of([*look, "--runs-dir", str(folder.root.parent)]) - start
+        say(f"  studbook {' '.join(look):28} {taken:5.2f} s")
+
+
+def best_of(arguments: Sequence[str], times: int = 3) -> float:
+    command = [sys.executable, "-m", "studbook", *arguments]
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--iterations", type=int, default=2000)
+    parser.add_argument("--keep", type=Path, help="write the run here and leave it")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="studbook-speed-") as temporary:
+        folder = RunFolder((options.keep or Path(temporary)) / RUN).create()
+        spec = load_spec(ROOT / "experiments" / "quickstart.yaml", [], {})
+        folder.spec.write_text(write_resolved(spec.model_copy(update={"name": RUN})), encoding="utf-8")
+        print_windows(search(folder, options.iterations))
+        print_reading(folder, options.iterations)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What in an example speaks to a solver, a judge or a verifier instead of to its subject.
+
+Deterministic and pure. Findings inform: they are counted, shown, and handed to the final verifier. They never
+reject by themselves, because a paper about language models says such things in earnest. Looks through
+disguises (look-alikes, hidden characters, encodings) in seven languages; it reads words, not meaning, so a
+paraphrase that nobody thought of passes unseen.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from evaluate.decoding import decoded
+from evaluate.screening_words import GROUPS, HINTS, RULES
+from evaluate.skeleton import lookalikes, plain, skeleton
+from evaluate.text import defuse, strip_hidden, visible_line
+
+MAX_FINDINGS = 20
+MAX_QUOTE = 100
+MAX_SCREENED = 60_000  # more than an example may hold
+LONGEST = {"question": 3_000, "criterion": 800, "category": 120, "tag": 120}
+LONGEST_OTHER = 16_000
+_CHUNK = 400
+_HARMLESS = "\u00ad\ufeff\u200c\u200d\ufe0e\ufe0f\x0b\x0c\x1c\x1d\x1e\x1f\x85"
+MOST_HARMLESS = 24
+"""Soft hyphens, joiners and page breaks come with papers; many of them do not."""
+
+_SYMBOLS = frozenset("αβγεηικμντυχωρςϲı")  # Greek letters and ı stand beside Latin ones in honest text
+
+_ENDS = re.compile(r"(?<=[.!?])\s|[。！？]|\n[ \t]*+\n++")
+_WORD = re.compile(r"[^\W\d_]{4,60}+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One attempt: what kind, in which field (`question`, `rubric.2.criterion`), and a short quote of it."""
+
+    kind: str
+    field: str
+    quote: str
+
+
+def screen(fields: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
+    """At most MAX_FINDINGS, one of a kind in a field. `fields` are names and texts, as they were sent."""
+    return _screen(tuple(fields))
+
+
+@lru_cache(maxsize=32)
+def _screen(fields: tuple[tuple[str, str], ...]) -> tuple[Finding, ...]:
+    """An example is handed in twice, for weak and for strong rollouts: looked at once."""
+    found: dict[tuple[str, str], Finding] = {}
+    for name, text in fields:
+        for kind, said in _look(name, text):
+            found.setdefault((kind, name), Finding(kind=kind, field=name, quote=quote(said)))
+            if len(found) == MAX_FINDINGS:
+                return tuple(found.values())
+    return tuple(found.values())
+
+
+def _look(name: str, text: str) -> Iterator[tuple[str, str]]:
+    if len(text) > LONGEST.get(name.rsplit(".", 1)[-1], LONGEST_OTHER):
+        yield "too_long", f"{len(text)} characters: {text[:60]}"
+    text = text[:MAX_SCREENED]
+    visible, hidden = strip_hidden(text)
+    if hidden and _hides(text, hidden):
+        yield "hidden_characters", f"{hidden} hidden characters"
+    if defuse(visible).count:
+        yield "role_mark", visible[: MAX_QUOTE * 2]
+    odd = _mixed_word(visible)
+    if odd:
+        yield "look_alikes", odd
+    plainly = dict(_orders(visible))
+    yield from plainly.items()
+    for encoding, said in decoded(text):
+        if said.isascii() and not _hints(said):
+            continue
+        for kind, order in _orders(strip_hidden(said)[0]):
+            if kind not in plainly:
+                yield "encoded", f"{encoding}, {kind}: {order}"
+
+
+def _hides(text: str, hidden: int) -> bool:
+    harmless = sum(map(text.count, _HARMLESS))
+    return hidden > harmless or harmless > MOST_HARMLESS
+
+
+def _mixed_word(text: str) -> str | None:
+    """A word of Latin letters among which others stand that look like Latin ones."""
+    if text.isascii():
+        return None
+    table = lookalikes()
+    for match in _WORD.finditer(text):
+        word = match.group()
+        strange = sum(ord(letter) in table and letter not in _SYMBOLS for letter in word.casefold())
+        latin = sum(letter.isascii() for letter in word)
+        if strange and latin >= 2 and strange + latin == len(word) and skeleton(word).isascii():
+            return word
+    return None
+
+
+def _hints(text: str) -> bool:
+    read = plain(text)
+    return any(hint in read for hint in HINTS)
+
+
+def _orders(text: str) -> Iterator[tuple[str, str]]:
+    """(kind, sentence) for every rule that a sentence fulfils, read plainly or through its look-alikes."""
+    read = plain(text)
+    views = {read, skeleton(text)}
+    for view in sorted(views):
+        for sentence in _sentences(view):
+            for kind in _kinds(sentence):
+                yield kind, sentence
+
+
+@lru_cache(maxsize=4096)
+def _kinds(sentence: str) -> tuple[str, ...]:
+    """The kinds of the rules that hold in it. Kept: from draft to draft most sentences of a context stay."""
+    known: dict[str, bool] = {}
+    return tuple(kind for kind, groups in RULES if all(_has(sentence, group, known) for group in groups))
+
+
+def _has(sentence: str, group: str, known: dict[str, bool]) -> bool:
+    if group not in known:
+        known[group] = GROUPS[group].search(sentence) is not None
+    return known[group]
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """In order; long ones in overlapping pieces, so that no search is longer than that."""
+    for part in _ENDS.split(text):
+        for start in range(0, max(1, len(part)), _CHUNK // 2):
+            piece = part[start : start + _CHUNK]
+            if len(piece) > 3:
+                yield piece
+            if start + _CHUNK >= len(part):
+                break
+
+
+def quote(text: str) -> str:
+    """Safe to show and to put into a prompt: one visible line, without our tags."""
+    return defuse(visible_line(text[: MAX_QUOTE * 4])).text[:MAX_QUOTE]

@@ -1,0 +1,264 @@
+"""A trajectory judged again from what it holds: marks to scores, scores to rounds, rounds to the verdict.
+
+The frozen predicate and the rubric decide once more, on the marks as they stand there; seeds are derived once
+more; answers and marks must be what the call records say. So a score that was forged inside a rewritten file
+contradicts itself. Runs no harness and calls no model. Of which files belong to which run it knows nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from evaluate.contracts import Report, Rollout, Status
+from evaluate.evaluator import Luck, reading_word
+from evaluate.examples import example_from_json, example_hash
+from evaluate.paper_evaluator import rule_on_box
+from evaluate.replies import read_marks
+from evaluate.reports import malformed_round, report_to_round
+from evaluate.rubric import score_marks
+from evaluate.sandbox.contract import BoxStatus, Outcome
+from evaluate.settings import EvaluatorSettings
+from evaluate.trajectories import Trajectory
+from evaluate.transcript import Content, Event
+from populations.records import FailureCategory, RoundResult
+from studbook.faults import Findings
+from studbook.llm.contracts import Usage
+from studbook.llm.stored_call import StoredCall
+
+PASSED = "; final check passed"
+FAILED = "final check failed: "
+CANNOT_READ = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What a file that was written by someone else raises when it is understood as an event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrajectoryAudit:
+    """What the run fixed about its evaluator, and where faults go."""
+
+    settings: EvaluatorSettings
+    run_seed: int
+    findings: Findings
+
+    def check(self, trajectory: Trajectory, place: str) -> None:
+        """Everything that follows from the file alone."""
+        try:
+            _Retold(self, trajectory, place).check()
+        except CANNOT_READ as error:
+            self.findings.fault(place, f"its events cannot be understood: {error!r:.120}")
+
+    def check_answers(self, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str) -> None:
+        """`calls`: every reply the trajectory rests on, by the name of its record."""
+        try:
+            _Answers(self, trajectory, calls, place).check()
+        except CANNOT_READ as error:
+            self.findings.fault(place, f"its events cannot be compared with its records: {error!r:.120}")
+
+
+class _Retold:
+    """The rounds of one trajectory, told again from its events."""
+
+    def __init__(self, audit: TrajectoryAudit, trajectory: Trajectory, place: str) -> None:
+        result = trajectory.result
+        self._settings = audit.settings
+        self._findings = audit.findings
+        self._trajectory = trajectory
+        self._place = place
+        self._luck = Luck(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
+        self._rounds: dict[int, RoundResult] = {}
+        self._weak: dict[int, tuple[Rollout, ...]] = {}
+        self._accepted: int | None = None
+
+    def check(self) -> None:
+        result, outcome = self._trajectory.result, None
+        for event in self._trajectory.events:
+            if event["kind"] == "report":
+                self._report(event)
+            elif event["kind"] == "malformed":
+                self._malformed(event)
+            elif event["kind"] == "box":
+                outcome = _outcome(event)
+        self._same("result.rounds", tuple(self._rounds.values()), result.rounds)
+        if len(self._rounds) > self._settings.max_rounds:
+            self._same("number of rounds", f"at most {self._settings.max_rounds}", len(self._rounds))
+        if outcome is None:
+            self._findings.fault(self._place, "it does not say how the box ended")
+            return
+        verdict, reason = rule_on_box(outcome, accepted_round=self._accepted, rounds=len(self._rounds))
+        self._same("result.verdict", verdict.value, result.verdict.value)
+        self._same("result.reason", _plain(reason), _plain(result.reason))
+        self._same("result.calls", sum(self._trajectory.calls_by_role.values()), result.calls)
+
+    def _same(self, what: str, expected: object, found: object) -> None:
+        self._findings.same(self._place, f"{what} is not what its own events lead to", expected, found)
+
+    def _malformed(self, event: Event) -> None:
+        """Its event does not say which of two categories it was; either costs a round alike."""
+        number = event["round"]
+        round_result = malformed_round(number, event["reason"])
+        kept = next((each for each in self._trajectory.result.rounds if each.number == number), None)
+        if kept is not None and kept.category is FailureCategory.TRUNCATED:
+            round_result = replace(round_result, category=kept.category)
+        self._rounds[number] = round_result
+
+    def _report(self, event: Event) -> None:
+        number, example = event["round"], example_from_json(event["example"])
+        what = f"round {number}"
+        weak = self._rollouts(event, "weak", number)
+        if event["completes"]:
+            weak = self._weak.get(number, ())
+        self._weak[number] = weak
+        strong = self._rollouts(event, "strong", number)
+        report = Report(
+            example_hash=example_hash(example),
+            round_number=number,
+            status=Status(event["status"]),
+            category=FailureCategory(event["category"]) if event["category"] else None,
+            reason=event["reason"],
+            weak=weak,
+            strong=strong,
+        )
+        self._check_ruling(report, what)
+        self._rounds[number] = report_to_round(report)
+        if report.status is Status.ACCEPTED:
+            if self._accepted is not None:
+                self._same(
+                    f"{what}: status", f"nothing after round {self._accepted} was accepted", "accepted"
+                )
+            self._accepted = number
+
+    def _rollouts(self, event: Event, solver: str, number: int) -> tuple[Rollout, ...]:
+        rubric = example_from_json(event["example"]).rubric
+        rollouts = tuple(
+            Rollout(
+                solver=item["solver"],
+                index=item["index"],
+                seed=item["seed"],
+                answer=item["answer"],
+                marks=tuple(item["marks"]),
+                score=score_marks(rubric, item["marks"]),
+            )
+            for item in event[solver]
+        )
+        for index, (rollout, item) in enumerate(zip(rollouts, event[solver], strict=True)):
+            what = f"round {number}, {solver} rollout {index}"
+            self._same(f"{what}: score", str(rollout.score), item["score"])
+            self._same(f"{what}: number", (solver, index), (rollout.solver, rollout.index))
+            self._same(f"{what}: seed", self._luck.seed("rollout", number, solver, index), rollout.seed)
+        return rollouts
+
+    def _check_ruling(self, report: Report, what: str) -> None:
+        if not report.weak:
+            is_near = report.category is FailureCategory.NEAR_DUPLICATE and not report.strong
+            self._same(f"{what}: status", True, is_near and report.status is Status.REJECTED)
+            return
+        settings = self._settings
+        self._same(f"{what}: number of weak rollouts", settings.weak_rollouts, len(report.weak))
+        if report.strong:
+            self._same(f"{what}: number of strong rollouts", settings.strong_rollouts, len(report.strong))
+        ruling = settings.predicate.rule(
+            [each.score for each in report.weak], [each.score for each in report.strong]
+        )
+        expected = (ruling.status, ruling.category, ruling.reason)
+        found = (report.status, report.category, report.reason)
+        if ruling.status is Status.ACCEPTED:
+            passed = (Status.ACCEPTED, None, ruling.reason + PASSED)
+            failed = (Status.REJECTED, FailureCategory.QUALITY)
+            if found[:2] == failed and report.reason.startswith(FAILED):
+                return
+            expected = passed
+        self._same(f"{what}: ruling", _told(expected), _told(found))
+
+
+def _told(ruling: tuple[Status, FailureCategory | None, str]) -> str:
+    status, category, reason = ruling
+    return f"{status.value}{f' ({category.value})' if category else ''}: {reason}"
+
+
+def _outcome(event: Event) -> Outcome:
+    return Outcome(
+        status=BoxStatus(event["status"]), detail=event["detail"], stderr_tail=event["stderr"], seconds=0.0
+    )
+
+
+def _plain(text: str) -> str:
+    """What cannot be written in UTF-8 is replaced by one sign in one place and by another in another."""
+    return text.replace("\ufffd", "?")
+
+
+class _Answers:
+    """One trajectory beside the replies it rests on."""
+
+    def __init__(
+        self, audit: TrajectoryAudit, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str
+    ) -> None:
+        result = trajectory.result
+        self._findings = audit.findings
+        self._attempts = range(2 * audit.settings.reading_attempts)
+        self._luck = Luck(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
+        self._trajectory = trajectory
+        self._calls = calls
+        self._place = place
+        self._texts: dict[str, list[str]] = {}
+        for call in calls.values():
+            self._texts.setdefault(call.role, []).append(call.reply.text)
+        self._sheets: dict[int, set[tuple[bool, ...] | None]] = {}
+
+    def check(self) -> None:
+        self._check_counts()
+        for number, event in enumerate(self._trajectory.events):
+            where = f"{self._place}, event {number}"
+            if event["kind"] == "chat":
+                texts = self._texts.get(event["role"], ())
+                if not any(_is_folded(event["reply"], text) for text in texts):
+                    self._findings.fault(where, f"no call record of role {event['role']} gave this reply")
+            elif event["kind"] == "report":
+                self._check_report(event, where)
+
+    def _check_counts(self) -> None:
+        """Calls that failed for good are among the names, and no replies."""
+        trajectory, same = self._trajectory, self._findings.same
+        made = [self._calls[name] for name in trajectory.rests.names if name in self._calls]
+        roles = dict(Counter(call.role for call in made))
+        same(self._place, "its call records are of other roles", trajectory.calls_by_role, roles)
+        cut = dict(Counter(call.role for call in made if call.reply.is_truncated))
+        problem = "its truncated replies are not those of its call records"
+        same(self._place, problem, cut, trajectory.truncated_by_role)
+        usage = sum((call.reply.usage for call in made), Usage())
+        same(self._place, "its tokens are not those of its call records", usage, trajectory.result.usage)
+
+    def _check_report(self, event: Event, where: str) -> None:
+        for item in [*event["weak"], *event["strong"]]:
+            what = f"the {item['solver']} rollout {item['index']} of round {event['round']}"
+            if item["answer"] not in self._texts.get(item["solver"], ()):
+                self._findings.fault(where, f"no call record gave the answer of {what}")
+            if not self._has_marks(tuple(item["marks"]), (event["round"], item["solver"], item["index"])):
+                problem = f"no call record of the judge gave the marks of {what}"
+                self._findings.fault(where, problem, found=item["marks"])
+
+    def _has_marks(self, marks: tuple[bool, ...], rollout: tuple[int, str, int]) -> bool:
+        """By any reading of a reply that the judge was asked for; the word is only tried where it matters."""
+        count, texts = len(marks), self._texts.get("judge", ())
+        if count not in self._sheets:
+            self._sheets[count] = {read_marks(text, count) for text in texts}
+        if marks in self._sheets[count]:
+            return True
+        words = [reading_word(self._luck, "judge", rollout, attempt) for attempt in self._attempts]
+        return any(read_marks(text, count, word) == marks for text in texts for word in words)
+
+
+def _is_folded(content: Content, text: str) -> bool:
+    """Could `text` have been kept as `content`, the paper being whatever stood at its markers?"""
+    if isinstance(content, str):
+        return content == text
+    position = 0
+    for piece in _pieces(content):
+        found = text.find(piece, position)
+        if found < 0:
+            return False
+        position = found + len(piece)
+    return True
+
+
+def _pieces(content: Iterable[Any]) -> list[str]:
+    return [piece for piece in content if isinstance(piece, str)]

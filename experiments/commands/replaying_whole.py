@@ -1,0 +1,106 @@
+"""A whole run carried out again from its records, in a scratch folder, event by event."""
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from evolve.loop import EndReason
+from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
+from experiments.carrying_out import WORDS, carry_out
+from experiments.console import Terminal
+from experiments.opening import OpenedRun
+from experiments.replay_papers import find_papers
+from experiments.replaying import AllReplayed, CheckedLedger, Replayed
+from experiments.spec import Spec
+from experiments.spec_loading import read_resolved
+from experiments.stopping import StopSwitch, listening
+from populations.layout import RunFolder
+from studbook.errors import ReplayDifference
+from studbook.llm.meter import sum_totals
+
+
+def replay_whole(run: OpenedRun, papers: Path | None, terminal: Terminal) -> Replayed | None:
+    """Raises ReplayDifference at the first difference; None when the user interrupted it.
+
+    `papers`: where they lie now, if not where the spec says.
+    """
+    spec = read_resolved(run.folder.spec)
+    found = find_papers(run, spec, papers)
+    prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), is_replay=True, papers=found)
+    with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
+        return _carried_out(run, prepared, RunFolder(Path(scratch) / run.folder.name), terminal)
+
+
+def _carried_out(
+    run: OpenedRun, prepared: Prepared, scratch: RunFolder, terminal: Terminal
+) -> Replayed | None:
+    scratch.create()
+    write_beginning(scratch, prepared)
+    recorded = run.entries
+    switch, display = StopSwitch(), terminal.display()
+    try:
+        with (
+            opened_job(
+                scratch,
+                prepared,
+                {},
+                display,
+                switch,
+                replay_from=run.folder.calls,
+            ) as job,
+            listening(switch, scratch.root, display.notice),
+        ):
+            ledger = CheckedLedger(job.ledger, recorded)
+            clock = replay_clock(ledger, run, prepared.spec)
+            ending = carry_out(replace(job, ledger=ledger, watcher=job.watcher.over(ledger), clock=clock))
+            answered = sum_totals(job.bench.client.meter.snapshot()).recorded_calls
+    finally:
+        display.close()
+    if isinstance(ending.error, AllReplayed) or ledger.matched == len(recorded):
+        return _replayed(run, ledger, answered)
+    if ending.reason is EndReason.STOPPED:
+        return None
+    if ending.error is not None:
+        raise ending.error
+    raise ReplayDifference(
+        f"the replay ended after {ledger.matched} of {len(recorded)} recorded events\n"
+        f"  the next recorded one: {recorded[ledger.matched].kind}"
+    )
+
+
+def _replayed(run: OpenedRun, ledger: CheckedLedger, answered: int) -> Replayed:
+    results = {
+        (each.harness_id, each.replicate, paper)
+        for each in ledger.population.evaluations
+        for paper, _ in each.verdicts
+    }
+    return Replayed(
+        run=run.folder.name,
+        level="recorded",
+        events=ledger.matched,
+        harnesses=len(ledger.population.mutants),
+        trajectories=len(results),
+        calls=answered,
+        head=ledger.head,
+    )
+
+
+def replayed_spec(spec: Spec, run: OpenedRun) -> Spec:
+    """The same experiment without a budget: a replay pays nothing. But hours may have ended it."""
+    ended_late = run.population.finish is not None and run.population.finish.reason == WORDS[EndReason.HOURS]
+    budget = spec.budget.model_copy(
+        update={"dollars": None, "calls": None, "tokens": None, "hours": 1.0 if ended_late else None}
+    )
+    return spec.model_copy(update={"budget": budget})
+
+
+def replay_clock(ledger: CheckedLedger, run: OpenedRun, spec: Spec) -> Callable[[], float]:
+    """Time stands still until the recorded iterations are under way; then the hours, if any, are over."""
+    recorded = run.population.iterations_done
+
+    def clock() -> float:
+        return math.inf if ledger.population.iterations_done + spec.search.lag > recorded else 0.0
+
+    return clock

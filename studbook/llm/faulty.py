@@ -1,0 +1,177 @@
+"""A model server that fails on purpose, over real sockets: for rehearsals and for tests.
+
+Serves what `ModelServer` serves, and spoils what the plan says. It prints nothing; `counts` tells how many
+answers were whole and how the others failed.
+"""
+
+import json
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from threading import Event, Lock
+from typing import Any
+
+from studbook.llm.contracts import Backend
+from studbook.llm.exchange import Exchange
+from studbook.llm.faults import Fault, Plan
+from studbook.llm.serve import ModelServer
+from studbook.llm.wire import WireError
+
+HTML = b"<!doctype html><title>Sign in</title><p>Please sign in to the network."
+STATUS_OF = {
+    Fault.LIMIT_SECONDS: 429,
+    Fault.LIMIT_DATE: 429,
+    Fault.LIMIT_LONG: 429,
+    Fault.LIMIT_BARE: 429,
+    Fault.ERROR_400: 400,
+    Fault.ERROR_500: 500,
+    Fault.ERROR_503: 503,
+    Fault.ERROR_529: 529,
+}
+DAY_SECONDS = 86_400
+
+
+@dataclass(slots=True, kw_only=True)
+class Saboteur:
+    """A `Meddler`. `hold_seconds`: how long a connection is kept without an answer."""
+
+    plan: Plan
+    hold_seconds: float = 600.0
+    drip_seconds: float = 0.0005
+    clock: Callable[[], float] = time.time
+    counts: Counter[str] = field(default_factory=Counter)
+    lock: Lock = field(default_factory=Lock)
+    ended: Event = field(default_factory=Event)
+
+    def meddle(self, body: bytes, exchange: Exchange) -> bool:
+        """True when the exchange is over; False when it is to be answered as it should be."""
+        fault = self.plan.pick(body)
+        with self.lock:
+            self.counts["whole" if fault is None else fault.value] += 1
+        if fault is None:
+            return False
+        if fault is Fault.TWICE:
+            return exchange.stream_twice()
+        self._spoil(fault, exchange)
+        return True
+
+    def _spoil(self, fault: Fault, exchange: Exchange) -> None:
+        if fault in STATUS_OF:
+            self._refuse(fault, exchange)
+        elif fault in BODIES:
+            exchange.send(200, BODIES[fault], "application/json" if fault is not Fault.HTML else "text/html")
+        elif fault is Fault.ERROR_502:
+            exchange.send(502, HTML, "text/html")
+        elif fault is Fault.BAD_GZIP:
+            exchange.send(200, b"\x1f\x8b not gzip", "application/json", {"Content-Encoding": "gzip"})
+        elif fault in EDITS:
+            exchange.send(200, json.dumps(EDITS[fault](exchange.completion())).encode(), "application/json")
+        elif fault is Fault.WRONG_CHARSET:
+            data = json.dumps(exchange.completion()).encode("utf-16")
+            exchange.send(200, b"\xff\xfe\xfa" + data, "application/json; charset=utf-8")
+        else:
+            self._break(fault, exchange)
+
+    def _refuse(self, fault: Fault, exchange: Exchange) -> None:
+        status = STATUS_OF[fault]
+        headers = {
+            Fault.LIMIT_SECONDS: {"Retry-After": "1"},
+            Fault.LIMIT_DATE: {"Retry-After": formatdate(self.clock() + 1, usegmt=True)},
+            Fault.LIMIT_LONG: {"Retry-After": str(DAY_SECONDS)},
+        }.get(fault, {})
+        words = WireError(status, f"fails on purpose: {fault.value}", kind="server_error")
+        exchange.send(status, json.dumps(words.body).encode(), "application/json", headers)
+
+    def _break(self, fault: Fault, exchange: Exchange) -> None:
+        exchange.close_after()
+        if fault is Fault.NO_ANSWER:
+            self._hold(exchange)
+        elif fault is Fault.RESET_BEFORE:
+            reset(exchange.socket)
+        elif fault is Fault.DRIP_FOREVER:
+            exchange.head(200, {"Content-Type": "application/json", "Content-Length": "1000000"})
+            while not self.ended.wait(0.05):
+                exchange.write(b" ")
+        else:
+            self._half(fault, exchange)
+
+    def _half(self, fault: Fault, exchange: Exchange) -> None:
+        data = json.dumps(exchange.completion()).encode()
+        exchange.head(200, {"Content-Type": "application/json", "Content-Length": str(len(data))})
+        if fault is Fault.DRIP:
+            for number in range(len(data)):
+                exchange.write(data[number : number + 1])
+                time.sleep(self.drip_seconds)
+            return
+        exchange.write(data[: len(data) // 2])
+        if fault is Fault.RESET_MIDWAY:
+            reset(exchange.socket)
+
+    def _hold(self, exchange: Exchange) -> None:
+        """Until the client goes away, the server ends, or the time is over."""
+        exchange.socket.settimeout(0.1)
+        deadline = time.monotonic() + self.hold_seconds
+        while time.monotonic() < deadline and not self.ended.is_set():
+            try:
+                if not exchange.socket.recv(1):
+                    return
+            except TimeoutError:
+                continue
+
+
+def reset(connection: socket.socket) -> None:
+    """Closes with RST instead of FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def _edit(choice: dict[str, Any] | None = None, **message: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def edit(body: dict[str, Any]) -> dict[str, Any]:
+        first = body["choices"][0]
+        said = {**first["message"], **message}
+        return {**body, "choices": [{**first, **(choice or {}), "message": said}]}
+
+    return edit
+
+
+def _cut(finish_reason: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def edit(body: dict[str, Any]) -> dict[str, Any]:
+        text = body["choices"][0]["message"]["content"]
+        cut = _edit({"finish_reason": finish_reason}, content=text[: max(1, len(text) // 2)])(body)
+        return {**cut, "usage": {**body["usage"], "completion_tokens": 1}}
+
+    return edit
+
+
+BODIES = {
+    Fault.EMPTY_BODY: b"",
+    Fault.NOT_JSON: b'{"choices": [{"message": {"content": "half',
+    Fault.HTML: HTML,
+}
+EDITS: dict[Fault, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    Fault.EMPTY_TEXT: _edit(content=""),
+    Fault.NULL_CONTENT: _edit(content=None),
+    Fault.REFUSAL: _edit(content=None, refusal="I cannot help with that."),
+    Fault.CUT_SHORT: _cut("length"),
+    Fault.FILTERED: _cut("content_filter"),
+    Fault.EMPTY_CHOICES: lambda body: {**body, "choices": []},
+    Fault.NO_CHOICES: lambda body: {name: value for name, value in body.items() if name != "choices"},
+    Fault.NO_USAGE: lambda body: {name: value for name, value in body.items() if name != "usage"},
+    Fault.OTHER_MODEL: lambda body: {**body, "model": "something-cheaper"},
+}
+
+
+class FaultyServer(ModelServer):
+    """A `ModelServer` with a saboteur in it."""
+
+    def __init__(self, backend: Backend, *, models: Sequence[str], saboteur: Saboteur, **more: Any) -> None:
+        super().__init__(backend, models=models, meddler=saboteur, **more)
+        self.saboteur = saboteur
+
+    def close(self) -> None:
+        self.saboteur.ended.set()
+        super().close()

@@ -1,0 +1,236 @@
+"""Reads calls.sqlite to find out whether anything in it was changed; never writes, not even beside it.
+
+Every row must decode, agree with its own columns, and answer what trajectories, diagnoses and decisions say
+it answered. A database that a killed process left with a write-ahead log is read from a copy. What rests on
+which record is the caller's to tell.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studbook.errors import IntegrityError
+from studbook.faults import Findings
+from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from studbook.llm.seals import NAME_LENGTH, Rests, Seal, rest_on, seal_failure, split_name
+from studbook.llm.stored_call import StoredCall, unpack
+
+ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
+FAILURE = "SELECT key, role, kind, message FROM failures"
+SHOWN_RECORDS = 5
+"""So many records of one piece of work are named each; a database swapped for another has thousands."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """The replies that something rests on, by the names of their records; `is_whole`: nothing is amiss.
+
+    `failures`: kind and message of calls that failed for good, by full key.
+    """
+
+    calls: dict[str, StoredCall] = field(default_factory=dict)
+    failures: dict[str, tuple[str, str]] = field(default_factory=dict)
+    is_whole: bool = False
+
+
+class RecordedCalls:
+    """The rows of one open database. `check` first; then `rest` for everything that rests on them."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str, findings: Findings) -> None:
+        self._connection = connection
+        self._name = name
+        self._findings = findings
+        self._keys: dict[str, list[bytes]] = {}
+        self._used: set[bytes] = set()
+        self._sound: set[bytes] = set()
+        self._failures: dict[bytes, Seal] = {}
+        self._told: dict[bytes, tuple[str, str]] = {}
+        self._is_readable = True
+
+    @property
+    def unused(self) -> int:
+        """Records that nothing was said to rest on so far."""
+        return len((self._sound | self._failures.keys()) - self._used)
+
+    def place(self, key: str) -> str:
+        return f"{self._name}, record {key[:NAME_LENGTH]}"
+
+    def check(self) -> None:
+        """The file as a database, its schema, and every row for itself."""
+        try:
+            self._check_frame()
+            for row in self._connection.execute(ROW):
+                self._check_row(row)
+            for row in self._connection.execute(FAILURE):
+                self._check_failure(row)
+        except sqlite3.DatabaseError as error:
+            self._is_readable = False
+            self._findings.fault(self._name, f"the database is damaged: {error}")
+
+    def _check_frame(self) -> None:
+        for (line,) in self._connection.execute("PRAGMA integrity_check(20)").fetchall():
+            if line != "ok":
+                self._findings.fault(self._name, f"the database is damaged: {line}")
+        for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", SCHEMA_VERSION)):
+            found = self._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+            self._findings.same(self._name, f"its {pragma} is another one", expected, found)
+        self._findings.same(
+            self._name,
+            "its tables are not those of call records",
+            _schema_as_made(),
+            _schema(self._connection),
+        )
+
+    def _check_row(self, row: tuple[Any, ...]) -> None:
+        self._findings.checked["call records"] += 1
+        key = row[0]
+        if type(key) is not bytes or len(key) != 32:
+            self._findings.fault(self._name, "a record has no key of 32 bytes", found=key)
+            return
+        self._keys.setdefault(key.hex()[:NAME_LENGTH], []).append(key)
+        call = self._unpack(row)
+        if call is None:
+            return
+        self._sound.add(key)
+        usage = call.reply.usage
+        columns = {
+            "role": call.role,
+            "model": call.reply.model,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "dollars": call.dollars,
+        }
+        for (name, expected), found in zip(columns.items(), row[1:6], strict=True):
+            problem = f"its column {name} is not what its content says"
+            self._findings.same(self.place(key.hex()), problem, expected, found)
+
+    def _check_failure(self, row: tuple[Any, ...]) -> None:
+        self._findings.checked["failed calls"] += 1
+        key = row[0]
+        if type(key) is not bytes or len(key) != 32 or not all(type(text) is str for text in row[1:]):
+            self._findings.fault(self._name, "a failed call has no key of 32 bytes, or no texts", found=row)
+            return
+        self._keys.setdefault(key.hex()[:NAME_LENGTH], []).append(key)
+        self._failures[key] = seal_failure(key.hex(), *row[1:])
+        self._told[key] = (row[2], row[3])
+
+    def _unpack(self, row: tuple[Any, ...]) -> StoredCall | None:
+        key, place = row[0].hex(), self.place(row[0].hex())
+        try:
+            if type(row[6]) is not bytes:
+                raise IntegrityError(f"{place} holds no bytes")
+            return unpack(key, row[6], place)
+        except IntegrityError as error:
+            self._findings.fault(place, str(error).removeprefix(f"{place} ").partition("\n")[0])
+            return None
+
+    def rest(self, rests: Rests, place: str) -> Answers:
+        """The records that `place` rests on; a fault for each that is missing or was changed."""
+        answers, lost = Answers(), 0
+        seals: dict[str, Seal] = {}
+        for name in dict.fromkeys(rests.names) if self._is_readable else ():
+            key, digest = split_name(name)
+            candidates = self._find(key)
+            sound = next((each for each in candidates if each[0].digest.startswith(digest)), None)
+            if sound is None:
+                lost += 1
+                self._tell(key, digest, [seal for seal, _ in candidates], place, lost)
+                continue
+            seals[name], call = sound
+            self._used.add(bytes.fromhex(seals[name].key))
+            if call is not None:
+                answers.calls[name] = call
+            else:
+                answers.failures[seals[name].key] = self._told[bytes.fromhex(seals[name].key)]
+        if lost > SHOWN_RECORDS:
+            problem = f"{lost} of the {lost + len(seals)} call records it rests on are missing or changed"
+            self._findings.fault(place, problem)
+        if self._is_readable and not lost:
+            whole = rest_on([seals[name] for name in rests.names]).whole
+            problem = "the hash over its call records is another one"
+            answers.is_whole = self._findings.same(place, problem, rests.whole, whole)
+        return answers
+
+    def _tell(self, key: str, digest: str, seals: list[Seal], place: str, number: int) -> None:
+        """Of a record that cannot be read `check` has told."""
+        if number > SHOWN_RECORDS or (not seals and key in self._keys):
+            return
+        if seals:
+            problem = f"{place} rests on another answer: the record was changed or exchanged"
+            found = ", ".join(seal.digest[:NAME_LENGTH] for seal in seals)
+            self._findings.fault(self.place(key), problem, expected=digest, found=found)
+        else:
+            self._findings.fault(self.place(key), f"it is missing, and {place} rests on it")
+
+    def _find(self, prefix: str) -> list[tuple[Seal, StoredCall | None]]:
+        """Sound records only: of the others `check` has told. A failure has no call."""
+        found: list[tuple[Seal, StoredCall | None]] = []
+        for key in self._keys.get(prefix, ()):
+            if key in self._failures:
+                found.append((self._failures[key], None))
+            if key in self._sound:
+                found += [(call.seal, call) for call in self._look_up(key)]
+        return found
+
+    def _look_up(self, key: bytes) -> list[StoredCall]:
+        """By its key, as a replay would; in a damaged database the index may lead elsewhere."""
+        place = self.place(key.hex())
+        try:
+            row = self._connection.execute(f"{ROW} WHERE key = ?", (key,)).fetchone()
+            return [unpack(key.hex(), row[6], place)] if row else []
+        except (sqlite3.DatabaseError, IntegrityError) as error:
+            self._findings.fault(place, f"the index of the database leads elsewhere: {error}")
+            return []
+
+
+@contextmanager
+def opened_for_audit(path: Path, findings: Findings, *, is_running: bool) -> Iterator[RecordedCalls | None]:
+    """None, and a fault, when there is no database that can be read."""
+    with ExitStack() as stack:
+        connection = None
+        if not path.is_file():
+            findings.fault(path.name, "it is missing")
+        else:
+            try:
+                connection = stack.enter_context(_connected(path, is_running=is_running))
+            except sqlite3.DatabaseError as error:
+                findings.fault(path.name, f"it cannot be read as a database: {error}")
+        yield None if connection is None else RecordedCalls(connection, path.name, findings)
+
+
+@contextmanager
+def _connected(path: Path, *, is_running: bool) -> Iterator[sqlite3.Connection]:
+    log = path.with_name(path.name + "-wal")
+    with ExitStack() as stack:
+        if is_running:
+            uri = f"{path.resolve().as_uri()}?mode=ro"
+        elif log.is_file() and log.stat().st_size:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="studbook-verify-")))
+            shutil.copyfile(path, scratch / path.name)
+            shutil.copyfile(log, scratch / log.name)
+            uri = f"{(scratch / path.name).as_uri()}?mode=rw"
+        else:
+            uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        connection = sqlite3.connect(uri, uri=True, timeout=30.0, isolation_level=None)
+        stack.callback(connection.close)
+        connection.execute("PRAGMA schema_version").fetchone()
+        yield connection
+
+
+def _schema(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    return connection.execute(query).fetchall()
+
+
+def _schema_as_made() -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.executescript(SCHEMA)
+        return _schema(connection)
+    finally:
+        connection.close()

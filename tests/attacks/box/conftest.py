@@ -1,0 +1,40 @@
+"""Grounds: a container engine, child processes, and child processes behind bubblewrap."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attacks.box.ground import Ground, docker_ground
+from support.boxes import Recorder, job_of
+
+from evaluate.sandbox.bubblewrap import find_bubblewrap
+from evaluate.sandbox.process_box import ProcessSandbox
+
+
+@pytest.fixture(scope="session")
+def engine_ground(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    ground = docker_ground(tmp_path_factory.mktemp("docker"))
+    ground.sandbox.run(
+        job_of("def main(box): box.log('warm')"), Recorder({})
+    )  # opens what the engine keeps open
+    yield ground
+    ground.sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> str | None:
+    return find_bubblewrap()
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
+    """By its kind, which is the parameter."""
+    if request.param == "docker":
+        found: Ground = request.getfixturevalue("engine_ground")
+        return found
+    program = None
+    if request.param == "bubblewrap":
+        program = request.getfixturevalue("bubblewrap")
+        if program is None:
+            pytest.skip("no bubblewrap that works here")
+    return Ground(kind=request.param, sandbox=ProcessSandbox(program, folder=tmp_path), folder=tmp_path)

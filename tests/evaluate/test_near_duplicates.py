@@ -1,0 +1,227 @@
+import time
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.evaluation import EXAMPLE as SMALL
+from support.evaluation import PAPER, example_body, harness
+
+from evaluate.contracts import Criterion, Example
+from evaluate.near_duplicates import compare, find_near, fingerprint, overlap, shingles
+from populations.records import FailureCategory
+
+EXAMPLE = Example(
+    context=(
+        "Salt marshes lose their lower edge to waves. A survey followed eleven marshes over six years. "
+        "Three of them were fenced against geese in the second year."
+    ),
+    question="Why did the fenced marshes keep their edge although the waves there were no smaller?",
+    reference_answer="Ungrazed grass roots deeper and binds the mud, so the edge yields less to equal waves.",
+    rubric=tuple(
+        Criterion(criterion=text, weight=weight, category="insight")
+        for text, weight in (
+            ("Names grazing by geese as what differed between the marshes.", 4),
+            ("Explains that ungrazed roots reach deeper into the mud.", 6),
+            ("Connects bound mud with slower retreat at equal wave height.", 5),
+            ("Rules out smaller waves as the cause.", 3),
+            ("Mentions that the fences came in the second year.", 2),
+            ("Claims that the fences broke the waves.", -4),
+        )
+    ),
+    question_type="explanation",
+    tags=(),
+)
+NOISE = "Meanwhile the harbour clock was repaired twice and the mayor bought a new hat for the parade."
+CYRILLIC = str.maketrans("aeopcxy", "аеорсху")
+
+
+def near(one, other):
+    return compare(fingerprint(one), fingerprint(other)).is_near
+
+
+def with_texts(example, change):
+    return replace(
+        example,
+        context=change(example.context),
+        question=change(example.question),
+        reference_answer=change(example.reference_answer),
+        rubric=tuple(replace(item, criterion=change(item.criterion)) for item in example.rubric),
+    )
+
+
+def shuffled(text):
+    sentences = text.split(". ")
+    Random(1).shuffle(sentences)
+    return ". ".join(sentences)
+
+
+def reworded(text):
+    """Every eighth word is another, beginning with the sixth."""
+    words = text.split()
+    words[5::8] = ["indeed" for _ in words[5::8]]
+    return " ".join(words)
+
+
+REPEATS = {
+    "the same": lambda e: e,
+    "other weights": lambda e: replace(
+        e, rubric=tuple(replace(item, weight=1 if item.weight > 0 else -1) for item in e.rubric)
+    ),
+    "criteria in another order": lambda e: replace(e, rubric=e.rubric[::-1]),
+    "other tags and type": lambda e: replace(e, tags=("x",), question_type="listing"),
+    "capitals and spaces": lambda e: with_texts(e, lambda text: "  ".join(text.upper().split())),
+    "look-alike letters": lambda e: with_texts(e, lambda text: text.translate(CYRILLIC)),
+    "hyphens within words": lambda e: with_texts(
+        e, lambda text: text.replace("ar", "a-r").replace("en", "e-n")
+    ),
+    "noise after every text": lambda e: with_texts(e, lambda text: f"{text} {NOISE}"),
+    "noise before the question": lambda e: replace(e, question=f"{NOISE} {e.question}"),
+    "a junk paragraph": lambda e: replace(e, context=f"{NOISE * 20}\n\n{e.context}\n\n{NOISE * 9}"),
+    "sentences shuffled": lambda e: with_texts(e, shuffled),
+    "words replaced here and there": lambda e: with_texts(e, reworded),
+    "another context": lambda e: replace(e, context=NOISE * 5),
+    "another reference answer": lambda e: replace(e, reference_answer=NOISE),
+    "ten punishments more": lambda e: replace(
+        e,
+        rubric=(
+            *e.rubric,
+            *(Criterion(criterion=f"Claims {NOISE} {n}.", weight=-1, category="") for n in range(10)),
+        ),
+    ),
+    "a small criterion dropped": lambda e: replace(e, rubric=(*e.rubric[:4], e.rubric[5])),
+    "another question, all else to the letter": lambda e: replace(
+        e, question="Summarise what the survey found."
+    ),
+}
+
+NEW_RUBRIC = tuple(
+    Criterion(criterion=text, weight=3, category="insight")
+    for text in (
+        "Says what geese eat and what that leaves behind.",
+        "Distinguishes erosion force from resistance to it.",
+        "Uses the years before the fence as a comparison.",
+        "Concludes that herbivores can govern shoreline position.",
+    )
+)
+NEW = {
+    "another question and rubric in the same context": lambda e: replace(
+        e,
+        question="What would you measure to tell a change of sediment supply from a change of grazing?",
+        rubric=NEW_RUBRIC,
+    ),
+    "a rubric really rewritten": lambda e: replace(e, rubric=NEW_RUBRIC),
+    "half of the rubric": lambda e: replace(e, rubric=(e.rubric[0], *NEW_RUBRIC[:2], e.rubric[3])),
+}
+
+
+@pytest.mark.parametrize("name", REPEATS)
+def test_the_same_exam_in_another_guise_is_near(name):
+    assert near(EXAMPLE, REPEATS[name](EXAMPLE))
+    assert near(REPEATS[name](EXAMPLE), EXAMPLE)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_another_exam_is_not_near(name):
+    assert not near(EXAMPLE, NEW[name](EXAMPLE))
+
+
+def test_the_first_round_that_is_repeated_is_named():
+    other = fingerprint(SMALL)
+    mine = fingerprint(EXAMPLE)
+    assert find_near(mine, [(1, other), (4, mine), (5, mine)]) == 4
+    assert find_near(mine, [(1, other)]) is None
+
+
+def test_overlap_is_the_larger_containment():
+    assert overlap(frozenset("abcd"), frozenset("ab")) == 1
+    assert overlap(frozenset("abcd"), frozenset("defg")) == 0.25
+
+
+TEXTS = st.text(min_size=1, max_size=60)
+EXAMPLES = st.builds(
+    lambda question, context, criteria: replace(
+        EXAMPLE,
+        question=question,
+        context=context,
+        rubric=tuple(Criterion(criterion=text, weight=1, category="") for text in criteria),
+    ),
+    TEXTS,
+    TEXTS,
+    st.lists(TEXTS, min_size=1, max_size=6),
+)
+
+
+@given(EXAMPLES)
+def test_every_example_is_near_itself_whatever_stands_in_it(example):
+    assert near(example, replace(example, rubric=example.rubric[::-1], tags=("other",)))
+
+
+@given(EXAMPLES, EXAMPLES)
+def test_likeness_is_symmetric_and_within_bounds(one, other):
+    there, back = compare(fingerprint(one), fingerprint(other)), compare(fingerprint(other), fingerprint(one))
+    assert there == back
+    assert all(0 <= part <= 1 for part in (there.question, there.shared, there.verbatim, there.context))
+
+
+@given(st.text(alphabet="abcdefgh ", min_size=20).filter(lambda text: len(text.replace(" ", "")) >= 5), TEXTS)
+def test_appending_never_hides_what_was_there(text, more):
+    assert overlap(shingles(text), shingles(f"{text}{more}")) == 1
+
+
+def test_a_megabyte_is_compared_in_a_moment():
+    huge = replace(EXAMPLE, context="".join(Random(3).choices("abcdefgh ", k=1_000_000)))
+    started = time.process_time()
+    assert near(huge, huge)
+    assert time.process_time() - started < 10
+
+
+def test_a_near_duplicate_costs_its_round_and_no_call(rig):
+    relay = rig.relay()
+    rig.models.knows = {"weak": 9, "strong": 9}
+    relay.evaluate(example_body())
+    calls = relay.meter.calls
+    again = {**example_body(), "context": f"The setting, called one. {NOISE}"}
+    told = relay.evaluate(again)
+    assert (told["status"], told["category"], told["weak"], told["strong"]) == (
+        "rejected",
+        "near_duplicate",
+        None,
+        None,
+    )
+    assert told["reason"] == (
+        "nearly the example of round 1, so it was not measured again: "
+        "ask another question, or write other criteria"
+    )
+    assert (told["round"], told["rounds_left"], relay.meter.calls) == (2, 6, calls)
+    assert relay.evaluate(again) == told
+    assert len(relay.relay.rounds) == 2
+
+
+def test_near_duplicates_are_compared_with_every_round_and_with_each_other(rig):
+    relay = rig.relay()
+    rig.models.knows = {"weak": 9, "strong": 9}
+    bodies = [example_body("one"), example_body("two"), {**example_body("one"), "tags": []}]
+    reports = [relay.evaluate(body) for body in bodies]
+    assert [report["category"] for report in reports] == ["too_easy", "too_easy", "near_duplicate"]
+    assert "round 1" in reports[2]["reason"]
+    fourth = relay.evaluate({**example_body("two"), "tags": []})
+    assert "round 2" in fourth["reason"]
+
+
+def test_mending_an_example_that_could_not_be_read_is_no_repeat(rig):
+    relay = rig.relay()
+    relay.evaluate({**example_body(), "tags": "no list"})
+    assert relay.evaluate(example_body())["status"] == "accepted"
+
+
+def test_shopping_for_luck_with_one_example_is_recorded_as_repeats(rig):
+    rig.models.knows = {"weak": 9, "strong": 9}
+    body = "for n in range(8):\n    e = example()\n    e['context'] += f' Number {n}.'\n    box.evaluate(e)"
+    result = rig.paper_evaluator().evaluate_paper(harness(body), PAPER, 0)
+    assert [item.category for item in result.rounds] == [
+        FailureCategory.TOO_EASY,
+        *[FailureCategory.NEAR_DUPLICATE] * 7,
+    ]
+    assert result.calls == 6

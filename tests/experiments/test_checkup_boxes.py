@@ -1,0 +1,129 @@
+"""What doctor makes of the readings: a missing wall is a refusal, the rest is a warning."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.weak_boxes import weak_sandbox
+
+from evaluate.sandbox.probes.readings import Reading
+from evaluate.sandbox.probes.readings import State as Limit
+from experiments.checkup import State
+from experiments.checkup_boxes import (
+    BoxCheck,
+    LimitReading,
+    box_finding,
+    check_docker,
+    engine_finding,
+    readings_of,
+)
+from experiments.commands.machine import limit_lines
+
+
+def check(**changes) -> BoxCheck:
+    plain = BoxCheck(kind="auto", image=None, is_deep=True, environment={}, told=lambda found: None)
+    return replace(plain, **changes)
+
+
+def reading(limit: str, state: Limit, is_hole: bool = False) -> Reading:
+    return Reading(
+        limit=limit, state=state, measured="seen", is_hole=is_hole, next_step="mend it" if is_hole else ""
+    )
+
+
+SOUND = [
+    reading("network", Limit.ENFORCED),
+    reading("memory", Limit.ENFORCED),
+    reading("swap", Limit.UNTRIED),
+]
+HOLE = reading("memory", Limit.NOT_ENFORCED, is_hole=True)
+
+
+def test_a_sound_engine_is_said_to_contain_and_what_was_not_tried_is_named():
+    found = box_finding(SOUND, check())
+    assert found.state is State.FINE
+    assert found.text == "contains hostile code: 2 of 3 limits tried and enforced; could not be tried: swap"
+
+
+def test_one_box_alone_is_not_said_to_prove_containment():
+    assert "contains hostile code" not in box_finding(SOUND[:1], check(is_deep=False)).text
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("auto", State.MISSING), ("docker", State.MISSING), ("process", State.WARNING)]
+)
+def test_a_missing_wall_is_refused_unless_another_sandbox_was_asked_for(kind, state):
+    found = box_finding([*SOUND, HOLE], check(kind=kind))
+    assert found.state is state
+    assert found.text == "a run in this engine would not be contained; not enforced: memory"
+    assert "-s sandbox=process" in found.next_step
+
+
+def test_another_missing_limit_is_a_warning():
+    found = box_finding([*SOUND, reading("cpu", Limit.NOT_ENFORCED)], check())
+    assert found.state is State.WARNING
+    assert found.text.startswith("contains hostile code: 2 of 4")
+    assert found.text.endswith("not enforced: cpu")
+
+
+def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
+    found = box_finding([reading("network", Limit.ENFORCED), reading("memory", Limit.UNTRIED)], check())
+    assert found.state is State.WARNING
+    assert found.text == "not shown to contain hostile code; could not be tried: memory"
+    assert found.next_step
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("says", "kind", "state", "words"),
+    [
+        ({}, "auto", State.FINE, "engine "),
+        ({"SwapLimit": False}, "auto", State.WARNING, "by its own account without limits on swap"),
+        ({"PidsLimit": False}, "auto", State.MISSING, "by its own account without limits on processes"),
+        ({"MemoryLimit": False}, "process", State.WARNING, "without limits on memory"),
+        (
+            {"SecurityOptions": ["name=rootless"], "CgroupVersion": "2"},
+            "auto",
+            State.FINE,
+            "rootless, cgroup v2",
+        ),
+    ],
+)
+def test_what_an_engine_says_of_itself_is_judged_too(docker_engine: None, says, kind, state, words):
+    with weak_sandbox(lambda config, host: None, says=says) as sandbox:
+        found = engine_finding(sandbox.engine.info(), sandbox, kind)
+    assert found.state is state
+    assert words in found.text
+
+
+@pytest.mark.docker
+def test_a_weak_box_makes_the_quick_look_a_refusal_too(docker_engine: None):
+    told: list[LimitReading] = []
+    quick = check(is_deep=False, told=told.append)
+    with weak_sandbox(lambda config, host: host.update(ReadonlyRootfs=False)) as sandbox:
+        found = box_finding(readings_of(sandbox, quick), quick)
+    assert found.state is State.MISSING
+    assert found.text.endswith("not enforced: read-only root")
+    assert {each.sandbox for each in told} == {"docker"}
+
+
+def test_without_an_engine_doctor_says_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    (found,) = check_docker(check(kind="docker"))
+    assert found.state is State.MISSING
+    assert "unix:///nowhere/docker.sock (DOCKER_HOST)" in found.text
+    (found,) = check_docker(check())
+    assert found.state is State.WARNING
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        (SOUND[0], ["✓ enforced          docker  network               seen"]),
+        (SOUND[2], ["? could not be tried docker  swap                  seen"]),
+        (HOLE, ["✗ not enforced      docker  memory                seen", " " * 20 + "→ mend it"]),
+    ],
+)
+def test_a_limit_is_one_line_and_a_missing_one_says_what_to_do(found, lines):
+    shown = limit_lines(LimitReading(sandbox="docker", reading=found))
+    assert [line.plain for line in shown] == lines

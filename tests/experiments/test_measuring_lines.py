@@ -1,0 +1,28 @@
+"""What `studbook evaluate` says of confirmations and attempts."""
+
+from dataclasses import replace
+
+from evaluate.summary import summarize
+from experiments.measuring_lines import summary_lines
+from studbook.rate import Rate
+
+NOTHING = summarize([])
+
+
+def said(summary):
+    return "\n".join(line.plain for line in summary_lines(summary, 1.0))
+
+
+def test_how_many_acceptances_held_is_said_with_its_interval():
+    assert "confirmed 12/17 (95 % 46.9–86.7) on fresh rollouts" in said(
+        replace(NOTHING, confirmed=Rate(12, 17))
+    )
+
+
+def test_without_a_confirmation_nothing_is_said_of_it():
+    assert "confirmed" not in said(NOTHING)
+
+
+def test_remarks_to_the_scorer_are_counted_aloud():
+    assert "3 remarks to solver, judge or verifier" in said(replace(NOTHING, attempts=3))
+    assert "remarks" not in said(NOTHING)
