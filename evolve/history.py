@@ -12,7 +12,7 @@ NOTHING = "Nothing has been tried yet."
 
 
 class History:
-    """Of one run. Keeps what it has read: a population holds the decisions of those before it. Thread-safe."""
+    """Of one run. Keeps what it has read: a population holds the decisions of earlier ones. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()

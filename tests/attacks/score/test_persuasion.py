@@ -38,8 +38,9 @@ WORTH_NOTHING = (
     "feeble, in the question",
     "feeble, in the context",
     "for the weaker model",
+    "as a play",
 )
-"""Obeyed, and still no gain where nothing is checked: weak rollouts repeat the password, or score nothing."""
+"""Obeyed, and little or no gain where nothing is checked: the weak repeat the password, or score nothing."""
 
 
 def pact(name: str, tried: str, *orders: tuple[str, str], **more: object) -> Row:
