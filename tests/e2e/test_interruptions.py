@@ -127,8 +127,25 @@ def test_stop_ends_a_run_of_another_terminal_and_a_second_writer_is_refused(tmp_
     asked = studbook("stop", "trial", cwd=tmp_path)
     assert asked.returncode == 0
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 0, err
+    assert "studbook resume trial" in err
     assert studbook("stop", "trial", cwd=tmp_path).stdout == "trial is not running\n"
+
+
+@pytest.mark.slow
+def test_a_file_named_stop_ends_a_run_in_order_and_it_goes_on(tmp_path):
+    process = begin(tmp_path, "process")
+    wait_for_decision(tmp_path, process)
+    stop = tmp_path / "runs" / "trial" / "STOP"
+    stop.touch()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "as the file STOP in the run's folder asks" in err
+    assert not stop.exists()
+    assert sum(line["kind"] == "decision_made" for line in journal_lines(tmp_path)) < 3
+    stop.touch()  # left over: whoever resumes wants to go on
+    assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
+    assert journal_lines(tmp_path)[-1]["kind"] == "run_finished"
 
 
 @pytest.mark.slow

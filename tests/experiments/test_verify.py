@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,13 @@ from support import tampering as t
 from support.made_runs import SPEC, copy_run, make_run, shared_run, told
 from support.studbook_cli import start, studbook
 
+from experiments.opening import open_run
 from experiments.verifying import verify
+from populations.checkpoint import write_checkpoint
+from populations.journal_line import Place
+from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
+from populations.replay import fold_entries
 
 pytestmark = pytest.mark.slow
 
@@ -199,3 +205,19 @@ def test_a_journal_that_is_gone_is_a_fault_and_no_wrong_name(made, tmp_path):
     done = studbook("verify", "trial", cwd=tmp_path)
     assert done.returncode == 1
     assert "journal.jsonl: it is missing" in done.stdout
+
+
+def test_a_checkpoint_that_tells_another_run_is_named(made, tmp_path):
+    run = copy_run(made, tmp_path / "trial")
+    reader = JournalReader(run.journal)
+    entries = list(reader)
+    place = Place(size=reader.whole_bytes, lines=len(entries), head=entries[-1].hash)
+    population = fold_entries(entries)
+    write_checkpoint(run.checkpoint, run.journal, place, population)
+    assert told(run) == ""
+    assert open_run(str(run.root), tmp_path).population == population
+    forged = replace(population, members=population.members[:1], champion=None)
+    write_checkpoint(run.checkpoint, run.journal, place, forged)
+    assert "population.json.zst: it tells another run than the journal does" in told(run)
+    write_checkpoint(run.checkpoint, run.journal, replace(place, head="0" * 64), population)
+    assert "population.json.zst: it tells another run than the journal does" in told(run)
