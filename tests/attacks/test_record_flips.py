@@ -29,7 +29,7 @@ UNCOVERED = {"report.html", "notices.jsonl", "journal.jsonl.lock"}
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return shared_run(tmp_path_factory)
+    return copy_run(shared_run(tmp_path_factory), tmp_path_factory.mktemp("flips") / "trial")
 
 
 def groups(run: RunFolder) -> list[list[Path]]:
