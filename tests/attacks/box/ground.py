@@ -34,6 +34,9 @@ OVERSHOOT_SECONDS = 2.0
 PROMPT_SECONDS = 30.0  # for attacks that do not end by time, on a busy machine
 
 
+LATE = "past the deadline"
+
+
 @dataclass(slots=True)
 class Ground:
     """One kind of sandbox, set up for one attack after the other."""
@@ -46,6 +49,12 @@ class Ground:
     def leftovers(self) -> Leftovers:
         """For boxes that begin now."""
         return Leftovers(tokens=set(), folder=self.folder, engine=self.engine)
+
+    def judged(self, attack: Attack) -> "Findings":
+        """Run the attack; where it was late and nothing else, once more: a machine may stall for seconds."""
+        findings = self.carry_out(attack)
+        is_late = [each.endswith(LATE) for each in findings.objections(attack)]
+        return self.carry_out(attack) if is_late and all(is_late) else findings
 
     def carry_out(self, attack: Attack, crowd: Leftovers | None = None) -> "Findings":
         """Run the attack; asserts nothing. What a crowd leaves and uses is for whoever gathered it."""
@@ -168,7 +177,7 @@ class Findings:
             self.outcome.status is BoxStatus.TIMED_OUT
             and self.overshoot_seconds - self.late_anyway_seconds > overshoot_seconds
         ):
-            wrong.append(f"{self.overshoot_seconds:.2f} s past the deadline")
+            wrong.append(f"{self.overshoot_seconds:.2f} s {LATE}")
         if self.outcome.status is not BoxStatus.TIMED_OUT and self.seconds > PROMPT_SECONDS:
             wrong.append(f"took {self.seconds:.1f} s")
         if attack.asked is not None and not attack.asked(self.requests):
@@ -183,7 +192,7 @@ class Findings:
         refused = sum(line.endswith(": refused") for line in self.logged)
         said = f"contained: {self.outcome.status.value.replace('_', ' ')}"
         if self.outcome.status is BoxStatus.TIMED_OUT:
-            said += f" {max(self.overshoot_seconds, 0):.1f} s past the deadline"
+            said += f" {max(self.overshoot_seconds, 0):.1f} s {LATE}"
         elif refused and refused == len(self.logged):
             said = f"refused {refused}/{refused}"
         return said

@@ -21,7 +21,7 @@ def test_the_box_holds(attack: Attack, ground: Ground, attack_row: MakeRow):
         row = {"suite": "box", "name": attack.name, "sandbox": ground.kind, "tried": attack.tried}
         attack_row(**row, outcome=said, seconds=0.0, weaker=True)
         return
-    findings = ground.carry_out(attack)
+    findings = ground.judged(attack)
     attack_row(
         suite="box",
         name=attack.name,

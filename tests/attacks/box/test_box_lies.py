@@ -37,7 +37,7 @@ def judge(lie: Lie, ground: Ground, make_row: MakeRow) -> None:
     attack = Attack(
         name=lie.name, tried="", source="", ends=lie.ends, achieved=lie.achieved, limits=lie.limits
     )
-    findings = ground.carry_out(attack)
+    findings = ground.judged(attack)
     make_row(
         suite="box",
         name=f"a shim taken over: {lie.name}",
