@@ -28,6 +28,7 @@ class Lines(Console):
 def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: bool = False) -> None:
     if not console.is_terminal:  # no styles and no width: rich would have nothing to do
         console.file.write("".join(f"{line}\n" for line in lines))
+        console.file.flush()  # whoever reads a pipe may wait for these
         return
     for line in lines:
         text = line if isinstance(line, Text) else Text(line)
