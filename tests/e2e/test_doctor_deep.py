@@ -41,7 +41,8 @@ def test_an_engine_that_drops_a_limit_in_silence_is_refused(docker_engine: None,
         done = studbook("doctor", "--deep", cwd=tmp_path, DOCKER_HOST=address)
     assert done.returncode == 1
     assert "✗ not enforced      docker  processes             72 started where 32 are allowed" in done.stdout
-    assert "a run in this engine would not be contained; not enforced: processes" in done.stdout
+    refusal = next(line for line in done.stdout.splitlines() if "would not be contained" in line)
+    assert "processes" in refusal, refusal  # on a busy machine an engine may be late with more than that
     assert "cgroup" in done.stdout, "what to do"
     assert "not ready: 1 required missing" in done.stdout
 
