@@ -18,13 +18,13 @@ from typing import NoReturn
 from experiments.commands.table import COMMANDS, GROUPS, Command
 from experiments.console import Terminal
 from experiments.encoding import adapt
+from experiments.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from experiments.shadows import complain_about_shadows
 from studbook.errors import StudbookError, UsageError
 from studbook.version import __version__
 
 Handler = Callable[[argparse.Namespace, Terminal], int]
 
-EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 VERBOSE = re.compile("-v+|--verbose")
 ISSUES = "this is a bug of Studbook: please report it with the lines above"
 

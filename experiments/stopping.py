@@ -21,12 +21,12 @@ from pathlib import Path
 from types import FrameType
 
 from evolve.seams import StopRequested
+from experiments.exit_codes import EXIT_INTERRUPTED
 from studbook.llm.contracts import Chat, ChatCall, ChatReply
 
 GRACE_SECONDS = 3.0
 LOOK_SECONDS = 0.5
 STOP_FILE = "STOP"
-INTERRUPTED = 130
 KEPT = "stopped on request; the calls made so far are kept"
 SHOW_CURSOR = b"\x1b[?25h\n"
 
@@ -88,7 +88,7 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
         if switch.event.is_set():
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
-            os._exit(INTERRUPTED)  # the second one: the user does not want to wait for anything
+            os._exit(EXIT_INTERRUPTED)  # the second one: the user does not want to wait for anything
         switch.press(by_signal=True)
         tell("stopping: what is under way is finished or put aside; press Ctrl-C again to exit at once")
 

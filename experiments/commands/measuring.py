@@ -10,6 +10,7 @@ from experiments.assembly import now
 from experiments.bench import open_bench
 from experiments.console import Terminal
 from experiments.corpus import skipped_note
+from experiments.exit_codes import EXIT_INTERRUPTED
 from experiments.measuring import FOLDER, default_path, measure, write_examples
 from experiments.measuring_lines import breakdown_lines, summary_lines
 from experiments.models import models_line
@@ -26,7 +27,6 @@ from harnesses.tree import HarnessTree
 from populations.storage import storage_errors
 from studbook.errors import CorpusError, UsageError
 
-EXIT_INTERRUPTED = 130
 TEMPLATE = Path("harnesses") / "new_harness"
 
 

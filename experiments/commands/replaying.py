@@ -7,13 +7,12 @@ from experiments.commands.replaying_live import replay_live
 from experiments.commands.replaying_parts import replay_part
 from experiments.commands.replaying_whole import replay_whole
 from experiments.console import Terminal
+from experiments.exit_codes import EXIT_INTERRUPTED
 from experiments.opening import Target, open_target
 from experiments.parts import choose_part, pieces_of
 from experiments.replaying import Replayed, check_fold, check_fold_of_part
 from experiments.replaying_lines import replayed_lines
 from studbook.errors import UsageError
-
-EXIT_INTERRUPTED = 130
 
 
 def replay(options: Namespace, terminal: Terminal) -> int:

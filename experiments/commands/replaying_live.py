@@ -8,6 +8,7 @@ from experiments.assembly import now
 from experiments.bench import open_bench
 from experiments.console import Terminal
 from experiments.endpoints import build_endpoints
+from experiments.exit_codes import EXIT_INTERRUPTED
 from experiments.luck import Luck
 from experiments.measured_parts import PreparedPart, prepare_part, trees_of
 from experiments.measuring import FOLDER
@@ -26,7 +27,6 @@ from populations.records import PaperResult
 from populations.storage import storage_errors
 from studbook.llm.meter import Totals, sum_totals
 
-EXIT_INTERRUPTED = 130
 REPLICATES = 3
 
 

@@ -12,6 +12,7 @@ from experiments.carrying_out import Job, carry_out, search_settings
 from experiments.commands.table import RUNS_DIR
 from experiments.console import Terminal
 from experiments.corpus import skipped_note
+from experiments.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from experiments.models import models_line, uses_only_testbed
 from experiments.opening import is_being_written, open_run
 from experiments.planning import plan_lines, plan_view
@@ -21,7 +22,7 @@ from experiments.run_views import EndView, StartView
 from experiments.runs import create_run, find_run
 from experiments.spec import Spec
 from experiments.spec_loading import read_resolved, resume_overrides, write_resolved
-from experiments.stopping import INTERRUPTED, STOP_FILE, StopSwitch, listening
+from experiments.stopping import STOP_FILE, StopSwitch, listening
 from experiments.surroundings import read_surroundings
 from experiments.text import count
 from experiments.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
@@ -30,8 +31,6 @@ from populations.layout import RunFolder, atomic_write
 from populations.population import SEED_ID
 from populations.storage import storage_errors
 from studbook.errors import Outage, StorageError
-
-IN_ORDER, FAILED = 0, 1
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -102,8 +101,8 @@ def _go(
 def _exit_code(ending: Ending, switch: StopSwitch) -> int:
     """A budget that is spent, or a file that asks to stop, is an end that somebody planned."""
     if ending.reason is EndReason.STOPPED:
-        return INTERRUPTED if switch.was_interrupted else IN_ORDER
-    return FAILED if ending.reason is EndReason.INFRASTRUCTURE else IN_ORDER
+        return EXIT_INTERRUPTED if switch.was_interrupted else EXIT_DONE
+    return EXIT_FAILED if ending.reason is EndReason.INFRASTRUCTURE else EXIT_DONE
 
 
 def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, options: Namespace) -> None:
