@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event as Flag
@@ -50,13 +51,9 @@ from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
 from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
-from evolve.trees import LineageTrees
-from experiments.ledger import Ledger
+from experiments.ledger import Ledger, opened_ledger
 from harnesses.tree import HarnessTree
-from populations.journal import Journal
 from populations.layout import RunFolder
-from populations.lineage import Lineage
-from populations.population import EMPTY
 from populations.records import PaperResult
 from populations.selection import boltzmann
 from studbook.identity import derive_seed
@@ -178,13 +175,12 @@ class Searched:
 def search(root: Path, models: SlowModels, workers: int, settings: SearchSettings) -> Searched:
     """One run of the real loop in a folder of its own; each iteration has few papers, `PAPERS`."""
     folder, diary = RunFolder(root / RUN).create(), models.diary
+    clock = partial(datetime.now, UTC)
     with (
-        Journal(folder.journal, clock=lambda: datetime.now(UTC), holder="benchmark") as journal,
-        Lineage(folder.lineage) as lineage,
+        opened_ledger(folder, RUN, clock=clock, holder="benchmark", kind=Ledger) as ledger,
         ThreadPoolExecutor(workers) as pool,
     ):
-        trees = LineageTrees(lineage, RUN)
-        ledger = Ledger(journal, trees, EMPTY)
+        trees = ledger.trees
         measuring = Measuring(
             evaluator=Slow(diary), pool=pool, workers=workers, observer=Silent(), brake=Brake(Flag())
         )
@@ -206,7 +202,7 @@ def search(root: Path, models: SlowModels, workers: int, settings: SearchSetting
         evolve(shop, ledger.population, ledger.commit, clock=time.monotonic, workers=workers)
         ended = time.perf_counter()
         return Searched(
-            workers=workers, lag=settings.lag, diary=diary, begin=began, end=ended, head=journal.head
+            workers=workers, lag=settings.lag, diary=diary, begin=began, end=ended, head=ledger.head
         )
 
 

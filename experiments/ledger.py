@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from evolve.trees import LineageTrees
-from populations.checkpoint import is_due, read_checkpoint, write_checkpoint
+from populations.checkpoint import is_due, where_to_begin, write_checkpoint
 from populations.events import Event
 from populations.journal import Clock, Journal
 from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
 from populations.lineage import Lineage
-from populations.population import EMPTY, Population
+from populations.population import Population
 from populations.replay import fold_entries
 from studbook.errors import StorageError
 
@@ -54,7 +54,7 @@ class Ledger:
     def keep_checkpoint(self) -> None:
         """A short cut for whoever opens the run next: where the disk refuses it, the run goes on without."""
         place = self.journal.place
-        if self._checkpoint is None or place.size in (0, self._checkpoint_size) or not is_due(place.size, 0):
+        if self._checkpoint is None or place.size == self._checkpoint_size or not is_due(place.size, 0):
             return
         self._checkpoint_size = place.size
         with suppress(StorageError):
@@ -69,8 +69,7 @@ def opened_ledger(
     folder: RunFolder, run_name: str, *, clock: Clock, holder: str, kind: type[L]
 ) -> Iterator[L]:
     """The run in `folder`, new or known, with its lock held; from its checkpoint on where it has one."""
-    known = read_checkpoint(folder.checkpoint, folder.journal)
-    start, before = (known.place, known.population) if known else (None, EMPTY)
+    start, before = where_to_begin(folder.checkpoint, folder.journal)
     with (
         Journal(folder.journal, clock=clock, holder=holder, start=start) as journal,
         Lineage(folder.lineage) as lineage,

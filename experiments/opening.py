@@ -9,13 +9,13 @@ from pathlib import Path
 
 from experiments.runs import find_run, is_run
 from harnesses.tree import HarnessTree
-from populations.checkpoint import read_checkpoint
+from populations.checkpoint import where_to_begin
 from populations.events import EvaluationDone, RunStarted
 from populations.journal_line import Entry
 from populations.journal_reader import JournalReader, entries_with
 from populations.layout import RunFolder
 from populations.lineage import Lineage
-from populations.population import EMPTY, Population
+from populations.population import Population
 from populations.replay import fold_entries
 from populations.revisions import resolve, split_revision
 from populations.storage import storage_errors
@@ -84,8 +84,7 @@ class Target:
 def open_run(name: str, runs_dir: Path) -> OpenedRun:
     """Proves every line of the journal on the way, or that a checkpoint is of the same lines."""
     folder = find_run(name, runs_dir)
-    known = read_checkpoint(folder.checkpoint, folder.journal)
-    start, before = (known.place, known.population) if known else (None, EMPTY)
+    start, before = where_to_begin(folder.checkpoint, folder.journal)
     reader = JournalReader(folder.journal, start)
     population = fold_entries(reader, before)
     return OpenedRun(folder=folder, population=population, head=reader.last.hash if reader.last else "")

@@ -23,15 +23,13 @@ from experiments.secret_scan import SecretScan
 from experiments.stopping import STOP_FILE
 from experiments.verifying import Verified, verify
 from populations.journal_reader import JournalReader
-from populations.layout import RunFolder
+from populations.layout import CHECKPOINT, RunFolder
 from populations.storage import storage_errors, sync_folder
 from studbook.errors import IntegrityError, StorageError, UsageError
 
 SUFFIX = ".studbook.tar.gz"
 LEVEL = 6
-PASSING = frozenset(
-    {"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", "population.json.zst", STOP_FILE}
-)
+PASSING = frozenset({"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", CHECKPOINT, STOP_FILE})
 """Of this machine and this moment, or derived; the log is settled into the database."""
 
 

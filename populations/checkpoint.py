@@ -18,7 +18,7 @@ from typing import Any
 from populations.codec import decode, encode
 from populations.events import ChampionChosen, Purpose, RunFinished, RunStarted, SearchEnded
 from populations.journal_line import Place
-from populations.population import Population
+from populations.population import EMPTY, Population
 from populations.records import Decision, Mutant, PaperVerdict
 from populations.storage import atomic_write, storage_errors
 from populations.tally import EvaluationSummary, Tally
@@ -73,6 +73,12 @@ def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
     except (IntegrityError, ValueError, KeyError, TypeError, IndexError):
         return None  # it is only a short cut
     return Checkpoint(place=Place(size=size, lines=lines, head=head), population=population)
+
+
+def where_to_begin(path: Path, journal: Path) -> tuple[Place | None, Population]:
+    """Where reading the journal may begin, and the population there: the checkpoint's, or nothing yet."""
+    known = read_checkpoint(path, journal)
+    return (known.place, known.population) if known else (None, EMPTY)
 
 
 def _digest(journal: Path, size: int) -> str:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from populations.storage import atomic_write, storage_errors
 
-__all__ = ["RunFolder", "atomic_write"]
+__all__ = ["CHECKPOINT", "RunFolder", "atomic_write"]
+
+CHECKPOINT = "population.json.zst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        return self.root / "population.json.zst"
+        return self.root / CHECKPOINT
 
     @property
     def exists(self) -> bool:

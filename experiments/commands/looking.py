@@ -156,8 +156,7 @@ def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) 
     paper_id = find_paper(text, run)
     found = [
         (event, result)
-        for event in run.evaluations()
-        if event.evaluation.harness_id == harness_id
+        for event in run.evaluations_of(harness_id)
         for result in event.evaluation.results
         if result.paper_id == paper_id
     ]
