@@ -55,19 +55,18 @@ def evaluate_many(
     try:
         wait(running, timeout=QUICK_SECONDS)  # often all that is asked for is in the store
         while len(results) < len(papers):
-            running = {future for future in running if not future.done()}
-            running |= {pool.submit(row.work) for _ in range(min(max(1, workers) - len(running), row.room))}
-            if row.outcome(len(results)) is None:
+            outcome = row.outcome(len(results))
+            if outcome is None:
+                running = {future for future in running if not future.done()}
+                free = max(1, workers) - len(running)
+                running |= {pool.submit(row.work) for _ in range(min(free, row.room))}
                 wait(running, return_when=FIRST_COMPLETED)
-            while (outcome := row.outcome(len(results))) is not None:
-                results.append(outcome.result())
-                row.counted = len(results)
-                on_result(results[-1])
-                if stop_early(results):
-                    break
-            else:
                 continue
-            break
+            results.append(outcome.result())
+            row.counted = len(results)
+            on_result(results[-1])
+            if stop_early(results):
+                break
     finally:
         row.close()
         kept = [future for future in running if not future.cancel()]
