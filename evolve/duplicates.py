@@ -11,11 +11,10 @@ from populations.records import Mutant
 
 
 class SeenTrees:
-    """Of one run: remembers the normal form of each mutant, for their trees never change. Thread-safe."""
+    """Of one run: which mutants have which normal form, for their trees never change. Thread-safe."""
 
     def __init__(self, trees: TreeStore) -> None:
         self._trees = trees
-        self._known: dict[str, str] = {}
         self._lock = Lock()
         self._read = 0
         self._by_form: dict[str, list[str]] = {}
@@ -29,13 +28,8 @@ class SeenTrees:
         wanted = normal_hash(tree)
         with self._lock:
             for mutant in islice(mutants.values(), self._read, None):
-                self._by_form.setdefault(self._normal_form(mutant), []).append(mutant.harness_id)
+                form = normal_hash(self._trees.get(mutant))
+                self._by_form.setdefault(form, []).append(mutant.harness_id)
             self._read = max(self._read, len(mutants))
             twins = self._by_form.get(wanted, ())
             return next((harness_id for harness_id in twins if harness_id in mutants), None)
-
-    def _normal_form(self, mutant: Mutant) -> str:
-        known = self._known.get(mutant.tree_hash)
-        if known is None:
-            known = self._known.setdefault(mutant.tree_hash, normal_hash(self._trees.get(mutant)))
-        return known
