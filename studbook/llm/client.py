@@ -97,8 +97,7 @@ class ModelClient:
         return self._pay(call)
 
     def _pay(self, call: ResolvedCall) -> ChatReply:
-        usage = call.to.most_tokens(call.request)
-        most = Totals(usage=usage, dollars=call.to.cost_dollars(usage))
+        most = self._most(call) if self._gate.weighs_calls else Totals()
         self._gate.enter(most)
         answered = False
         try:
@@ -107,6 +106,12 @@ class ModelClient:
         finally:
             self._gate.leave(most, answered=answered)
         return reply
+
+    @staticmethod
+    def _most(call: ResolvedCall) -> Totals:
+        """What it may cost, whatever is answered."""
+        usage = call.to.most_tokens(call.request)
+        return Totals(usage=usage, dollars=call.to.cost_dollars(usage))
 
     def _paid(self, call: ResolvedCall) -> ChatReply:
         try:

@@ -121,9 +121,14 @@ class BudgetGate:
                 self._spent = replace(self._spent, calls=self._spent.calls - 1)
             self._changed.notify_all()
 
+    @property
+    def weighs_calls(self) -> bool:
+        """Whether it matters what a call may cost: only then need anybody find out."""
+        return self._budget.max_tokens is not None or self._budget.max_dollars is not None
+
     def _has_room_for(self, most: Totals) -> bool:
         tokens, dollars = self._budget.max_tokens, self._budget.max_dollars
-        if tokens is None and dollars is None:
+        if not self.weighs_calls:
             return True
         worst = sum(self._reserved, self._spent + most)
         return (tokens is None or worst.tokens <= tokens) and (dollars is None or worst.dollars <= dollars)

@@ -3,9 +3,10 @@
 Exact while a total stays below 4,000 dollars; above that a double holds a few picodollars less.
 """
 
-PICODOLLARS = 1_000_000_000_000
+DIGITS = 12
+PICODOLLARS = 10**DIGITS
 
 
 def whole_picodollars(dollars: float) -> float:
     """The nearest amount that is one."""
-    return round(dollars, 12)
+    return round(dollars, DIGITS)

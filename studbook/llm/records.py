@@ -18,7 +18,7 @@ from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.llm.meter import Totals
-from studbook.llm.money import PICODOLLARS
+from studbook.llm.money import DIGITS, PICODOLLARS
 from studbook.llm.roles import valid_text
 from studbook.llm.stored_call import StoredCall, pack, unpack
 
@@ -159,7 +159,7 @@ class CallRecords:
                 "INSERT INTO wasted VALUES (?,?,?,?) ON CONFLICT (role) DO UPDATE SET"
                 " prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
                 " completion_tokens = completion_tokens + excluded.completion_tokens,"
-                " dollars = round(dollars + excluded.dollars, 12)",
+                f" dollars = round(dollars + excluded.dollars, {DIGITS})",
                 row,
             )
             self._count(role, Totals(usage=usage, dollars=dollars))
