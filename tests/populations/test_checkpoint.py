@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.births import batches, clock, small_run
 
-from populations.checkpoint import is_due, read_checkpoint, write_checkpoint
+from populations.checkpoint import Checkpoint, is_due, read_checkpoint, write_checkpoint
 from populations.events import ChampionChosen, RankedHarness, RunFinished, SearchEnded
 from populations.journal import Journal
 from populations.journal_reader import JournalReader, entries_with
@@ -17,6 +17,7 @@ from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.rate import Rate
 
+NAME = "population.json.zst"
 RATE = Rate(1, 3)
 CONCLUSION = [
     SearchEnded(reason="done", iterations=3),
@@ -36,12 +37,23 @@ def path(tmp_path):
 
 def write(path: Path, appends) -> Path:
     """A journal, and a checkpoint of all of it."""
-    checkpoint = path.with_name("population.json.zst")
+    checkpoint = path.with_name(NAME)
     with Journal(path, clock=clock, holder="the test") as journal:
         for events in appends:
             journal.append(events)
         write_checkpoint(checkpoint, path, journal.place, fold(JournalReader(path).events()))
     return checkpoint
+
+
+def checkpoint_in_the_middle(path: Path) -> Checkpoint:
+    """Of the first append; a writer that began there has made the others."""
+    first, *later = batches(small_run())
+    known = read_checkpoint(write(path, [first]), path)
+    assert known is not None
+    with Journal(path, clock=clock, holder="the test", start=known.place) as journal:
+        for events in later:
+            journal.append(events)
+    return known
 
 
 @pytest.mark.parametrize("conclusion", [[], CONCLUSION[:1], CONCLUSION])
@@ -56,14 +68,8 @@ def test_it_is_the_population_and_the_place_of_the_journal(path, conclusion):
 
 
 def test_reader_and_writer_go_on_from_it(path):
-    first, *later = batches(small_run())
-    checkpoint = write(path, [first])
-    known = read_checkpoint(checkpoint, path)
-    assert known is not None
-    with Journal(path, clock=clock, holder="the test", start=known.place) as journal:
-        for events in later:
-            journal.append(events)
-    assert read_checkpoint(checkpoint, path) == known, "what was appended since does not matter"
+    known = checkpoint_in_the_middle(path)
+    assert read_checkpoint(path.with_name(NAME), path) == known, "what was appended since does not matter"
     rest = JournalReader(path, known.place)
     assert (
         fold_entries(rest, known.population) == fold(small_run()) == fold_entries(JournalReader(path), EMPTY)
@@ -73,13 +79,7 @@ def test_reader_and_writer_go_on_from_it(path):
 
 
 def test_damage_behind_it_is_found_with_the_number_of_the_line(path):
-    first, *later = batches(small_run())
-    checkpoint = write(path, [first])
-    known = read_checkpoint(checkpoint, path)
-    assert known is not None
-    with Journal(path, clock=clock, holder="the test", start=known.place) as journal:
-        for events in later:
-            journal.append(events)
+    known = checkpoint_in_the_middle(path)
     lines = path.read_bytes().splitlines(keepends=True)
     number = known.place.lines + 2
     lines[number - 1] = lines[number - 1].replace(b'"kind"', b'"kinb"', 1)
