@@ -8,7 +8,6 @@ counts is said in `populations/tally.py`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 from populations.draft import Draft
 from populations.events import ChampionChosen, Event, RunFinished, RunStarted, SearchEnded
 from populations.records import Decision, Mutant
-from populations.statistics import shrunk_rate
 from populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size
 from studbook.rate import Rate
 
@@ -72,19 +70,15 @@ class Population:
         """The score taken apart: complete, stopped, what to show; empty when there is none."""
         return self.tallies.get(harness_id, NO_TALLY)
 
-    def shrunk_score(self, harness_id: str) -> Fraction:
-        """The score drawn towards the seed's, as `best_id` ranks by it."""
-        return shrunk_rate(self.score(harness_id), self.score(SEED_ID), SHRINKAGE)
-
     @property
     def best_id(self) -> str:
-        """The champion once one was chosen, else the member with the highest shrunk score (the earliest)."""
+        """The champion once one was chosen, else the earliest with the highest `shrunk_rate`."""
         if self.champion:
             return self.champion.harness_id
         return self._highest(self.members)
 
     def _highest(self, names: Iterable[str]) -> str:
-        """Of the highest `shrunk_score` the first; in whole numbers, which cost a tenth of fractions."""
+        """Of the highest `shrunk_rate` the first; in whole numbers, which cost a tenth of fractions."""
         seed = self.score(SEED_ID)
         passed, n = (seed.passed, seed.n) if seed.n else (1, 2)
         best, best_above, best_below = SEED_ID, -1, 1

@@ -1,6 +1,6 @@
 """The population as a fold: what counts, what follows what, and that every way of folding agrees."""
 
-from fractions import Fraction
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -24,8 +24,10 @@ from populations.events import (
     Purpose,
     RunFinished,
 )
-from populations.population import EMPTY, Population, fold
+from populations.population import EMPTY, SHRINKAGE, Population, fold
 from populations.records import PaperVerdict, Verdict
+from populations.statistics import shrunk_rate
+from populations.tally import Tally
 from studbook.errors import IntegrityError
 from studbook.rate import NO_RATE, Rate
 
@@ -82,7 +84,18 @@ def test_a_lucky_small_sample_does_not_beat_a_large_good_one():
     assert population.score("m0001") == Rate(21, 28)
     assert population.score("m0008") == Rate(4, 4)
     assert population.best_id == "m0001"
-    assert population.shrunk_score("m0001") == (21 + 25 * Fraction(1, 12)) / 53
+
+
+RATES = st.integers(0, 60).flatmap(lambda n: st.builds(Rate, st.integers(0, n), st.just(n)))
+
+
+@given(RATES, st.lists(RATES, max_size=8))
+def test_the_best_is_the_first_of_the_highest_shrunk_rate(seed, admitted):
+    scores = {"seed": seed, **{f"m{number:04}": rate for number, rate in enumerate(admitted, start=1)}}
+    tallies = MappingProxyType({name: Tally(complete=rate) for name, rate in scores.items()})
+    population = Population(members=tuple(scores), tallies=tallies)
+    shrunk = {name: shrunk_rate(rate, seed, SHRINKAGE) for name, rate in scores.items()}
+    assert population.best_id == max(shrunk, key=shrunk.__getitem__)
 
 
 def test_iterations_are_counted_by_their_decisions():
