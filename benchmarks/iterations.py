@@ -190,7 +190,7 @@ def search(folder: RunFolder, iterations: int) -> Clocked:
         if ledger.population == EMPTY:
             begin(ledger, shop)
         shop = replace(shop, settings=replace(shop.settings, iterations=iterations))
-        evolve(shop, ledger.population, ledger.commit, clock=time.monotonic)
+        evolve(shop, ledger.population, ledger.commit)
         return ledger
 
 

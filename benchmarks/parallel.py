@@ -199,7 +199,7 @@ def search(root: Path, models: SlowModels, workers: int, settings: SearchSetting
         begin(ledger, shop)
         diary.slept.clear()
         began = time.perf_counter()
-        evolve(shop, ledger.population, ledger.commit, clock=time.monotonic, workers=workers)
+        evolve(shop, ledger.population, ledger.commit, workers=workers)
         ended = time.perf_counter()
         return Searched(
             workers=workers, lag=settings.lag, diary=diary, begin=began, end=ended, head=ledger.head

@@ -5,7 +5,6 @@ iteration i − lag; results are committed strictly in iteration order, one appe
 on the spec, never on workers or timing, and after a crash what was not committed is simply run again.
 """
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +23,6 @@ from studbook.errors import BudgetExceeded, InfrastructureError, StudbookError
 class EndReason(StrEnum):
     ITERATIONS = "iterations"
     PATIENCE = "patience"
-    HOURS = "hours"
     BUDGET = "budget"
     STOPPED = "stopped"
     INFRASTRUCTURE = "infrastructure"
@@ -48,24 +46,20 @@ def evolve(
     population: Population,
     commit: Commit,
     *,
-    clock: Callable[[], float],
     workers: int | None = None,
 ) -> Ending:
     """Go on at `population.next_iteration` until a limit is reached or something interrupts.
 
-    `clock` counts seconds. At most `lag` iterations run at once, fewer with fewer `workers`.
+    At most `lag` iterations run at once, fewer with fewer `workers`.
     """
     settings = shop.settings
-    deadline = None if settings.max_hours is None else clock() + settings.max_hours * 3600
     flights = _Flights(shop, min(settings.lag, workers or settings.lag))
     try:
         while True:
             reason = end_reason(settings, population)
-            is_late = deadline is not None and clock() >= deadline
-            if reason is None and not is_late:
-                flights.launch(population)
-            if reason is not None or not flights.has(population.next_iteration):
-                return Ending(reason=reason or EndReason.HOURS, population=population)
+            if reason is not None:
+                return Ending(reason=reason, population=population)
+            flights.launch(population)
             attempt = flights.land(population.next_iteration)
             population = _commit(shop, attempt, population, commit)
     except (StopRequested, BudgetExceeded, InfrastructureError) as error:
@@ -116,9 +110,6 @@ class _Flights:
             if iteration not in self._futures:
                 snapshot = population.as_of(max(0, iteration - settings.lag))
                 self._futures[iteration] = self._pool.submit(run_iteration, self._shop, snapshot, iteration)
-
-    def has(self, iteration: int) -> bool:
-        return iteration in self._futures
 
     def land(self, iteration: int) -> Attempt:
         """Wait for one iteration; raises what it raised."""

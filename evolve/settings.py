@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class SearchSettings:
     """`lag`: iteration i selects from the population as it stood after iteration i − lag; part of the spec.
 
-    `patience`: so many iterations in a row without an admission end the search. `max_hours` counts from the
-    start of this process's share of the run. `knob_share` of the iterations mutate knobs only.
+    `patience`: so many iterations in a row without an admission end the search. `knob_share` of the
+    iterations mutate knobs only.
     """
 
     run_seed: int
@@ -20,7 +20,6 @@ class SearchSettings:
     full_scores: bool = True
     racing: bool = True
     patience: int | None = None
-    max_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,5 +151,4 @@ def opened_job(
             trees=ledger.trees,
             watcher=Watcher(display, bench, ledger, time.monotonic),
             switch=switch,
-            clock=time.monotonic,
         )

@@ -3,7 +3,6 @@
 Everything is passed in and open already. What is in the ledger is not done again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from evaluate.contracts import Paper
@@ -38,13 +37,12 @@ from studbook.errors import BudgetExceeded, InfrastructureError, UsageError
 WORDS = {
     EndReason.ITERATIONS: "all iterations are done",
     EndReason.PATIENCE: "nothing was admitted for as many iterations as search.patience allows",
-    EndReason.HOURS: "budget.hours are over",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run, ready to go. `clock` counts seconds.
+    """One run, ready to go.
 
     `legs`: where the search of a recorded run ended, though it went on later; a replay ends it there as well.
     """
@@ -57,7 +55,6 @@ class Job:
     trees: LineageTrees
     watcher: Watcher
     switch: StopSwitch
-    clock: Callable[[], float]
     legs: tuple[SearchEnded, ...] = ()
 
 
@@ -95,14 +92,13 @@ def _search(job: Job, settings: SearchSettings) -> Ending:
         _workshop(job, settings),
         job.ledger.population,
         job.ledger.commit,
-        clock=job.clock,
         workers=job.spec.workers,
     )
 
 
 def until(settings: SearchSettings, iterations: int) -> SearchSettings:
     """The same search, ended by nothing but the number of its iterations."""
-    return replace(settings, iterations=iterations, patience=None, max_hours=None)
+    return replace(settings, iterations=iterations, patience=None)
 
 
 def _measuring(job: Job) -> Measuring:
@@ -200,7 +196,6 @@ def search_settings(spec: Spec) -> SearchSettings:
         knob_share=spec.search.knob_share,
         full_scores=spec.search.full_scores,
         patience=spec.search.patience,
-        max_hours=spec.budget.hours,
     )
 
 

@@ -43,7 +43,10 @@ def build_client(
         records=records,
         retry=retry_policy(spec.models),
         budget=Budget(
-            max_calls=spec.budget.calls, max_tokens=spec.budget.tokens, max_dollars=spec.budget.dollars
+            max_calls=spec.budget.calls,
+            max_tokens=spec.budget.tokens,
+            max_dollars=spec.budget.dollars,
+            max_hours=spec.budget.hours,
         ),
         workers=spec.workers,
         replay_only=replay_only,

@@ -118,6 +118,11 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
         terminal.progress(
             f"stopped after {done}: {ending.error}\n  {command} -s budget.…=…   goes on with a larger one"
         )
+        finished = ending.population.iterations_done
+        if finished and not ending.population.is_concluding:
+            terminal.progress(
+                f"  … -s search.iterations={finished}   has it find a champion in what there is"
+            )
         return
     terminal.error(str(ending.error))
     if isinstance(ending.error, Outage):

@@ -52,7 +52,7 @@ class ModelClient:
         )
         self._desk = Desk({} if replay_only else _checked(roles, endpoints), roles.values(), around)
         self._records = records
-        self._gate = BudgetGate(budget, sum_totals(records.totals()), workers=workers)
+        self._gate = BudgetGate(budget, sum_totals(records.totals()), workers=workers, clock=clock)
         self._replay_only = replay_only
         self._flights = SingleFlight()
 

@@ -3,7 +3,8 @@
 Recorded answers are counted apart, because nothing was paid for them. Prints nothing.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Condition, Lock
 
@@ -66,11 +67,12 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a run may pay for; None is no limit."""
+    """What a run may pay for; None is no limit. Hours count from the start of the process, not of the run."""
 
     max_calls: int | None = None
     max_tokens: int | None = None
     max_dollars: float | None = None
+    max_hours: float | None = None
 
 
 NO_LIMIT = Budget()
@@ -81,13 +83,23 @@ class BudgetGate:
 
     Calls are counted when they start, so `max_calls` is never passed. Tokens and dollars are known only when
     a call ends: more than `workers` calls are under way only while all of them together cannot pass the
-    limit, whatever they cost. So it is passed by at most one call per worker.
+    limit, whatever they cost. So it is passed by at most one call per worker. When the hours are over, the
+    calls under way are waited for and none begins. `clock` counts seconds.
     """
 
-    def __init__(self, budget: Budget, spent: Totals = Totals(), *, workers: int = 1) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        spent: Totals = Totals(),
+        *,
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._budget = budget
         self._spent = spent
         self._workers = workers
+        self._clock = clock
+        self._began = clock()
         self._reserved: list[Totals] = []
         self._changed = Condition()
 
@@ -108,6 +120,12 @@ class BudgetGate:
             self._refuse(self._spent.calls, self._budget.max_calls, "calls")
             self._refuse(self._spent.tokens, self._budget.max_tokens, "tokens")
             self._refuse(self._spent.dollars, self._budget.max_dollars, "dollars")
+            hours = self._budget.max_hours
+            if hours is not None and self._clock() - self._began >= hours * 3600:
+                raise BudgetExceeded(
+                    f"the {hours:,.6g} of budget.hours are over\n"
+                    "resume for as long again, or with another budget.hours; what is finished is kept"
+                )
 
     def paid(self, usage: Usage, dollars: float) -> None:
         with self._changed:

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from support.search_rig import PAPERS, STARTED, FakeClock
+from support.search_rig import PAPERS, STARTED
 
 from evolve.admission import Strict
 from evolve.brake import Brake
@@ -257,7 +257,7 @@ def one_iteration(folder: Path, replies: list[str]) -> Outcome:
             admission=Strict(),
             observer=Silent(),
         )
-        evolve(shop, population, commit, clock=FakeClock())
+        evolve(shop, population, commit)
         made = [event.mutant for event in events if isinstance(event, MutantMade)]
         files = lineage.read(made[-1].commit)
     decision = events[-1]

@@ -115,12 +115,31 @@ def test_patience_ends_a_search_and_more_of_it_goes_on(here, capsys):
     assert main(["replay", "tiny-1", "--level", "recorded"]) == 0
 
 
-def test_hours_end_the_search_in_order_with_a_champion_and_the_replay_agrees(here, capsys):
-    assert main(["run", "tiny.yaml", "-s", "budget.hours=0.0001", "-s", "search.iterations=50"]) == 0
-    out = capsys.readouterr().out
-    assert "budget.hours are over" in out
-    assert "Champion" in out
+def test_hours_end_a_run_like_any_budget_and_it_goes_on_to_the_same_end(here, capsys):
+    """In the middle of an iteration: who has the machine for an hour must not keep it for two."""
+    assert main(["run", "tiny.yaml", "--name", "whole"]) == 0
+    capsys.readouterr()
+    assert main(["run", "tiny.yaml", "-s", "budget.hours=0.0001"]) == 0
+    err = capsys.readouterr().err
+    assert "the 0.0001 of budget.hours are over" in err
+    assert "studbook resume tiny-1" in err
+    assert len(journal(here)) < len(journal(here, "whole"))
+    assert main(["resume", "tiny-1", "-s", "budget.hours=null"]) == 0
+    assert search_of(here) == search_of(here, "whole")
     assert main(["replay", "tiny-1", "--level", "recorded"]) == 0
+
+
+def test_what_a_budget_ended_can_be_concluded_where_it_stands(here, capsys):
+    assert main(["run", "tiny.yaml", "-s", "budget.calls=40"]) == 0
+    calls = 40
+    while sum(line["kind"] == "decision_made" for line in journal(here)) < 1:
+        calls += 100
+        assert main(["resume", "tiny-1", "-s", f"budget.calls={calls}"]) == 0
+    err = capsys.readouterr().err
+    assert "-s search.iterations=1" in err.splitlines()[-1]
+    assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.iterations=1"]) == 0
+    assert journal(here)[-1]["kind"] == "run_finished"
+    assert "Champion" in capsys.readouterr().out
 
 
 def test_a_dry_run_prints_the_worst_case_and_writes_nothing(here, capsys):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.search_rig import FakeClock, PowerCut, Rig
+from support.search_rig import PowerCut, Rig
 
 from evolve.loop import EndReason
 from evolve.settings import SearchSettings
@@ -142,14 +142,6 @@ def test_iterations_in_a_row_without_admission_end_the_search():
     assert ending.reason is EndReason.PATIENCE
     assert [each.verdict is Verdict.ADMITTED for each in rig.population.decisions[-6:]] == [False] * 6
     assert ending.population.iterations_done < 500
-
-
-def test_when_time_is_up_what_is_under_way_is_finished_and_nothing_begun():
-    rig = Rig(settings=replace(SETTINGS, max_hours=1.0))
-    ending = rig.search(clock=FakeClock(step_seconds=1000))
-    assert ending.reason is EndReason.HOURS
-    assert ending.is_orderly
-    assert 4 <= ending.population.iterations_done < 24
 
 
 @pytest.mark.parametrize(

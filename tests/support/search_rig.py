@@ -80,7 +80,7 @@ class Rig:
                 evaluator=self.evaluator, pool=pool, workers=4, observer=self.observer, brake=brake
             )
 
-    def search(self, *, workers: int | None = None, clock: "FakeClock | None" = None) -> Ending:
+    def search(self, *, workers: int | None = None) -> Ending:
         """Begin, or go on where the journal ends."""
         with self.measuring() as measuring:
             population = self.population
@@ -99,7 +99,7 @@ class Rig:
                 admission=Strict(),
                 observer=self.observer,
             )
-            return evolve(shop, population, self.commit, clock=clock or FakeClock(), workers=workers)
+            return evolve(shop, population, self.commit, workers=workers)
 
     def promote(self, settings: PromotionSettings) -> Population:
         with self.measuring() as measuring:
@@ -107,15 +107,3 @@ class Rig:
                 settings=settings, papers=PAPERS, trees=self.trees, measuring=measuring, commit=self.commit
             )
             return conclude(promotion, self.population, "iterations")
-
-
-@dataclass(slots=True)
-class FakeClock:
-    """Seconds that pass with every look."""
-
-    step_seconds: float = 0.0
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        self.now += self.step_seconds
-        return self.now

@@ -80,6 +80,17 @@ def test_a_call_that_came_to_nothing_gives_its_place_back():
         gate.enter(tokens(1))
 
 
+def test_when_the_hours_are_over_no_call_begins_and_those_under_way_may_end():
+    now = 1000.0
+    gate = BudgetGate(Budget(max_hours=0.5), workers=1, clock=lambda: now)
+    now += 1799
+    gate.enter(tokens(1))
+    now += 1
+    with pytest.raises(BudgetExceeded, match=r"the 0\.5 of budget\.hours are over"):
+        gate.enter(tokens(1))
+    gate.leave(tokens(1), answered=True)
+
+
 @given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 20_000)), max_size=60))
 def test_costs_add_up_exactly_in_any_order(calls):
     usages = [Usage(prompt_tokens=sent, completion_tokens=said) for sent, said in calls]
