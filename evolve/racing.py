@@ -58,41 +58,39 @@ def race_order(
     return min(hardest, easiest, key=length)
 
 
-def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, Rate]) -> dict[str, Fraction]:
-    """Each paper's chance of passing: its own record, shrunk towards the rate over all papers."""
+def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, Rate]) -> dict[str, float]:
+    """Each paper's chance of passing: its own record, shrunk towards the rate over all papers.
+
+    One division of whole numbers each, which every machine rounds alike.
+    """
     records = {paper: past.get(paper, NO_RATE) for paper in paper_ids}
     for paper, passed in parent.items():
         if paper in records:
             records[paper] += Rate(passed * SAME_LUCK_WEIGHT, SAME_LUCK_WEIGHT)
     total = sum(records.values(), NO_RATE)
-    overall = Fraction(total.passed + 1, total.n + 2)
+    above, below = PRIOR_PAPERS * (total.passed + 1), total.n + 2
     return {
-        paper: (record.passed + overall * PRIOR_PAPERS) / (record.n + PRIOR_PAPERS)
+        paper: (record.passed * below + above) / ((record.n + PRIOR_PAPERS) * below)
         for paper, record in records.items()
     }
 
 
-def expected_papers(chances: Sequence[Fraction], parent_passed: int, *, full_scores: bool) -> Fraction:
+def expected_papers(chances: Sequence[float], parent_passed: int, *, full_scores: bool) -> Fraction:
     """The expected number of papers until the race is decided, papers taken as independent.
 
     Exact for chances in thousandths, to which they are rounded: whole numbers, so the same on any machine.
     """
-    expected, alive, scale = Fraction(0), {0: 1}, 1
+    expected, scale = 0, 1  # the sum so far, in units of 1 / scale
+    alive = [1]  # the weight, in the same units, of having passed 0, 1, 2 … papers and being undecided
     for at, chance in enumerate(chances):
         remaining = len(chances) - at
-        alive = {
-            passed: weight
-            for passed, weight in alive.items()
-            if not is_decided(parent_passed, passed, remaining, full_scores=full_scores)
-        }
-        expected += Fraction(sum(alive.values()), scale)
-        alive, scale = _after_one_paper(alive, round(chance * 1000)), scale * 1000
-    return expected
-
-
-def _after_one_paper(alive: Mapping[int, int], thousandths: int) -> dict[int, int]:
-    following: dict[int, int] = {}
-    for passed, weight in alive.items():
-        following[passed] = following.get(passed, 0) + weight * (1000 - thousandths)
-        following[passed + 1] = following.get(passed + 1, 0) + weight * thousandths
-    return following
+        for passed, weight in enumerate(alive):
+            if weight and is_decided(parent_passed, passed, remaining, full_scores=full_scores):
+                alive[passed] = 0
+        thousandths = round(chance * 1000)
+        expected, scale = (expected + sum(alive)) * 1000, scale * 1000
+        fails, passes = [*alive, 0], [0, *alive]
+        alive = [
+            fail * (1000 - thousandths) + win * thousandths for fail, win in zip(fails, passes, strict=True)
+        ]
+    return Fraction(expected, scale)
