@@ -9,13 +9,15 @@ from studbook.errors import ManifestError
 
 
 def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
-    """A tree with these knob values; raises ManifestError for an unknown knob or a value out of its range."""
+    """A tree with these knob values, those that stay untouched; raises ManifestError for an unknown knob or a value out of its range."""
     knobs = {knob.name: knob for knob in tree.manifest.knobs}
     text = tree.files[FILE_NAME].decode("utf-8")
     for name, value in values.items():
         if name not in knobs:
             known = ", ".join(knobs) or "none"
             raise ManifestError(f"{FILE_NAME}: there is no knob `{name}`. Knobs: {known}.")
+        if value == knobs[name].value:
+            continue
         start, end = scalar_span(text, ("knobs", name, "value"))
         text = text[:start] + _spell(knobs[name], value) + text[end:]
     changed = tree.replace({FILE_NAME: text.encode("utf-8")})
