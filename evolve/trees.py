@@ -1,4 +1,4 @@
-"""The lineage repository as the loop's `TreeStore`. Trees never change, so the last ones read are kept."""
+"""The lineage repository as the loop's `TreeStore`. Trees never change, so the last ones met are kept."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -28,15 +28,11 @@ class LineageTrees:
         tree = known or HarnessTree.of(self._lineage.read(mutant.commit))
         if tree.tree_hash != mutant.tree_hash:
             raise IntegrityError(f"{mutant.harness_id}: the files in the lineage are not the journal's")
-        with self._lock:
-            self._known[mutant.tree_hash] = tree
-            self._known.move_to_end(mutant.tree_hash)
-            if len(self._known) > KEPT_TREES:
-                self._known.popitem(last=False)
+        self._keep(tree)
         return tree
 
     def add(self, mutant: Mutant, tree: HarnessTree, parent_commit: str | None) -> str:
-        return self._lineage.add(
+        commit = self._lineage.add(
             mutant.harness_id,
             tree.files,
             parent_commit=parent_commit,
@@ -45,6 +41,15 @@ class LineageTrees:
             run_name=self._run_name,
             kind=mutant.kind,
         )
+        self._keep(tree)
+        return commit
+
+    def _keep(self, tree: HarnessTree) -> None:
+        with self._lock:
+            self._known[tree.tree_hash] = tree
+            self._known.move_to_end(tree.tree_hash)
+            if len(self._known) > KEPT_TREES:
+                self._known.popitem(last=False)
 
     def follow(self, population: Population) -> None:
         """Point the branches at what is committed: the last admitted mutant, `best` at the best so far."""

@@ -71,19 +71,33 @@ def store(folder: Path, objects: list[GitObject], known: set[str]) -> None:
     `known`: ids that are there for certain, and are not looked for; those of `objects` are added.
     """
     unknown = [item for item in objects if item.sha not in known]
-    touched = {path.parent for item in unknown if (path := _write(folder, item)) is not None}
-    for each in touched:
-        sync_folder(each)
-    if touched:
+    missing = [item for item in unknown if not _path(folder, item.sha).exists()]
+    fans = {item.sha[:2] for item in missing}
+    made = [fan for fan in fans if _made_folder(folder / fan)]
+    for item in missing:
+        _write(_path(folder, item.sha), item)
+    for fan in fans:
+        sync_folder(folder / fan)
+    if made or (
+        missing and not known
+    ):  # what a killed process made may not be durable
         sync_folder(folder)
     known.update(item.sha for item in unknown)
 
 
-def _write(folder: Path, item: GitObject) -> Path | None:
-    path = folder / item.sha[:2] / item.sha[2:]
-    if path.exists():
-        return None
-    path.parent.mkdir(exist_ok=True)
+def _path(folder: Path, sha: str) -> Path:
+    return folder / sha[:2] / sha[2:]
+
+
+def _made_folder(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(path: Path, item: GitObject) -> None:
     # git prunes what is left with this name
     handle, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=path.parent)
     try:
@@ -97,12 +111,11 @@ def _write(folder: Path, item: GitObject) -> Path | None:
     except BaseException:  # of any kind: what is half written must not stay
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
 
 
 def read_loose(folder: Path, sha: str) -> bytes | None:
     """The data of a loose object, proved by its id; None without such a file. IntegrityError, OSError."""
-    path = folder / sha[:2] / sha[2:]
+    path = _path(folder, sha)
     try:
         content = zlib.decompress(path.read_bytes())
     except FileNotFoundError:

@@ -33,6 +33,7 @@ AUTHOR = "Studbook <studbook@localhost>"
 FIRST_SECOND = 1_577_836_800  # 2020-01-01T00:00:00Z: the date of iteration 0
 SECONDS_PER_ITERATION = 60
 BEST_BRANCH = "best"
+KEPT_BLOBS, KEPT_BLOB_BYTES = 512, 64_000
 
 CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
 HEAD_CONTENT = f"ref: refs/heads/{BEST_BRANCH}\n".encode()
@@ -50,6 +51,7 @@ class Lineage:
         self._stored: set[str] = set()
         self._pointed: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._blobs: dict[str, bytes] = {}
         if not (path / "HEAD").exists():
             _create(path)
         self._packed = PackedRepository(path)
@@ -141,7 +143,16 @@ class Lineage:
             if is_folder:
                 yield from self._files(sha, f"{prefix}{name}/")
             else:
-                yield f"{prefix}{name}", self._object(sha)
+                yield f"{prefix}{name}", self._blob(sha)
+
+    def _blob(self, sha: str) -> bytes:
+        """Most files of a harness are its parent's: the last ones are kept, as far as they are small."""
+        data = self._blobs.pop(sha, None) or self._object(sha)
+        if len(data) <= KEPT_BLOB_BYTES:
+            self._blobs[sha] = data
+            if len(self._blobs) > KEPT_BLOBS:
+                del self._blobs[next(iter(self._blobs))]
+        return data
 
     def _object(self, sha: str) -> bytes:
         with storage_errors(self.path, "read"):
