@@ -5,7 +5,7 @@
 Prints milliseconds per iteration in windows of 200, this process's memory on the way, and then, for the run
 that was made, what it takes to read it back and to look at it. The harness is the shipped seed with a page of
 notes that grows; evaluations carry eight rounds a paper, as real ones do. Nothing is scored here: the pass
-rates come from `evolve/testing.py`.
+rates come from a checksum.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ from evolve.loop import evolve
 from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
-from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
+from evolve.testing import FakeAnalyzer, fake_papers, pass_chance
 from experiments.ledger import Ledger, opened_ledger
 from experiments.spec_loading import load_spec, write_resolved
 from harnesses.folder import read_harness
@@ -47,8 +48,9 @@ from harnesses.tree import HarnessTree
 from populations.events import Event, RunStarted
 from populations.layout import RunFolder
 from populations.population import EMPTY, Population
-from populations.records import FailureCategory, MutationKind, PaperResult, RoundResult
+from populations.records import FailureCategory, MutationKind, PaperResult, PaperVerdict, RoundResult
 from populations.selection import boltzmann
+from studbook.llm.contracts import Usage
 
 ROOT = Path(__file__).parents[1]
 RUN = "speed"
@@ -70,14 +72,26 @@ def seed_harness() -> HarnessTree:
     )
 
 
-class EightRounds(FakeEvaluator):
-    """Results as large as real ones: a reason and two averages for each of eight rounds."""
+class EightRounds:
+    """As good as free: luck is a checksum. Results are as large as real ones, with eight rounds each."""
+
+    evaluator_hash = "free"
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
-        result = FakeEvaluator.evaluate_paper(self, harness, paper, replicate)
-        with self.lock:
-            self.seen.clear()  # the double remembers everything, a real evaluator's store is on disk
-        return replace(result, rounds=ROUNDS)
+        luck = zlib.crc32(f"{paper.paper_id} {replicate}".encode()) / 2**32
+        key = f"{harness.tree_hash[:48]}{zlib.crc32(paper.paper_id.encode()):08x}{replicate:08x}"
+        passed = luck < pass_chance(harness)
+        return PaperResult(
+            key=key,
+            paper_id=paper.paper_id,
+            replicate=replicate,
+            verdict=PaperVerdict.ACCEPTED if passed else PaperVerdict.NOT_ACCEPTED,
+            reason="its luck was enough" if passed else "its luck was not enough",
+            rounds=ROUNDS,
+            usage=Usage(prompt_tokens=1, completion_tokens=1),
+            calls=1,
+            trajectory_hash=key,
+        )
 
 
 ROUNDS = tuple(

@@ -102,8 +102,16 @@ def _writable(text: str) -> str:
 
 def _object_encoder(kind: Any) -> Encode:
     hints = get_type_hints(kind)
-    fields = [(field.name, _encoder(hints[field.name])) for field in dataclasses.fields(kind)]
-    return lambda value: {name: item(getattr(value, name)) for name, item in fields}
+    names = [field.name for field in dataclasses.fields(kind)]
+    changed = [(name, item) for name in names if (item := _encoder(hints[name])) is not _unchanged]
+
+    def encode_object(value: Any) -> Json:
+        encoded = {name: getattr(value, name) for name in names}
+        for name, item in changed:
+            encoded[name] = item(encoded[name])
+        return encoded
+
+    return encode_object
 
 
 def _object_decoder(kind: Any) -> Decode:
