@@ -9,7 +9,10 @@ from studbook.errors import ManifestError
 
 
 def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
-    """A tree with these knob values, those that stay untouched; raises ManifestError for an unknown knob or a value out of its range."""
+    """A tree with these knob values; the text of those that stay is left alone.
+
+    Raises ManifestError for an unknown knob or a value out of its range.
+    """
     knobs = {knob.name: knob for knob in tree.manifest.knobs}
     text = tree.files[FILE_NAME].decode("utf-8")
     for name, value in values.items():

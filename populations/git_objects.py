@@ -78,9 +78,7 @@ def store(folder: Path, objects: list[GitObject], known: set[str]) -> None:
         _write(_path(folder, item.sha), item)
     for fan in fans:
         sync_folder(folder / fan)
-    if made or (
-        missing and not known
-    ):  # what a killed process made may not be durable
+    if made or (missing and not known):  # what a killed process made may not be durable
         sync_folder(folder)
     known.update(item.sha for item in unknown)
 
