@@ -13,7 +13,6 @@ from rich.text import Text
 
 from experiments.display import Display, PlainDisplay
 from experiments.display_json import JsonDisplay, json_text
-from experiments.display_live import LiveDisplay
 from experiments.lines_out import Lines, print_lines
 from experiments.text import clean_line
 
@@ -56,6 +55,8 @@ class Terminal:
             return JsonDisplay(sys.stdout, self.progress)
         progress = Lines(sys.stderr)
         if progress.is_terminal and not progress.is_dumb_terminal:
+            from experiments.display_live import LiveDisplay  # most commands draw nothing live
+
             return LiveDisplay(progress, Lines(sys.stdout))
         return PlainDisplay(sys.stderr, sys.stdout)
 

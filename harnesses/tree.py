@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from harnesses.manifest import Manifest, read_manifest
 from studbook.identity import hash_bytes, hash_json
+
+if TYPE_CHECKING:
+    from harnesses.manifest import Manifest
 
 MANIFEST_NAME = "harness.yaml"
 
@@ -29,8 +32,10 @@ class HarnessTree:
         return hash_json({path: hash_bytes(data) for path, data in self.files.items()})
 
     @cached_property
-    def manifest(self) -> Manifest:
+    def manifest(self) -> "Manifest":
         """The validated manifest; raises ManifestError naming file and key."""
+        from harnesses.manifest import read_manifest  # brings in pydantic: looking does without
+
         return read_manifest(self.files)
 
     def replace(self, changes: Mapping[str, bytes | None]) -> "HarnessTree":

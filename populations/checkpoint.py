@@ -8,6 +8,7 @@ to find, which reads the journal from its first line.
 import hashlib
 import json
 import mmap
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -67,9 +68,13 @@ def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
         with storage_errors(path, "read"):
             value = json.loads(decompress(path.read_bytes(), place=str(path)))
         size, lines, head = value["place"]
-        if value["v"] != VERSION or value["sha256"] != _digest(journal, size):
+        if value["v"] != VERSION:
             return None
-        population = _from_json(value["population"])
+        with ThreadPoolExecutor(1) as pool:  # hashing 200 MB and reading the population take as long
+            digest = pool.submit(_digest, journal, size)
+            population = _from_json(value["population"])
+        if value["sha256"] != digest.result():
+            return None
     except (IntegrityError, ValueError, KeyError, TypeError, IndexError):
         return None  # it is only a short cut
     return Checkpoint(place=Place(size=size, lines=lines, head=head), population=population)

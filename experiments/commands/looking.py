@@ -1,18 +1,17 @@
-"""Commands that look at runs and change nothing in them: ls, show, tree, lineage, diff, export, report."""
+"""Commands that look at runs and change nothing in them: ls, show, tree, lineage, diff.
+
+What they import is part of what a user waits for: the population of thousands of iterations is read in less.
+"""
 
 from argparse import Namespace
 from pathlib import Path
 
-from evaluate.rendering import render_confirmation, render_for_analyzer
-from evaluate.trajectories import TrajectoryStore
 from experiments.console import Terminal
 from experiments.costs import cost_lines, read_costs
 from experiments.diff_lines import diff_lines
-from experiments.opening import OpenedRun, find_paper, is_being_written, open_run, open_target
-from experiments.reporting import write_report
-from experiments.run_lines import iteration_lines, line, lineage_line
+from experiments.opening import OpenedRun, is_being_written, open_run, open_target
+from experiments.run_lines import iteration_lines, lineage_line
 from experiments.runs import list_runs
-from experiments.text import clean_block, clean_line
 from experiments.view_lines import harness_lines, summary_blocks, summary_lines, tree_lines
 from experiments.views import (
     RunSummary,
@@ -22,11 +21,10 @@ from experiments.views import (
     lineage_steps,
     run_summary,
 )
-from harnesses.folder import write_harness
 from populations.diff import diff_evaluations
 from populations.family import tree_rows
 from populations.file_diff import diff_files
-from studbook.errors import IntegrityError, RevisionError
+from studbook.errors import IntegrityError
 
 
 def list_runs_command(options: Namespace, terminal: Terminal) -> int:
@@ -53,7 +51,9 @@ def list_runs_command(options: Namespace, terminal: Terminal) -> int:
 def show(options: Namespace, terminal: Terminal) -> int:
     target = open_target(options.target, Path(options.runs_dir))
     if options.paper is not None:
-        return _show_paper(target.run, target.get_harness(), options.paper, terminal)
+        from experiments.commands.looking_closely import show_paper  # brings in the evaluator
+
+        return show_paper(target.run, target.get_harness(), options.paper, terminal)
     if target.harness_id is None:
         return _show_run(target.run, terminal)
     view = harness_view(target.run.population, target.harness_id)
@@ -101,29 +101,6 @@ def diff(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def export(options: Namespace, terminal: Terminal) -> int:
-    target = open_target(options.target, Path(options.runs_dir))
-    harness_id = target.get_harness()
-    write_harness(target.run.read_tree(harness_id), Path(options.folder))
-    if terminal.wants_json:
-        terminal.json({"schema": 1, "harness": harness_id, "folder": options.folder})
-    else:
-        terminal.result([f"{target.run.folder.name}:{harness_id} is in {options.folder}"])
-        terminal.progress(f"measure it: studbook evaluate {options.folder} --papers PAPERS")
-    return 0
-
-
-def report(options: Namespace, terminal: Terminal) -> int:
-    run = open_run(options.run, Path(options.runs_dir))
-    path = Path(options.out) if options.out else run.folder.report
-    write_report(run, path)
-    if terminal.wants_json:
-        terminal.json({"schema": 1, "run": run.folder.name, "report": path.as_posix()})
-    else:
-        terminal.result([path.as_posix()])
-    return 0
-
-
 def _tell_summaries(summaries: list[RunSummary], terminal: Terminal) -> None:
     table = summary_lines(summaries)
     terminal.result(table if terminal.fits(table) else summary_blocks(summaries))
@@ -148,31 +125,4 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
         terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])
     terminal.result(["", *cost_lines(costs)] if costs else [])
-    return 0
-
-
-def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:
-    """Every trajectory this harness left on the paper, in the order of the journal."""
-    paper_id = find_paper(text, run)
-    found = [
-        (event, result)
-        for event in run.evaluations_of(harness_id)
-        for result in event.evaluation.results
-        if result.paper_id == paper_id
-    ]
-    if not found:
-        where = f"{run.folder.name}:{harness_id}"
-        raise RevisionError(f"{harness_id} was not run on paper {paper_id}\n  see: studbook show {where}")
-    store = TrajectoryStore(run.folder.trajectories)
-    if terminal.wants_json:
-        trajectories = [store.get(result.key) for _, result in found]
-        terminal.json({"schema": 1, "harness": harness_id, "paper": paper_id, "trajectories": trajectories})
-        return 0
-    for event, result in found:
-        title = f"{event.purpose}, iteration {event.iteration}, replicate {result.replicate}: "
-        terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
-        trajectory = store.get(result.key)
-        terminal.verbatim(clean_block(render_for_analyzer(trajectory)).splitlines())
-        terminal.verbatim([clean_block(each) for each in render_confirmation(trajectory)])
-        terminal.result([""])
     return 0

@@ -239,7 +239,7 @@ COMMANDS = (
         name="export",
         summary="Write a harness of a run into a folder of its own.",
         example="studbook export quickstart-1:best exported-harness",
-        handler="experiments.commands.looking:export",
+        handler="experiments.commands.taking_out:export",
         flags=(
             TARGET,
             flag("folder", metavar="DIR", help="a folder that does not exist yet, or is empty"),
@@ -250,7 +250,7 @@ COMMANDS = (
         name="report",
         summary="Write the run's report: one HTML file that opens offline.",
         example="studbook report quickstart-1",
-        handler="experiments.commands.looking:report",
+        handler="experiments.commands.taking_out:report",
         flags=(
             RUN,
             flag("--out", metavar="FILE", help="where to (default: report.html in the run folder)"),
