@@ -30,9 +30,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Of the calls that ended while all papers were under way.
-
-    `share`: of the throughput that there would be without any overhead.
+    """While all papers were under way. `calls` ended then, and `share` is theirs of the throughput that there
+    would be without any overhead. The times are of those that began then as well: a call that began while
+    boxes were still being started waited for them.
     """
 
     calls: int
@@ -67,10 +67,10 @@ def summarize(calls: Sequence[Call]) -> Summary | None:
         return None
     begin, end = window
     inside = [call for call in calls if begin < call.end <= end]
-    if len(inside) < 2:
+    overheads = [1000 * call.overhead for call in inside if call.begin >= begin]
+    if len(overheads) < 2:
         return None
     papers = len({call.paper for call in calls})
-    overheads = [1000 * call.overhead for call in inside]
     return Summary(
         calls=len(inside),
         seconds=end - begin,

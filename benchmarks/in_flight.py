@@ -7,10 +7,12 @@ makes one chat call after the other, each with a paper of 20,000 characters; the
 (evenly spread, 1 s on average, seeded by the call; `--fixed`: 1 s each, so that calls arrive in bursts).
 
 Two backends: one in this process (the way box, host, client alone) and one behind HTTP in a process of its
-own (with the openai package, HTTP and the server's own work on top).
+own (with the openai package, HTTP and the server's own work on top). The last row is that backend asked by as
+many threads without boxes, records or client: what the way itself has no part in.
 
-`overhead` is what the harness waits beyond the time that the backend says it slept, of the calls that ended
-while all papers were under way. `throughput` is the calls in that time against papers / mean latency. `cores`
+`overhead` is what the harness waits beyond the time that the backend says it slept, of the calls that began
+and ended while all papers were under way. `throughput` is the calls that ended then against papers / mean
+latency. `cores`
 is CPU time divided by wall time, of this process and of its boxes; containers are not among them. `wall` has
 the start of all boxes in it, which is what the throughput leaves out.
 """
@@ -40,8 +42,9 @@ from evaluate.sandbox.process_box import ProcessSandbox
 from evaluate.settings import EvaluatorSettings, Frozen
 from evaluate.trajectories import TrajectoryStore
 from harnesses.tree import HarnessTree
+from studbook.identity import derive_seed
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import Backend, ChatReply, ChatRequest
+from studbook.llm.contracts import Backend, ChatReply, ChatRequest, Message
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
 from studbook.llm.roles import Endpoint, RoleModel
@@ -155,6 +158,30 @@ def fly(sandbox: Sandbox, backend: Backend, folder: Path, papers: int, calls: in
     return Flown(calls=logged, wall=wall, host_cpu=host, boxes_cpu=boxes_cpu() - boxes)
 
 
+def ask_alone(backend: Backend, papers: int, calls: int) -> Flown:
+    """The same requests by as many threads, straight to the backend."""
+
+    def ask(paper: Paper) -> list[Call]:
+        asked = []
+        for number in range(calls):
+            said = Message(role="user", content=f"{paper.text}\n\nDraft {number}.")
+            seed = derive_seed(paper.paper_id, number)
+            request = ChatRequest(model=MODEL, messages=(said,), seed=seed, temperature=1.0, max_tokens=4096)
+            begin = time.monotonic()
+            text = backend.complete(request).text
+            seconds = time.monotonic() - begin
+            slept = float(text.split()[0])
+            asked.append(Call(paper=paper.paper_id, begin=begin, seconds=seconds, backend=slept))
+        return asked
+
+    began, host = time.monotonic(), time.process_time()
+    with ThreadPoolExecutor(papers) as pool:
+        asked = [call for each in pool.map(ask, papers_of(papers)) for call in each]
+    return Flown(
+        calls=asked, wall=time.monotonic() - began, host_cpu=time.process_time() - host, boxes_cpu=0.0
+    )
+
+
 def boxes_cpu() -> float:
     """Of child processes that have ended; containers are not ours and not in it."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -223,10 +250,10 @@ def main(arguments: Sequence[str]) -> None:
                 (folder := Path(temporary) / name.replace(" ", "-")).mkdir()
                 if name == "http":
                     with served(sleeper) as backend:
-                        flown = fly(sandbox, backend, folder, options.papers, options.calls)
+                        print_flown(name, fly(sandbox, backend, folder, options.papers, options.calls))
+                        print_flown("http, no boxes", ask_alone(backend, options.papers, options.calls))
                 else:
-                    flown = fly(sandbox, sleeper, folder, options.papers, options.calls)
-                print_flown(name, flown)
+                    print_flown(name, fly(sandbox, sleeper, folder, options.papers, options.calls))
     finally:
         sandbox.close()
     return None

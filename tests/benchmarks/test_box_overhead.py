@@ -43,6 +43,14 @@ def test_a_way_without_overhead_has_the_whole_throughput():
     assert (found.median_ms, found.p95_ms) == (0.0, 0.0)
 
 
+def test_a_call_that_began_while_boxes_were_started_counts_but_is_not_timed():
+    calls = [call(paper, float(second), 1.0, 1.0) for paper in "ab" for second in range(5)]
+    calls[0] = call("a", -9.0, 9.5, 1.0)
+    found = summarize(calls)
+    assert found.calls == 10
+    assert found.p95_ms == 0.0
+
+
 def test_calls_that_take_twice_what_the_backend_took_have_half_the_throughput():
     calls = [call(paper, 2.0 * second, 2.0, 1.0) for paper in "ab" for second in range(10)]
     found = summarize(calls)

@@ -50,7 +50,10 @@ def test_papers_in_flight_over_http(tmp_path):
     sleeper = in_flight.Sleeper(mean_seconds=0.01)
     with in_flight.served(sleeper) as backend:
         flown = in_flight.fly(ProcessSandbox.open(), backend, tmp_path, papers=1, calls=2)
+        alone = in_flight.ask_alone(backend, papers=2, calls=2)
     assert len(flown.calls) == 2
+    assert len(alone.calls) == 4
+    assert all(call.overhead > 0 for call in alone.calls)
 
 
 def test_the_pool_sleeps_once_for_every_paper():
