@@ -22,7 +22,7 @@ from populations.journal_line import Place
 from populations.population import EMPTY, Population
 from populations.records import Decision, Mutant, PaperVerdict
 from populations.storage import atomic_write, storage_errors
-from populations.tally import EvaluationSummary, Tally
+from populations.tally import EvaluationSummary, Tally, pair
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.identity import canonical_json
@@ -115,7 +115,7 @@ def _to_json(population: Population) -> _Json:
 
 
 def _from_json(value: _Json) -> Population:
-    evaluated = [intern(name) for name in value["evaluated"]]
+    evaluated = [[pair(name, verdict) for verdict in _VERDICTS] for name in value["evaluated"]]
     mutants = [decode(Mutant, each) for each in value["mutants"]]
     return Population(
         start=_present(RunStarted, value["start"]),
@@ -150,7 +150,8 @@ def _evaluation(each: EvaluationSummary, papers: dict[str, int]) -> list[Any]:
     return [*_FIELDS(each), numbers, verdicts, each.confirmed.passed, each.confirmed.n]
 
 
-def _summary(each: list[Any], papers: list[str]) -> EvaluationSummary:
+def _summary(each: list[Any], papers: list[list[tuple[str, PaperVerdict]]]) -> EvaluationSummary:
+    """`papers`: of each paper the pairs with every verdict."""
     harness_id, iteration, purpose, split, replicate, is_complete, numbers, verdicts, held, n = each
     pairs = zip(numbers, verdicts, strict=True)
     return EvaluationSummary(
@@ -160,7 +161,7 @@ def _summary(each: list[Any], papers: list[str]) -> EvaluationSummary:
         split=split,
         replicate=replicate,
         is_complete=is_complete,
-        verdicts=tuple([(papers[number], _VERDICTS[verdict]) for number, verdict in pairs]),
+        verdicts=tuple([papers[number][verdict] for number, verdict in pairs]),
         confirmed=Rate(held, n),
     )
 

@@ -7,6 +7,7 @@ counted as not passed: stopping early never makes a harness look better than it 
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from sys import intern
 from typing import Any
 
@@ -46,6 +47,12 @@ class EvaluationSummary:
         return self.purpose in _SCORED
 
 
+@cache
+def pair(paper_id: str, verdict: PaperVerdict) -> tuple[str, PaperVerdict]:
+    """One object for all evaluations: a run of thousands of iterations holds a hundred thousand of them."""
+    return intern(paper_id), verdict
+
+
 def summarise(event: EvaluationDone) -> EvaluationSummary:
     evaluation = event.evaluation
     return EvaluationSummary(
@@ -55,7 +62,7 @@ def summarise(event: EvaluationDone) -> EvaluationSummary:
         split=evaluation.split,
         replicate=evaluation.replicate,
         is_complete=evaluation.complete,
-        verdicts=tuple([(intern(result.paper_id), result.verdict) for result in evaluation.results]),
+        verdicts=tuple([pair(result.paper_id, result.verdict) for result in evaluation.results]),
         confirmed=_share(
             [result.confirmation.holds for result in evaluation.results if result.confirmation is not None]
         ),
@@ -80,7 +87,7 @@ def _read_summary(data: Any) -> EvaluationSummary:
         replicate=evaluation["replicate"],
         is_complete=evaluation["complete"],
         verdicts=tuple(
-            [(intern(result["paper_id"]), _VERDICTS[result["verdict"]]) for result in evaluation["results"]]
+            [pair(result["paper_id"], _VERDICTS[result["verdict"]]) for result in evaluation["results"]]
         ),
         confirmed=_share(
             [
