@@ -1,6 +1,6 @@
 """The benchmarks work: tiny runs of each, whose figures mean nothing. Nothing here is timed."""
 
-from benchmarks import in_flight, parallel, peers
+from benchmarks import in_flight, lag, parallel, peers
 from benchmarks.parallel import Diary, SlowModels, search
 from benchmarks.scheduling import Latency
 from evaluate.sandbox.process_box import ProcessSandbox
@@ -67,6 +67,12 @@ def test_a_sleeper_begins_its_answer_with_the_seconds_it_slept():
     text = in_flight.Sleeper(fixed=True, mean_seconds=0.02).complete(request).text
     assert 0.02 <= float(text.split()[0]) < 10
     assert len(text) == 2000
+
+
+def test_a_search_with_lag_is_followed_by_the_true_rate_of_its_best(tmp_path):
+    rates = lag.true_rates(tmp_path / "run", seed=1, lag=2, marks=[0, 3])
+    assert rates[0] == 20
+    assert 20 <= rates[1] <= 20 + 3 * 8
 
 
 def test_peers_that_are_not_installed_are_skipped(capsys):
