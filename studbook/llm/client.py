@@ -47,12 +47,13 @@ class ModelClient:
     ) -> None:
         self.meter = Meter()
         self._roles = dict(roles)
+        self._gate = BudgetGate(budget, sum_totals(records.totals()), workers=workers, clock=clock)
+        self._sleep_on = sleep
         around = Surroundings(
-            retry=retry, on_notice=on_notice, sleep=sleep, clock=clock, strict_models=strict_models
+            retry=retry, on_notice=on_notice, sleep=self._sleep, clock=clock, strict_models=strict_models
         )
         self._desk = Desk({} if replay_only else _checked(roles, endpoints), roles.values(), around)
         self._records = records
-        self._gate = BudgetGate(budget, sum_totals(records.totals()), workers=workers, clock=clock)
         self._replay_only = replay_only
         self._flights = SingleFlight()
 
@@ -81,6 +82,11 @@ class ModelClient:
             control=to.resolve(control),
             key=record_key(call.role, request),
         )
+
+    def _sleep(self, seconds: float) -> None:
+        """Between two tries, as long as the hours of the budget last; raises BudgetExceeded at their end."""
+        self._sleep_on(min(seconds, self._gate.seconds_left))
+        self._gate.check_hours()
 
     def _answer(self, call: ResolvedCall) -> ChatReply:
         recorded = self._records.find(call.key)

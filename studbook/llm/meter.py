@@ -6,6 +6,7 @@ Recorded answers are counted apart, because nothing was paid for them. Prints no
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Condition, Lock
 
 from studbook.errors import BudgetExceeded
@@ -120,12 +121,20 @@ class BudgetGate:
             self._refuse(self._spent.calls, self._budget.max_calls, "calls")
             self._refuse(self._spent.tokens, self._budget.max_tokens, "tokens")
             self._refuse(self._spent.dollars, self._budget.max_dollars, "dollars")
-            hours = self._budget.max_hours
-            if hours is not None and self._clock() - self._began >= hours * 3600:
-                raise BudgetExceeded(
-                    f"the {hours:,.6g} of budget.hours are over\n"
-                    "resume for as long again, or with another budget.hours; what is finished is kept"
-                )
+        self.check_hours()
+
+    def check_hours(self) -> None:
+        """Raises BudgetExceeded when they are over."""
+        if self.seconds_left <= 0:
+            raise BudgetExceeded(
+                f"the {self._budget.max_hours:,.6g} of budget.hours are over\n"
+                "resume for as long again, or with another budget.hours; what is finished is kept"
+            )
+
+    @property
+    def seconds_left(self) -> float:
+        hours = self._budget.max_hours
+        return inf if hours is None else hours * 3600 - (self._clock() - self._began)
 
     def paid(self, usage: Usage, dollars: float) -> None:
         with self._changed:

@@ -1,7 +1,7 @@
 """The one choke point."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +47,7 @@ class Bench:
     records: CallRecords
     waits: list[float] = field(default_factory=list)
     notices: list[ModelNotice] = field(default_factory=list)
+    clock: Callable[[], float] = field(default_factory=lambda: iter(range(100_000)).__next__)
 
     def client(self, backend: Backend, *, max_concurrent: int = 8, attempts: int = 4, **more) -> ModelClient:
         return ModelClient(
@@ -56,7 +57,7 @@ class Bench:
             retry=RetryPolicy(attempts=attempts),
             on_notice=self.notices.append,
             sleep=self.waits.append,
-            clock=iter(range(100_000)).__next__,
+            clock=self.clock,
             **more,
         )
 
@@ -279,6 +280,16 @@ def test_a_failed_call_costs_no_budget(bench: Bench) -> None:
     with pytest.raises(ModelRejected):
         client.chat(CALL)
     assert client.chat(CALL).text == "yes"
+
+
+def test_the_end_of_the_hours_cuts_the_wait_between_two_tries(bench: Bench) -> None:
+    backend = ScriptedBackend([ModelUnavailable("no"), ModelUnavailable("no"), "yes"])
+    bench.clock = lambda: sum(bench.waits)
+    client = bench.client(backend, budget=Budget(max_hours=0.1 / 3600))
+    with pytest.raises(BudgetExceeded, match=r"budget\.hours"):
+        client.chat(CALL)
+    assert sum(bench.waits) == pytest.approx(0.1)
+    assert len(backend.requests) < 3
 
 
 def test_max_calls_holds_when_many_threads_call_at_once(bench: Bench) -> None:
