@@ -23,6 +23,8 @@ RenderTrajectory = Callable[[PaperResult, int], str]
 
 CHARACTERS_PER_TOKEN = 4
 
+PROMPT_TOKENS = 100_000
+"""About so many, at CHARACTERS_PER_TOKEN each."""
 SHRINKS = (1, 2, 6)
 """A prompt that the model refuses is sent again at these fractions of the budget."""
 MARGIN = 150
@@ -37,7 +39,7 @@ _SECTION = re.compile(
 class ChatAnalyzer:
     """An `Analyzer` that asks the role `analyzer` once, or with less when that is refused. Thread-safe."""
 
-    def __init__(self, chat: Chat, render: RenderTrajectory, prompt_tokens: int = 100_000) -> None:
+    def __init__(self, chat: Chat, render: RenderTrajectory, prompt_tokens: int = PROMPT_TOKENS) -> None:
         self._chat = chat
         self._render = render
         self._characters = prompt_tokens * CHARACTERS_PER_TOKEN

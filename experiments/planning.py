@@ -1,20 +1,26 @@
 """`--dry-run`: what a run would do at most, before it costs anything."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
+from evaluate.examples import MAX_CHARACTERS
+from evaluate.splits import SPLIT_NAMES
+from evolve.analyzer import CHARACTERS_PER_TOKEN, PROMPT_TOKENS
+from evolve.implementer import DialogueLimits
 from evolve.plan import Plan, plan
+from experiments.bench import box_limits
 from experiments.carrying_out import promotion_settings, search_settings
 from experiments.corpus import LoadedPapers, skipped_note
 from experiments.models import models_line, role_models
 from experiments.run_lines import TESTBED_MODELS, labelled, notice_line, papers_line
 from experiments.spec import Spec
 from experiments.text import clean_line, dollars
-from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES
+from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES, Usage
 
-CONTEXT_TOKENS = 16_000
-"""What a call is taken to send at most, for the worst case in dollars: a paper with its instructions."""
+INSTRUCTIONS = 8_000
+"""Characters; more than any of our prompts has beside what is put into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +35,7 @@ class PlanView:
     plan: Plan
     boxes: int
     calls: int
+    worst_tokens: int
     worst_dollars: float
     limits: dict[str, float | int | None]
 
@@ -48,6 +55,7 @@ def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
 
 def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
     bounds = plan_of(spec, papers)
+    worst = worst_usage(spec, papers, bounds)
     return PlanView(
         models=models_line(spec, TESTBED_MODELS),
         sandbox=sandbox,
@@ -57,31 +65,52 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
         plan=bounds,
         boxes=bounds.boxes,
         calls=bounds.calls,
-        worst_dollars=worst_dollars(spec, bounds),
+        worst_tokens=sum(each.tokens for each in worst),
+        worst_dollars=sum(each.dollars for each in worst),
         limits=spec.budget.model_dump(),
     )
 
 
-def worst_dollars(spec: Spec, bounds: Plan) -> float:
-    """Every call at the dearest price of its kind of role, with a full context and a full answer."""
-    models = role_models(spec)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """What the calls of one kind of role can come to."""
 
-    def dearest(*roles: str) -> float:
-        return max(
-            (
-                CONTEXT_TOKENS * models[role].dollars_per_million_in
-                + models[role].max_tokens * models[role].dollars_per_million_out
-            )
-            / 1_000_000
-            for role in roles
-        )
+    tokens: int
+    dollars: float
 
+
+def worst_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> tuple[Worst, ...]:
+    """Every prompt and every answer as long as it may be, a token for each character.
+
+    A harness is held by the tokens of its paper, which its last call may pass; all of them may be answers.
+    Not in it: answers that were paid for and had to be asked for again.
+    """
+    paper = max(len(each.text) for split in SPLIT_NAMES for each in getattr(papers.splits, split))
+    answer = max(role_models(spec)[role].max_tokens for role in EVALUATOR_ROLES)  # the judge reads it
+    per_box = spec.evaluator.tokens_per_paper + box_limits(spec.sandbox.limits).frame_bytes
     return (
-        bounds.harness_calls * dearest(*HARNESS_ROLES)
-        + bounds.evaluator_calls * dearest(*EVALUATOR_ROLES)
-        + bounds.analyzer_calls * dearest("analyzer")
-        + bounds.implementer_calls * dearest("implementer")
+        _worst_of_harnesses(spec, bounds.boxes * per_box),
+        _worst(spec, EVALUATOR_ROLES, bounds.evaluator_calls, paper + MAX_CHARACTERS + answer),
+        _worst(spec, ("analyzer",), bounds.analyzer_calls, PROMPT_TOKENS * CHARACTERS_PER_TOKEN),
+        _worst(spec, ("implementer",), bounds.implementer_calls, DialogueLimits().prompt_characters),
     )
+
+
+def _worst(spec: Spec, roles: Sequence[str], calls: int, characters: int) -> Worst:
+    """Each call at the dearest of these roles."""
+    usages = [
+        Usage(prompt_tokens=characters + INSTRUCTIONS, completion_tokens=role_models(spec)[role].max_tokens)
+        for role in roles
+    ]
+    costs = [role_models(spec)[role].cost_dollars(usage) for role, usage in zip(roles, usages, strict=True)]
+    tokens = max(usage.prompt_tokens + usage.completion_tokens for usage in usages)
+    return Worst(tokens=calls * tokens, dollars=calls * max(costs))
+
+
+def _worst_of_harnesses(spec: Spec, tokens: int) -> Worst:
+    models = [role_models(spec)[role] for role in HARNESS_ROLES]
+    dearest = max(max(each.dollars_per_million_in, each.dollars_per_million_out) for each in models)
+    return Worst(tokens=tokens, dollars=tokens * dearest / 1_000_000)
 
 
 def plan_lines(view: PlanView) -> list[Text]:
@@ -104,7 +133,8 @@ def plan_lines(view: PlanView) -> list[Text]:
             f"{bounds.evaluator_calls:,} by the evaluator, {bounds.analyzer_calls:,} by the analyzer, "
             f"{bounds.implementer_calls:,} by the implementer",
         ),
-        labelled("cost", f"at most {dollars(view.worst_dollars)} at the spec's prices"),
+        labelled("tokens", f"at most {view.worst_tokens:,}, every prompt and answer at its limit"),
+        labelled("cost", f"at most {dollars(view.worst_dollars)} for them at the spec's prices"),
         labelled("limits", limits or "none set; see budget in the spec"),
         Text("nothing was run and nothing was written"),
     ]

@@ -155,6 +155,22 @@ def test_a_dry_run_prints_the_worst_case_and_writes_nothing(here, capsys):
     assert "nothing was run and nothing was written" in shown
 
 
+def test_what_a_run_uses_is_below_the_worst_case_of_its_dry_run_for_every_role(here, capsys):
+    """Each role alone has a price, so that none hides behind another."""
+    prices = "{endpoint: testbed, dollars_per_million_input: 10, dollars_per_million_output: 20}"
+    for role in ("challenger", "strong", "judge", "analyzer", "implementer"):
+        flags = ["--name", role, "-s", f"models.roles.{role}={prices}", "-s", "search.minibatch=3"]
+        assert main(["run", "tiny.yaml", "--dry-run", "--json", *flags]) == 0
+        plan = json.loads(capsys.readouterr().out)["plan"]
+        assert main(["run", "tiny.yaml", *flags]) == 0
+        with CallRecords.read_only(here / "runs" / role / "calls.sqlite") as records:
+            total = sum_totals(records.totals())
+        assert 0 < total.dollars < plan["worst_dollars"]
+        assert total.tokens < plan["worst_tokens"]
+        assert total.calls < plan["calls"]
+        capsys.readouterr()
+
+
 def test_a_run_of_several_iterations_at_once_replays_with_another_number_of_workers(here, capsys):
     """`lag` is part of the experiment, workers are not."""
     flags = ["-s", "search.lag=2", "-s", "search.iterations=4"]
