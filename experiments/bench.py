@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.contracts import Paper
+from evaluate.contracts import Paper, PaperEvaluator
 from evaluate.many import evaluate_many
 from evaluate.paper_evaluator import SandboxedEvaluator
 from evaluate.predicates import PRESETS
@@ -42,7 +42,7 @@ class Bench:
     sandbox: Sandbox
     frozen: Frozen
     store: TrajectoryStore
-    evaluator: SandboxedEvaluator
+    evaluator: PaperEvaluator
     paper_pool: Executor
 
     def evaluate(

@@ -123,9 +123,7 @@ def _cut(text: str, start: int) -> str:
 
 def check_fold(run: OpenedRun) -> Replayed:
     """The chain holds (opening proved it); do lineage, trajectories and records say what the journal says?"""
-    with Lineage(run.folder.lineage) as lineage:
-        for mutant in run.population.mutants.values():
-            _check_mutant(lineage, mutant.harness_id, mutant.commit)
+    check_lineage(run)
     keys = _check_trajectories(run)
     return Replayed(
         run=run.folder.name,
@@ -136,6 +134,13 @@ def check_fold(run: OpenedRun) -> Replayed:
         calls=_check_calls(run.folder.calls),
         head=run.head,
     )
+
+
+def check_lineage(run: OpenedRun) -> None:
+    """Raises ReplayDifference for a ref that names another commit, IntegrityError for damaged files."""
+    with Lineage(run.folder.lineage) as lineage:
+        for mutant in run.population.mutants.values():
+            _check_mutant(lineage, mutant.harness_id, mutant.commit)
 
 
 def check_fold_of_part(part: Part, pieces: Sequence[Piece]) -> Replayed:

@@ -30,7 +30,9 @@ class Unrecorded(ReplayDifference):
         event = MISSING if number is None else {name: recorded[number][name] for name in ("round", "example")}
         asked = {"role": self._call["role"], **self._call["messages"][-1]}
         where = "after the last event" if number is None else f"event {number} (report) differs"
-        return f"{where}: the evaluator was sent another example\n{both_sides(event, asked)}"
+        asks = f"what role {self._call['role']} was asked has no record"
+        why = "the example is another one, or an answer on it"
+        return f"{where}: {asks}: {why}\n{both_sides(event, asked)}"
 
     def _told_of_harness(self, recorded: Sequence[Event]) -> str:
         chats = [(number, event) for number, event in enumerate(recorded) if event["kind"] == "chat"]

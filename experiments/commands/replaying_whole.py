@@ -4,13 +4,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from evaluate.trajectories import TrajectoryStore
 from evolve.loop import EndReason
 from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from experiments.carrying_out import carry_out
 from experiments.console import Terminal
 from experiments.opening import OpenedRun
 from experiments.replay_papers import find_papers
-from experiments.replaying import AllReplayed, CheckedLedger, Replayed
+from experiments.replaying import AllReplayed, CheckedLedger, Replayed, check_lineage
+from experiments.replaying_boxes import WatchedEvaluator
 from experiments.spec import BudgetSpec, Spec
 from experiments.spec_loading import read_resolved
 from experiments.stopping import StopSwitch, listening
@@ -25,6 +27,7 @@ def replay_whole(run: OpenedRun, papers: Path | None, terminal: Terminal) -> Rep
 
     `papers`: where they lie now, if not where the spec says.
     """
+    check_lineage(run)
     spec = read_resolved(run.folder.spec)
     found = find_papers(run, spec, papers)
     prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), is_replay=True, papers=found)
@@ -52,8 +55,15 @@ def _carried_out(
             listening(switch, scratch.root, display.notice),
         ):
             ledger = CheckedLedger(job.ledger, recorded)
+            watched = WatchedEvaluator(job.bench, TrajectoryStore(run.folder.trajectories))
             ending = carry_out(
-                replace(job, ledger=ledger, watcher=job.watcher.over(ledger), legs=legs_of(run))
+                replace(
+                    job,
+                    bench=replace(job.bench, evaluator=watched),
+                    ledger=ledger,
+                    watcher=job.watcher.over(ledger),
+                    legs=legs_of(run),
+                )
             )
             answered = sum_totals(job.bench.client.meter.snapshot()).recorded_calls
     finally:

@@ -111,7 +111,8 @@ def random_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, aft
     assert main(["run", "tiny.yaml", "--name", "trial"]) == 0
 
 
-def test_an_event_that_differs_is_told_with_both_sides(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("target", ["trial", "trial:seed"])
+def test_an_event_that_differs_is_told_with_both_sides(tmp_path, monkeypatch, capsys, target):
     random_run(
         tmp_path,
         monkeypatch,
@@ -119,7 +120,7 @@ def test_an_event_that_differs_is_told_with_both_sides(tmp_path, monkeypatch, ca
         "    failures = []\n    box.log(os.urandom(9).hex())\n",
     )
     capsys.readouterr()
-    assert main(["replay", "trial:seed", "--level", "recorded"]) == 1
+    assert main(["replay", target, "--level", "recorded"]) == 1
     told = capsys.readouterr().err.splitlines()
     assert "event 0 (log) differs at text" in told[0]
     assert told[1].strip().startswith("recorded: '")
@@ -127,7 +128,10 @@ def test_an_event_that_differs_is_told_with_both_sides(tmp_path, monkeypatch, ca
     assert told[1].split(": ")[1] != told[2].split(": ")[1]
 
 
-def test_a_call_that_was_never_recorded_is_told_as_the_event_that_differs(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("target", ["trial", "trial:seed"])
+def test_a_call_that_was_never_recorded_is_told_as_the_event_that_differs(
+    tmp_path, monkeypatch, capsys, target
+):
     random_run(
         tmp_path,
         monkeypatch,
@@ -135,15 +139,16 @@ def test_a_call_that_was_never_recorded_is_told_as_the_event_that_differs(tmp_pa
         'box.read("prompts/challenger.md") + os.urandom(9).hex()]',
     )
     capsys.readouterr()
-    assert main(["replay", "trial:seed", "--level", "recorded"]) == 1
+    assert main(["replay", target, "--level", "recorded"]) == 1
     told = capsys.readouterr().err
     assert "(chat) differs at messages[0].content" in told
     assert "recorded: " in told
     assert "replayed: " in told
 
 
+@pytest.mark.parametrize("target", ["trial", "trial:seed"])
 def test_another_example_than_the_recorded_one_is_told_as_the_report_that_differs(
-    tmp_path, monkeypatch, capsys
+    tmp_path, monkeypatch, capsys, target
 ):
     random_run(
         tmp_path,
@@ -152,9 +157,36 @@ def test_another_example_than_the_recorded_one_is_told_as_the_report_that_differ
         'example["question"] += " " + os.urandom(9).hex(); report = box.evaluate(example, solvers="weak")',
     )
     capsys.readouterr()
-    assert main(["replay", "trial:seed", "--level", "recorded"]) == 1
+    assert main(["replay", target, "--level", "recorded"]) == 1
     told = capsys.readouterr().err
-    assert "(report) differs: the evaluator was sent another example" in told
+    assert "(report) differs: what role weak was asked has no record" in told
+
+
+@pytest.mark.parametrize("target", ["trial", "trial:seed"])
+def test_a_trajectory_that_was_changed_is_told_as_the_event_that_differs(
+    made, tmp_path, monkeypatch, capsys, target
+):
+    shutil.copytree(made, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    run = RunFolder(tmp_path / "copy" / "runs" / "trial")
+    key = next(iter(results_of(tmp_path / "copy", "seed")))
+    body = t.read_trajectory_file(run, key)
+    number = next(n for n, event in enumerate(body["events"]) if event["kind"] == "chat")
+    body["events"][number]["reply"] = "what was never said"
+    t.write_trajectory_file(run, key, body)
+    assert main(["replay", target, "--level", "recorded"]) == 1
+    told = capsys.readouterr().err
+    assert f"event {number} (chat) differs at reply" in told
+    assert "recorded: 'what was never said'" in told
+
+
+def test_a_harness_that_was_moved_to_another_commit_does_not_replay(made, tmp_path, monkeypatch, capsys):
+    shutil.copytree(made, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    mutants = sorted(Path("runs/trial/lineage.git/refs/mutants").iterdir())
+    mutants[0].write_bytes(mutants[-1].read_bytes())
+    assert main(["replay", "trial", "--level", "recorded"]) == 1
+    assert f"refs/mutants/{mutants[0].name}" in capsys.readouterr().err
 
 
 def test_live_compares_old_and_new_on_the_same_papers_and_leaves_the_run_as_it_is(here, capsys):
