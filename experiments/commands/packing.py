@@ -58,9 +58,13 @@ def unpack_command(options: Namespace, terminal: Terminal) -> int:
     terminal.result(
         [
             line(
-                ("✓ ", "green"), f"{done.run} is in {done.folder}: {count(done.files, 'file')}, all checked"
+                ("✓ ", "green"),
+                f"{done.run} is in {done.folder}: {count(done.files, 'file')}; what it rests on is checked",
             ),
             line(f"  journal head {done.head}"),
+            line(
+                f"  report.html and notices.jsonl are not: studbook report {done.run} makes the report anew"
+            ),
         ]
     )
     for note in done.notes:

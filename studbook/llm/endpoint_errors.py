@@ -20,16 +20,17 @@ SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active
 
 NEXT_STEP = {
     400: "the endpoint cannot take this request: if it is too long, shorten papers or take another model",
-    401: "the key is wrong or missing: set OPENAI_API_KEY in the environment or in .env",
+    401: "the key is wrong or missing: set OPENAI_API_KEY in the environment or in .env, or the variable "
+    "that the endpoint's api_key_env names",
     402: "the account cannot pay: add credit, or name another endpoint in the spec",
     403: "this key may not use this model: check the account's rights, or name another model in the spec",
     404: "no such model or path here: check the model's name and the base URL (it usually ends in /v1)",
     413: "the request is too large for this endpoint: shorten papers or take another endpoint",
     422: "the endpoint cannot take this request: check the role's settings in the spec",
-    429: "the endpoint limits the rate: lower the endpoint's max_concurrent, or wait",
+    429: "the endpoint limits the rate: lower the endpoint's concurrency, or wait",
 }
-NOT_REACHED = "check OPENAI_BASE_URL and that the server runs and can be reached from here"
-TOO_SLOW = "raise the endpoint's timeout_seconds, or lower its max_concurrent"
+NOT_REACHED = "check OPENAI_BASE_URL or base_url, and that the server runs and can be reached from here"
+TOO_SLOW = "raise the endpoint's timeout_seconds, or lower its concurrency"
 SERVER_ERROR = "the server failed on its own side: wait and resume, or name another endpoint in the spec"
 SPENT_STEP = "the account's quota is spent: add credit, or name another endpoint in the spec"
 GARBLED = "check that the base URL is an OpenAI-compatible API (it usually ends in /v1)"

@@ -119,7 +119,7 @@ def test_a_request_is_sent_whole_and_its_answer_read() -> None:
         ),
         (413, error_body("too large"), RequestRefused, "HTTP 413", "too large"),
         (429, error_body("quota", code="insufficient_quota"), ModelRejected, "HTTP 429", "add credit"),
-        (429, error_body("slow down"), ModelUnavailable, "HTTP 429", "max_concurrent"),
+        (429, error_body("slow down"), ModelUnavailable, "HTTP 429", "concurrency"),
         (408, error_body("timeout"), ModelUnavailable, "HTTP 408", ""),
         (500, error_body("oops"), ModelUnavailable, "HTTP 500: oops", "wait and resume"),
         (503, b"", ModelUnavailable, "HTTP 503", "wait and resume"),
