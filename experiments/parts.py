@@ -29,10 +29,13 @@ class Part:
     paper_id: str | None
 
 
-def choose_part(target: Target, paper: str | None, *, with_ancestors: bool) -> Part:
-    """Raises RevisionError for what the run does not have."""
+def choose_part(target: Target, paper: str | None, *, alone: bool) -> Part:
+    """A named harness stands for its lineage, to the seed; with a paper, or `alone`, for itself.
+
+    Raises RevisionError for what the run does not have.
+    """
     harness_id = target.get_harness()
-    chain = lineage_chain(target.run.population, harness_id) if with_ancestors else ()
+    chain = lineage_chain(target.run.population, harness_id) if paper is None and not alone else ()
     return Part(
         run=target.run,
         harness_ids=tuple(mutant.harness_id for mutant in chain) or (harness_id,),

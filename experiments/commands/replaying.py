@@ -34,7 +34,7 @@ def _check_flags(options: Namespace) -> None:
 
 
 def _is_whole(options: Namespace, target: Target) -> bool:
-    return target.harness_id is None and options.paper is None and not options.lineage
+    return target.harness_id is None and options.paper is None and not options.alone
 
 
 def _replay_whole(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
@@ -44,7 +44,7 @@ def _replay_whole(options: Namespace, target: Target, terminal: Terminal) -> Rep
 
 
 def _replay_part(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
-    part = choose_part(target, options.paper, with_ancestors=options.lineage)
+    part = choose_part(target, options.paper, alone=options.alone)
     if options.level == "fold":
         return check_fold_of_part(part, pieces_of(part))
     return replay_part(part, _papers(options), terminal)

@@ -31,12 +31,8 @@ REPLICATES = 3
 
 
 def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
-    is_whole = target.harness_id is None and options.paper is None and not options.lineage
-    part = (
-        whole_run(target.run)
-        if is_whole
-        else choose_part(target, options.paper, with_ancestors=options.lineage)
-    )
+    is_whole = target.harness_id is None and options.paper is None and not options.alone
+    part = whole_run(target.run) if is_whole else choose_part(target, options.paper, alone=options.alone)
     old = old_scores(part)
     surroundings = read_surroundings()
     spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)

@@ -145,7 +145,7 @@ COMMANDS = (
     ),
     Command(
         name="replay",
-        summary="Prove a run, a lineage, a harness or one paper against its records, or measure it afresh.",
+        summary="Prove a run, a lineage or one paper of a harness against its records, or measure it afresh.",
         example="studbook replay quickstart-1:best --level recorded",
         handler="experiments.commands.replaying:replay",
         flags=(
@@ -163,7 +163,7 @@ COMMANDS = (
                 help="fold: read and prove, no code runs; recorded: run everything again, models answer from "
                 "the records; live: fresh calls, paid for, beside the old score (default: %(default)s)",
             ),
-            flag("--lineage", action="store_true", help="the harness and all it comes from, to the seed"),
+            flag("--alone", action="store_true", help="the harness without those it comes from"),
             flag("--papers", metavar="PATH", help="where the papers are now, if not where the spec says"),
             flag(
                 "--replicates",

@@ -48,7 +48,7 @@ def results_of(folder: Path, harness_id: str) -> dict[str, str]:
 
 
 def test_every_box_of_a_harness_comes_again_byte_for_byte_without_an_endpoint(here, capsys):
-    told = replay(capsys, "trial:m0001", "--level", "recorded")
+    told = replay(capsys, "trial:m0001", "--alone", "--level", "recorded")
     assert told["identical"] is True
     assert told["replay"]["part"] == "m0001"
     assert told["replay"]["trajectories"] == len(results_of(here, "m0001")) > 0
@@ -64,13 +64,13 @@ def test_one_paper_is_replayed_alone(here, capsys):
 
 
 def test_a_lineage_is_the_harness_and_all_it_comes_from(here, capsys):
-    told = replay(capsys, "trial:m0001", "--lineage", "--level", "recorded")
+    told = replay(capsys, "trial:m0001", "--level", "recorded")
     assert told["replay"]["part"] == "seed, m0001"
     assert told["replay"]["trajectories"] == len(results_of(here, "seed") | results_of(here, "m0001"))
 
 
 def test_at_level_fold_the_trajectories_of_a_part_are_proved(here, capsys, tmp_path):
-    told = replay(capsys, "trial:m0001")
+    told = replay(capsys, "trial:m0001", "--alone")
     assert told["replay"]["trajectories"] == len(results_of(here, "m0001"))
     copy = RunFolder(tmp_path / "copy")
     shutil.copytree(here / "runs" / "trial", copy.root)
