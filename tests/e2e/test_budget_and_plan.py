@@ -80,7 +80,7 @@ def test_more_iterations_than_planned_give_the_run_that_was_planned_longer(here,
 
 
 def test_a_conclusion_that_the_budget_cut_is_finished_before_the_search_goes_on(here, capsys):
-    """The budget grows by 20 calls until the search has ended and its conclusion has begun."""
+    """The budget grows by 60 calls until the search has ended and its conclusion has begun."""
     assert main(["run", "tiny.yaml", "--name", "whole", "-s", "search.iterations=1"]) == 0
     ended = next(n for n, line in enumerate(journal(here, "whole")) if line["kind"] == "search_ended")
     assert (
@@ -89,7 +89,7 @@ def test_a_conclusion_that_the_budget_cut_is_finished_before_the_search_goes_on(
     )
     calls = 1
     while not any(line["kind"] == "search_ended" for line in journal(here, "until")):
-        calls += 20
+        calls += 60
         assert main(["resume", "until", "-s", f"budget.calls={calls}"]) == 0
     assert not any(line["kind"] == "run_finished" for line in journal(here, "until"))
     more = ["-s", "budget.calls=null", "-s", "search.iterations=2"]
@@ -157,18 +157,23 @@ def test_a_dry_run_prints_the_worst_case_and_writes_nothing(here, capsys):
 
 def test_what_a_run_uses_is_below_the_worst_case_of_its_dry_run_for_every_role(here, capsys):
     """Each role alone has a price, so that none hides behind another."""
-    prices = "{endpoint: testbed, dollars_per_million_input: 10, dollars_per_million_output: 20}"
+    flags = ["-s", "search.minibatch=3"]
+    assert main(["run", "tiny.yaml", *flags]) == 0
+    with CallRecords.read_only(here / "runs/tiny-1/calls.sqlite") as records:
+        spent = records.totals()
+    total = sum_totals(spent)
     for role in ("challenger", "strong", "judge", "analyzer", "implementer"):
-        flags = ["--name", role, "-s", f"models.roles.{role}={prices}", "-s", "search.minibatch=3"]
-        assert main(["run", "tiny.yaml", "--dry-run", "--json", *flags]) == 0
+        prices = "{endpoint: testbed, dollars_per_million_input: 10, dollars_per_million_output: 20}"
+        capsys.readouterr()
+        assert (
+            main(["run", "tiny.yaml", "--dry-run", "--json", *flags, "-s", f"models.roles.{role}={prices}"])
+            == 0
+        )
         plan = json.loads(capsys.readouterr().out)["plan"]
-        assert main(["run", "tiny.yaml", *flags]) == 0
-        with CallRecords.read_only(here / "runs" / role / "calls.sqlite") as records:
-            total = sum_totals(records.totals())
-        assert 0 < total.dollars < plan["worst_dollars"]
+        usage = spent[role].usage
+        assert 0 < (usage.prompt_tokens * 10 + usage.completion_tokens * 20) / 1e6 < plan["worst_dollars"]
         assert total.tokens < plan["worst_tokens"]
         assert total.calls < plan["calls"]
-        capsys.readouterr()
 
 
 def test_a_run_of_several_iterations_at_once_replays_with_another_number_of_workers(here, capsys):

@@ -14,6 +14,7 @@ from populations.layout import RunFolder
 
 pytestmark = pytest.mark.slow
 
+WHOLE_AND_PART = ("trial", "trial:seed")
 SEED_ONLY = TINY.replace("iterations: 3", "iterations: 0")
 
 
@@ -111,44 +112,41 @@ def random_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, aft
     assert main(["run", "tiny.yaml", "--name", "trial"]) == 0
 
 
-@pytest.mark.parametrize("target", ["trial", "trial:seed"])
-def test_an_event_that_differs_is_told_with_both_sides(tmp_path, monkeypatch, capsys, target):
+def test_an_event_that_differs_is_told_with_both_sides(tmp_path, monkeypatch, capsys):
     random_run(
         tmp_path,
         monkeypatch,
         "    failures: list[str] = []\n",
         "    failures = []\n    box.log(os.urandom(9).hex())\n",
     )
-    capsys.readouterr()
-    assert main(["replay", target, "--level", "recorded"]) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert "event 0 (log) differs at text" in told[0]
-    assert told[1].strip().startswith("recorded: '")
-    assert told[2].strip().startswith("replayed: '")
-    assert told[1].split(": ")[1] != told[2].split(": ")[1]
+    for target in WHOLE_AND_PART:
+        capsys.readouterr()
+        assert main(["replay", target, "--level", "recorded"]) == 1
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("✗", "  re"))]
+        assert "event 0 (log) differs at text" in told[0]
+        assert told[1].strip().startswith("recorded: '")
+        assert told[2].strip().startswith("replayed: '")
+        assert told[1].split(": ")[1] != told[2].split(": ")[1]
 
 
-@pytest.mark.parametrize("target", ["trial", "trial:seed"])
-def test_a_call_that_was_never_recorded_is_told_as_the_event_that_differs(
-    tmp_path, monkeypatch, capsys, target
-):
+def test_a_call_that_was_never_recorded_is_told_as_the_event_that_differs(tmp_path, monkeypatch, capsys):
     random_run(
         tmp_path,
         monkeypatch,
         'box.read("prompts/challenger.md")]',
         'box.read("prompts/challenger.md") + os.urandom(9).hex()]',
     )
-    capsys.readouterr()
-    assert main(["replay", target, "--level", "recorded"]) == 1
-    told = capsys.readouterr().err
-    assert "(chat) differs at messages[0].content" in told
-    assert "recorded: " in told
-    assert "replayed: " in told
+    for target in WHOLE_AND_PART:
+        capsys.readouterr()
+        assert main(["replay", target, "--level", "recorded"]) == 1
+        told = capsys.readouterr().err
+        assert "(chat) differs at messages[0].content" in told
+        assert "recorded: " in told
+        assert "replayed: " in told
 
 
-@pytest.mark.parametrize("target", ["trial", "trial:seed"])
 def test_another_example_than_the_recorded_one_is_told_as_the_report_that_differs(
-    tmp_path, monkeypatch, capsys, target
+    tmp_path, monkeypatch, capsys
 ):
     random_run(
         tmp_path,
@@ -156,13 +154,14 @@ def test_another_example_than_the_recorded_one_is_told_as_the_report_that_differ
         'report = box.evaluate(example, solvers="weak")',
         'example["question"] += " " + os.urandom(9).hex(); report = box.evaluate(example, solvers="weak")',
     )
-    capsys.readouterr()
-    assert main(["replay", target, "--level", "recorded"]) == 1
-    told = capsys.readouterr().err
-    assert "(report) differs: what role weak was asked has no record" in told
+    for target in WHOLE_AND_PART:
+        capsys.readouterr()
+        assert main(["replay", target, "--level", "recorded"]) == 1
+        told = capsys.readouterr().err
+        assert "(report) differs: what role weak was asked has no record" in told
 
 
-@pytest.mark.parametrize("target", ["trial", "trial:seed"])
+@pytest.mark.parametrize("target", WHOLE_AND_PART)
 def test_a_trajectory_that_was_changed_is_told_as_the_event_that_differs(
     made, tmp_path, monkeypatch, capsys, target
 ):
