@@ -11,6 +11,7 @@ from evaluate.paper_evaluator import SandboxedEvaluator
 from evaluate.trajectories import Trajectory, TrajectoryStore, trajectory_key
 from evaluate.transcript import Event
 from experiments.bench import Bench
+from experiments.opening import OpenedRun
 from experiments.replaying import MISSING, both_sides, first_difference
 from experiments.replaying_witness import Unrecorded, Witness
 from harnesses.tree import HarnessTree
@@ -23,11 +24,9 @@ def place_of(harness: str, paper_id: str, replicate: int) -> str:
 
 
 def replay_box(
-    bench: Bench, recorded: TrajectoryStore, harness: HarnessTree, paper: Paper, replicate: int, place: str
+    bench: Bench, known: Trajectory | None, harness: HarnessTree, paper: Paper, replicate: int, place: str
 ) -> PaperResult:
-    """`bench` answers from records; `recorded` is the run's own store. Raises ReplayDifference."""
-    key = trajectory_key(bench.frozen.evaluator_hash, harness.tree_hash, paper.paper_id, replicate)
-    known = recorded.find(key)
+    """`bench` answers from records; `known`: what the run has of it. Raises ReplayDifference."""
     # one for each box, because each box has a witness of its own; rollouts run one after the other
     witness = Witness(bench.chat, paper)
     evaluator = SandboxedEvaluator(
@@ -38,22 +37,35 @@ def replay_box(
     except Unrecorded as missed:
         told = missed.told(known.events) if known else f"{missed}, and there is no trajectory of it"
         raise ReplayDifference(f"{place}: {told}") from missed
-    if known is not None and again.trajectory_hash != known.result.trajectory_hash:
+    if known is None:
+        return again
+    if again.key != known.result.key:
+        raise ReplayDifference(
+            f"{place}: harness, paper or evaluator are other ones\n"
+            f"  recorded key: {known.result.key}\n  replayed key: {again.key}"
+        )
+    if again.trajectory_hash != known.result.trajectory_hash:
         raise ReplayDifference(f"{place}: {describe(known, bench.store.get(again.key))}")
     return again
 
 
 class WatchedEvaluator:
-    """The `PaperEvaluator` of a whole replay: every box is compared as soon as it has been run."""
+    """The `PaperEvaluator` of a whole replay: every box is compared as soon as it has been run.
 
-    def __init__(self, bench: Bench, recorded: TrajectoryStore) -> None:
+    What the journal names must be in the run's store; papers behind one that decided a race may be.
+    """
+
+    def __init__(self, bench: Bench, run: OpenedRun) -> None:
         self.evaluator_hash = bench.frozen.evaluator_hash
         self._bench = bench
-        self._recorded = recorded
+        self._store = TrajectoryStore(run.folder.trajectories)
+        self._named = {each.key for event in run.evaluations() for each in event.evaluation.results}
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
         place = place_of(f"harness {harness.tree_hash[:12]}", paper.paper_id, replicate)
-        return replay_box(self._bench, self._recorded, harness, paper, replicate, place)
+        key = trajectory_key(self.evaluator_hash, harness.tree_hash, paper.paper_id, replicate)
+        known = self._store.get(key) if key in self._named else self._store.find(key)
+        return replay_box(self._bench, known, harness, paper, replicate, place)
 
 
 def describe(recorded: Trajectory, replayed: Trajectory) -> str:

@@ -4,7 +4,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate.trajectories import TrajectoryStore
 from evolve.loop import EndReason
 from experiments.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from experiments.carrying_out import carry_out
@@ -55,7 +54,7 @@ def _carried_out(
             listening(switch, scratch.root, display.notice),
         ):
             ledger = CheckedLedger(job.ledger, recorded)
-            watched = WatchedEvaluator(job.bench, TrajectoryStore(run.folder.trajectories))
+            watched = WatchedEvaluator(job.bench, run)
             ending = carry_out(
                 replace(
                     job,

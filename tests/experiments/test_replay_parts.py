@@ -179,6 +179,16 @@ def test_a_trajectory_that_was_changed_is_told_as_the_event_that_differs(
     assert "recorded: 'what was never said'" in told
 
 
+@pytest.mark.parametrize("target", WHOLE_AND_PART)
+def test_a_trajectory_that_is_gone_does_not_replay(made, tmp_path, monkeypatch, capsys, target):
+    shutil.copytree(made, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    key = next(iter(results_of(tmp_path / "copy", "seed")))
+    t.trajectory_path(RunFolder(tmp_path / "copy" / "runs" / "trial"), key).unlink()
+    assert main(["replay", target, "--level", "recorded"]) == 1
+    assert f"{key}.json.zst is missing" in capsys.readouterr().err
+
+
 def test_a_harness_that_was_moved_to_another_commit_does_not_replay(made, tmp_path, monkeypatch, capsys):
     shutil.copytree(made, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
