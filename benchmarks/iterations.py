@@ -20,8 +20,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
@@ -41,6 +39,7 @@ from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
 from evolve.testing import FakeAnalyzer, fake_papers, pass_chance
+from experiments.assembly import now
 from experiments.ledger import Ledger, opened_ledger
 from experiments.spec_loading import load_spec, write_resolved
 from harnesses.folder import read_harness
@@ -159,9 +158,8 @@ def resident_megabytes() -> float:
 @contextmanager
 def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
     """Opens, or opens again, the run in `folder`."""
-    clock = partial(datetime.now, UTC)
     with (
-        opened_ledger(folder, RUN, clock=clock, holder="benchmark", kind=Clocked) as ledger,
+        opened_ledger(folder, RUN, clock=now, holder="benchmark", kind=Clocked) as ledger,
         ThreadPoolExecutor(4) as pool,
     ):
         trees = ledger.trees

@@ -25,8 +25,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event as Flag
@@ -51,6 +49,7 @@ from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
 from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
+from experiments.assembly import now
 from experiments.ledger import Ledger, opened_ledger
 from harnesses.tree import HarnessTree
 from populations.layout import RunFolder
@@ -175,9 +174,8 @@ class Searched:
 def search(root: Path, models: SlowModels, workers: int, settings: SearchSettings) -> Searched:
     """One run of the real loop in a folder of its own; each iteration has few papers, `PAPERS`."""
     folder, diary = RunFolder(root / RUN).create(), models.diary
-    clock = partial(datetime.now, UTC)
     with (
-        opened_ledger(folder, RUN, clock=clock, holder="benchmark", kind=Ledger) as ledger,
+        opened_ledger(folder, RUN, clock=now, holder="benchmark", kind=Ledger) as ledger,
         ThreadPoolExecutor(workers) as pool,
     ):
         trees = ledger.trees

@@ -29,6 +29,11 @@ class Part:
     paper_id: str | None
 
 
+def is_whole(target: Target, paper: str | None, *, alone: bool) -> bool:
+    """Whether the run itself was named, and no part of it."""
+    return target.harness_id is None and paper is None and not alone
+
+
 def choose_part(target: Target, paper: str | None, *, alone: bool) -> Part:
     """A named harness stands for its lineage, to the seed; with a paper, or `alone`, for itself.
 

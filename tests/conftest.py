@@ -4,10 +4,9 @@ import os
 import socket
 from collections.abc import Iterator
 
-import docker
 import pytest
-from docker.errors import DockerException
 from hypothesis import settings
+from support.engines import engine_answers
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
 
@@ -16,23 +15,10 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
-def _engine_answers() -> bool:
-    try:
-        client = docker.from_env(timeout=10)
-    except DockerException:
-        return False
-    try:
-        return bool(client.ping())
-    except DockerException:
-        return False
-    finally:
-        client.close()
-
-
 @pytest.fixture(scope="session")
 def docker_engine() -> None:
     """Skips without an engine; fails instead when STUDBOOK_REQUIRE_DOCKER=1."""
-    if _engine_answers():
+    if engine_answers():
         return
     if os.environ.get("STUDBOOK_REQUIRE_DOCKER") == "1":
         pytest.fail("STUDBOOK_REQUIRE_DOCKER=1 and no Docker engine answers")

@@ -9,7 +9,7 @@ from experiments.commands.replaying_whole import replay_whole
 from experiments.console import Terminal
 from experiments.exit_codes import EXIT_INTERRUPTED
 from experiments.opening import Target, open_target
-from experiments.parts import choose_part, pieces_of
+from experiments.parts import choose_part, is_whole, pieces_of
 from experiments.replaying import Replayed, check_fold, check_fold_of_part
 from experiments.replaying_lines import replayed_lines
 from studbook.errors import UsageError
@@ -20,7 +20,8 @@ def replay(options: Namespace, terminal: Terminal) -> int:
     target = open_target(options.target, Path(options.runs_dir))
     if options.level == "live":
         return replay_live(options, target, terminal)
-    replay_it = _replay_whole if _is_whole(options, target) else _replay_part
+    whole = is_whole(target, options.paper, alone=options.alone)
+    replay_it = _replay_whole if whole else _replay_part
     done = replay_it(options, target, terminal)
     return EXIT_INTERRUPTED if done is None else _tell(done, terminal)
 
@@ -31,10 +32,6 @@ def _check_flags(options: Namespace) -> None:
         raise UsageError(f"{given} is for --level live: the other levels repeat what was recorded")
     if options.replicates is not None and options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: at least 1")
-
-
-def _is_whole(options: Namespace, target: Target) -> bool:
-    return target.harness_id is None and options.paper is None and not options.alone
 
 
 def _replay_whole(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:

@@ -15,7 +15,7 @@ from experiments.measuring import FOLDER
 from experiments.models import models_line, uses_only_testbed
 from experiments.notices import NoticeLog
 from experiments.opening import Target
-from experiments.parts import Part, choose_part
+from experiments.parts import Part, choose_part, is_whole
 from experiments.replaying_lines import luck_lines
 from experiments.replaying_live import OldScores, measure_again, old_scores, whole_run
 from experiments.run_lines import TESTBED_MODELS, labelled
@@ -31,8 +31,8 @@ REPLICATES = 3
 
 
 def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
-    is_whole = target.harness_id is None and options.paper is None and not options.alone
-    part = whole_run(target.run) if is_whole else choose_part(target, options.paper, alone=options.alone)
+    whole = is_whole(target, options.paper, alone=options.alone)
+    part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
     old = old_scores(part)
     surroundings = read_surroundings()
     spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)

@@ -21,13 +21,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import docker
 from crash.counting_server import Counter, counting_server
 from crash.disturbances import CASES, DOCKER_CASES, Stage
 from crash.kills import Point, climbing, points_of, random_kills, sweep
 from crash.same_lineage import same_lineage
 from crash.trial import SMALLEST, Size, Tally, Undisturbed, undisturbed
-from docker.errors import DockerException
+from support.engines import engine_answers
 
 T = TypeVar("T")
 
@@ -223,19 +222,6 @@ def _timed(tally: Tally, work: Callable[[], None]) -> Tally:
     tally.seconds = time.monotonic() - began
     tell(f"{tally.what}: {'clean' if tally.is_clean else 'NOT CLEAN'}, {tally.kills} kills")
     return tally
-
-
-def engine_answers() -> bool:
-    try:
-        client = docker.from_env(timeout=10)
-    except DockerException:
-        return False
-    try:
-        return bool(client.ping())
-    except DockerException:
-        return False
-    finally:
-        client.close()
 
 
 def tell(text: str) -> None:
