@@ -19,6 +19,7 @@ from studbook.errors import ManifestError
 from studbook.llm.contracts import HARNESS_ROLES
 
 FILE_NAME = "harness.yaml"
+DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,12 @@ class Knob:
     high: float
     value: float
     is_integer: bool
+
+    def fit(self, value: float) -> int | float:
+        """As a mutation writes it: whole, or with few digits, and within the range."""
+        if self.is_integer:
+            return int(value)
+        return min(self.high, max(self.low, round(value, DIGITS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

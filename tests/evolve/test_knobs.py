@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.search_rig import STARTED, Rig
 
-from evolve.knobs import KnobSampler, as_study
+from evolve.knob_study import as_study
+from evolve.knobs import KnobSampler
 from evolve.settings import PromotionSettings, SearchSettings
 from evolve.testing import fake_harness
 from harnesses.manifest import Knob
