@@ -39,9 +39,9 @@ from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
 from evolve.testing import FakeAnalyzer, fake_papers, pass_chance
-from experiments.assembly import now
 from experiments.ledger import Ledger, opened_ledger
 from experiments.spec_loading import load_spec, write_resolved
+from experiments.surroundings import now
 from harnesses.folder import read_harness
 from harnesses.tree import HarnessTree
 from populations.events import Event, RunStarted

@@ -49,8 +49,8 @@ from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
 from evolve.seams import Silent
 from evolve.settings import SearchSettings
 from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
-from experiments.assembly import now
 from experiments.ledger import Ledger, opened_ledger
+from experiments.surroundings import now
 from harnesses.tree import HarnessTree
 from populations.layout import RunFolder
 from populations.records import PaperResult

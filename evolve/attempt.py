@@ -1,6 +1,7 @@
 """One iteration's outcome before it is written down: what was proposed, measured and ruled. Plain values."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from evolve.admission import Admission
 from evolve.contracts import Diagnosis, Proposal
@@ -10,7 +11,9 @@ from populations.records import Evaluation, Verdict
 from studbook.rate import NO_RATE, Rate
 
 
+@lru_cache(maxsize=64)
 def mutant_id(iteration: int) -> str:
+    """One string for all who name it: a run keeps it several times for each iteration."""
     return f"m{iteration:04d}"
 
 

@@ -17,7 +17,7 @@ class SeenTrees:
         self._trees = trees
         self._lock = Lock()
         self._read = 0
-        self._by_form: dict[str, list[str]] = {}
+        self._first: dict[bytes, str] = {}
 
     def find_twin(self, tree: HarnessTree, mutants: Mapping[str, Mutant]) -> str | None:
         """The first of `mutants` with the same normal form.
@@ -25,11 +25,11 @@ class SeenTrees:
         They are those of the run at some time, in the order in which they were made: only what was made
         since the last call is read.
         """
-        wanted = normal_hash(tree)
+        wanted = bytes.fromhex(normal_hash(tree))
         with self._lock:
             for mutant in islice(mutants.values(), self._read, None):
-                form = normal_hash(self._trees.get(mutant))
-                self._by_form.setdefault(form, []).append(mutant.harness_id)
+                form = bytes.fromhex(normal_hash(self._trees.get(mutant)))
+                self._first.setdefault(form, mutant.harness_id)
             self._read = max(self._read, len(mutants))
-            twins = self._by_form.get(wanted, ())
-            return next((harness_id for harness_id in twins if harness_id in mutants), None)
+            twin = self._first.get(wanted)
+            return twin if twin in mutants else None  # where the first is not, no later one is

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from evaluate.sandbox.select import StatedSandbox
@@ -24,6 +23,7 @@ from experiments.sandboxes import open_clean_sandbox
 from experiments.spec import SandboxSpec, Spec
 from experiments.spec_loading import application_root, write_resolved
 from experiments.stopping import StopSwitch
+from experiments.surroundings import now
 from experiments.watching import Watcher
 from harnesses.folder import read_harness
 from harnesses.tree import HarnessTree
@@ -43,10 +43,6 @@ class Prepared:
     papers: LoadedPapers
     seed: HarnessTree
     sandbox: StatedSandbox
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def prepare(

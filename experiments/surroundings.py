@@ -1,8 +1,9 @@
-"""What the command line takes from the process: its environment and `.env`. Read once, passed on."""
+"""What the command line takes from the process: its environment and `.env`, read once, and the clock."""
 
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from experiments.spec import Spec
@@ -31,3 +32,7 @@ class Surroundings:
 
 def read_surroundings() -> Surroundings:
     return Surroundings(environment=dict(os.environ), dotenv=read_dotenv(Path(".env")))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

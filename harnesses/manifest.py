@@ -39,6 +39,11 @@ class Knob:
         return min(self.high, max(self.low, round(value, DIGITS)))
 
 
+@lru_cache(maxsize=256)
+def _values_of(knobs: tuple[Knob, ...]) -> dict[str, float]:
+    return {knob.name: int(knob.value) if knob.is_integer else knob.value for knob in knobs}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """`entry` is "file.py:function"; the function takes one `harness_kit.Box`."""
@@ -52,8 +57,8 @@ class Manifest:
 
     @property
     def knob_values(self) -> dict[str, float]:
-        """Integers for integer knobs."""
-        return {knob.name: int(knob.value) if knob.is_integer else knob.value for knob in self.knobs}
+        """Integers for integer knobs. Not to be changed: all with the same knobs share it."""
+        return _values_of(self.knobs)
 
     def is_editable(self, path: str) -> bool:
         """May a mutation touch this file? Never the manifest itself: knobs have a mutation of their own."""

@@ -10,10 +10,14 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from populations.storage import sync_folder, write_all
 from studbook.errors import IntegrityError
+
+KEPT_IDS = 2048
+"""Of objects that are there; a mutant makes about four, and shares the others with its parent."""
 
 _FILE_MODE, _FOLDER_MODE = b"100644", b"40000"
 
@@ -65,10 +69,11 @@ def commit_object(*, tree: str, parent: str | None, author: str, seconds: int, m
     return GitObject.of("commit", "\n".join([*lines, "", message]).encode("utf-8"))
 
 
-def store(folder: Path, objects: list[GitObject], known: set[str]) -> None:
+def store(folder: Path, objects: list[GitObject], known: dict[str, None]) -> None:
     """Writes those that are missing below `folder` (a repository's objects/); durable when it returns.
 
-    `known`: ids that are there for certain, and are not looked for; those of `objects` are added.
+    `known`: ids that are there for certain, and are not looked for; those of `objects` are added, and the
+    oldest go when there are many.
     """
     unknown = [item for item in objects if item.sha not in known]
     missing = [item for item in unknown if not _path(folder, item.sha).exists()]
@@ -80,7 +85,9 @@ def store(folder: Path, objects: list[GitObject], known: set[str]) -> None:
         sync_folder(folder / fan)
     if made or (missing and not known):  # what a killed process made may not be durable
         sync_folder(folder)
-    known.update(item.sha for item in unknown)
+    known.update((item.sha, None) for item in unknown)
+    for old in list(islice(known, max(0, len(known) - KEPT_IDS))):
+        del known[old]
 
 
 def _path(folder: Path, sha: str) -> Path:

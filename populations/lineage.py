@@ -48,9 +48,8 @@ class Lineage:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._guard = threading.RLock()
-        self._stored: set[str] = set()
-        self._pointed: dict[str, str] = {}
-        self._names: dict[str, str] = {}
+        self._stored: dict[str, None] = {}
+        self._best: str | None = None
         self._blobs: dict[str, bytes] = {}
         if not (path / "HEAD").exists():
             _create(path)
@@ -81,7 +80,7 @@ class Lineage:
                 mutant_id,
                 tree,
                 parent_commit=parent_commit,
-                parent_id=None if parent_commit is None else self._name_of(parent_commit),
+                parent_id=None if parent_commit is None else self.trailers(parent_commit)["Mutant"],
                 iteration=iteration,
                 hypothesis=hypothesis,
                 run_name=run_name,
@@ -97,18 +96,17 @@ class Lineage:
                 self.set_best(mutant_id)
             return commit.sha
 
-    def _name_of(self, commit: str) -> str:
-        if commit not in self._names:
-            self._names[commit] = self.trailers(commit)["Mutant"]
-        return self._names[commit]
-
     def admit(self, mutant_id: str) -> None:
         """Makes a branch of a mutant."""
         self._point(f"refs/heads/{mutant_id}", self.get_commit(mutant_id))
 
     def set_best(self, mutant_id: str) -> None:
         """Moves `best`, which a clone checks out; it starts at the first harness added."""
-        self._point(f"refs/heads/{BEST_BRANCH}", self.get_commit(mutant_id))
+        commit = self.get_commit(mutant_id)
+        with self._guard:
+            if self._best != commit:
+                self._point(f"refs/heads/{BEST_BRANCH}", commit)
+                self._best = commit
 
     def find_commit(self, mutant_id: str) -> str | None:
         """The commit of a mutant, None when there is none of that id."""
@@ -170,9 +168,8 @@ class Lineage:
 
     def _point(self, ref: str, commit: str) -> None:
         with self._guard:
-            if self._pointed.get(ref) != commit and self._find_ref(ref) != commit:
+            if self._find_ref(ref) != commit:
                 atomic_write(self.path / ref, commit.encode() + b"\n", temporary_in=self.path)
-            self._pointed[ref] = commit
 
     def close(self) -> None:
         with self._guard:

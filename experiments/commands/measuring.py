@@ -6,7 +6,6 @@ from pathlib import Path
 
 from evaluate.papers import Corpus, read_corpus
 from evolve.seams import StopRequested
-from experiments.assembly import now
 from experiments.bench import open_bench
 from experiments.console import Terminal
 from experiments.corpus import skipped_note
@@ -20,7 +19,7 @@ from experiments.run_lines import TESTBED_MODELS, labelled, notice_line
 from experiments.sandboxes import open_clean_sandbox
 from experiments.spec_loading import application_root
 from experiments.stopping import StopSwitch, listening
-from experiments.surroundings import read_surroundings
+from experiments.surroundings import now, read_surroundings
 from experiments.text import clean_line, count
 from harnesses.folder import read_harness, write_harness
 from harnesses.tree import HarnessTree

@@ -4,7 +4,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from evolve.seams import StopRequested
-from experiments.assembly import now
 from experiments.bench import open_bench
 from experiments.console import Terminal
 from experiments.endpoints import build_endpoints
@@ -21,7 +20,7 @@ from experiments.replaying_live import OldScores, measure_again, old_scores, who
 from experiments.run_lines import TESTBED_MODELS, labelled
 from experiments.spec_loading import read_resolved, resume_overrides
 from experiments.stopping import StopSwitch, listening
-from experiments.surroundings import read_surroundings
+from experiments.surroundings import now, read_surroundings
 from experiments.text import clean_line
 from populations.records import PaperResult
 from populations.storage import storage_errors

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from evaluate.trajectories import TrajectoryStore
 from evolve.seams import StopRequested
-from experiments.assembly import now
 from experiments.bench import open_bench
 from experiments.commands.replaying_whole import replayed_spec
 from experiments.console import Terminal
@@ -16,6 +15,7 @@ from experiments.replaying import Replayed, replayed_part
 from experiments.replaying_parts import PartReplay, replay_pieces
 from experiments.spec_loading import read_resolved
 from experiments.stopping import StopSwitch, listening
+from experiments.surroundings import now
 
 
 def replay_part(part: Part, papers: Path | None, terminal: Terminal) -> Replayed | None:
