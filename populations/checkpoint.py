@@ -8,8 +8,10 @@ to find, which reads the journal from its first line.
 import hashlib
 import json
 import mmap
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from sys import intern
@@ -28,11 +30,13 @@ from studbook.errors import IntegrityError
 from studbook.identity import canonical_json
 from studbook.rate import Rate
 
-VERSION = 1
+VERSION = 2
 SMALLEST_JOURNAL = 4 * 1024 * 1024
 """Bytes; a shorter one is read in no time."""
 GROWTH = 1.25
 """A running process writes another checkpoint when its journal has grown by this factor."""
+
+BATCH = 200
 
 _VERDICTS = tuple(PaperVerdict)
 _Json = dict[str, Any]
@@ -51,13 +55,13 @@ def is_due(size: int, last: int) -> bool:
 
 def write_checkpoint(path: Path, journal: Path, place: Place, population: Population) -> None:
     """Raises StorageError."""
-    value = {
+    head = {
         "v": VERSION,
         "place": [place.size, place.lines, place.head],
         "sha256": _digest(journal, place.size),
-        "population": _to_json(population),
     }
-    atomic_write(path, compress(canonical_json(value)))
+    rows = (canonical_json(row) for row in chain([head], _to_rows(population)))
+    atomic_write(path, compress(b"\n".join(rows)))
 
 
 def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
@@ -66,18 +70,19 @@ def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
         return None
     try:
         with storage_errors(path, "read"):
-            value = json.loads(decompress(path.read_bytes(), place=str(path)))
-        size, lines, head = value["place"]
-        if value["v"] != VERSION:
+            lines = decompress(path.read_bytes(), place=str(path)).split(b"\n")
+        head, rows = json.loads(lines[0]), map(json.loads, lines[1:])
+        size, count, last = head["place"]
+        if head["v"] != VERSION:
             return None
         with ThreadPoolExecutor(1) as pool:  # hashing 200 MB and reading the population take as long
             digest = pool.submit(_digest, journal, size)
-            population = _from_json(value["population"])
-        if value["sha256"] != digest.result():
+            population = _from_rows(rows)
+        if head["sha256"] != digest.result():
             return None
-    except (IntegrityError, ValueError, KeyError, TypeError, IndexError):
+    except (IntegrityError, ValueError, KeyError, TypeError, IndexError, StopIteration):
         return None  # it is only a short cut
-    return Checkpoint(place=Place(size=size, lines=lines, head=head), population=population)
+    return Checkpoint(place=Place(size=size, lines=count, head=last), population=population)
 
 
 def where_to_begin(path: Path, journal: Path) -> tuple[Place | None, Population]:
@@ -95,40 +100,65 @@ def _digest(journal: Path, size: int) -> str:
             return hashlib.sha256(data).hexdigest()
 
 
-def _to_json(population: Population) -> _Json:
+def _to_rows(population: Population) -> Iterator[_Json]:
+    """What is single, then what there are thousands of, a few hundred in a row.
+
+    All at once would take the population's memory several times over.
+    """
     papers: dict[str, int] = {}
-    evaluations = [_evaluation(each, papers) for each in population.evaluations]
-    return {
+    for summary in population.evaluations:
+        for paper, _ in summary.verdicts:
+            papers.setdefault(paper, len(papers))
+    yield {
         "start": _optional(population.start),
-        "mutants": [encode(mutant) for mutant in population.mutants.values()],
         "members": list(population.members),
-        "decisions": [encode(decision) for decision in population.decisions],
         "refused": list(population.refused_actions),
         "evaluated": list(papers),
-        "evaluations": evaluations,
-        "tallies": {name: _tally(tally) for name, tally in population.tallies.items()},
         "papers": {name: [rate.passed, rate.n] for name, rate in population.papers.items()},
         "ended": _optional(population.ended),
         "champion": _optional(population.champion),
         "finish": _optional(population.finish),
     }
+    yield from _batches("mutants", map(encode, population.mutants.values()))
+    yield from _batches("decisions", map(encode, population.decisions))
+    yield from _batches("evaluations", (_evaluation(each, papers) for each in population.evaluations))
+    yield from _batches("tallies", ([name, *_tally(tally)] for name, tally in population.tallies.items()))
 
 
-def _from_json(value: _Json) -> Population:
-    evaluated = [[pair(name, verdict) for verdict in _VERDICTS] for name in value["evaluated"]]
-    mutants = [decode(Mutant, each) for each in value["mutants"]]
+def _batches(name: str, items: Iterable[Any]) -> Iterator[_Json]:
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield {name: batch}
+
+
+def _from_rows(rows: Iterator[_Json]) -> Population:
+    single = next(rows)
+    evaluated = [[pair(name, verdict) for verdict in _VERDICTS] for name in single["evaluated"]]
+    mutants: list[Mutant] = []
+    decisions: list[Decision] = []
+    evaluations: list[EvaluationSummary] = []
+    tallies: dict[str, Tally] = {}
+    read: dict[str, Callable[[list[Any]], None]] = {
+        "mutants": lambda batch: mutants.extend([decode(Mutant, each) for each in batch]),
+        "decisions": lambda batch: decisions.extend([decode(Decision, each) for each in batch]),
+        "evaluations": lambda batch: evaluations.extend([_summary(each, evaluated) for each in batch]),
+        "tallies": lambda batch: tallies.update((name, _read_tally(each)) for name, *each in batch),
+    }
+    for row in rows:
+        for name, batch in row.items():
+            read[name](batch)
     return Population(
-        start=_present(RunStarted, value["start"]),
+        start=_present(RunStarted, single["start"]),
         mutants=MappingProxyType({mutant.harness_id: mutant for mutant in mutants}),
-        members=tuple(value["members"]),
-        decisions=tuple([decode(Decision, each) for each in value["decisions"]]),
-        refused_actions=tuple(value["refused"]),
-        evaluations=tuple([_summary(each, evaluated) for each in value["evaluations"]]),
-        tallies=MappingProxyType({name: _read_tally(each) for name, each in value["tallies"].items()}),
-        papers=MappingProxyType({intern(name): Rate(*each) for name, each in value["papers"].items()}),
-        ended=_present(SearchEnded, value["ended"]),
-        champion=_present(ChampionChosen, value["champion"]),
-        finish=_present(RunFinished, value["finish"]),
+        members=tuple(single["members"]),
+        decisions=tuple(decisions),
+        refused_actions=tuple(single["refused"]),
+        evaluations=tuple(evaluations),
+        tallies=MappingProxyType(tallies),
+        papers=MappingProxyType({intern(name): Rate(*each) for name, each in single["papers"].items()}),
+        ended=_present(SearchEnded, single["ended"]),
+        champion=_present(ChampionChosen, single["champion"]),
+        finish=_present(RunFinished, single["finish"]),
     )
 
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support.births import batches, clock, small_run
+from support.births import batches, clock, iteration_events, seed_events, small_run
 
-from populations.checkpoint import Checkpoint, is_due, read_checkpoint, write_checkpoint
+from populations.checkpoint import BATCH, Checkpoint, is_due, read_checkpoint, write_checkpoint
 from populations.events import ChampionChosen, RankedHarness, RunFinished, SearchEnded
 from populations.journal import Journal
 from populations.journal_reader import JournalReader, entries_with
@@ -15,6 +15,7 @@ from populations.replay import fold_entries
 from populations.statistics import shrunk_rate
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
+from studbook.identity import Json, canonical_json
 from studbook.rate import Rate
 
 NAME = "population.json.zst"
@@ -104,24 +105,39 @@ def test_for_another_journal_it_does_not_count(path, change):
     assert read_checkpoint(checkpoint, path) is None
 
 
+def test_it_holds_more_than_fits_into_a_row(path):
+    yes, no = True, False
+    iterations = [iteration_events(number, (yes, no), (no, no)) for number in range(1, 2 * BATCH)]
+    known = read_checkpoint(write(path, [seed_events(), *iterations]), path)
+    assert known is not None
+    assert known.population == fold(JournalReader(path).events())
+    assert known.population.iterations_done == 2 * BATCH - 1
+
+
 def test_what_cannot_be_read_is_no_checkpoint(path):
     checkpoint = write(path, batches(small_run()))
     whole = checkpoint.read_bytes()
-    value = json.loads(decompress(whole))
-    del value["population"]["members"]
-    other_version = compress(json.dumps({**json.loads(decompress(whole)), "v": 2}).encode())
+    head, single, *rows = [json.loads(line) for line in decompress(whole).splitlines()]
+    assert written([head, single, *rows]) == whole
+    no_members = {key: value for key, value in single.items() if key != "members"}
     for data in (
         b"",
         b"not zstd",
         whole[:-3],
         compress(b"[]"),
-        compress(json.dumps(value).encode()),
-        other_version,
+        written([head]),
+        written([{**head, "v": 1}, single, *rows]),
+        written([head, no_members, *rows]),
+        written([head, single, *rows, {"unknown": []}]),
     ):
         checkpoint.write_bytes(data)
         assert read_checkpoint(checkpoint, path) is None
     checkpoint.unlink()
     assert read_checkpoint(checkpoint, path) is None
+
+
+def written(rows: list[Json]) -> bytes:
+    return compress(b"\n".join(canonical_json(row) for row in rows))
 
 
 def test_only_long_journals_get_one_and_not_after_every_append():
