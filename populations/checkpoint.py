@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from sys import intern
@@ -60,8 +60,10 @@ def write_checkpoint(path: Path, journal: Path, place: Place, population: Popula
         "place": [place.size, place.lines, place.head],
         "sha256": _digest(journal, place.size),
     }
-    rows = (canonical_json(row) for row in chain([head], _to_rows(population)))
-    atomic_write(path, compress(b"\n".join(rows)))
+    text = bytearray(canonical_json(head))
+    for row in _to_rows(population):
+        text += b"\n" + canonical_json(row)
+    atomic_write(path, compress(text))
 
 
 def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:

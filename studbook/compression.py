@@ -11,7 +11,7 @@ from studbook.errors import IntegrityError
 MAX_DECOMPRESSED_BYTES = 256 * 1024 * 1024
 
 
-def compress(data: bytes, *, level: int = 3) -> bytes:
+def compress(data: bytes | bytearray, *, level: int = 3) -> bytes:
     """One zstd frame with content size and checksum. Compressors are not thread-safe: one per call."""
     return zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True).compress(data)
 
