@@ -10,6 +10,7 @@ import errno
 import importlib
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -80,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(is_verbose=any(VERBOSE.fullmatch(argument) for argument in arguments))
     try:
+        if argv is None:  # a process of our own: who is told to end says so and cleans up, as with Ctrl-C
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _dispatch(arguments)
     except UsageError as error:
         return _failed(terminal, error, EXIT_USAGE)

@@ -117,6 +117,31 @@ def test_two_ctrl_c_exit_at_once_and_the_run_can_still_go_on(tmp_path):
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
 
 
+EARLY = """
+import os, signal, sys
+from experiments.cli import main
+
+def kill(event, arguments):
+    if event == "import" and arguments[0] == "experiments.assembly":
+        os.kill(os.getpid(), signal.{name})
+
+sys.addaudithook(kill)
+sys.argv = ["studbook", "run", "tiny.yaml"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_before_the_run_has_begun_is_answered_too(tmp_path, name):
+    write_tiny(tmp_path)
+    program = [sys.executable, "-c", EARLY.format(name=name)]
+    ended = subprocess.run(
+        program, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (130, "✗ error: interrupted\n")
+    assert not list(tmp_path.glob("runs/*"))
+
+
 @pytest.mark.slow
 def test_stop_ends_a_run_of_another_terminal_and_a_second_writer_is_refused(tmp_path):
     process = begin(tmp_path, "process", "-s", "search.iterations=40")
