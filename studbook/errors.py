@@ -114,7 +114,12 @@ class StorageError(InfrastructureError):
 
 
 class BudgetExceeded(StudbookError):
-    """A limit of the spec was reached."""
+    """A limit of the spec was reached. `key` and `more`: which one, and a value that goes on."""
+
+    def __init__(self, message: str, *, key: str = "", more: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+        self.more = more
 
 
 class IntegrityError(StudbookError):

@@ -30,7 +30,7 @@ from populations.events import Purpose
 from populations.layout import RunFolder, atomic_write
 from populations.population import SEED_ID
 from populations.storage import storage_errors
-from studbook.errors import Outage, StorageError
+from studbook.errors import BudgetExceeded, Outage, StorageError
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -113,15 +113,15 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
             f"stopped after iteration {finished}; everything finished is saved. Go on with:\n  {command}"
         )
         return
-    if ending.reason is EndReason.BUDGET:
-        done = count(ending.population.iterations_done, "iteration")
-        terminal.progress(
-            f"stopped after {done}: {ending.error}\n  {command} -s budget.…=…   goes on with a larger one"
-        )
+    if isinstance(ending.error, BudgetExceeded):
         finished = ending.population.iterations_done
+        larger = f"{command} -s {ending.error.key}={ending.error.more}"
+        terminal.progress(
+            f"stopped after {count(finished, 'iteration')}: {ending.error}\n  {larger}   goes on"
+        )
         if finished and not ending.population.is_concluding:
             terminal.progress(
-                f"  … -s search.iterations={finished}   has it find a champion in what there is"
+                f"  {larger} -s search.iterations={finished}   finds a champion in what there is"
             )
         return
     terminal.error(str(ending.error))

@@ -128,7 +128,9 @@ class BudgetGate:
         if self.seconds_left <= 0:
             raise BudgetExceeded(
                 f"the {self._budget.max_hours:,.6g} of budget.hours are over\n"
-                "resume for as long again, or with another budget.hours; what is finished is kept"
+                "resume for as long again, or with another budget.hours; what is finished is kept",
+                key="budget.hours",
+                more=f"{self._budget.max_hours:.6g}",
             )
 
     @property
@@ -164,5 +166,7 @@ class BudgetGate:
         if limit is not None and spent >= limit:
             raise BudgetExceeded(
                 f"the budget of model calls is spent: {spent:,.6g} {unit} of {limit:,.6g}\n"
-                f"raise budget.{unit} and resume; what is finished is kept"
+                f"raise budget.{unit} and resume; what is finished is kept",
+                key=f"budget.{unit}",
+                more=f"{2 * limit:.12g}" if limit else "null",
             )

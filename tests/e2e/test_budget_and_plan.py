@@ -37,7 +37,7 @@ def test_a_spent_budget_ends_in_order_names_its_key_and_a_larger_one_goes_on(her
     err = capsys.readouterr().err
     assert "stopped after 0 iterations: the budget of model calls is spent: 40 calls of 40" in err
     assert "raise budget.calls and resume" in err
-    assert "studbook resume tiny-1" in err
+    assert "\n  studbook resume tiny-1 -s budget.calls=80   goes on\n" in err
     assert main(["resume", "tiny-1"]) == 0
     assert "40 calls of 40" in capsys.readouterr().err
     assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.minibatch=2"]) == 2
@@ -122,7 +122,7 @@ def test_hours_end_a_run_like_any_budget_and_it_goes_on_to_the_same_end(here, ca
     assert main(["run", "tiny.yaml", "-s", "budget.hours=0.0001"]) == 0
     err = capsys.readouterr().err
     assert "the 0.0001 of budget.hours are over" in err
-    assert "studbook resume tiny-1" in err
+    assert "\n  studbook resume tiny-1 -s budget.hours=0.0001   goes on\n" in err
     assert len(journal(here)) < len(journal(here, "whole"))
     assert main(["resume", "tiny-1", "-s", "budget.hours=null"]) == 0
     assert search_of(here) == search_of(here, "whole")
@@ -136,7 +136,10 @@ def test_what_a_budget_ended_can_be_concluded_where_it_stands(here, capsys):
         calls += 100
         assert main(["resume", "tiny-1", "-s", f"budget.calls={calls}"]) == 0
     err = capsys.readouterr().err
-    assert "-s search.iterations=1" in err.splitlines()[-1]
+    assert (
+        f"studbook resume tiny-1 -s budget.calls={2 * calls} -s search.iterations=1   "
+        in err.splitlines()[-1]
+    )
     assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.iterations=1"]) == 0
     assert journal(here)[-1]["kind"] == "run_finished"
     assert "Champion" in capsys.readouterr().out
