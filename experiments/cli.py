@@ -77,12 +77,19 @@ def _add_command(parsers: "argparse._SubParsersAction[Parser]", name: str, comma
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    if argv is not None:
+        return _answer(argv)
+    # a process of our own: who is told to end says so and cleans up, as with Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = _answer(sys.argv[1:])
+    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is done: a late one only hastens the end
+    return code
+
+
+def _answer(arguments: Sequence[str]) -> int:
     adapt(sys.stdout, sys.stderr)
-    arguments = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(is_verbose=any(VERBOSE.fullmatch(argument) for argument in arguments))
     try:
-        if argv is None:  # a process of our own: who is told to end says so and cleans up, as with Ctrl-C
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _dispatch(arguments)
     except UsageError as error:
         return _failed(terminal, error, EXIT_USAGE)

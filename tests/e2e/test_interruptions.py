@@ -142,6 +142,28 @@ def test_a_signal_before_the_run_has_begun_is_answered_too(tmp_path, name):
     assert not list(tmp_path.glob("runs/*"))
 
 
+LATE = """
+import atexit, os, signal, sys, time
+from experiments.cli import main
+
+atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(5)))
+sys.argv = ["studbook", "ls"]
+sys.exit(main())
+"""
+
+
+def test_a_ctrl_c_when_all_is_done_changes_nothing(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_stop_ends_a_run_of_another_terminal_and_a_second_writer_is_refused(tmp_path):
     process = begin(tmp_path, "process", "-s", "search.iterations=40")
