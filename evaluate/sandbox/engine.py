@@ -84,9 +84,10 @@ class Engine:
             client = docker.from_env(version=self._client.api_version)
             be_patient(client.api, patience_seconds)
             try:
-                for line in client.api.pull(repository, tag or "latest", stream=True, decode=True):
-                    if "error" in line:
-                        raise SandboxError(f"Docker, pulling {reference}: {one_line(str(line['error']))}")
+                lines = [*client.api.pull(repository, tag or "latest", stream=True, decode=True)]
+                failures = [line["error"] for line in lines if "error" in line]
+                if failures:  # told when all is read, or the connection stays open
+                    raise SandboxError(f"Docker, pulling {reference}: {one_line(str(failures[0]))}")
             except (requests.Timeout, ReadTimeoutError) as error:
                 silence = f"no word from the registry for {patience_seconds} seconds"
                 raise SandboxError(f"Docker, pulling {reference}: {silence}") from error
