@@ -23,7 +23,12 @@ from studbook.errors import SandboxError
 
 OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
 LATE_SECONDS = 3.0  # and on a busy machine a good while later
-KILLED = 128 + 9
+ENDED_OUTSIDE = {
+    0: "a box was cut off from its host",  # the shim says how the harness ended, or that is how it ends
+    128 + 9: "a box was killed from outside",
+    255: "a box ended while its engine was away",  # what the engine writes when it was not there to see
+}
+"""By the status of a box that ended without a word. A shim that breaks has another one."""
 PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
 CONTAINS_NOT = "it does not contain hostile code"
 
@@ -106,8 +111,8 @@ class DockerSandbox:
             try:
                 self.engine.start(container)
                 end = session.run(lines)
-                if end.went_silent and self._was_killed_from_outside(container):
-                    raise SandboxError("a box was killed from outside")
+                if end.went_silent and (cause := self._find_cause_outside(container)):
+                    raise SandboxError(cause)
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
@@ -131,14 +136,15 @@ class DockerSandbox:
         detail = f"over {job.limits.memory_bytes} bytes of memory"
         return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
 
-    def _was_killed_from_outside(self, container: str) -> bool:
-        """Nothing inside can kill PID 1, and only the kernel does it for want of memory."""
+    def _find_cause_outside(self, container: str) -> str:
+        """What took a box away, or ""; nothing inside can end PID 1 or take the place of its streams."""
         until = self._clock() + LATE_SECONDS
         while (state := self.engine.state(container))["Running"]:
             if self._clock() >= until:
-                return False  # it closed its end and lives on: that is its own doing
+                return "an engine that was started again let go of a box"
             time.sleep(0.02)
-        return bool(state["ExitCode"] == KILLED) and not self._ran_out_of_memory(container, LATE_SECONDS)
+        cause = ENDED_OUTSIDE.get(state["ExitCode"], "")
+        return "" if cause and self._ran_out_of_memory(container, LATE_SECONDS) else cause
 
     def _ran_out_of_memory(self, container: str, patience_seconds: float) -> bool:
         until = self._clock() + patience_seconds

@@ -1,6 +1,8 @@
 """A port in front of the engine that can go away and come back, as an engine that is started again does.
 
-A process of its own: it prints its DOCKER_HOST, then takes `down` and `up` on its stdin, and ends with it.
+A process of its own: it prints its DOCKER_HOST, then takes `down`, `up` and `cut` (what is open ends, and it
+stays up) on its stdin, and ends with it. Needs no root, and leaves the engine alone; see
+`support/own_engine.py` for one that is really started again.
 """
 
 import contextlib
@@ -66,10 +68,10 @@ class _Port:
             near = server.accept()[0]
             threading.Thread(target=self._connect, args=(near,), daemon=True).start()
 
-    def set(self, is_up: bool) -> None:
+    def obey(self, word: str) -> None:
         with self._lock:
-            self._is_up = is_up
-            for each in self._open if not is_up else ():
+            self._is_up = word != "down"
+            for each in self._open if word != "up" else ():
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
 
@@ -98,12 +100,12 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 
 def main() -> None:
-    port = _Port(find_address({}).url.removeprefix("unix://"))
+    port = _Port(find_address(os.environ).url.removeprefix("unix://"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=port.serve, args=(server,), daemon=True).start()
         _say(f"tcp://127.0.0.1:{server.getsockname()[1]}")
         for line in sys.stdin:
-            port.set(line.strip() == "up")
+            port.obey(line.strip())
             _say(line.strip())
 
 

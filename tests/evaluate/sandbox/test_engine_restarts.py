@@ -1,0 +1,112 @@
+"""A real engine, really stopped, killed and started again under a box: the box is lost, never a verdict."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+from crash.engine_proxy import engine_proxy
+from support.boxes import job_of
+from support.own_engine import OwnEngine, obstacle, own_engine
+
+from evaluate.sandbox.contract import BoxStatus, Frame
+from evaluate.sandbox.docker_box import DockerSandbox
+from evaluate.sandbox.engine import Engine
+from evaluate.sandbox.image import choose_image
+from evaluate.sandbox.owner import OWNER_LABEL
+from studbook.errors import SandboxError
+
+PATIENT = "import time\ndef main(box):\n    box.log('here')\n    time.sleep(1000)\n"
+BRIEF = "def main(box):\n    box.log('here')\n"
+
+
+@pytest.fixture(scope="module")
+def may_start_engines() -> None:
+    if why := obstacle():
+        if os.environ.get("STUDBOOK_REQUIRE_DOCKER") == "1":
+            pytest.fail(f"STUDBOOK_REQUIRE_DOCKER=1 and no engine of our own: {why}")
+        pytest.skip(f"no engine of our own: {why}")
+
+
+@pytest.fixture(scope="module")
+def plain_engine(may_start_engines: None) -> Iterator[OwnEngine]:
+    """Its socket is kept, as systemd does: who asks while it is away waits, and is answered by the next."""
+    with own_engine(keeps_socket=True) as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(plain_engine: OwnEngine, monkeypatch: pytest.MonkeyPatch) -> OwnEngine:
+    monkeypatch.setenv("DOCKER_HOST", plain_engine.address)
+    return plain_engine
+
+
+def sandbox_here() -> DockerSandbox:
+    """The engine that DOCKER_HOST names, with a clock that makes the waits for a slow one short."""
+    engine = Engine.connect()
+    return DockerSandbox(engine, choose_image(engine, None), clock=lambda: 5 * time.monotonic())
+
+
+def boxes_left() -> list[str]:
+    engine = Engine.connect()
+    try:
+        return [*engine.labelled(OWNER_LABEL)]
+    finally:
+        engine.close()
+
+
+def why_lost(sandbox: DockerSandbox, engine: OwnEngine, how: str) -> str:
+    """What the host is told of a box whose engine is ended so, and at once started again."""
+
+    def restarter(_kind: str, _body: Frame) -> Frame:
+        engine.say(how)
+        engine.say("start")
+        return {}
+
+    with pytest.raises(SandboxError) as lost:
+        sandbox.run(job_of(PATIENT), restarter)
+    return str(lost.value)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("stop", "a box was killed from outside"),
+        ("kill", "a box was killed from outside"),
+        ("crash", "a box ended while its engine was away"),
+    ],
+)
+def test_a_box_whose_engine_is_started_again_is_lost_and_never_a_verdict(engine, how, told):
+    sandbox = sandbox_here()
+    assert why_lost(sandbox, engine, how) == told
+    assert sandbox.run(job_of(BRIEF), lambda *_: {}).status is BoxStatus.FINISHED
+    sandbox.close()
+    assert boxes_left() == []
+
+
+@pytest.mark.docker
+def test_a_box_that_goes_on_without_its_engine_is_lost_and_never_a_verdict(may_start_engines, monkeypatch):
+    with own_engine("--live-restore", keeps_socket=True) as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.address)
+        sandbox = sandbox_here()
+        told = why_lost(sandbox, engine, "kill")
+        sandbox.close()
+        assert told == "an engine that was started again let go of a box"
+        assert boxes_left() == []
+
+
+@pytest.mark.docker
+def test_a_box_whose_connection_is_cut_is_lost_and_never_a_verdict(engine, monkeypatch):
+    with engine_proxy() as proxy:
+        monkeypatch.setenv("DOCKER_HOST", proxy.address)
+        sandbox = sandbox_here()
+
+        def cutter(_kind: str, _body: Frame) -> Frame:
+            proxy.say("cut")
+            return {}
+
+        with pytest.raises(SandboxError):  # the connection of the next question may be cut as well
+            sandbox.run(job_of(PATIENT), cutter)
+        sandbox.close()
+        assert boxes_left() == []
