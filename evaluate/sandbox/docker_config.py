@@ -30,6 +30,7 @@ def box_config(image: str, limits: Limits, labels: dict[str, str], volumes: Iter
         "Tty": False,
         "NetworkDisabled": True,
         "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGKILL",  # PID 1 does not hear another: an engine that ends or starts would wait 10 s
         "HostConfig": _host_config(limits, volumes),
     }
 

@@ -50,3 +50,7 @@ def test_a_volume_of_the_image_is_covered_with_a_tiny_tmpfs():
 def test_stdin_ends_with_the_host():
     assert CONFIG["OpenStdin"] is CONFIG["StdinOnce"] is True
     assert CONFIG["Tty"] is False
+
+
+def test_a_box_ends_at_once_when_its_engine_does():
+    assert CONFIG["StopSignal"] == "SIGKILL"
