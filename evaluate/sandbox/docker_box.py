@@ -94,7 +94,7 @@ class DockerSandbox:
         try:
             end = self._attend(container, job, handler, lines)
         finally:
-            self.engine.remove(container)
+            self.engine.discard(container)
         return Outcome(
             status=end.status,
             detail=end.detail,

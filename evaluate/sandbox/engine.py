@@ -6,6 +6,8 @@ One request of the low-level client where the high-level one makes three; every 
 import contextlib
 import os
 import threading
+import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ class Engine:
     def __init__(self, client: "docker.APIClient") -> None:
         self._client: Any = client  # the SDK is not annotated
         self.gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self._left: deque[str] = deque()
 
     @staticmethod
     def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
@@ -63,6 +66,9 @@ class Engine:
         return Engine(client.api)
 
     def close(self) -> None:
+        """What cannot be removed even now is for whoever starts next: its owner will be gone."""
+        with contextlib.suppress(SandboxError):
+            self._remove_left()
         self._client.close()
 
     def info(self) -> dict[str, Any]:
@@ -100,10 +106,16 @@ class Engine:
             self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
 
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
-        """(container id, the engine's warnings)."""
-        with self.gate, engine_errors("creating a box"):
-            made = self._client.create_container_from_config(config)
-            return made["Id"], list(made.get("Warnings") or [])
+        """(container id, the engine's warnings). What an engine that was away has left is removed first."""
+        self._remove_left()
+        name = f"studbook-{uuid.uuid4().hex}"  # ours, so that a box whose id never came is known all the same
+        try:
+            with self.gate, engine_errors("creating a box"):
+                made = self._client.create_container_from_config(config, name)
+        except SandboxError:
+            self._left.append(name)
+            raise
+        return made["Id"], list(made.get("Warnings") or [])
 
     def attach(self, container: str) -> DockerChannel:
         with engine_errors("attaching to a box"):
@@ -138,6 +150,22 @@ class Engine:
                         raise
                 else:
                     return
+
+    def discard(self, container: str) -> None:
+        """As `remove`, of a box that has nothing more to say: without its engine it is removed later."""
+        try:
+            self.remove(container)
+        except SandboxError:
+            self._left.append(container)
+
+    def _remove_left(self) -> None:
+        while self._left:
+            container = self._left.popleft()
+            try:
+                self.remove(container)
+            except SandboxError:
+                self._left.append(container)
+                raise
 
     def find_log(self, container: str) -> str | None:
         """The last line that the engine kept of what a box printed; None when it keeps nothing."""

@@ -3,8 +3,11 @@
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import docker
 import pytest
+import requests
 from crash.engine_proxy import engine_proxy
 from support.boxes import job_of
 from support.own_engine import OwnEngine, obstacle, own_engine
@@ -110,3 +113,50 @@ def test_a_box_whose_connection_is_cut_is_lost_and_never_a_verdict(engine, monke
             sandbox.run(job_of(PATIENT), cutter)
         sandbox.close()
         assert boxes_left() == []
+
+
+class Unreachable(docker.APIClient):
+    """The engine hears how a box is made and is then away, or is away when it is to be removed."""
+
+    away_when = ""
+
+    def create_container_from_config(self, *arguments: Any) -> Any:
+        made = super().create_container_from_config(*arguments)
+        self._fail_when("made")
+        return made
+
+    def remove_container(self, *arguments: Any, **options: Any) -> None:
+        self._fail_when("removed")
+        super().remove_container(*arguments, **options)
+
+    def _fail_when(self, moment: str) -> None:
+        if self.away_when == moment:
+            raise requests.ConnectionError("Connection aborted")
+
+
+@pytest.fixture
+def client(engine: OwnEngine) -> Unreachable:
+    return Unreachable(base_url=engine.address, version="auto")
+
+
+@pytest.mark.docker
+def test_a_finished_box_counts_although_its_engine_is_away_and_is_removed_when_it_is_back(client):
+    sandbox = DockerSandbox.on(Engine(client))
+    client.away_when = "removed"
+    assert sandbox.run(job_of(BRIEF), lambda *_: {}).status is BoxStatus.FINISHED
+    assert len(boxes_left()) == 1
+    client.away_when = ""
+    assert sandbox.run(job_of(BRIEF), lambda *_: {}).status is BoxStatus.FINISHED
+    sandbox.close()
+    assert boxes_left() == []
+
+
+@pytest.mark.docker
+def test_a_box_that_was_made_by_an_engine_that_could_not_say_so_is_removed(client):
+    sandbox = DockerSandbox.on(Engine(client))
+    client.away_when = "made"
+    with pytest.raises(SandboxError, match="Docker, creating a box: Connection aborted"):
+        sandbox.run(job_of(BRIEF), lambda *_: {})
+    assert len(boxes_left()) == 1
+    sandbox.close()
+    assert boxes_left() == []
