@@ -3,6 +3,7 @@
 A box that the sandbox lost is run again; a box that the harness lost is a verdict. Does not choose papers.
 """
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from populations.records import Confirmation, PaperResult, PaperVerdict
 from studbook.errors import SandboxError
 from studbook.llm.contracts import Chat
 
-BOX_ATTEMPTS = 3
+BOX_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
+"""Before a lost box is run again, and again: together what an engine takes that is started anew."""
 
 _VERDICTS = {
     BoxStatus.CRASHED: PaperVerdict.CRASHED,
@@ -61,6 +63,7 @@ class SandboxedEvaluator:
         frozen: Frozen,
         rollout_pool: Executor | None = None,
         on_lost_box: OnLostBox = ignore_lost_box,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.evaluator_hash = frozen.evaluator_hash
         self.store = store
@@ -69,6 +72,7 @@ class SandboxedEvaluator:
         self._frozen = frozen
         self._pool = rollout_pool
         self._on_lost_box = on_lost_box
+        self._sleep = sleep
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
         """See `PaperEvaluator`."""
@@ -82,14 +86,13 @@ class SandboxedEvaluator:
 
     def _run(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
         """Run a box, and again when the sandbox loses it: a lost box says nothing about the harness."""
-        for attempt in range(1, BOX_ATTEMPTS + 1):
+        for attempt, pause in enumerate(BOX_PAUSES_SECONDS, start=1):
             try:
                 return self._run_box(harness, paper, replicate)
             except SandboxError as error:
-                if attempt == BOX_ATTEMPTS:
-                    raise
                 self._on_lost_box(f"box for paper {paper.paper_id} lost (attempt {attempt}): {error}")
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            self._sleep(pause)
+        return self._run_box(harness, paper, replicate)
 
     def _run_box(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
         settings, manifest = self._frozen.settings, harness.manifest

@@ -106,6 +106,7 @@ def open_bench(
             frozen=frozen,
             rollout_pool=rollout_pool,
             on_lost_box=lambda text: notices.add("box", text),
+            sleep=switch.sleep,
         )
         yield Bench(
             spec=spec,

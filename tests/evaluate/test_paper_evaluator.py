@@ -120,8 +120,15 @@ def test_a_box_the_sandbox_lost_is_run_again_and_told_of(rig):
     ]
 
 
-def test_a_box_lost_three_times_is_raised_and_leaves_no_result(rig):
-    rig.sandbox = LossySandbox(losses=3)
+def test_an_engine_has_the_time_to_be_started_again_before_a_run_gives_up(rig):
+    rig.sandbox = LossySandbox(losses=4)
+    result = rig.paper_evaluator().evaluate_paper(GOOD_HARNESS, PAPER, 0)
+    assert result.verdict is PaperVerdict.ACCEPTED
+    assert rig.pauses == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_a_box_lost_five_times_is_raised_and_leaves_no_result(rig):
+    rig.sandbox = LossySandbox(losses=5)
     evaluator = rig.paper_evaluator()
     with pytest.raises(SandboxError, match="engine went away"):
         evaluator.evaluate_paper(GOOD_HARNESS, PAPER, 0)

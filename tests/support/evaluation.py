@@ -127,6 +127,7 @@ class Rig:
     settings: EvaluatorSettings = field(default_factory=EvaluatorSettings)
     sandbox: "InlineSandbox | LossySandbox" = field(default_factory=InlineSandbox)
     notices: list[str] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=2))
 
     def chat(self, *, replay_only: bool = False) -> ModelClient:
@@ -177,6 +178,7 @@ class Rig:
             store=TrajectoryStore(self.folder),
             frozen=Frozen(settings=self.settings, run_seed=7, models={"weak": "small"}),
             on_lost_box=self.notices.append,
+            sleep=self.pauses.append,
             **more,
         )
 
