@@ -7,6 +7,7 @@ the undisturbed one; what is wrong is printed below the table, and the folders c
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -23,16 +24,18 @@ from typing import TypeVar
 
 from crash.counting_server import Counter, counting_server
 from crash.disturbances import CASES, DOCKER_CASES, Stage
+from crash.engine_restarts import WAYS, Restarts
 from crash.kills import Point, climbing, points_of, random_kills, sweep
 from crash.same_lineage import same_lineage
-from crash.trial import SMALLEST, Size, Tally, Undisturbed, undisturbed
+from crash.trial import SMALLEST, Size, Tally, Trial, Undisturbed, undisturbed
 from support.engines import engine_answers
+from support.own_engine import OwnEngine, obstacle, own_engine
 
 T = TypeVar("T")
 
 SEED = 20_26
 SMALL = Size()
-PARTS = ("sweep", "resume", "random", "lineage", "cases", "docker")
+PARTS = ("sweep", "resume", "random", "lineage", "cases", "docker", "engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class Plan:
     process_kills: int = 300
     docker_kills: int = 100
     cases: tuple[str, ...] = tuple(CASES)
+    ways: tuple[str, ...] = tuple(WAYS)
+    restarts: int = 12
+    """Of an engine, in each of these ways."""
     climbs: tuple[int, ...] = (2, 3, 5)
     workers: tuple[int, ...] = (1, 2, 8, 32)
     lags: tuple[int, ...] = (1, 3)
@@ -62,6 +68,8 @@ SHORT = Plan(
     points=6,
     process_kills=5,
     docker_kills=0,
+    ways=("engine stopped",),
+    restarts=1,
     climbs=(25,),
     workers=(1, 8),
     lags=(2,),
@@ -90,6 +98,7 @@ class _Durability:
             "lineage": self._lineage,
             "cases": self._cases,
             "docker": self._docker,
+            "engine": self._engine,
         }
         for name in PARTS:
             if name in self._plan.only:
@@ -171,7 +180,7 @@ class _Durability:
         if not self._plan.docker_kills:
             return
         if not engine_answers():
-            yield Tally("Docker", skipped="no engine answers")
+            yield skipped("Docker", "no engine answers")
             return
         in_docker = replace(SMALLEST, sandbox="docker", workers=2)
         kills = round(self._plan.docker_kills * self._plan.share)
@@ -179,11 +188,46 @@ class _Durability:
         for name in self._mine(tuple(DOCKER_CASES)):
             yield self._case(name, DOCKER_CASES[name], in_docker)
 
+    def _engine(self) -> Iterator[Tally]:
+        """Each way has an engine of its own, which holds nothing at first."""
+        for name in self._mine(self._plan.ways):
+            tally = Tally(f"{name} and started again")
+            if why := obstacle():
+                yield skipped(tally.what, why)
+                continue
+
+            def work(name: str = name, tally: Tally = tally) -> None:
+                way = WAYS[name]
+                with own_engine(*way.options, keeps_socket=way.keeps_socket) as engine:
+                    self._restarts(name, engine, tally)
+
+            yield _timed(tally, work)
+
+    def _restarts(self, name: str, engine: OwnEngine, tally: Tally) -> None:
+        size = replace(SMALLEST, sandbox="docker", workers=2)
+        folder = self._folder / name.replace(",", "").replace(" ", "-")
+        environment = {"DOCKER_HOST": engine.address}
+        restarts = Restarts(
+            engine=engine,
+            how=WAYS[name].how,
+            times=self._plan.restarts,
+            luck=random.Random(f"{SEED} {name}"),
+            expected=undisturbed(folder / "undisturbed", size, self._counter, environment),
+            tally=tally,
+        )
+        for number in itertools.count():
+            if restarts.are_done or not tally.is_clean:
+                return
+            trial = Trial(folder / f"run-{number}", size, self._counter, tally, environment)
+            restarts.disturb(trial)
+            trial.remove()
+            tell(f"{tally.what}: {tally.kills} times in {tally.runs} runs")
+
     def _case(self, name: str, play: Callable[[Stage, Tally], None], size: Size) -> Tally:
         tally = Tally(name)
 
         def work() -> None:
-            folder = self._folder / name.replace(" ", "-")
+            folder = self._folder / name.replace(",", "").replace(" ", "-")
             folder.mkdir()
             stage = Stage(
                 folder=folder,
@@ -222,6 +266,12 @@ def _timed(tally: Tally, work: Callable[[], None]) -> Tally:
     tally.seconds = time.monotonic() - began
     tell(f"{tally.what}: {'clean' if tally.is_clean else 'NOT CLEAN'}, {tally.kills} kills")
     return tally
+
+
+def skipped(what: str, why: str) -> Tally:
+    """Where an engine is promised, as in CI, its absence is a fault."""
+    is_promised = os.environ.get("STUDBOOK_REQUIRE_DOCKER") == "1"
+    return Tally(what, skipped=why, differences=[f"STUDBOOK_REQUIRE_DOCKER=1: {why}"] if is_promised else [])
 
 
 def tell(text: str) -> None:
@@ -280,6 +330,7 @@ def main() -> int:
         cases=tuple(options.case) or plan.cases,
         process_kills=options.process_kills or plan.process_kills,
         docker_kills=options.docker_kills or plan.docker_kills,
+        restarts=options.restarts or plan.restarts,
     )
     if options.part is not None:
         part, parts = options.part.split("/")
@@ -307,6 +358,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
     parser.add_argument("--process-kills", type=int, help="so many at random moments")
     parser.add_argument("--docker-kills", type=int, help="so many at random moments")
+    parser.add_argument("--restarts", type=int, help="so many of an engine, in each way")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -316,7 +368,7 @@ def _in_parallel(options: argparse.Namespace, folder: Path) -> list[Tally]:
     command = [sys.executable, "-m", "crash.durability", "--only", options.only]
     command += ["--short"] if options.short else []
     command += [f"--case={name}" for name in options.case]
-    for name in ("process_kills", "docker_kills"):
+    for name in ("process_kills", "docker_kills", "restarts"):
         if (count := getattr(options, name)) is not None:
             command += [f"--{name.replace('_', '-')}={count}"]
     processes = [

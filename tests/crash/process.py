@@ -18,6 +18,7 @@ import studbook.llm.openai_backend  # noqa: F401 - so that a child need not
 from experiments.cli import main
 
 Prepare = Callable[[], None]
+OUTPUT = "output.txt"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def start(
     prepare: Prepare = no_preparation,
     environment: dict[str, str] | None = None,
 ) -> Process:
-    output = cwd / "output.txt"
+    output = cwd / OUTPUT
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()

@@ -1,4 +1,4 @@
-"""An engine of our own: nothing is left of it."""
+"""An engine of our own, stopped and started again under a run; and that nothing is left of it."""
 
 import os
 import signal
@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.own_engine import ROOT, cgroups_of, obstacle
+from crash.short_form import ROOT, durability
+from support.own_engine import cgroups_of, obstacle
 
 CONTROLLER = """
 import sys, time
@@ -17,6 +18,17 @@ with own_engine() as engine:
     print(engine.folder, flush=True)
     {then}
 """
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+def test_nothing_is_lost_or_paid_twice_when_the_engine_is_started_again(tmp_path):
+    done, rows = durability(tmp_path, "--only", "engine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = rows
+    assert row["kills"] == 1 or row["skipped"], row
+    if row["skipped"]:
+        pytest.skip(row["skipped"])
 
 
 def test_where_there_can_be_no_engine_of_our_own_it_is_said(monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crash.counting_server import Counter
 from crash.evidence import Finished, Outcome, outcome, recorded_keys, verification
-from crash.process import Prepare, Process, no_preparation, start
+from crash.process import OUTPUT, Prepare, Process, no_preparation, start
 
 from populations.layout import RunFolder
 
@@ -117,6 +117,11 @@ class Trial:
         command = ["resume", NAME] if self.run.exists else ["run", "tiny.yaml", "--name", NAME]
         return start([*command, *flags], cwd=self.folder, prepare=prepare, environment=self._environment)
 
+    def text(self) -> str:
+        """What its processes have said so far, all of them."""
+        output = self.folder / OUTPUT
+        return output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
+
     def ended_by_force(self) -> None:
         """Call after each end of a process: nothing that was finished before may be gone or made again."""
         tally, now = self._tally, Finished.of(self.run)
@@ -169,10 +174,12 @@ class Undisturbed:
     folder: Path
 
 
-def undisturbed(folder: Path, size: Size, counter: Counter) -> Undisturbed:
+def undisturbed(
+    folder: Path, size: Size, counter: Counter, environment: dict[str, str] | None = None
+) -> Undisturbed:
     """The run that all others must look like; every call of it is paid exactly once."""
     tally = Tally("undisturbed")
-    trial = Trial(folder, size, counter, tally)
+    trial = Trial(folder, size, counter, tally, environment)
     before, began = counter.size, time.monotonic()
     process = trial.start()
     code = process.wait()
