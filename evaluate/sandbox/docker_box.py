@@ -23,12 +23,8 @@ from studbook.errors import SandboxError
 
 OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
 LATE_SECONDS = 3.0  # and on a busy machine a good while later
-ENDED_OUTSIDE = {
-    0: "a box was cut off from its host",  # the shim says how the harness ended, or that is how it ends
-    128 + 9: "a box was killed from outside",
-    255: "a box ended while its engine was away",  # what the engine writes when it was not there to see
-}
-"""By the status of a box that ended without a word. A shim that breaks has another one."""
+WATCH_SECONDS = 1.0  # after a box that went silent, its engine's end is heard of within these
+KILLED = 128 + 9
 PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
 CONTAINS_NOT = "it does not contain hostile code"
 
@@ -90,9 +86,10 @@ class DockerSandbox:
             return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
         config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
+        look = self.engine.watch.look()
         container, engine_warnings = self.engine.create(acceptable(config, self._missing))
         try:
-            end = self._attend(container, job, handler, lines)
+            end = self._attend(container, job, handler, lines, look)
         finally:
             self.engine.discard(container)
         return Outcome(
@@ -103,7 +100,9 @@ class DockerSandbox:
             warnings=(*end.warnings, *engine_warnings),
         )
 
-    def _attend(self, container: str, job: Job, handler: Handler, lines: list[bytes]) -> SessionEnd:
+    def _attend(
+        self, container: str, job: Job, handler: Handler, lines: list[bytes], look: int
+    ) -> SessionEnd:
         """From attaching to the last reply; the container still exists afterwards, its socket does not."""
         channel = self.engine.attach(container)
         session = Session(channel, job, handler, self._clock)
@@ -111,8 +110,10 @@ class DockerSandbox:
             try:
                 self.engine.start(container)
                 end = session.run(lines)
-                if end.went_silent and (cause := self._find_cause_outside(container)):
-                    raise SandboxError(cause)
+                if end.went_silent and self.engine.watch.has_ended_since(look, WATCH_SECONDS):
+                    raise SandboxError("the engine let go of a box: it was started again, or cut off")
+                if end.went_silent and self._was_killed_from_outside(container):
+                    raise SandboxError("a box was killed from outside")
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
@@ -136,15 +137,14 @@ class DockerSandbox:
         detail = f"over {job.limits.memory_bytes} bytes of memory"
         return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
 
-    def _find_cause_outside(self, container: str) -> str:
-        """What took a box away, or ""; nothing inside can end PID 1 or take the place of its streams."""
+    def _was_killed_from_outside(self, container: str) -> bool:
+        """Nothing inside can kill PID 1, and only the kernel does it for want of memory."""
         until = self._clock() + LATE_SECONDS
         while (state := self.engine.state(container))["Running"]:
             if self._clock() >= until:
-                return "an engine that was started again let go of a box"
+                return False  # it closed its end and lives on: that is its own doing
             time.sleep(0.02)
-        cause = ENDED_OUTSIDE.get(state["ExitCode"], "")
-        return "" if cause and self._ran_out_of_memory(container, LATE_SECONDS) else cause
+        return bool(state["ExitCode"] == KILLED) and not self._ran_out_of_memory(container, LATE_SECONDS)
 
     def _ran_out_of_memory(self, container: str, patience_seconds: float) -> bool:
         until = self._clock() + patience_seconds

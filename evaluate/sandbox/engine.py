@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from evaluate.sandbox.docker_channel import DockerChannel
 from evaluate.sandbox.engine_address import describe_failure, find_address, knock, without_credentials
+from evaluate.sandbox.engine_watch import EngineWatch
 from evaluate.sandbox.frames import one_line
 from studbook.errors import SandboxError
 
@@ -52,6 +53,7 @@ class Engine:
     def __init__(self, client: "docker.APIClient") -> None:
         self._client: Any = client  # the SDK is not annotated
         self.gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self.watch = EngineWatch(client.events)
         self._left: deque[str] = deque()
 
     @staticmethod
@@ -69,6 +71,7 @@ class Engine:
         """What cannot be removed even now is for whoever starts next: its owner will be gone."""
         with contextlib.suppress(SandboxError):
             self._remove_left()
+        self.watch.close()
         self._client.close()
 
     def info(self) -> dict[str, Any]:

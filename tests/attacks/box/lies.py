@@ -172,6 +172,14 @@ while True:
         ends=CRASHED | TIME,
         limits={"wall_seconds": 1.5},
     ),
+    Lie(
+        name="deaf and dumb on stderr too, but alive",
+        source="os.closerange(0, 3)\ntime.sleep(1000)\n",
+        ends=CRASHED | TIME,
+        limits={"wall_seconds": 1.5},
+    ),
     Lie(name="an end, and staying", source="say(end())\nwhile True:\n    pass\n", ends=FINISHED),
     Lie(name="a death without a word", source="os._exit(7)\n", ends=CRASHED),
+    Lie(name="a death that looks as if its host had gone", source="os._exit(0)\n", ends=CRASHED),
+    Lie(name="a death that looks as if its engine had gone", source="os._exit(255)\n", ends=CRASHED),
 )
