@@ -1,6 +1,7 @@
 """Fixtures every suite shares: the Docker engine (never silently absent in CI) and a closed network."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 
@@ -9,6 +10,10 @@ from hypothesis import settings
 from support.engines import engine_answers
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
+
+# Behind a `&` it is ignored, by us and by all that is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples that write files or share two cores with other suites take what they take.
 settings.register_profile("no-deadline", deadline=None)

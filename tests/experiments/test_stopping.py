@@ -61,11 +61,15 @@ def test_a_signal_presses_the_switch_and_the_old_handler_comes_back(tmp_path):
 
 def test_a_closed_terminal_presses_the_switch_and_is_no_impatience_when_it_says_so_twice(tmp_path):
     switch = StopSwitch()
-    with listening(switch, tmp_path, lambda text: None):
-        os.kill(os.getpid(), signal.SIGHUP)
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert switch.event.wait(5)
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
+    try:
+        with listening(switch, tmp_path, lambda text: None):
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert switch.event.wait(5)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_run_under_nohup_does_not_mind_a_closed_terminal(tmp_path):
