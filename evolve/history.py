@@ -1,7 +1,7 @@
 """What was tried before and how it ended, as the analyzer and the implementer read it. Pure."""
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 
 from evolve.contracts import HistoryEntry
@@ -44,16 +44,18 @@ def summarize(history: Sequence[HistoryEntry], limit: int) -> str:
     """
     if not history:
         return NOTHING
-    lines = {entry.iteration: _line(entry) for entry in history}
-    ranked = sorted(history, key=lambda entry: (entry.verdict == "admitted", entry.iteration), reverse=True)
-    kept, used = set[int](), 0
-    for entry in ranked:
-        used += len(lines[entry.iteration]) + 1
+    admitted = (entry for entry in reversed(history) if entry.verdict == "admitted")
+    others = (entry for entry in reversed(history) if entry.verdict != "admitted")
+    kept: dict[int, str] = {}
+    used = 0
+    for entry in chain(admitted, others):
+        line = _line(entry)
+        used += len(line) + 1
         if used > limit - 120:  # room for the line that counts the rest
             break
-        kept.add(entry.iteration)
+        kept[entry.iteration] = line
     rest = [entry for entry in history if entry.iteration not in kept]
-    shown = [lines[entry.iteration] for entry in history if entry.iteration in kept]
+    shown = [kept[entry.iteration] for entry in history if entry.iteration in kept]
     return "\n".join(([_count(rest)] if rest else []) + shown)
 
 
