@@ -51,11 +51,11 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_happened(tmp_pa
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    done = begin(whole, sandbox)
+    done = begin(whole, sandbox, "-s", "search.iterations=2")
     _, err = done.communicate(timeout=300)
     assert done.returncode == 0, err
 
-    process = begin(broken, sandbox)
+    process = begin(broken, sandbox, "-s", "search.iterations=2")
     wait_for_decision(broken, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
