@@ -39,3 +39,8 @@ def attack_row(request: pytest.FixtureRequest) -> MakeRow:
         request.node.user_properties.append((ROW, row))
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: at the end they would be made by several processes, and waited for by all."""
+    items.sort(key=lambda item: item.path.name != "test_secrets.py")
