@@ -107,10 +107,8 @@ def _to_rows(population: Population) -> Iterator[_Json]:
 
     All at once would take the population's memory several times over.
     """
-    papers: dict[str, int] = {}
-    for summary in population.evaluations:
-        for paper, _ in summary.verdicts:
-            papers.setdefault(paper, len(papers))
+    evaluated = dict.fromkeys(paper for each in population.evaluations for paper, _ in each.verdicts)
+    papers = {paper: number for number, paper in enumerate(evaluated)}
     yield {
         "start": _optional(population.start),
         "members": list(population.members),
@@ -177,7 +175,7 @@ _FIELDS = attrgetter("harness_id", "iteration", "purpose", "split", "replicate",
 
 def _evaluation(each: EvaluationSummary, papers: dict[str, int]) -> list[Any]:
     """Papers by their number in one list, verdicts by theirs in the enumeration."""
-    numbers = [papers.setdefault(paper, len(papers)) for paper, _ in each.verdicts]
+    numbers = [papers[paper] for paper, _ in each.verdicts]
     verdicts = [_VERDICTS.index(verdict) for _, verdict in each.verdicts]
     return [*_FIELDS(each), numbers, verdicts, each.confirmed.passed, each.confirmed.n]
 
