@@ -58,7 +58,7 @@ class Ledger:
             return
         self._checkpoint_size = place.size
         with suppress(StorageError):
-            write_checkpoint(self._checkpoint, self.journal.path, place, self.population)
+            write_checkpoint(self._checkpoint, place, self.population)
 
 
 L = TypeVar("L", bound=Ledger)

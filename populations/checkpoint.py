@@ -3,40 +3,46 @@
 Derived, and not believed without proof: it counts only for a journal whose first bytes have the SHA-256 that
 was taken when all of them had been read. One that was forged together with that hash is for `studbook verify`
 to find, which reads the journal from its first line.
+
+A line of JSON for the place and the single things, then lines of what there are thousands of, at last the
+SHA-256 of all these. Written and read line by line: whole, or compressed, it would take several times the
+memory of the population, which a running process would keep.
 """
 
 import hashlib
 import json
-import mmap
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from sys import intern
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from populations.codec import decode, encode
 from populations.events import ChampionChosen, Purpose, RunFinished, RunStarted, SearchEnded
 from populations.journal_line import Place
 from populations.population import EMPTY, Population
 from populations.records import Decision, Mutant, PaperVerdict
-from populations.storage import atomic_write, storage_errors
+from populations.storage import atomic_file, hash_part, storage_errors, write_all
 from populations.tally import EvaluationSummary, Tally, pair
-from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.identity import canonical_json
 from studbook.rate import Rate
 
-VERSION = 2
+VERSION = 3
 SMALLEST_JOURNAL = 4 * 1024 * 1024
 """Bytes; a shorter one is read in no time."""
 GROWTH = 1.25
 """A running process writes another checkpoint when its journal has grown by this factor."""
 
-BATCH = 200
+BATCH = 50
+"""Of what there are thousands of, in a line."""
+
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes that are taken for one; a longer line is not ours."""
 
 _VERDICTS = tuple(PaperVerdict)
 _Json = dict[str, Any]
@@ -53,17 +59,21 @@ def is_due(size: int, last: int) -> bool:
     return size >= SMALLEST_JOURNAL and size >= GROWTH * last
 
 
-def write_checkpoint(path: Path, journal: Path, place: Place, population: Population) -> None:
-    """Raises StorageError."""
+def write_checkpoint(path: Path, place: Place, population: Population) -> None:
+    """`place`: of a journal, with the digest of its bytes. Raises StorageError."""
+    assert place.digest is not None
     head = {
         "v": VERSION,
         "place": [place.size, place.lines, place.head],
-        "sha256": _digest(journal, place.size),
+        "sha256": place.digest.hexdigest(),
     }
-    text = bytearray(canonical_json(head))
-    for row in _to_rows(population):
-        text += b"\n" + canonical_json(row)
-    atomic_write(path, compress(text))
+    digest = hashlib.sha256()
+    with atomic_file(path) as handle:
+        for row in chain((head,), _to_rows(population)):
+            line = canonical_json(row) + b"\n"
+            digest.update(line)
+            write_all(handle, line)
+        write_all(handle, _seal(digest))
 
 
 def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
@@ -71,20 +81,38 @@ def read_checkpoint(path: Path, journal: Path) -> Checkpoint | None:
     if not path.is_file() or not journal.is_file():
         return None
     try:
-        with storage_errors(path, "read"):
-            lines = decompress(path.read_bytes(), place=str(path)).split(b"\n")
-        head, rows = json.loads(lines[0]), map(json.loads, lines[1:])
-        size, count, last = head["place"]
-        if head["v"] != VERSION:
-            return None
-        with ThreadPoolExecutor(1) as pool:  # hashing 200 MB and reading the population take as long
-            digest = pool.submit(_digest, journal, size)
-            population = _from_rows(rows)
-        if head["sha256"] != digest.result():
-            return None
-    except (IntegrityError, ValueError, KeyError, TypeError, IndexError, StopIteration):
+        with storage_errors(path, "read"), path.open("rb") as file:
+            rows = map(json.loads, _sealed_lines(file))
+            head = next(rows)
+            if head["v"] != VERSION:
+                return None
+            size, count, last = head["place"]
+            with ThreadPoolExecutor(1) as pool:  # hashing 200 MB and reading the population take as long
+                digested = pool.submit(hash_part, journal, 0, size)
+                population = _from_rows(rows)
+            digest = digested.result()
+            if head["sha256"] != digest.hexdigest():
+                return None
+    except (IntegrityError, ValueError, KeyError, TypeError, IndexError, StopIteration, RecursionError):
         return None  # it is only a short cut
-    return Checkpoint(place=Place(size=size, lines=count, head=last), population=population)
+    place = Place(size=size, lines=count, head=last, digest=digest)
+    return Checkpoint(place=place, population=population)
+
+
+def _seal(digest: Any) -> bytes:
+    return canonical_json({"lines": digest.hexdigest()}) + b"\n"
+
+
+def _sealed_lines(file: BinaryIO) -> Iterator[bytes]:
+    """All lines but the last, which has to be the seal of those before it; raises ValueError at the end."""
+    digest, before = hashlib.sha256(), b""
+    for line in iter(lambda: file.readline(LONGEST_LINE), b""):
+        if before:
+            yield before
+        digest.update(before)
+        before = line
+    if before != _seal(digest):
+        raise ValueError("it is cut short, or was changed")
 
 
 def where_to_begin(path: Path, journal: Path) -> tuple[Place | None, Population]:
@@ -93,20 +121,8 @@ def where_to_begin(path: Path, journal: Path) -> tuple[Place | None, Population]
     return (known.place, known.population) if known else (None, EMPTY)
 
 
-def _digest(journal: Path, size: int) -> str:
-    """Of the first `size` bytes; "" when there are fewer."""
-    with storage_errors(journal, "read"), journal.open("rb") as file:
-        if not 0 < size <= journal.stat().st_size:
-            return ""
-        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
-            return hashlib.sha256(data).hexdigest()
-
-
 def _to_rows(population: Population) -> Iterator[_Json]:
-    """What is single, then what there are thousands of, a few hundred in a row.
-
-    All at once would take the population's memory several times over.
-    """
+    """What is single, then what there are thousands of, some in a row."""
     evaluated = dict.fromkeys(paper for each in population.evaluations for paper, _ in each.verdicts)
     papers = {paper: number for number, paper in enumerate(evaluated)}
     yield {

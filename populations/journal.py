@@ -15,7 +15,7 @@ from populations.events import Event, to_json
 from populations.journal_line import GENESIS, Place, format_line
 from populations.journal_reader import JournalReader
 from populations.lock import WriterLock
-from populations.storage import storage_errors, sync_folder, write_all
+from populations.storage import hash_part, storage_errors, sync_folder, write_all
 from studbook.errors import StorageError
 
 Clock = Callable[[], datetime]
@@ -53,6 +53,8 @@ class Journal:
             pass
         self._seq, self._head = (reader.last.seq + 1, reader.last.hash) if reader.last else (0, GENESIS)
         self._size = reader.whole_bytes
+        known = self._start or Place(size=0, lines=0, head=GENESIS)
+        self._digest = hash_part(self.path, known.size if known.digest else 0, self._size, known.digest)
         self.repaired_bytes = reader.torn_bytes
         if not reader.torn_bytes and not reader.needs_newline:
             return
@@ -61,6 +63,7 @@ class Journal:
             if reader.needs_newline:
                 write_all(self._handle, b"\n")
                 self._size += 1
+                self._digest.update(b"\n")
             os.fsync(self._handle)
 
     @property
@@ -76,7 +79,7 @@ class Journal:
     @property
     def place(self) -> Place:
         """Where the next append goes."""
-        return Place(size=self._size, lines=self._seq, head=self._head)
+        return Place(size=self._size, lines=self._seq, head=self._head, digest=self._digest.copy())
 
     def append(self, events: Sequence[Event]) -> None:
         """All of `events` or none. On StorageError the journal is as it was, and may be appended to again."""
@@ -89,6 +92,7 @@ class Journal:
             self._write(data)
         self._seq, self._head = seq, head
         self._size += len(data)
+        self._digest.update(data)
         self._is_intact = True
 
     def _write(self, data: bytes) -> None:

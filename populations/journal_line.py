@@ -9,10 +9,11 @@ line before. `left` says how many lines of the same append follow: an append cou
 Opens no file and knows no event.
 """
 
+import hashlib
 import json
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from populations.events import SCHEMA_VERSION, Event, from_json
 from studbook.errors import IntegrityError
@@ -58,11 +59,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Behind a whole append: so many bytes and lines, the last of which has this hash."""
+    """Behind a whole append: so many bytes and lines, the last of which has this hash.
+
+    `digest`: the SHA-256 of these bytes, open for more; to be copied before it is updated.
+    """
 
     size: int
     lines: int
     head: str
+    digest: "hashlib._Hash | None" = field(default=None, compare=False, repr=False)
 
 
 def last_line(seq: int, digest: str) -> Entry:

@@ -7,7 +7,7 @@ from populations.storage import atomic_write, storage_errors
 
 __all__ = ["CHECKPOINT", "RunFolder", "atomic_write"]
 
-CHECKPOINT = "population.json.zst"
+CHECKPOINT = "population.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,22 @@
 
 Knows no format. A disk that is full or a folder that cannot be written is a StorageError that names it.
 """
+# ruff: noqa: PTH105, PTH108 (Python 3.11 keeps every part of a Path for good: none is made of a name in use once)
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from studbook.errors import StorageError
 
+PIECE_BYTES = 256 * 1024
+
 
 @contextmanager
-def storage_errors(path: Path, doing: str) -> Iterator[None]:
+def storage_errors(path: Path | str, doing: str) -> Iterator[None]:
     """Turns an OSError into a StorageError that says what was being done to which path."""
     try:
         yield
@@ -24,13 +28,28 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
         ) from error
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Makes renames and creations in `folder` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def hash_part(path: Path, start: int, end: int, digest: "hashlib._Hash | None" = None) -> "hashlib._Hash":
+    """The SHA-256 of the bytes from `start` to `end`, or `digest` with them behind; of what there is of them.
+
+    Read in small pieces: a mapped file of hundreds of megabytes counts as this process's memory.
+    """
+    digest = hashlib.sha256() if digest is None else digest.copy()
+    piece = memoryview(bytearray(PIECE_BYTES))
+    with storage_errors(path, "read"), path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while start < end and (count := file.readinto(piece[: end - start])):
+            digest.update(piece[:count])
+            start += count
+    return digest
 
 
 def write_all(handle: int, data: bytes) -> None:
@@ -40,24 +59,33 @@ def write_all(handle: int, data: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
-def atomic_write(path: Path, data: bytes, *, temporary_in: Path | None = None) -> None:
-    """The whole file or no change: written beside `path`, fsynced, renamed over it, folder fsynced.
+@contextmanager
+def atomic_file(path: Path, *, temporary_in: Path | None = None) -> Iterator[int]:
+    """The whole file or no change: a descriptor of one beside `path`, which takes its name in the end.
+
+    Fsynced before that, and its folder behind it.
 
     `temporary_in`: another folder of the same file system, where a leftover of a crash would not matter.
     """
     with storage_errors(path, "write"):
-        handle, name = tempfile.mkstemp(
+        handle, temporary = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=".part", dir=temporary_in or path.parent
         )
-        temporary = Path(name)
         try:
             try:
-                write_all(handle, data)
+                yield handle
                 os.fchmod(handle, 0o644)
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            temporary.replace(path)
+            os.replace(temporary, path)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
         sync_folder(path.parent)
+
+
+def atomic_write(path: Path, data: bytes, *, temporary_in: Path | None = None) -> None:
+    """`data` as the whole of a file, as `atomic_file` makes one."""
+    with atomic_file(path, temporary_in=temporary_in) as handle:
+        write_all(handle, data)

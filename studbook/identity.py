@@ -10,10 +10,12 @@ from typing import Any
 Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Json) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces; raises ValueError on NaN and infinities."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def hash_bytes(data: bytes) -> str:

@@ -138,7 +138,8 @@ class ProcessSandbox:
         python = [str(self._python)]
         if self._bubblewrap:
             python = wrapped(self._bubblewrap, limits.tmpfs_bytes)
-        command = [*python, "-I", "-u", "-c", shim_source()]
+        # -S: this machine's packages are none of a harness's, in a container they would be missing
+        command = [*python, "-I", "-S", "-u", "-c", shim_source()]
         environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
         try:
             with home.stderr.open("wb") as stderr:

@@ -40,6 +40,7 @@ version: 1
 name: trial
 seed: 3
 corpus: {{splits: {{train: 1, validation: 2, test: 1}}}}
+evaluator: {{max_rounds: 3}}
 search: {{iterations: 2, minibatch: 1, knob_share: 0.5}}
 champion: {{candidates: 1, confirm_replicates: 1, test_replicates: 1}}
 sandbox: {sandbox}

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.boxes import job_of
+from support.boxes import Recorder, job_of
 from support.sandbox_contract import SandboxContract
 
 from evaluate.sandbox.bubblewrap import find_bubblewrap
-from evaluate.sandbox.contract import Frame
+from evaluate.sandbox.contract import BoxStatus, Frame
 from evaluate.sandbox.docker_box import DockerSandbox
 from evaluate.sandbox.owner import OWNER_LABEL, this_process
 from evaluate.sandbox.process_box import ProcessSandbox
@@ -56,6 +56,16 @@ class TestProcess(SandboxContract):
     def test_it_promises_nothing_it_cannot_keep(self, sandbox: ProcessSandbox):
         assert not sandbox.contains_hostile_code
         assert sandbox.statement.endswith("it does not contain hostile code")
+
+    def test_the_packages_of_this_machine_are_not_in_reach(self, sandbox: ProcessSandbox):
+        """In a container they are missing: what works here has to work there."""
+        recorder = Recorder()
+        job = job_of("""
+            import sys
+            def main(box): box.log(" ".join(p for p in sys.path if p.endswith("-packages")) or "none")
+            """)
+        assert sandbox.run(job, recorder).status is BoxStatus.FINISHED
+        assert recorder.logged == ["none"]
 
 
 class TestBubblewrap(SandboxContract):

@@ -21,6 +21,7 @@ from populations.journal_line import Place
 from populations.journal_reader import JournalReader
 from populations.layout import RunFolder
 from populations.replay import fold_entries
+from populations.storage import hash_part
 
 pytestmark = pytest.mark.slow
 
@@ -211,13 +212,14 @@ def test_a_checkpoint_that_tells_another_run_is_named(made, tmp_path):
     run = copy_run(made, tmp_path / "trial")
     reader = JournalReader(run.journal)
     entries = list(reader)
-    place = Place(size=reader.whole_bytes, lines=len(entries), head=entries[-1].hash)
+    size, digest = reader.whole_bytes, hash_part(run.journal, 0, reader.whole_bytes)
+    place = Place(size=size, lines=len(entries), head=entries[-1].hash, digest=digest)
     population = fold_entries(entries)
-    write_checkpoint(run.checkpoint, run.journal, place, population)
+    write_checkpoint(run.checkpoint, place, population)
     assert told(run) == ""
     assert open_run(str(run.root), tmp_path).population == population
     forged = replace(population, members=population.members[:1], champion=None)
-    write_checkpoint(run.checkpoint, run.journal, place, forged)
-    assert "population.json.zst: it tells another run than the journal does" in told(run)
-    write_checkpoint(run.checkpoint, run.journal, replace(place, head="0" * 64), population)
-    assert "population.json.zst: it tells another run than the journal does" in told(run)
+    write_checkpoint(run.checkpoint, place, forged)
+    assert "population.jsonl: it tells another run than the journal does" in told(run)
+    write_checkpoint(run.checkpoint, replace(place, head="0" * 64), population)
+    assert "population.jsonl: it tells another run than the journal does" in told(run)

@@ -1,5 +1,6 @@
 """A checkpoint gives the population that the journal gives, for this very journal, or nothing."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from populations.journal_reader import JournalReader, entries_with
 from populations.population import EMPTY, fold
 from populations.replay import fold_entries
 from populations.statistics import shrunk_rate
-from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.identity import Json, canonical_json
 from studbook.rate import Rate
 
-NAME = "population.json.zst"
+NAME = "population.jsonl"
 RATE = Rate(1, 3)
 CONCLUSION = [
     SearchEnded(reason="done", iterations=3),
@@ -42,7 +42,7 @@ def write(path: Path, appends) -> Path:
     with Journal(path, clock=clock, holder="the test") as journal:
         for events in appends:
             journal.append(events)
-        write_checkpoint(checkpoint, path, journal.place, fold(JournalReader(path).events()))
+        write_checkpoint(checkpoint, journal.place, fold(JournalReader(path).events()))
     return checkpoint
 
 
@@ -117,18 +117,23 @@ def test_it_holds_more_than_fits_into_a_row(path):
 def test_what_cannot_be_read_is_no_checkpoint(path):
     checkpoint = write(path, batches(small_run()))
     whole = checkpoint.read_bytes()
-    head, single, *rows = [json.loads(line) for line in decompress(whole).splitlines()]
-    assert written([head, single, *rows]) == whole
+    head, single, *rows = [json.loads(line) for line in whole.splitlines()[:-1]]
+    assert sealed([head, single, *rows]) == whole
     no_members = {key: value for key, value in single.items() if key != "members"}
     for data in (
         b"",
-        b"not zstd",
+        b"no json",
         whole[:-3],
-        compress(b"[]"),
-        written([head]),
-        written([{**head, "v": 1}, single, *rows]),
-        written([head, no_members, *rows]),
-        written([head, single, *rows, {"unknown": []}]),
+        whole[: whole.rindex(b"\n", 0, -1) + 1],
+        whole.replace(b"m0001", b"m0003", 1),
+        whole + b"\n",
+        sealed([]),
+        sealed([[]]),
+        sealed([head]),
+        sealed([{**head, "v": 1}, single, *rows]),
+        sealed([{**head, "place": [head["place"][0] - 1, *head["place"][1:]]}, single, *rows]),
+        sealed([head, no_members, *rows]),
+        sealed([head, single, *rows, {"unknown": []}]),
     ):
         checkpoint.write_bytes(data)
         assert read_checkpoint(checkpoint, path) is None
@@ -136,8 +141,9 @@ def test_what_cannot_be_read_is_no_checkpoint(path):
     assert read_checkpoint(checkpoint, path) is None
 
 
-def written(rows: list[Json]) -> bytes:
-    return compress(b"\n".join(canonical_json(row) for row in rows))
+def sealed(rows: list[Json]) -> bytes:
+    lines = b"".join(canonical_json(row) + b"\n" for row in rows)
+    return lines + canonical_json({"lines": hashlib.sha256(lines).hexdigest()}) + b"\n"
 
 
 def test_only_long_journals_get_one_and_not_after_every_append():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from support.children import child_environment
 
 from populations.events import DiagnosisMade, Event
 from populations.journal import Journal
+from populations.journal_line import Place
 from populations.journal_reader import JournalReader
 from populations.population import fold
+from populations.storage import hash_part
 from studbook.errors import IntegrityError, StorageError
 
 
@@ -131,7 +134,23 @@ def test_a_file_cut_at_any_byte_keeps_every_append_that_was_whole(path):
             assert journal.length == counts[whole]
             assert journal.repaired_bytes == max(0, cut - whole)
             journal.append([DiagnosisMade(iteration=9, parent_id="seed", text="after the repair")])
+            digest = journal.place.digest
         assert len(list(JournalReader(path))) == counts[whole] + 1
+        assert digest is not None
+        assert digest.hexdigest() == sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_journal_that_begins_at_a_place_has_the_digest_of_all_of_it(path):
+    _, sizes = small_journal(path)
+    for known in (None, hash_part(path, 0, sizes[0])):
+        head = next(iter(JournalReader(path))).hash
+        start = Place(size=sizes[0], lines=1, head=head, digest=known)
+        with Journal(path, clock=clock, holder="the test", start=start) as journal:
+            before = journal.place
+            journal.append([DiagnosisMade(iteration=9, parent_id="seed", text="more")])
+            for place in (before, journal.place):
+                assert place.digest is not None
+                assert place.digest.hexdigest() == sha256(path.read_bytes()[: place.size]).hexdigest()
 
 
 def test_a_repaired_journal_ends_up_like_one_that_was_never_cut(path):
@@ -214,6 +233,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from populations.journal import Journal
+from populations.journal_line import Place
 from support.births import clock, seed_events
 journal = Journal(Path(sys.argv[1]), clock=clock, holder="the killed one")
 journal.append(seed_events())
@@ -245,6 +265,7 @@ def limited_child(path: Path, limit: int) -> int:
 import resource, signal, sys
 from pathlib import Path
 from populations.journal import Journal
+from populations.journal_line import Place
 from studbook.errors import StorageError
 from support.births import clock, iteration_events
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -306,6 +327,7 @@ import sys
 from pathlib import Path
 from populations.events import DiagnosisMade
 from populations.journal import Journal
+from populations.journal_line import Place
 from support.births import clock
 with Journal(Path(sys.argv[1]), clock=clock, holder="the killed one") as journal:
     while True:

@@ -113,6 +113,7 @@ class SandboxContract:
         [
             ("import sys\ndef main(box): sys.exit(0)", BoxStatus.FINISHED, "returned"),
             ("import sys\ndef main(box): sys.exit('no')", BoxStatus.CRASHED, "SystemExit: no"),
+            ("def main(box): exit('no')", BoxStatus.CRASHED, "SystemExit: no"),
             ("import os\ndef main(box): os._exit(0)", BoxStatus.FINISHED, "exited with status 0"),
             ("import os\ndef main(box): os._exit(9)", BoxStatus.CRASHED, "exited with status 9"),
             ("import os\ndef main(box): os.kill(os.getpid(), 11)", BoxStatus.CRASHED, "killed by signal 11"),

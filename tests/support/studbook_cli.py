@@ -12,6 +12,7 @@ version: 1
 name: tiny
 seed: 3
 corpus: {splits: {train: 2, validation: 3, test: 2}}
+evaluator: {max_rounds: 3}
 search: {iterations: 3, minibatch: 1, knob_share: 0.34}
 champion: {candidates: 1, confirm_replicates: 1, test_replicates: 1}
 sandbox: process

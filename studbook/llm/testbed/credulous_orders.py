@@ -63,7 +63,13 @@ def find_orders(text: str) -> tuple[Order, ...]:
     return tuple(dict.fromkeys(order for sentence in sentences for order in _read(sentence)))
 
 
-def _read(sentence: str) -> Iterator[Order]:
+@lru_cache(maxsize=4_096)
+def _read(sentence: str) -> tuple[Order, ...]:
+    """Kept: from draft to draft most sentences of a context stay."""
+    return tuple(_orders(sentence))
+
+
+def _orders(sentence: str) -> Iterator[Order]:
     lower = sentence.lower()
     for deed, pattern in _DEEDS.items():
         match = pattern.search(sentence) if _HINTS[deed].search(lower) else None
