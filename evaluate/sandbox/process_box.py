@@ -62,7 +62,8 @@ class ProcessChannel:
 class ProcessSandbox:
     """Child processes. `bubblewrap` is a path of bwrap, or None to do without.
 
-    `python` is the interpreter of boxes without bubblewrap; by default this one's, without its environment.
+    `python` is the interpreter of boxes without bubblewrap, and its packages. By default this one, without:
+    a harness is not to lean on what happens to be installed here and would be missing in a container.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class ProcessSandbox:
         walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
         self._bubblewrap, self.folder = bubblewrap, folder
-        self._python = python or executable_path()
+        self._python = [str(python), "-I"] if python else [str(executable_path()), "-I", "-S"]
         self._clock, self._wall_clock = clock, wall_clock
 
     @staticmethod
@@ -135,11 +136,10 @@ class ProcessSandbox:
         return end
 
     def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
-        python = [str(self._python)]
+        python = self._python
         if self._bubblewrap:
-            python = wrapped(self._bubblewrap, limits.tmpfs_bytes)
-        # -S: this machine's packages are none of a harness's, in a container they would be missing
-        command = [*python, "-I", "-S", "-u", "-c", shim_source()]
+            python = [*wrapped(self._bubblewrap, limits.tmpfs_bytes), "-I", "-S"]
+        command = [*python, "-u", "-c", shim_source()]
         environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
         try:
             with home.stderr.open("wb") as stderr:
