@@ -101,12 +101,22 @@ def _writable(text: str) -> str:
 
 
 def _object_encoder(kind: Any) -> Encode:
+    """Texts are most of what is written and are looked at here: a call costs more than the look."""
     hints = get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]
-    changed = [(name, item) for name in names if (item := _encoder(hints[name])) is not _unchanged]
+    texts = [name for name in names if hints[name] in (str, str | None)]
+    changed = [
+        (name, item)
+        for name in names
+        if name not in texts and (item := _encoder(hints[name])) is not _unchanged
+    ]
 
     def encode_object(value: Any) -> Json:
         encoded = {name: getattr(value, name) for name in names}
+        for name in texts:
+            text = encoded[name]
+            if text is not None and not text.isascii():
+                encoded[name] = _writable(text)
         for name, item in changed:
             encoded[name] = item(encoded[name])
         return encoded
