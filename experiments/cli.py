@@ -5,6 +5,7 @@ shown only for bugs of ours, or with -v. What the commands do is in `experiments
 """
 
 import argparse
+import atexit
 import difflib
 import errno
 import importlib
@@ -81,9 +82,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _answer(argv)
     # a process of our own: who is told to end says so and cleans up, as with Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    atexit.register(_turn_deaf)
     code = _answer(sys.argv[1:])
     signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is done: a late one only hastens the end
     return code
+
+
+def _turn_deaf() -> None:
+    """At the very end Python takes its handlers back: a late signal would end in its status, not in ours."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _answer(arguments: Sequence[str]) -> int:

@@ -146,15 +146,30 @@ LATE = """
 import atexit, os, signal, sys, time
 from experiments.cli import main
 
-atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(5)))
+atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(1)))
 sys.argv = ["studbook", "ls"]
 sys.exit(main())
 """
 
 
-def test_a_ctrl_c_when_all_is_done_changes_nothing(tmp_path):
+VERY_LATE = """
+import os, signal, sys
+from experiments.cli import main
+
+class Last:
+    def __del__(self, kill=os.kill, me=os.getpid()):
+        kill(me, {number})
+
+last = Last()  # ends when Python has taken its handlers back
+sys.argv = ["studbook", "ls"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("program", [LATE, VERY_LATE.format(number=2), VERY_LATE.format(number=15)])
+def test_a_signal_when_all_is_done_changes_nothing(tmp_path, program):
     ended = subprocess.run(
-        [sys.executable, "-c", LATE],
+        [sys.executable, "-c", program],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
