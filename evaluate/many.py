@@ -50,19 +50,23 @@ def evaluate_many(
     """
     ahead = len(papers) if stop_early is never_stop else 2 * max(1, workers)  # a rule may stop at a slow one
     row = _Row(lambda paper: evaluator.evaluate_paper(harness, paper, replicate), papers, ahead)
-    running: set[Future[None]] = {pool.submit(row.work)} if papers else set()
+    running: set[Future[None]] = set()
     results: list[PaperResult] = []
     try:
-        wait(running, timeout=QUICK_SECONDS)  # often all that is asked for is in the store
         while len(results) < len(papers):
             outcome = row.outcome(len(results))
+            if outcome is None and not (running := _unfinished(running)):
+                running = {pool.submit(row.work)}
+                row.wait_while_quick(running)  # often all that is asked for is in the store
+                continue
             if outcome is None:
-                running = {future for future in running if not future.done()}
                 free = max(1, workers) - len(running)
                 running |= {pool.submit(row.work) for _ in range(min(free, row.room))}
                 wait(running, return_when=FIRST_COMPLETED)
                 continue
-            results.append(outcome.result())
+            if isinstance(outcome, BaseException):
+                raise outcome
+            results.append(outcome)
             row.counted = len(results)
             on_result(results[-1])
             if stop_early(results):
@@ -82,6 +86,14 @@ def evaluate_many(
     )
 
 
+def _unfinished(running: set[Future[None]]) -> set[Future[None]]:
+    """Raises what went wrong in one that ended, beside its papers."""
+    for future in running:
+        if future.done():
+            future.result()
+    return {future for future in running if not future.done()}
+
+
 class _Row:
     """Papers in order, taken by whoever has time; their outcomes wait here until it is their turn.
 
@@ -95,25 +107,29 @@ class _Row:
         self._ahead = ahead
         self._lock = Lock()
         self._taken = 0
-        self._outcomes: dict[int, Future[PaperResult]] = {}
+        self._outcomes: dict[int, PaperResult | BaseException] = {}
 
     @property
     def room(self) -> int:
         """How many papers may be taken now: from a slow one on only `ahead`."""
         return max(0, min(len(self._papers), self.counted + self._ahead) - self._taken)
 
-    def outcome(self, number: int) -> Future[PaperResult] | None:
+    def outcome(self, number: int) -> PaperResult | BaseException | None:
         return self._outcomes.get(number)
+
+    def wait_while_quick(self, running: set[Future[None]]) -> None:
+        """Until it is through, or a paper turns out to be a slow one: then others may help."""
+        before = -1
+        while before < (before := self._taken) and wait(running, timeout=QUICK_SECONDS).not_done:
+            pass
 
     def work(self) -> None:
         while (number := self._take()) is not None:
             began = monotonic()
-            outcome: Future[PaperResult] = Future()
             try:
-                outcome.set_result(self._evaluate(self._papers[number]))
+                self._outcomes[number] = self._evaluate(self._papers[number])
             except BaseException as error:  # noqa: BLE001 - of any kind: raised again when its turn comes
-                outcome.set_exception(error)
-            self._outcomes[number] = outcome
+                self._outcomes[number] = error
             if monotonic() - began > QUICK_SECONDS:
                 return  # others wait for this thread
 

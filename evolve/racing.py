@@ -6,6 +6,7 @@ workers changes nothing; for every sequence of outcomes the decision equals the 
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 from evaluate.contracts import StopEarly
 from populations.records import PaperResult
@@ -81,16 +82,20 @@ def expected_papers(chances: Sequence[float], parent_passed: int, *, full_scores
     Exact for chances in thousandths, to which they are rounded: whole numbers, so the same on any machine.
     """
     expected, scale = 0, 1  # the sum so far, in units of 1 / scale
-    alive = [1]  # the weight, in the same units, of having passed 0, 1, 2 … papers and being undecided
+    alive, fewest = [1], 0  # the weights, in the same units, of having passed `fewest` papers, one more, …
     for at, chance in enumerate(chances):
-        remaining = len(chances) - at
-        for passed, weight in enumerate(alive):
-            if weight and is_decided(parent_passed, passed, remaining, full_scores=full_scores):
-                alive[passed] = 0
+        is_over = partial(is_decided, parent_passed, remaining=len(chances) - at, full_scores=full_scores)
+        while alive and is_over(fewest):  # what is decided is at the ends: too few passed, or enough
+            del alive[0]
+            fewest += 1
+        while alive and is_over(fewest + len(alive) - 1):
+            del alive[-1]
+        if not alive:
+            break
         thousandths = round(chance * 1000)
         expected, scale = (expected + sum(alive)) * 1000, scale * 1000
-        fails, passes = [*alive, 0], [0, *alive]
         alive = [
-            fail * (1000 - thousandths) + win * thousandths for fail, win in zip(fails, passes, strict=True)
+            fail * (1000 - thousandths) + win * thousandths
+            for fail, win in zip([*alive, 0], [0, *alive], strict=True)
         ]
     return Fraction(expected, scale)

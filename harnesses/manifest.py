@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -39,12 +39,7 @@ class Knob:
         return min(self.high, max(self.low, round(value, DIGITS)))
 
 
-@lru_cache(maxsize=256)
-def _values_of(knobs: tuple[Knob, ...]) -> dict[str, float]:
-    return {knob.name: int(knob.value) if knob.is_integer else knob.value for knob in knobs}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: it keeps its knob values
 class Manifest:
     """`entry` is "file.py:function"; the function takes one `harness_kit.Box`."""
 
@@ -55,10 +50,10 @@ class Manifest:
     knobs: tuple[Knob, ...]
     description: str = ""
 
-    @property
+    @cached_property
     def knob_values(self) -> dict[str, float]:
-        """Integers for integer knobs. Not to be changed: all with the same knobs share it."""
-        return _values_of(self.knobs)
+        """Integers for integer knobs. Not to be changed: it is kept."""
+        return {knob.name: int(knob.value) if knob.is_integer else knob.value for knob in self.knobs}
 
     def is_editable(self, path: str) -> bool:
         """May a mutation touch this file? Never the manifest itself: knobs have a mutation of their own."""

@@ -151,6 +151,16 @@ sys.argv = ["studbook", "ls"]
 sys.exit(main())
 """
 
+WAITED_FOR = """
+import os, signal, sys, threading, time
+from experiments.cli import main
+
+sys.argv = ["studbook", "ls"]
+code = main()
+threading.Thread(target=time.sleep, args=(60,)).start()  # Python waits for it
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+sys.exit(code)
+"""
 
 VERY_LATE = """
 import os, signal, sys
@@ -166,7 +176,9 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("program", [LATE, VERY_LATE.format(number=2), VERY_LATE.format(number=15)])
+@pytest.mark.parametrize(
+    "program", [LATE, WAITED_FOR, VERY_LATE.format(number=2), VERY_LATE.format(number=15)]
+)
 def test_a_signal_when_all_is_done_changes_nothing(tmp_path, program):
     ended = subprocess.run(
         [sys.executable, "-c", program],
@@ -174,7 +186,7 @@ def test_a_signal_when_all_is_done_changes_nothing(tmp_path, program):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=30,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
 
