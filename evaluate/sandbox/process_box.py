@@ -28,6 +28,7 @@ from evaluate.sandbox.session import Session
 from studbook.errors import SandboxError
 
 END_SECONDS = 0.5  # for a shim that has said its last word to be gone
+ISOLATED = ["-I", "-S"]  # Python without what this machine's user and packages add
 CONTAINS = "it does not contain hostile code"
 
 
@@ -85,7 +86,7 @@ class ProcessSandbox:
         walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
         self._bubblewrap, self.folder = bubblewrap, folder
-        self._python = [str(python), "-I"] if python else [str(executable_path()), "-I", "-S"]
+        self._python = [str(python), "-I"] if python else [str(executable_path()), *ISOLATED]
         self._clock, self._wall_clock = clock, wall_clock
 
     @staticmethod
@@ -138,7 +139,7 @@ class ProcessSandbox:
     def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
         python = self._python
         if self._bubblewrap:
-            python = [*wrapped(self._bubblewrap, limits.tmpfs_bytes), "-I", "-S"]
+            python = [*wrapped(self._bubblewrap, limits.tmpfs_bytes), *ISOLATED]
         command = [*python, "-u", "-c", shim_source()]
         environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
         try:
