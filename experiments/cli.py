@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from experiments.commands.table import COMMANDS, GROUPS, Command
 from experiments.console import Terminal
@@ -104,18 +104,17 @@ def _answer(arguments: Sequence[str]) -> int:
     except StudbookError as error:
         return _failed(terminal, error, EXIT_FAILED)
     except KeyboardInterrupt:
-        terminal.error("interrupted")
-        return EXIT_INTERRUPTED
+        return _failed(terminal, "interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # the reader of our stdout went away (`studbook ls | head`): nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return EXIT_DONE
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
-            terminal.error(
+            why = (
                 f"{error.strerror}: {error.filename or 'while writing'}\n  free space or permit, then repeat"
             )
-            return EXIT_FAILED
+            return _failed(terminal, why, EXIT_FAILED)
         return _bug(terminal)
     except Exception:  # noqa: BLE001 - the outermost door: what arrives here is our bug, shown in full
         return _bug(terminal)
@@ -131,17 +130,28 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return code
 
 
-def _failed(terminal: Terminal, error: StudbookError, code: int) -> int:
-    if terminal.is_verbose:
-        traceback.print_exc()
-    terminal.error(str(error))
+def _failed(terminal: Terminal, error: StudbookError | str, code: int, *, is_bug: bool = False) -> int:
+    """The status tells even where the words find no room: a full disk, a terminal that was closed."""
+    try:
+        if is_bug or (terminal.is_verbose and not isinstance(error, str)):
+            traceback.print_exc()
+        terminal.error(str(error))
+    except OSError:
+        _silence(sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
     return code
 
 
 def _bug(terminal: Terminal) -> int:
-    traceback.print_exc()
-    terminal.error(ISSUES)
-    return EXIT_FAILED
+    return _failed(terminal, ISSUES, EXIT_FAILED, is_bug=True)
+
+
+def _silence(stream: TextIO) -> None:
+    """What is still to be written has nowhere to go; Python would end with a status of its own for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _suggest(message: str) -> str:

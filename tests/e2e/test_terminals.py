@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.births import small_run
 from support.runs_on_disk import write_run
 from support.studbook_cli import environment, studbook
 
+FULL = Path("/dev/full")
 NOT_UTF8 = {"PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C"}
 
 
@@ -44,6 +46,19 @@ def test_a_reader_that_goes_away_is_no_failure(home, arguments):
     err = process.stderr.read()
     process.stderr.close()
     assert (process.wait(timeout=60), err) == (0, b"")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no file that is always full")
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["show", "nothing"], 2), (["show", "trial"], 1), (["ls"], 1)]
+)
+def test_a_full_disk_behind_both_streams_leaves_the_status_as_it_is(home, arguments, code):
+    with FULL.open("w") as full:
+        command = [sys.executable, "-m", "studbook", *arguments]
+        done = subprocess.run(
+            command, cwd=home, env=environment(), stdout=full, stderr=full, timeout=60, check=False
+        )
+    assert done.returncode == code
 
 
 def test_a_difference_is_one_json_object_as_well(home):
