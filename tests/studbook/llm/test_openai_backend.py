@@ -137,6 +137,8 @@ def test_a_request_is_sent_whole_and_its_answer_read() -> None:
         (200, completion(choices="x"), ModelUnavailable, "", "ends in /v1"),
         (200, completion(choices=[{"message": {"content": 7}}]), ModelUnavailable, "", "ends in /v1"),
         (200, completion(choices=[{"message": "x"}]), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices=[{"text": "because"}]), ModelUnavailable, "", "ends in /v1"),
+        (200, completion(choices={"0": {}}), ModelUnavailable, "no chat completion", "ends in /v1"),
     ],
 )
 def test_what_goes_wrong_is_told_in_three_lines_without_the_key(
@@ -386,6 +388,26 @@ def test_the_keys_of_other_endpoints_are_masked_too() -> None:
         secrets=[Secret("key-of-another")],
     )
     assert made.complete(REQUEST).text == "****"
+
+
+def test_no_other_key_that_the_environment_may_hold_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_ADMIN_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "somebody-elses")
+    sent: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json=completion())
+
+    backend(handler).complete(REQUEST)
+    assert "somebody-elses" not in str(sent[0].headers.raw)
+    assert sent[0].headers.get_list("authorization") == [f"Bearer {KEY}"]
+
+
+def test_an_answer_is_read_whatever_it_calls_itself() -> None:
+    body = json.dumps(completion()).encode()
+    reply = backend(answering(200, body, **{"content-type": "text/plain"})).complete(REQUEST)
+    assert reply.text == "because"
 
 
 def test_without_an_address_the_environment_is_not_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
