@@ -21,18 +21,18 @@ from random import Random
 
 from testbed_effects import SEED_HARNESS, TestbedChat, choose_papers, variants
 
-from evaluate.contracts import Criterion, Example, Paper
-from evaluate.examples import example_from_json
-from evaluate.near_duplicates import find_near, fingerprint
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.papers import read_corpus
-from evaluate.rubric_notes import note_rubric
-from evaluate.sandbox.inline import InlineSandbox
-from evaluate.screening import screen
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.trajectories import TrajectoryStore
-from harnesses.folder import read_harness
-from harnesses.tree import HarnessTree
+from studbook.evaluate.contracts import Criterion, Example, Paper
+from studbook.evaluate.examples import example_from_json
+from studbook.evaluate.near_duplicates import find_near, fingerprint
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.papers import read_corpus
+from studbook.evaluate.rubric import note_rubric
+from studbook.evaluate.screening import screen
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.harnesses.folder import read_harness
+from studbook.harnesses.tree import HarnessTree
+from studbook.testbed.inline_sandbox import InlineSandbox
 
 NEW_HARNESS = SEED_HARNESS.parent / "new_harness"
 WINDOW = 3_000

@@ -32,25 +32,24 @@ from random import Random
 
 from benchmarks.box_overhead import Call, read_calls, summarize
 from benchmarks.iterations import ROOT, say
-from evaluate.contracts import Paper
-from evaluate.many import evaluate_many
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.sandbox.bundle import kit_source, shim_source
-from evaluate.sandbox.contract import Sandbox
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.process_box import ProcessSandbox
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.trajectories import TrajectoryStore
-from harnesses.tree import HarnessTree
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import Backend, ChatReply, ChatRequest, Message
+from studbook.llm.contracts import Backend, ChatReply, ChatRequest, Endpoint, Message, RoleModel
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import reply_to
-from studbook.llm.serve import ModelServer
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Secret
+from studbook.sandbox.bundle import kit_source, shim_source
+from studbook.sandbox.contract import Sandbox
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.process_box import ProcessSandbox
+from studbook.testbed.scripted import reply_to
+from studbook.testbed.server.server import ModelServer
 
 MODEL = "sleeper"
 PAPER_CHARACTERS = 20_000

@@ -27,30 +27,26 @@ from statistics import fmean, median
 from threading import Event as Flag
 from typing import Any
 
-from evaluate.contracts import Paper
-from evolve.admission import Strict
-from evolve.brake import Brake
-from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
-from evolve.duplicates import SeenTrees
-from evolve.founding import found
-from evolve.history import summarize
-from evolve.iteration import Workshop
-from evolve.loop import evolve
-from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
-from evolve.seams import Silent
-from evolve.settings import SearchSettings
-from evolve.testing import FakeAnalyzer, fake_papers, pass_chance
-from experiments.ledger import Ledger, opened_ledger
-from experiments.spec_loading import load_spec, write_resolved
-from experiments.surroundings import now
-from harnesses.folder import read_harness
-from harnesses.tree import HarnessTree
-from populations.events import Event, RunStarted
-from populations.layout import RunFolder
-from populations.population import EMPTY, Population
-from populations.records import FailureCategory, MutationKind, PaperResult, PaperVerdict, RoundResult
-from populations.selection import boltzmann
+from studbook.evaluate.contracts import Paper
+from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, SearchSettings, Silent, TryHarness
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.history import summarize
+from studbook.evolve.iteration import Workshop
+from studbook.evolve.loop import evolve
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring, found
+from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.selection import boltzmann
+from studbook.experiments.run.environment import now
+from studbook.experiments.run.ledger import Ledger, opened_ledger
+from studbook.experiments.spec.loading import load_spec, write_resolved
+from studbook.harnesses.folder import read_harness
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Usage
+from studbook.populations.events import Event, RunStarted
+from studbook.populations.layout import RunFolder
+from studbook.populations.population import EMPTY, Population
+from studbook.populations.records import FailureCategory, MutationKind, PaperResult, PaperVerdict, RoundResult
+from studbook.testbed.fakes import FakeAnalyzer, fake_papers, pass_chance
 
 ROOT = Path(__file__).parents[1]
 RUN = "speed"
@@ -218,7 +214,7 @@ def plain_milliseconds() -> float:
 def print_import() -> None:
     """What a process pays once, at the first iteration that turns a knob: no cost of an iteration."""
     began = time.perf_counter()
-    importlib.import_module("evolve.knob_study")
+    importlib.import_module("studbook.evolve.policies.knob_study")
     say(f"optuna's import, once per process: {time.perf_counter() - began:.2f} s, not among the following\n")
 
 

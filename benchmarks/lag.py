@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from benchmarks.iterations import begin, opened, say
-from evolve.loop import evolve
-from evolve.measuring import TEST, TRAIN, VALIDATION
-from evolve.testing import FakeEvaluator, fake_papers, pass_chance
-from populations.layout import RunFolder
+from studbook.evolve.loop import evolve
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
+from studbook.populations.layout import RunFolder
+from studbook.testbed.fakes import FakeEvaluator, fake_papers, pass_chance
 
 T95 = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}
 """Student's t for n − 1 degrees of freedom, by n."""

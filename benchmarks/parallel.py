@@ -37,25 +37,22 @@ from benchmarks.scheduling import (
     in_order_efficiency,
     many_durations,
 )
-from evaluate.contracts import Paper
-from evaluate.many import evaluate_many
-from evolve.admission import Strict
-from evolve.brake import Brake
-from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
-from evolve.duplicates import SeenTrees
-from evolve.iteration import Workshop
-from evolve.loop import evolve
-from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
-from evolve.seams import Silent
-from evolve.settings import SearchSettings
-from evolve.testing import FakeAnalyzer, FakeEvaluator, fake_papers
-from experiments.ledger import Ledger, opened_ledger
-from experiments.surroundings import now
-from harnesses.tree import HarnessTree
-from populations.layout import RunFolder
-from populations.records import PaperResult
-from populations.selection import boltzmann
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.many import evaluate_many
+from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, SearchSettings, Silent, TryHarness
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.iteration import Workshop
+from studbook.evolve.loop import evolve
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring
+from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.selection import boltzmann
+from studbook.experiments.run.environment import now
+from studbook.experiments.run.ledger import Ledger, opened_ledger
+from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed
+from studbook.populations.layout import RunFolder
+from studbook.populations.records import PaperResult
+from studbook.testbed.fakes import FakeAnalyzer, FakeEvaluator, fake_papers
 
 RUN = "parallel"
 PAPERS = {TRAIN: fake_papers("a", 50), VALIDATION: fake_papers("b", 1), TEST: fake_papers("c", 1)}

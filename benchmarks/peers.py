@@ -37,17 +37,15 @@ from benchmarks.iterations import ROOT, WINDOW, say
 from benchmarks.parallel import Diary, SlowModels, search
 from benchmarks.peer_runs import PEERS, answer_of
 from benchmarks.scheduling import Latency
-from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
-from evolve.settings import SearchSettings
-from harnesses.tree import HarnessTree
+from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, SearchSettings, TryHarness
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import Chat, ChatCall, ChatReply, ChatRequest, Message
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, ChatRequest, Endpoint, Message, RoleModel
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import reply_to
-from studbook.llm.serve import ModelServer
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Secret
+from studbook.testbed.scripted import reply_to
+from studbook.testbed.server.server import ModelServer
 
 MODEL = "free"
 NAMES = {"openevolve": "openevolve", "gepa": "gepa", "shinka": "shinka-evolve"}

@@ -17,20 +17,19 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
-from evaluate.contracts import Paper
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.papers import read_corpus
-from evaluate.sandbox.inline import InlineSandbox
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.trajectories import TrajectoryStore
-from harnesses.folder import read_harness
-from harnesses.knobs import set_knobs
-from harnesses.tree import HarnessTree
-from populations.records import PaperResult
-from studbook.llm.contracts import ChatCall, ChatReply
-from studbook.llm.roles import RoleModel
-from studbook.llm.testbed.backend import PREFIX, TestbedBackend
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.papers import read_corpus
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.harnesses.folder import read_harness
+from studbook.harnesses.manifest import set_knobs
+from studbook.harnesses.tree import HarnessTree
+from studbook.llm.contracts import ChatCall, ChatReply, RoleModel
+from studbook.populations.records import PaperResult
 from studbook.rate import NO_RATE, Rate
+from studbook.testbed.inline_sandbox import InlineSandbox
+from studbook.testbed.models.backend import PREFIX, TestbedBackend
 
 SEED_HARNESS = Path(__file__).parents[1] / "harnesses" / "agentic_self_instruct"
 

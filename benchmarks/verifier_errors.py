@@ -17,21 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from evaluate.contracts import Paper
-from evaluate.papers import read_corpus
-from evaluate.planted.asking import Asking, Checked, Marked, ask_all
-from evaluate.planted.cases import PlantedAnswer, PlantedExample
-from evaluate.planted.planting import plant
-from evaluate.planted.tally import MET, NOT_MET, judge_rows, markdown, verifier_rows
-from evaluate.planted.written import SETS, read_cases, shipped_cases
-from evaluate.synth import synthetic_papers
-from experiments.bench import frozen_evaluator
-from experiments.endpoints import build_client
-from experiments.models import models_line
-from experiments.spec import Spec
-from experiments.surroundings import read_surroundings
 from studbook.errors import StudbookError, UsageError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.papers import read_corpus
+from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.models import build_client, models_line
+from studbook.experiments.spec.model import Spec
 from studbook.llm.records import CallRecords
+from studbook.testbed.papers.synthesis import synthetic_papers
+from studbook.testbed.planted.asking import (
+    MET,
+    NOT_MET,
+    Asking,
+    Checked,
+    Marked,
+    ask_all,
+    judge_rows,
+    markdown,
+    verifier_rows,
+)
+from studbook.testbed.planted.cases import SETS, PlantedAnswer, PlantedExample, read_cases, shipped_cases
+from studbook.testbed.planted.planting import plant
 
 DEFAULT_SPEC = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 TESTBED = "the testbed: text programs, which say nothing about language models"

@@ -7,11 +7,11 @@ docs/decisions/008-confirmation.md.
 
 from dataclasses import dataclass, replace
 
-from evaluate.contracts import Example, Rollout, Status
-from evaluate.control import Unmeasurable
-from evaluate.evaluator import Evaluator, Luck
-from evaluate.reports import average_of
-from populations.records import Confirmation
+from studbook.evaluate.contracts import Example, Rollout, Status
+from studbook.evaluate.control import Unmeasurable
+from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.reports import average_of
+from studbook.populations.records import Confirmation
 
 UNMEASURED = "could not be measured again: "
 

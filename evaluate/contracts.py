@@ -6,8 +6,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
 
-from harnesses.tree import HarnessTree
-from populations.records import FailureCategory, PaperResult
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.records import FailureCategory, PaperResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

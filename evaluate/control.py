@@ -10,10 +10,10 @@ is given the ordinary example as the call's control; replies that cannot be read
 from collections.abc import Callable
 from typing import TypeVar
 
-from evaluate.contracts import Criterion, Example
-from populations.records import FailureCategory
 from studbook.errors import ModelUnavailable, RequestFailed
+from studbook.evaluate.contracts import Criterion, Example
 from studbook.llm.contracts import FailureKind
+from studbook.populations.records import FailureCategory
 
 T = TypeVar("T")
 

@@ -10,19 +10,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Status
-from evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
-from evaluate.examples import example_hash
-from evaluate.predicates import Ruling
-from evaluate.replies import Check, read_check, read_marks
-from evaluate.rubric import score_marks
-from evaluate.rubric_notes import note_rubric
-from evaluate.screening import MAX_FINDINGS, Finding
-from evaluate.settings import EvaluatorSettings
-from evaluate.text import one_line, section, visible_line
-from populations.records import FailureCategory
+from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Status
+from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
+from studbook.evaluate.examples import example_hash
+from studbook.evaluate.predicates import Ruling
+from studbook.evaluate.replies import Check, read_check, read_marks
+from studbook.evaluate.rubric import note_rubric, score_marks
+from studbook.evaluate.screening import MAX_FINDINGS, Finding
+from studbook.evaluate.settings import EvaluatorSettings
+from studbook.evaluate.text import one_line, section, visible_line
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Message
+from studbook.populations.records import FailureCategory
 
 Solvers = Literal["weak", "both"]
 T = TypeVar("T")

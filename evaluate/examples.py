@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from evaluate.contracts import Criterion, Example
-from evaluate.rubric import find_contradiction
-from evaluate.screening import Finding, screen
-from evaluate.text import defuse, strip_hidden, visible_line
+from studbook.evaluate.contracts import Criterion, Example
+from studbook.evaluate.rubric import find_contradiction
+from studbook.evaluate.screening import Finding, screen
+from studbook.evaluate.text import defuse, strip_hidden, visible_line
 from studbook.identity import hash_bytes, hash_json
 
 MAX_CRITERIA = 40

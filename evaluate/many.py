@@ -9,9 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from threading import Lock
 from time import monotonic
 
-from evaluate.contracts import Paper, PaperEvaluator, StopEarly
-from harnesses.tree import HarnessTree
-from populations.records import Evaluation, PaperResult
+from studbook.evaluate.contracts import Paper, PaperEvaluator, StopEarly
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.records import Evaluation, PaperResult
 
 QUICK_SECONDS = 0.002
 

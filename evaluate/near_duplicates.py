@@ -24,8 +24,8 @@ docs/decisions/009-near-duplicates.md). What this cannot see: an example paraphr
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evaluate.contracts import Example
-from evaluate.skeleton import skeleton
+from studbook.evaluate.contracts import Example
+from studbook.evaluate.skeleton import skeleton
 
 SHINGLE = 5
 QUESTION, RUBRIC = 0.8, 0.85

@@ -8,20 +8,19 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from evaluate.confirmation import confirm, fresh_luck
-from evaluate.contracts import Example, Paper
-from evaluate.evaluator import Evaluator, Luck
-from evaluate.examples import example_from_json
-from evaluate.metering import MeteredChat
-from evaluate.relay import Relay
-from evaluate.sandbox.contract import BoxStatus, Job, Outcome, Sandbox
-from evaluate.settings import Frozen
-from evaluate.trajectories import Trajectory, TrajectoryStore, trajectory_key
-from evaluate.transcript import Transcript
-from harnesses.tree import HarnessTree
-from populations.records import Confirmation, PaperResult, PaperVerdict
 from studbook.errors import SandboxError
+from studbook.evaluate.confirmation import confirm, fresh_luck
+from studbook.evaluate.contracts import Example, Paper
+from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.examples import example_from_json
+from studbook.evaluate.metering import MeteredChat
+from studbook.evaluate.relay import Relay
+from studbook.evaluate.settings import Frozen
+from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, Transcript, trajectory_key
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Chat
+from studbook.populations.records import Confirmation, PaperResult, PaperVerdict
+from studbook.sandbox.contract import BoxStatus, Job, Outcome, Sandbox
 
 BOX_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """Before a lost box is run again, and again: together what an engine takes that is started anew."""
@@ -52,7 +51,7 @@ class _Session:
 
 
 class SandboxedEvaluator:
-    """Implements `evaluate.contracts.PaperEvaluator`. `rollout_pool` must not be the pool papers run on."""
+    """Implements `PaperEvaluator`. `rollout_pool` must not be the pool papers run on."""
 
     def __init__(
         self,

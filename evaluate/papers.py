@@ -2,19 +2,83 @@
 
 Identity is by content, so a paper is the same paper under any name and any line wrapping. Markdown, plain
 text and reStructuredText as they are; converts no other format. Does not decide who sees which paper.
+
+The figures of a corpus, for `studbook papers stats`. Pure.
+
+Who sees which paper: training, validation and the sealed test, disjoint by content.
+
+A seeded split depends on the contents alone, not on file names or their order. Reads no files.
 """
 
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from statistics import median
 
-from evaluate.contracts import Paper
-from evaluate.text import strip_hidden
 from studbook.errors import CorpusError
-from studbook.identity import hash_bytes
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.text import strip_hidden
+from studbook.identity import Json, hash_bytes, hash_json
+
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSizes:
+    train: int
+    validation: int
+    test: int
+
+    @property
+    def total(self) -> int:
+        return self.train + self.validation + self.test
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    train: tuple[Paper, ...]
+    validation: tuple[Paper, ...]
+    test: tuple[Paper, ...]
+
+    def paper_ids(self) -> dict[str, tuple[str, ...]]:
+        """What is recorded of the splits."""
+        return {name: tuple(paper.paper_id for paper in getattr(self, name)) for name in SPLIT_NAMES}
+
+
+def draw_splits(papers: Sequence[Paper], sizes: SplitSizes, seed: int) -> Splits:
+    """Draw without replacement; raises CorpusError when there are fewer papers than the sizes add up to."""
+    unique = {paper.paper_id: paper for paper in papers}
+    if len(unique) < sizes.total:
+        raise CorpusError(
+            f"the splits need {sizes.total} papers ({sizes.train} train + {sizes.validation} validation + "
+            f"{sizes.test} test), and the corpus has {len(unique)}.\nAdd papers, or make the splits smaller."
+        )
+    drawn = [unique[key] for key in sorted(unique, key=lambda key: hash_json(["split", seed, key]))]
+    end_of_validation = sizes.train + sizes.validation
+    return Splits(
+        train=tuple(drawn[: sizes.train]),
+        validation=tuple(drawn[sizes.train : end_of_validation]),
+        test=tuple(drawn[end_of_validation : sizes.total]),
+    )
+
+
+def listed_splits(listed: Mapping[str, Sequence[Paper]]) -> Splits:
+    """Splits as the user listed them; raises CorpusError naming a paper that stands in two."""
+    seen: dict[str, tuple[str, Paper]] = {}
+    for name in SPLIT_NAMES:
+        for paper in listed.get(name, ()):
+            other, twin = seen.setdefault(paper.paper_id, (name, paper))
+            if other != name:
+                raise CorpusError(
+                    f"one paper is in two splits: {twin.source} ({other}) and {paper.source} ({name}) "
+                    "have the same content.\nRemove it from one of them: splits must be disjoint."
+                )
+    return Splits(**{name: tuple(listed.get(name, ())) for name in SPLIT_NAMES})
+
 
 SUFFIXES = (".md", ".markdown", ".txt", ".rst", ".text")
 MIN_CHARACTERS = 2_000
@@ -136,3 +200,36 @@ def _nothing_there(path: Path, skipped: list[Skipped]) -> str:
     shown = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:3])
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
     return f"{path} holds no readable paper: {shown}{more}.\nPapers are {', '.join(SUFFIXES)} in UTF-8."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusStats:
+    papers: int
+    skipped: int
+    characters: int
+    words: int
+    shortest_characters: int
+    median_characters: int
+    longest_characters: int
+    formats: dict[str, int]
+    skip_reasons: dict[str, int]
+
+    def to_json(self) -> dict[str, Json]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def corpus_stats(corpus: Corpus) -> CorpusStats:
+    lengths = [len(paper.text) for paper in corpus.papers]
+    formats = Counter(PurePosixPath(paper.source).suffix.lower() for paper in corpus.papers)
+    reasons = Counter(item.reason.split(":")[0].split(" (")[0] for item in corpus.skipped)
+    return CorpusStats(
+        papers=len(corpus.papers),
+        skipped=len(corpus.skipped),
+        characters=sum(lengths),
+        words=sum(len(paper.text.split()) for paper in corpus.papers),
+        shortest_characters=min(lengths, default=0),
+        median_characters=int(median(lengths)) if lengths else 0,
+        longest_characters=max(lengths, default=0),
+        formats=dict(sorted(formats.items())),
+        skip_reasons=dict(sorted(reasons.items())),
+    )

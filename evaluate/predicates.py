@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from evaluate.contracts import Status
-from evaluate.rubric import average
-from populations.records import FailureCategory
 from studbook.errors import SpecError
+from studbook.evaluate.contracts import Status
+from studbook.evaluate.rubric import average
 from studbook.identity import Json
+from studbook.populations.records import FailureCategory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

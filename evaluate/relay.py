@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from evaluate.contracts import Example, Report, Status
-from evaluate.control import Unmeasurable
-from evaluate.evaluator import Evaluator, Luck
-from evaluate.examples import (
+from studbook.errors import RequestFailed
+from studbook.evaluate.contracts import Example, Report, Status
+from studbook.evaluate.control import Unmeasurable
+from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.examples import (
     Admitted,
     Malformed,
     example_hash,
@@ -22,16 +23,15 @@ from evaluate.examples import (
     read_example,
     submission_hash,
 )
-from evaluate.metering import MeteredChat
-from evaluate.near_duplicates import Fingerprint, find_near, fingerprint
-from evaluate.reports import malformed_round, near_duplicate, report_to_frame, report_to_round
-from evaluate.sandbox.contract import Frame
-from evaluate.settings import EvaluatorSettings
-from evaluate.text import visible_line
-from evaluate.transcript import Transcript
-from populations.records import FailureCategory, RoundResult
-from studbook.errors import RequestFailed
+from studbook.evaluate.metering import MeteredChat
+from studbook.evaluate.near_duplicates import Fingerprint, find_near, fingerprint
+from studbook.evaluate.reports import malformed_round, near_duplicate, report_to_frame, report_to_round
+from studbook.evaluate.settings import EvaluatorSettings
+from studbook.evaluate.text import visible_line
+from studbook.evaluate.trajectories import Transcript
 from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, FailureKind, Message
+from studbook.populations.records import FailureCategory, RoundResult
+from studbook.sandbox.contract import Frame
 
 MAX_LOGS = 200
 MAX_LOG_CHARACTERS = 4_000
@@ -150,7 +150,7 @@ class Relay:
         return tuple(_to_result(item) for item in self._account.rounds.values())
 
     def handle(self, kind: str, body: Frame) -> Frame:
-        """Answer one request; see `evaluate.sandbox.contract.Handler`."""
+        """Answer one request; see `studbook.sandbox.contract.Handler`."""
         try:
             answer = self._answers.get(kind)
             if answer is None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from evaluate.rubric import average
-from evaluate.trajectories import Trajectory
-from evaluate.transcript import Event
+from studbook.evaluate.rubric import average
+from studbook.evaluate.trajectories import Event, Trajectory
 
 MAX_TRAJECTORY = 60_000
 MAX_EXAMPLE = 8_000

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from evaluate.contracts import Example, Report, Rollout, Status
-from evaluate.examples import example_hash
-from evaluate.rubric import average
-from populations.records import FailureCategory, RoundResult
+from studbook.evaluate.contracts import Example, Report, Rollout, Status
+from studbook.evaluate.examples import example_hash
+from studbook.evaluate.rubric import average
+from studbook.populations.records import FailureCategory, RoundResult
 
 
 def report_to_frame(report: Report, example: Example, rounds_left: int) -> dict[str, Any]:

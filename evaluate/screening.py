@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evaluate.decoding import decoded
-from evaluate.screening_words import HINTS, RULES, pattern
-from evaluate.skeleton import lookalikes, plain, skeleton
-from evaluate.text import defuse, strip_hidden, visible_line
+from studbook.evaluate.decoding import decoded
+from studbook.evaluate.screening_words import HINTS, RULES, pattern
+from studbook.evaluate.skeleton import lookalikes, plain, skeleton
+from studbook.evaluate.text import defuse, strip_hidden, visible_line
 
 MAX_FINDINGS = 20
 MAX_QUOTE = 100

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 
-from evaluate.predicates import DEPLOYED, Predicate
-from evaluate.sandbox.contract import Limits
+from studbook.evaluate.predicates import DEPLOYED, Predicate
 from studbook.identity import Json, hash_bytes, hash_json
+from studbook.sandbox.contract import Limits
 
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING_MODULES = (
-    "alternatives",
     "confirmation",
     "contracts",
     "control",
@@ -30,7 +29,6 @@ SCORING_MODULES = (
     "replies",
     "reports",
     "rubric",
-    "rubric_notes",
     "screening",
     "screening_words",
     "skeleton",
@@ -40,14 +38,14 @@ SCORING_MODULES = (
 
 def read_prompts() -> dict[str, str]:
     """The frozen prompts as shipped, by name."""
-    folder = resources.files("evaluate") / "prompts"
+    folder = resources.files("studbook.evaluate") / "prompts"
     return {name: (folder / f"{name}.md").read_text(encoding="utf-8").strip() for name in PROMPT_NAMES}
 
 
 @cache
 def scoring_code_hash() -> str:
     """Changes whenever a module that takes part in scoring changes, so no stale score is ever reused."""
-    package = resources.files("evaluate")
+    package = resources.files("studbook.evaluate")
     sources = {name: (package / f"{name}.py").read_bytes() for name in SCORING_MODULES}
     return hash_json({name: hash_bytes(source) for name, source in sources.items()})
 

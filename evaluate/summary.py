@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from evaluate.rubric import average
-from evaluate.trajectories import Trajectory
-from populations.records import Evaluation, PaperResult
+from studbook.evaluate.rubric import average
+from studbook.evaluate.trajectories import Trajectory
 from studbook.identity import Json
 from studbook.llm.contracts import Usage
+from studbook.populations.records import Evaluation, PaperResult
 from studbook.rate import NO_RATE, Rate
 
 

@@ -8,11 +8,10 @@ must beat the seed there; otherwise the seed is the champion. What the populatio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluate.contracts import Paper
-from evolve.measuring import SPLITS, Measurement, Measuring
-from evolve.seams import Commit, TreeStore
-from evolve.settings import PromotionSettings
-from populations.events import (
+from studbook.evaluate.contracts import Paper
+from studbook.evolve.contracts import Commit, PromotionSettings, TreeStore
+from studbook.evolve.measuring import SPLITS, Measurement, Measuring
+from studbook.populations.events import (
     ChampionChosen,
     EvaluationDone,
     Purpose,
@@ -20,8 +19,8 @@ from populations.events import (
     RunFinished,
     SearchEnded,
 )
-from populations.population import SEED_ID, Population
-from populations.statistics import shrunk_rate
+from studbook.populations.population import SEED_ID, Population
+from studbook.populations.statistics import shrunk_rate
 from studbook.rate import NO_RATE, Rate
 
 FIRST_REPLICATE = {Purpose.CONFIRMATION: 1_000_000, Purpose.TEST: 2_000_000}

@@ -1,12 +1,116 @@
-"""The values that pass between the steps of an iteration, and the seams of the loop. No logic lives here."""
+"""The values that pass between the steps of an iteration, and the seams of the loop. No logic lives here.
+
+The seams of the loop besides analyzer and implementer: papers, trees, records and screens.
+
+What a search is told: the numbers of the spec that concern the loop, as one plain value.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harnesses.tree import HarnessTree
-from populations.records import MutationKind, PaperResult
+from studbook.errors import StudbookError
+from studbook.evolve.gates import GateFailure
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.seals import NOTHING, Rests
+from studbook.populations.events import Event, Purpose
+from studbook.populations.population import Population
+from studbook.populations.records import Decision, Evaluation, Mutant, MutationKind, PaperResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """`lag`: iteration i selects from the population as it stood after iteration i − lag; part of the spec.
+
+    `patience`: so many iterations in a row without an admission end the search. `knob_share` of the
+    iterations mutate knobs only.
+    """
+
+    run_seed: int
+    iterations: int
+    minibatch: int
+    lag: int = 1
+    temperature: float = 0.1
+    knob_share: float = 0.2
+    full_scores: bool = True
+    racing: bool = True
+    patience: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionSettings:
+    """How the champion is chosen. `shrinkage`: papers' worth of the seed's rate mixed into each rate."""
+
+    candidates: int = 4
+    confirm_replicates: int = 4
+    test_replicates: int = 8
+    shrinkage: int = 25
+
+
+class StopRequested(StudbookError):
+    """The user asked the run to stop: what is finished is kept, what is not will be run again."""
+
+
+class TreeStore(Protocol):
+    """Where mutants are kept, admitted or not. `get` is thread-safe; `add` is called from one thread.
+
+    Adding the same mutant again gives the same commit.
+    """
+
+    def get(self, mutant: Mutant) -> HarnessTree: ...
+
+    def add(self, mutant: Mutant, tree: HarnessTree, parent_commit: str | None) -> str:
+        """The commit that now holds `tree` (`mutant.commit` is not read)."""
+        ...
+
+
+Commit = Callable[[Sequence[Event]], Population]
+"""Appends the events of one iteration in one piece, and returns the population with them folded in."""
+
+
+class Observer(Protocol):
+    """Told what happens, for a live display; called from several threads, must not raise or block."""
+
+    def iteration_started(self, iteration: int, parent_id: str) -> None: ...
+
+    def diagnosed(self, iteration: int, text: str) -> None: ...
+
+    def proposed(self, iteration: int, hypothesis: str) -> None: ...
+
+    def paper_finished(
+        self, iteration: int, purpose: Purpose, harness_id: str, result: PaperResult
+    ) -> None: ...
+
+    def gate_failed(self, iteration: int, failure: GateFailure) -> None: ...
+
+    def evaluated(self, iteration: int, purpose: Purpose, evaluation: Evaluation) -> None: ...
+
+    def decided(self, decision: Decision, hypothesis: str) -> None: ...
+
+
+class Silent:
+    """An `Observer` that shows nothing."""
+
+    def iteration_started(self, iteration: int, parent_id: str) -> None:
+        """Shows nothing."""
+
+    def diagnosed(self, iteration: int, text: str) -> None:
+        """Shows nothing."""
+
+    def proposed(self, iteration: int, hypothesis: str) -> None:
+        """Shows nothing."""
+
+    def paper_finished(self, iteration: int, purpose: Purpose, harness_id: str, result: PaperResult) -> None:
+        """Shows nothing."""
+
+    def gate_failed(self, iteration: int, failure: GateFailure) -> None:
+        """Shows nothing."""
+
+    def evaluated(self, iteration: int, purpose: Purpose, evaluation: Evaluation) -> None:
+        """Shows nothing."""
+
+    def decided(self, decision: Decision, hypothesis: str) -> None:
+        """Shows nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from itertools import islice
 from threading import Lock
 
-from evolve.seams import TreeStore
-from harnesses.normal_form import normal_hash
-from harnesses.tree import HarnessTree
-from populations.records import Mutant
+from studbook.evolve.contracts import TreeStore
+from studbook.harnesses.normal_form import normal_hash
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.records import Mutant
 
 
 class SeenTrees:

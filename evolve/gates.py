@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from evolve.worktree import INJECTED, changed_paths
-from harnesses.files import check_files
-from harnesses.manifest import Manifest
-from harnesses.tree import MANIFEST_NAME, HarnessTree
-from populations.records import PaperResult, PaperVerdict, Verdict
 from studbook.errors import ManifestError
+from studbook.evolve.policies.worktree import INJECTED, changed_paths
+from studbook.harnesses.folder import check_files
+from studbook.harnesses.manifest import Manifest
+from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree
+from studbook.populations.records import PaperResult, PaperVerdict, Verdict
 
 DEADLY = frozenset(
     {

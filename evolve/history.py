@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from threading import Lock
 
-from evolve.contracts import HistoryEntry
-from populations.population import Population
-from populations.records import Decision
+from studbook.evolve.contracts import HistoryEntry
+from studbook.populations.population import Population
+from studbook.populations.records import Decision
 
 NOTHING = "Nothing has been tried yet."
 

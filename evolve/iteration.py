@@ -2,33 +2,96 @@
 
 A function of a snapshot of the population, the iteration's number and what it is passed; it writes nothing
 down. Every seed comes from the run's seed and the iteration's number.
+
+One iteration's outcome before it is written down: what was proposed, measured and ruled. Plain values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
-from evaluate.contracts import Paper, StopEarly
-from evaluate.many import never_stop
-from evolve.admission import AdmissionRule
-from evolve.attempt import Attempt, Measured, mutant_id
-from evolve.contracts import Analyzer, Implementer, Proposal
-from evolve.duplicates import SeenTrees
-from evolve.gates import GateFailure, check_duplicate, check_static, check_survival
-from evolve.history import History
-from evolve.knobs import KnobSampler
-from evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
-from evolve.racing import race_order, stop_rule
-from evolve.seams import Observer, TreeStore
-from evolve.settings import SearchSettings
-from harnesses.knobs import set_knobs
-from harnesses.tree import HarnessTree
-from populations.events import Purpose
-from populations.population import Population
-from populations.records import Evaluation, MutationKind, PaperResult
-from populations.selection import Selector
+from studbook.evaluate.contracts import Paper, StopEarly
+from studbook.evaluate.many import never_stop
+from studbook.evolve.contracts import (
+    Analyzer,
+    Diagnosis,
+    Implementer,
+    Observer,
+    Proposal,
+    SearchSettings,
+    TreeStore,
+)
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.gates import GateFailure, check_duplicate, check_static, check_survival
+from studbook.evolve.history import History
+from studbook.evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
+from studbook.evolve.policies.admission import Admission, AdmissionRule
+from studbook.evolve.policies.knobs import KnobSampler
+from studbook.evolve.policies.selection import Selector
+from studbook.evolve.racing import race_order, stop_rule
+from studbook.harnesses.manifest import set_knobs
+from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed
+from studbook.populations.events import Purpose
+from studbook.populations.population import Population
+from studbook.populations.records import Evaluation, MutationKind, PaperResult, Verdict
+from studbook.rate import NO_RATE, Rate
+
+
+@lru_cache(maxsize=64)
+def mutant_id(iteration: int) -> str:
+    """One string for all who name it: a run keeps it several times for each iteration."""
+    return f"m{iteration:04d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    purpose: Purpose
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Starts undecided (`verdict` None) with a proposal; a gate or the admission rule decides it."""
+
+    iteration: int
+    parent_id: str
+    proposal: Proposal
+    diagnosis: Diagnosis | None = None
+    measured: tuple[Measured, ...] = ()
+    verdict: Verdict | None = None
+    reason: str = ""
+    parent_rate: Rate = NO_RATE
+    mutant_rate: Rate = NO_RATE
+
+    @property
+    def made_mutant(self) -> bool:
+        return self.verdict is not Verdict.NO_CHANGE
+
+    def decide(self, admission: Admission, parent: Evaluation, mutant: Evaluation) -> "Attempt":
+        both = tuple(Measured(purpose=Purpose.VALIDATION, evaluation=each) for each in (parent, mutant))
+        return replace(
+            self,
+            measured=self.measured + both,
+            verdict=Verdict.ADMITTED if admission.admitted else Verdict.REJECTED,
+            reason=admission.reason,
+            parent_rate=parent.rate,
+            mutant_rate=mutant.rate,
+        )
+
+    def fail(self, failure: GateFailure) -> "Attempt":
+        """The same attempt stopped at a gate: no validation of it counts."""
+        return replace(
+            self,
+            measured=tuple(each for each in self.measured if each.purpose is Purpose.TRAINING),
+            verdict=failure.verdict,
+            reason=failure.reason,
+            parent_rate=NO_RATE,
+            mutant_rate=NO_RATE,
+        )
+
 
 T = TypeVar("T")
 

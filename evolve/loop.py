@@ -9,15 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
-from evolve.attempt import Attempt
-from evolve.iteration import Workshop, run_iteration
-from evolve.seams import Commit, StopRequested
-from evolve.settings import SearchSettings
-from evolve.settlement import settle
-from populations.events import DecisionMade
-from populations.population import Population
-from populations.records import Verdict
 from studbook.errors import BudgetExceeded, InfrastructureError, StudbookError
+from studbook.evolve.commit import settle
+from studbook.evolve.contracts import Commit, SearchSettings, StopRequested
+from studbook.evolve.iteration import Attempt, Workshop, run_iteration
+from studbook.populations.events import DecisionMade
+from studbook.populations.population import Population
+from studbook.populations.records import Verdict
 
 
 class EndReason(StrEnum):

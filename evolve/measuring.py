@@ -1,20 +1,44 @@
 """Every evaluation of a search goes through here: purpose and replicate in, a record to be written down out.
 
 Looks at the brake before every paper and tells the observer after it. Does not decide and does not write.
+
+Stopping in order: one place that says whether new work may begin.
+
+Set by the user's stop request or by the first failure of any iteration; looked at between steps and before
+every paper, so that what is running is finished and nothing new is begun.
+
+The beginning of a search: the seed enters the population, measured on the validation papers.
 """
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from evaluate.contracts import Paper, PaperEvaluator, StopEarly
-from evaluate.many import evaluate_many, never_stop
-from evolve.brake import Brake
-from evolve.seams import Observer
-from harnesses.tree import HarnessTree
-from populations.events import Purpose
-from populations.records import Evaluation, PaperResult
+from studbook.evaluate.contracts import Paper, PaperEvaluator, StopEarly
+from studbook.evaluate.many import evaluate_many, never_stop
+from studbook.evolve.contracts import Observer, StopRequested, TreeStore
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.events import EvaluationDone, Event, MutantMade, Purpose
+from studbook.populations.population import SEED_ID
+from studbook.populations.records import Evaluation, Mutant, MutationKind, PaperResult
+
+
+class Brake:
+    """Thread-safe. `stop` belongs to the caller; pulling the brake does not set it."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._pulled = threading.Event()
+
+    def pull(self) -> None:
+        self._pulled.set()
+
+    def check(self) -> None:
+        if self._stop.is_set() or self._pulled.is_set():
+            raise StopRequested("stopped on request; what is finished is kept")
+
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
@@ -79,3 +103,23 @@ class _Braked:
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
         self._brake.check()
         return self._evaluator.evaluate_paper(harness, paper, replicate)
+
+
+def found(
+    seed: HarnessTree, trees: TreeStore, measuring: Measuring, validation: Sequence[Paper]
+) -> tuple[Event, ...]:
+    """The events that make a population of one."""
+    mutant = Mutant(
+        harness_id=SEED_ID,
+        parent_id=None,
+        iteration=0,
+        kind=MutationKind.SEED,
+        tree_hash=seed.tree_hash,
+        commit="",
+        hypothesis="the seed",
+        knobs=seed.manifest.knob_values,
+    )
+    mutant = replace(mutant, commit=trees.add(mutant, seed, None))
+    what = Measurement(iteration=0, purpose=Purpose.SEED, harness_id=SEED_ID, replicate=0)
+    evaluation = measuring.evaluate(what, seed, validation)
+    return MutantMade(mutant=mutant), EvaluationDone(iteration=0, purpose=Purpose.SEED, evaluation=evaluation)

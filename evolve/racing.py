@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
-from evaluate.contracts import StopEarly
-from populations.records import PaperResult
+from studbook.evaluate.contracts import StopEarly
+from studbook.populations.records import PaperResult
 from studbook.rate import NO_RATE, Rate
 
 Outcomes = Mapping[str, bool]

@@ -1,12 +1,93 @@
-"""Harness folders on disk, read into a tree and written from one. Follows no link and runs nothing."""
+"""Harness folders on disk, read into a tree and written from one. Follows no link and runs nothing.
+
+What may be in a harness folder: names, sizes, encodings. One rule for reading, writing and editing.
+"""
 
 import os
+import re
 import stat
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harnesses.files import MAX_FILE_BYTES, MAX_FILES, check_files, check_path
-from harnesses.tree import HarnessTree
 from studbook.errors import ManifestError, StorageError
+from studbook.harnesses.tree import HarnessTree
+
+MAX_FILES = 200
+MAX_FILE_BYTES = 512 * 1024
+MAX_TREE_BYTES = 2 * 1024 * 1024
+MAX_PATH_CHARACTERS = 200
+MAX_PATH_PARTS = 8  # a box has few inodes, and every folder takes one
+TEXT_SUFFIXES = (".py", ".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".jinja")
+
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
+"""Names that are devices on Windows, whatever follows the dot."""
+_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?\Z")
+
+
+def check_path(path: str) -> None:
+    """Raises ManifestError unless `path` is a plain relative POSIX path inside the folder."""
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise ManifestError(
+            f"{path[:60]}…: a path in a harness has at most {MAX_PATH_CHARACTERS} characters."
+        )
+    parts = path.split("/")
+    if len(parts) > MAX_PATH_PARTS:
+        raise ManifestError(f"{path}: a path in a harness has at most {MAX_PATH_PARTS} parts.")
+    bad = next((part for part in parts if not _PART.match(part)), None)
+    if bad is not None:
+        raise ManifestError(
+            f"{path!r}: `{bad}` is not allowed in a path of a harness.\n"
+            "Use letters, digits, `_`, `-` and `.`, not first or last; no links, no `..`, nothing hidden."
+        )
+    device = next((part for part in parts if _DEVICES.match(part)), None)
+    if device is not None:
+        raise ManifestError(f"{path!r}: `{device}` is a device on Windows, not a file; take another name.")
+
+
+def check_files(files: Mapping[str, bytes]) -> None:
+    """Raises ManifestError naming the first file that a harness may not have."""
+    if len(files) > MAX_FILES:
+        raise ManifestError(f"a harness has at most {MAX_FILES} files, this one has {len(files)}.")
+    total = sum(len(data) for data in files.values())
+    if total > MAX_TREE_BYTES:
+        raise ManifestError(f"a harness has at most {MAX_TREE_BYTES} bytes, this one has {total}.")
+    for path, data in files.items():
+        check_path(path)
+        check_content(path, data)
+    clash = find_clash(files)
+    if clash is not None:
+        raise ManifestError(clash)
+
+
+def find_clash(paths: Iterable[str]) -> str | None:
+    """Why these paths cannot all be files of one folder on every machine; None when they can."""
+    files, spelled = set(paths), dict[str, str]()
+    for path in sorted(files):
+        for place in (path, *_folders_of(path)):
+            if spelled.setdefault(place.lower(), place) != place:
+                return f"{place} and {spelled[place.lower()]} differ only in case."
+            if place != path and place in files:
+                return f"{place} is a file, so it cannot hold {path}."
+    return None
+
+
+def _folders_of(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
+
+
+def check_content(path: str, data: bytes) -> None:
+    """Raises ManifestError when a file is too large, or text that is not UTF-8."""
+    if len(data) > MAX_FILE_BYTES:
+        raise ManifestError(f"{path} has {len(data)} bytes, more than the {MAX_FILE_BYTES} allowed.")
+    if path.endswith(TEXT_SUFFIXES):
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{path} is not UTF-8 text (byte {error.start}).") from error
+        if "\0" in text:
+            raise ManifestError(f"{path} holds a NUL character.")
+
 
 LEFT_BEHIND = {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 """What tools leave in a folder; not part of a harness, so not read."""

@@ -2,6 +2,8 @@
 
 A manifest is outside bytes: every error names the file, the key and, for an unknown key, the nearest known
 one. Does not run harness code, and does not read folders.
+
+Changing the numeric knobs of a harness: only the `value` in harness.yaml's text, comments and all kept.
 """
 
 import difflib
@@ -14,8 +16,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from harnesses.strict_yaml import load_mapping
 from studbook.errors import ManifestError
+from studbook.harnesses.strict_yaml import load_mapping, scalar_span
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import HARNESS_ROLES
 
 FILE_NAME = "harness.yaml"
@@ -190,3 +193,31 @@ def _matches(path: list[str], glob: list[str]) -> bool:
     if glob[0] == "**":
         return _matches(path, glob[1:]) or (bool(path) and _matches(path[1:], glob))
     return bool(path) and fnmatchcase(path[0], glob[0]) and _matches(path[1:], glob[1:])
+
+
+def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
+    """A tree with these knob values; the text of those that stay is left alone.
+
+    Raises ManifestError for an unknown knob or a value out of its range.
+    """
+    knobs = {knob.name: knob for knob in tree.manifest.knobs}
+    text = tree.files[FILE_NAME].decode("utf-8")
+    for name, value in values.items():
+        if name not in knobs:
+            known = ", ".join(knobs) or "none"
+            raise ManifestError(f"{FILE_NAME}: there is no knob `{name}`. Knobs: {known}.")
+        if value == knobs[name].value:
+            continue
+        start, end = scalar_span(text, ("knobs", name, "value"))
+        text = text[:start] + _spell(knobs[name], value) + text[end:]
+    changed = tree.replace({FILE_NAME: text.encode("utf-8")})
+    read_manifest(changed.files)
+    return changed
+
+
+def _spell(knob: Knob, value: float) -> str:
+    """As YAML reads it back: an exponent needs a decimal point."""
+    if knob.is_integer and float(value).is_integer():
+        return str(int(value))
+    text = repr(float(value))
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text

@@ -8,14 +8,15 @@ import tokenize
 from collections.abc import Iterator
 from functools import lru_cache
 
-from harnesses.files import TEXT_SUFFIXES
-from harnesses.manifest import FILE_NAME
-from harnesses.strict_yaml import load_mapping
-from harnesses.tree import HarnessTree
 from studbook.errors import ManifestError
+from studbook.harnesses.folder import TEXT_SUFFIXES
+from studbook.harnesses.manifest import FILE_NAME
+from studbook.harnesses.strict_yaml import load_mapping
+from studbook.harnesses.tree import HarnessTree
 from studbook.identity import Json, hash_bytes, hash_json
 
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+
 _SHAPE = {tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE}
 
 

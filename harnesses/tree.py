@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from studbook.identity import hash_bytes, hash_json
 
 if TYPE_CHECKING:
-    from harnesses.manifest import Manifest
+    from studbook.harnesses.manifest import Manifest
 
 MANIFEST_NAME = "harness.yaml"
 
@@ -34,7 +34,7 @@ class HarnessTree:
     @cached_property
     def manifest(self) -> "Manifest":
         """The validated manifest; raises ManifestError naming file and key."""
-        from harnesses.manifest import read_manifest  # brings in pydantic: looking does without
+        from studbook.harnesses.manifest import read_manifest  # brings in pydantic: looking does without
 
         return read_manifest(self.files)
 

@@ -1,20 +1,71 @@
 """What became of each paper, and of the score, from one harness to another.
 
-Pure: a population in, plain values out. The files are `populations/file_diff.py`'s, drawing is
+Pure: a population in, plain values out. The files are `populations/diff.py`'s, drawing is
 `experiments/views`'s.
+
+How the files of two harnesses differ, as unified diffs. Pure; drawing is `experiments/views`.
 """
 
+import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from populations.population import Population
-from populations.records import PaperVerdict
-from populations.statistics import Paired, unpaired_interval
-from populations.tally import EvaluationSummary
+from studbook.populations.population import Population
+from studbook.populations.records import PaperVerdict
+from studbook.populations.statistics import Paired, unpaired_interval
+from studbook.populations.tally import EvaluationSummary
 from studbook.rate import Rate
+
+
+class FileChange(StrEnum):
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDiff:
+    """`lines` is a unified diff without line ends; empty when a side is not text (`is_binary`)."""
+
+    path: str
+    change: FileChange
+    lines: tuple[str, ...]
+    is_binary: bool = False
+
+
+def diff_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[FileDiff, ...]:
+    """The files that differ, by path."""
+    paths = sorted(before.keys() | after.keys())
+    return tuple(
+        _diff_file(path, before.get(path), after.get(path))
+        for path in paths
+        if before.get(path) != after.get(path)
+    )
+
+
+def _diff_file(path: str, before: bytes | None, after: bytes | None) -> FileDiff:
+    change = (
+        FileChange.ADDED if before is None else FileChange.REMOVED if after is None else FileChange.CHANGED
+    )
+    try:
+        old, new = (_lines(side) for side in (before, after))
+    except UnicodeDecodeError:
+        return FileDiff(path=path, change=change, lines=(), is_binary=True)
+    names = ("/dev/null" if before is None else f"a/{path}", "/dev/null" if after is None else f"b/{path}")
+    return FileDiff(
+        path=path, change=change, lines=tuple(difflib.unified_diff(old, new, *names, lineterm=""))
+    )
+
+
+def _lines(side: bytes | None) -> list[str]:
+    """Split at newlines only, so that a carriage return or a form feed is seen as the difference it is."""
+    if not side:
+        return []
+    lines = side.decode("utf-8").split("\n")
+    return lines[:-1] if lines[-1] == "" else [*lines[:-1], f"{lines[-1]} (no newline at the end)"]
 
 
 class PaperChange(StrEnum):

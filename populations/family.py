@@ -6,9 +6,9 @@ Pure: values for `experiments/views` to draw.
 from collections import defaultdict
 from dataclasses import dataclass
 
-from populations.population import SEED_ID, Population
-from populations.records import Mutant, Verdict
 from studbook.errors import RevisionError
+from studbook.populations.population import SEED_ID, Population
+from studbook.populations.records import Mutant, Verdict
 from studbook.rate import Rate
 
 

@@ -3,20 +3,225 @@
 `Journal` is the one writer: it holds the lock, repairs a torn tail when it opens, and makes each append
 durable before it returns, in one write, at a cost that does not grow. Reading is `JournalReader`'s. What the
 events mean is `Population`'s.
+
+One line of the journal as bytes: what is hashed, what is not, and the proof that nothing was changed.
+
+    {"data":{…},"kind":"…","prev":"…","seq":n,"v":1,"hash":"…","left":k,"time":"…","check":"…"}
+
+`hash` is the SHA-256 of the canonical JSON of data, kind, prev, seq and v, which is the text before `,"hash"`
+with its brace closed: verifying needs no parsing, so a long journal opens fast. `prev` is the hash of the
+line before. `left` says how many lines of the same append follow: an append counts whole or not at all.
+`check` is the CRC-32 of all that stands before it: a flipped bit in the unhashed fields is found as well.
+Opens no file and knows no event.
+
+Reading a journal: every line proved, no lock needed, also while a run is writing it.
+
+A torn tail (an append that a crash or a running writer has not finished) is left out and counted in
+`torn_bytes`; any other damage is an IntegrityError naming file and line. Repairs nothing.
 """
 
+import hashlib
+import json
+import mmap
 import os
-from collections.abc import Callable, Sequence
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-from populations.events import Event, to_json
-from populations.journal_line import GENESIS, Place, format_line
-from populations.journal_reader import JournalReader
-from populations.lock import WriterLock
-from populations.storage import hash_part, storage_errors, sync_folder, write_all
-from studbook.errors import StorageError
+from studbook.errors import IntegrityError, StorageError
+from studbook.identity import Json, canonical_json, hash_bytes
+from studbook.populations.events import SCHEMA_VERSION, Event, from_json, to_json
+from studbook.populations.storage import WriterLock, hash_part, storage_errors, sync_folder, write_all
+
+GENESIS = "0" * 64
+"""`prev` of the first line."""
+
+_TAIL_BYTES = 400
+_TAIL = re.compile(
+    rb',"kind":"(?P<kind>[a-z_]{1,40})","prev":"(?P<prev>[0-9a-f]{64})","seq":(?P<seq>[0-9]{1,15}),'
+    rb'"v":(?P<v>[0-9]{1,9})(?P<end>,"hash":"(?P<hash>[0-9a-f]{64})","left":(?P<left>[0-9]{1,9}),'
+    rb'"time":"(?P<time>[0-9T:.+Z-]{1,40})"(?P<unchecked>,"check":"(?P<check>[0-9a-f]{8})"\}))\Z'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A verified line. `event` decodes it; whoever needs only kinds or hashes does not pay for that."""
+
+    seq: int
+    kind: str
+    hash: str
+    prev: str
+    left: int
+    time: str
+    body: bytes
+
+    @property
+    def data(self) -> Json:
+        """The event's JSON."""
+        data: Json = json.loads(self.body)["data"]
+        return data
+
+    @property
+    def event(self) -> Event:
+        """Raises IntegrityError when a line that hashes does not describe an event."""
+        try:
+            return from_json(self.kind, self.data)
+        except IntegrityError as error:
+            raise IntegrityError(f"journal entry {self.seq}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Behind a whole append: so many bytes and lines, the last of which has this hash.
+
+    `digest`: the SHA-256 of these bytes, open for more; to be copied before it is updated.
+    """
+
+    size: int
+    lines: int
+    head: str
+    digest: "hashlib._Hash | None" = field(default=None, compare=False, repr=False)
+
+
+def last_line(seq: int, digest: str) -> Entry:
+    """What is known of the line before a place: enough for the next one to follow it."""
+    return Entry(seq=seq, kind="", hash=digest, prev="", left=0, time="", body=b"")
+
+
+def format_line(*, kind: str, data: Json, seq: int, prev: str, left: int, time: str) -> tuple[bytes, str]:
+    """The line with its newline, and its hash."""
+    body = canonical_json({"data": data, "kind": kind, "prev": prev, "seq": seq, "v": SCHEMA_VERSION})
+    digest = hash_bytes(body)
+    line = b'%s,"hash":"%s","left":%d,"time":"%s"' % (body[:-1], digest.encode(), left, time.encode())
+    return b'%s,"check":"%08x"}\n' % (line, zlib.crc32(line)), digest
+
+
+def parse_line(line: bytes) -> Entry:
+    """The entry of a line without its newline; raises IntegrityError saying what is wrong with it."""
+    found = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
+    if found is None or not line.startswith(b'{"data":'):
+        raise IntegrityError("it is not a journal line (cut, joined or edited)")
+    if zlib.crc32(line[: found.start("unchecked")]) != int(found["check"], 16):
+        raise IntegrityError("its checksum does not match: a byte was changed")
+    if int(found["v"]) != SCHEMA_VERSION:
+        raise IntegrityError(f"it has schema version {int(found['v'])}; this Studbook reads {SCHEMA_VERSION}")
+    body = line[: found.start("end")] + b"}"
+    if hash_bytes(body) != found["hash"].decode():
+        raise IntegrityError("its hash does not match what it says: it was edited")
+    return Entry(
+        seq=int(found["seq"]),
+        kind=found["kind"].decode(),
+        hash=found["hash"].decode(),
+        prev=found["prev"].decode(),
+        left=int(found["left"]),
+        time=found["time"].decode(),
+        body=body,
+    )
+
+
+def check_follows(entry: Entry, before: Entry | None) -> None:
+    """Raises IntegrityError unless `entry` continues the chain after `before` (None: it is the first)."""
+    seq, prev = (before.seq + 1, before.hash) if before else (0, GENESIS)
+    if entry.seq != seq:
+        raise IntegrityError(f"it has number {entry.seq} where {seq} is due: lines are missing or were moved")
+    if entry.prev != prev:
+        raise IntegrityError("it does not continue the line before it")
+    if before and before.left and entry.left != before.left - 1:
+        raise IntegrityError(f"it says {entry.left} more lines of its append, {before.left - 1} are due")
+
+
+class JournalReader:
+    """Iterate for the entries of all whole appends. After an iteration has ended, the attributes say:
+
+    `last`          the last entry, or None for an empty journal
+    `whole_bytes`   where the last whole append ends
+    `torn_bytes`    how many bytes lie behind it
+    `needs_newline` the last append is whole but for its newline
+    """
+
+    def __init__(self, path: Path, start: Place | None = None) -> None:
+        """`start`: what stands before it has been proved otherwise, and is not read."""
+        self.path = path
+        self._start = start
+        self._reset()
+
+    def _reset(self) -> None:
+        start = self._start
+        self.last: Entry | None = None if start is None else last_line(start.lines - 1, start.head)
+        self.whole_bytes = 0 if start is None else start.size
+        self.torn_bytes = 0
+        self.needs_newline = False
+
+    def __iter__(self) -> Iterator[Entry]:
+        self._reset()
+        with storage_errors(self.path, "read"), self.path.open("rb") as file:
+            file.seek(self.whole_bytes)
+            yield from self._appends(file)
+
+    def events(self) -> Iterator[Event]:
+        """The events of all whole appends."""
+        return (entry.event for entry in self)
+
+    def _appends(self, file: BinaryIO) -> Iterator[Entry]:
+        """Holds the lines of an append back until its last one has been read."""
+        held: list[Entry] = []
+        position = self.whole_bytes
+        for number, line in enumerate(file, start=1 if self.last is None else self.last.seq + 2):
+            position += len(line)
+            entry = self._read(line, number, held[-1] if held else self.last)
+            if entry is None:
+                break
+            held.append(entry)
+            if entry.left == 0:
+                self.needs_newline = not line.endswith(b"\n")
+                self.whole_bytes, self.last = position, entry
+                yield from held
+                held.clear()
+        self.torn_bytes = position - self.whole_bytes
+
+    def _read(self, line: bytes, number: int, before: Entry | None) -> Entry | None:
+        """None for a torn line, which only the last one can be."""
+        try:
+            entry = parse_line(line.removesuffix(b"\n"))
+            check_follows(entry, before)
+        except IntegrityError as error:
+            if not line.endswith(b"\n") and not lost_its_newline(line):
+                return None
+            raise IntegrityError(
+                f"{self.path}, line {number}: {error}.\n"
+                "Take the file from a backup, or keep the lines before it and resume."
+            ) from error
+        return entry
+
+
+def entries_with(path: Path, text: bytes) -> Iterator[Entry]:
+    """The whole lines that hold `text`, each proved by itself; what stands between them is not read."""
+    if not path.stat().st_size:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = data.find(text)
+        while found >= 0:
+            start, end = data.rfind(b"\n", 0, found) + 1, data.find(b"\n", found)
+            if end < 0:
+                return
+            yield parse_line(data[start:end])
+            found = data.find(text, end)
+
+
+def lost_its_newline(line: bytes) -> bool:
+    """A whole line followed by a byte that is no newline was changed, not torn."""
+    try:
+        parse_line(line[:-1])
+    except IntegrityError:
+        return False
+    return True
+
 
 Clock = Callable[[], datetime]
 

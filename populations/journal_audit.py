@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from populations.events import Event
-from populations.journal_line import GENESIS, Entry, check_follows, parse_line
-from populations.journal_reader import lost_its_newline
 from studbook.errors import IntegrityError
-from studbook.faults import Findings
+from studbook.findings import Findings
 from studbook.identity import canonical_json
+from studbook.populations.events import Event
+from studbook.populations.journal import GENESIS, Entry, check_follows, lost_its_newline, parse_line
 
 _CLAIMED_HASH = re.compile(rb'"hash":"([0-9a-f]{64})"')
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from populations.storage import atomic_write, storage_errors
+from studbook.populations.storage import atomic_write, storage_errors
 
 __all__ = ["CHECKPOINT", "RunFolder", "atomic_write"]
 

@@ -5,17 +5,29 @@ admitted; `best` the best so far, so that a clone checks that one out and `git d
 ids depend on content alone: author, committer and date (a minute per iteration) are derived, and as no `git`
 process writes, no hook, signing key or line-ending rule of the user's configuration takes part. What `git gc`
 packed is `git_packs.py`'s to read.
+
+What a mutant's commit says: its hypothesis as subject, then trailers that `git log` and tools can read.
+
+The hypothesis was written by a model, so it is hostile: it stays one line, and can neither forge a trailer
+nor steer a terminal.
+
+Which file paths may enter the lineage: relative POSIX paths that mean the same on every machine.
+
+Paths come from harnesses, so they are hostile. `git fsck --strict` must have nothing to say, and a checkout
+must never write outside its folder or into `.git`. Bytes of files are not looked at.
 """
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from populations.commit_message import format_message, read_trailers
-from populations.git_objects import (
+from studbook.errors import IntegrityError, ManifestError, RevisionError
+from studbook.identity import hash_bytes, hash_json
+from studbook.populations.git_store import (
     GitObject,
+    PackedRepository,
     commit_object,
     commit_parts,
     read_loose,
@@ -23,11 +35,76 @@ from populations.git_objects import (
     tree_objects,
     tree_rows,
 )
-from populations.git_packs import PackedRepository
-from populations.storage import atomic_write, storage_errors
-from populations.tree_paths import check_tree_paths
-from studbook.errors import IntegrityError, RevisionError
-from studbook.identity import hash_bytes, hash_json
+from studbook.populations.storage import atomic_write, storage_errors
+
+_PART_BYTES = 255
+_PATH_BYTES = 1024
+_FORBIDDEN = frozenset('\\:*?"<>|')
+
+
+def check_tree_paths(paths: Iterable[str]) -> None:
+    """Raises ManifestError naming the first path that may not enter, and why."""
+    names = set(paths)
+    for path in sorted(names):
+        reason = _find_fault(path)
+        if reason is None and any(folder in names for folder in _folders(path)):
+            reason = "one of its folders is a file as well"
+        if reason is not None:
+            raise ManifestError(f"a harness cannot hold the file {path[:200]!a}: {reason}")
+
+
+def _folders(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
+
+
+def _find_fault(path: str) -> str | None:
+    if not path.isprintable():  # controls, lone surrogates, and the invisible characters that hide a ".git"
+        return "it holds characters that cannot be printed"
+    if len(path.encode("utf-8")) > _PATH_BYTES:
+        return f"it is longer than {_PATH_BYTES} bytes"
+    return next((fault for part in path.split("/") if (fault := _find_part_fault(part)) is not None), None)
+
+
+def _find_part_fault(part: str) -> str | None:
+    if part in ("", ".", ".."):
+        return "it is not a plain relative path"
+    if part.casefold().startswith((".git", "git~")):
+        return "names starting with .git belong to git"
+    if _FORBIDDEN & set(part) or part != part.strip() or part.endswith("."):
+        return "it means something else on another operating system"
+    if len(part.encode("utf-8")) > _PART_BYTES:
+        return f"a name in it is longer than {_PART_BYTES} bytes"
+    return None
+
+
+_SUBJECT_LENGTH = 100
+_VALUE_LENGTH = 1000
+_KEY = re.compile(r"[A-Z][A-Za-z0-9-]{0,40}\Z")
+
+
+def one_line(text: str, length: int = _VALUE_LENGTH) -> str:
+    """Printable, single spaces, at most `length` characters (then ending in an ellipsis)."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * length]).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def format_message(mutant_id: str, hypothesis: str, trailers: Mapping[str, str]) -> str:
+    """Raises ValueError for a key that is no trailer."""
+    lines = [f"{mutant_id}: {one_line(hypothesis, _SUBJECT_LENGTH) or 'no hypothesis'}", ""]
+    for key, value in trailers.items():
+        if not _KEY.match(key):
+            raise ValueError(f"{key!r:.80} is no trailer")
+        lines.append(f"{key}: {one_line(value) or '-'}")
+    return "\n".join(lines) + "\n"
+
+
+def read_trailers(message: str) -> dict[str, str]:
+    """The trailers of a message that `format_message` wrote."""
+    _, _, block = message.partition("\n\n")
+    pairs = (line.partition(": ") for line in block.splitlines())
+    return {key: value for key, separator, value in pairs if separator}
+
 
 AUTHOR = "Studbook <studbook@localhost>"
 FIRST_SECOND = 1_577_836_800  # 2020-01-01T00:00:00Z: the date of iteration 0

@@ -1,19 +1,203 @@
 """Does the lineage hold exactly what the journal says: every mutant's files, commit and refs, and no others?
 
 A commit is made from nothing but the journal's words and the files, so it is made again and must have the
-same id; where it has not, what differs is named. Reading the repository is `populations/lineage_files.py`'s.
+same id; where it has not, what differs is named. Reading the repository is `populations/lineage_audit.py`'s.
+
+Every file of a lineage repository, read as bytes and proved: objects by their names, refs by their form.
+
+No `git` process runs in the repository, so nothing that was planted in it (a hook, a config) is carried out;
+only what `git gc` packed is unpacked, by a process that looks at the objects alone. What commits should say
+is `populations/lineage_audit.py`'s.
 """
 
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from populations.git_objects import commit_parts, tree_rows
-from populations.lineage import BEST_BRANCH, mutant_objects, tree_hash_of
-from populations.lineage_files import NAME, LineageFiles
-from populations.population import SEED_ID
-from populations.records import Mutant
 from studbook.errors import IntegrityError
-from studbook.faults import Findings
+from studbook.findings import Findings
+from studbook.populations.git_store import commit_parts, tree_rows
+from studbook.populations.lineage import BEST_BRANCH, CONFIG, HEAD_CONTENT, mutant_objects, tree_hash_of
+from studbook.populations.population import SEED_ID
+from studbook.populations.records import Mutant
+
+NAME = "lineage.git"
+GIT_SECONDS = 600
+MAX_OBJECT_BYTES = 64 * 1024 * 1024
+
+_LOOSE = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{38})\Z")
+_PACK = re.compile(r"objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx|rev|bitmap|mtimes)\Z")
+_LEFTOVER = re.compile(r"(?:objects/[0-9a-f]{2}/tmp_obj_[^/]+|\.[^/]+\.part)\Z")
+_DERIVED = frozenset({"objects/info/packs", "objects/info/commit-graph", "info/refs"})
+_SHA = re.compile(r"[0-9a-f]{40}\Z")
+_PACKED_REF = re.compile(r"([0-9a-f]{40}) (refs/[^ ]+)\Z")
+
+
+class LineageFiles:
+    """What lies in `path`: `objects` by id as (kind, data), `refs` by full name. Faults go to `findings`."""
+
+    def __init__(self, path: Path, findings: Findings) -> None:
+        self._path = path
+        self._findings = findings
+        self.objects: dict[str, tuple[str, bytes]] = {}
+        self.refs: dict[str, str] = {}
+        self._read()
+
+    def _read(self) -> None:
+        packed: dict[str, str] = {}
+        has_packs = False
+        for name in sorted(_files_below(self._path)):
+            if match := _LOOSE.match(name):
+                self._read_loose(name, match[1] + match[2])
+            elif name.startswith("refs/"):
+                self._read_ref(name)
+            elif name == "packed-refs":
+                packed = self._read_packed_refs()
+            elif _PACK.match(name):
+                has_packs = True
+            else:
+                self._read_other(name)
+        self.refs = packed | self.refs
+        self._same("config", CONFIG, "git would act on it")
+        self._same("HEAD", HEAD_CONTENT, "a clone would check out something else")
+        if has_packs:
+            self._read_packs()
+
+    def _place(self, name: str) -> str:
+        return f"{NAME}/{name}"
+
+    def _read_loose(self, name: str, sha: str) -> None:
+        self._findings.checked["git objects"] += 1
+        try:
+            inflater = zlib.decompressobj()
+            content = inflater.decompress((self._path / name).read_bytes(), MAX_OBJECT_BYTES)
+            if not inflater.eof or inflater.unused_data:
+                raise zlib.error("cut short, too large, or followed by other bytes")
+        except (OSError, zlib.error) as error:
+            self._findings.fault(self._place(name), f"the object cannot be read: {error}")
+            return
+        head, _, data = content.partition(b"\0")
+        kind = head.partition(b" ")[0].decode("ascii", "replace")
+        found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        problem = "the object is not what its name says"
+        if self._findings.same(self._place(name), problem, sha, found):
+            self.objects[sha] = kind, data
+
+    def _read_ref(self, name: str) -> None:
+        text = (self._path / name).read_bytes().decode("ascii", "replace")
+        if text.endswith("\n") and _SHA.match(text[:-1]):
+            self.refs[name] = text[:-1]
+        else:
+            self._findings.fault(self._place(name), "the ref names no commit", found=text)
+
+    def _read_packed_refs(self) -> dict[str, str]:
+        """Its first line is git's own; refs of ours are commits, so none has a peeled line."""
+        refs = {}
+        lines = (self._path / "packed-refs").read_bytes().decode("utf-8", "replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if match := _PACKED_REF.match(line):
+                refs[match[2]] = match[1]
+            elif not line.startswith("# pack-refs with:"):
+                place = f"{self._place('packed-refs')}, line {number}"
+                self._findings.fault(place, "it is no ref", found=line)
+        return refs
+
+    def _read_other(self, name: str) -> None:
+        if _LEFTOVER.match(name):
+            self._findings.note(f"{self._place(name)} is what a crash left of a write; it can be removed")
+        elif name not in {"config", "HEAD"} | _DERIVED and not name.startswith("objects/info/commit-graphs/"):
+            self._findings.fault(self._place(name), "Studbook did not write this file, and git may act on it")
+
+    def _same(self, name: str, expected: bytes, why: str) -> None:
+        path = self._path / name
+        found = path.read_bytes() if path.is_file() else b"nothing"
+        self._findings.same(
+            self._place(name),
+            f"it is not what Studbook wrote: {why}",
+            expected.decode(),
+            found.decode("utf-8", "replace"),
+        )
+
+    def _read_packs(self) -> None:
+        """By git, in a repository of its own that only borrows the objects."""
+        objects = self._path / "objects"
+        place = self._place("objects/pack")
+        try:
+            with tempfile.TemporaryDirectory(prefix="studbook-verify-") as scratch:
+                for line in _git(
+                    scratch, objects, "fsck", "--full", "--strict", "--no-dangling"
+                ).splitlines():
+                    if not line.startswith("notice:"):
+                        self._findings.fault(place, f"git fsck: {line}")
+                ids = _git(scratch, objects, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
+                for sha in ids.split():
+                    if sha not in self.objects and _SHA.match(sha):
+                        self._read_packed(scratch, objects, sha)
+        except FileNotFoundError:
+            self._findings.fault(place, "there are packs, and no git program to read them with")
+        except subprocess.TimeoutExpired:
+            self._findings.fault(place, f"git did not read them within {GIT_SECONDS} seconds")
+
+    def _read_packed(self, scratch: str, objects: Path, sha: str) -> None:
+        kind = _git(scratch, objects, "cat-file", "-t", sha).strip()
+        data = _run(scratch, objects, "cat-file", kind or "blob", sha).stdout
+        content = b"%s %d\0" % (kind.encode(), len(data)) + data
+        self._findings.checked["git objects"] += 1
+        found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        place = f"{self._place('objects/pack')}, object {sha}"
+        if self._findings.same(place, "the object is not what its name says", sha, found):
+            self.objects[sha] = kind, data
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """Links are named and not followed."""
+    for folder, folders, files in os.walk(root):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in [*files, *links]:
+            yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def _git(scratch: str, objects: Path, *arguments: str) -> str:
+    done = _run(scratch, objects, *arguments)
+    text = done.stdout + (done.stderr if done.returncode else b"")
+    return text.decode("utf-8", "replace")
+
+
+def _run(scratch: str, objects: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OBJECT_DIRECTORY": str(objects.resolve()),
+    }
+    repository = Path(scratch) / "empty.git"
+    if not repository.is_dir():
+        _make_empty(repository)
+    return subprocess.run(
+        ["git", f"--git-dir={repository}", *arguments],
+        env=environment,
+        cwd=scratch,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=GIT_SECONDS,
+        check=False,
+    )
+
+
+def _make_empty(repository: Path) -> None:
+    for name in ("objects", "refs/heads"):
+        (repository / name).mkdir(parents=True)
+    (repository / "config").write_bytes(CONFIG)
+    (repository / "HEAD").write_bytes(HEAD_CONTENT)
+
 
 MUTANTS, HEADS = "refs/mutants/", "refs/heads/"
 BEST = f"{HEADS}{BEST_BRANCH}"

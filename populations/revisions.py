@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from populations.population import SEED_ID, Population
 from studbook.errors import RevisionError
+from studbook.populations.population import SEED_ID, Population
 
 BEST = "best"
 

@@ -11,10 +11,10 @@ from functools import cache
 from sys import intern
 from typing import Any
 
-from populations.events import EvaluationDone, Purpose, RunStarted
-from populations.records import PaperVerdict
 from studbook.errors import IntegrityError
 from studbook.identity import Json
+from studbook.populations.events import EvaluationDone, Purpose, RunStarted
+from studbook.populations.records import PaperVerdict
 from studbook.rate import NO_RATE, Rate
 
 _SCORED = (Purpose.SEED, Purpose.VALIDATION)

@@ -2,23 +2,56 @@
 
 Does not know harnesses, papers or HTTP: an endpoint is a `Backend`. How often a call is tried and whom a
 failure is laid to is `asking.py`.
+
+Equal calls that are made at the same time are made once; everyone who asked gets the one outcome.
+
+Remembers nothing once a call has ended: that is the records' job.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
+from threading import Lock
 
 from studbook.errors import ReplayDifference, RequestFailed, SpecError, StudbookError
 from studbook.identity import derive_seed
-from studbook.llm.asking import Asked, Asking
-from studbook.llm.contracts import ChatCall, ChatReply
-from studbook.llm.desk import Desk, ResolvedCall, Surroundings
+from studbook.llm.contracts import ChatCall, ChatReply, Endpoint, OnNotice, RoleModel, ignore_notice
+from studbook.llm.endpoint_pool import Desk, ResolvedCall, Surroundings
 from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_totals
-from studbook.llm.notices import OnNotice, ignore_notice
 from studbook.llm.records import CallRecords, record_key
 from studbook.llm.retry import PATIENT, RetryPolicy
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.single_flight import SingleFlight
+from studbook.llm.retrying import Asked, Asking
+
+
+class SingleFlight:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._under_way: dict[str, Future[ChatReply]] = {}
+
+    def do(self, key: str, work: Callable[[], ChatReply]) -> ChatReply:
+        """`work()`, or the outcome of the equal work under way (then `recorded`: nobody paid twice)."""
+        with self._lock:
+            others = self._under_way.get(key)
+            if others is None:
+                own = self._under_way[key] = Future[ChatReply]()
+        if others is not None:
+            return replace(others.result(), recorded=True)
+        try:
+            reply = work()
+        except BaseException as error:  # handed to those who wait, whatever it is, and raised again
+            self._finish(key)
+            own.set_exception(error)
+            raise
+        self._finish(key)
+        own.set_result(reply)
+        return reply
+
+    def _finish(self, key: str) -> None:
+        with self._lock:
+            del self._under_way[key]
 
 
 class ModelClient:

@@ -2,11 +2,44 @@
 
 Two seams: `Chat` is what the rest of Studbook calls (roles, no model names); `Backend` is one way of
 answering a resolved request (an OpenAI-compatible endpoint, the testbed). Neither knows harnesses or papers.
+
+What the client tells while it works: retries, waits, failures. Times and luck: never part of a result.
+
+Which model answers a role, where, and at what price. Plain values; the spec fills them in.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
+
+
+class NoticeKind(StrEnum):
+    RETRY = "retry"  # an attempt failed and will be repeated after `wait_seconds`
+    WAITING = "waiting"  # the endpoint answers nothing at all; the run waits for it
+    RECOVERED = "recovered"  # it answers again
+    FAILURE = "failure"  # the call failed for good
+    OTHER_MODEL = "other_model"  # a reply that says it is another model's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelNotice:
+    kind: NoticeKind
+    role: str
+    endpoint: str
+    model: str
+    key: str
+    attempt: int
+    wait_seconds: float
+    message: str
+
+
+OnNotice = Callable[[ModelNotice], None]
+
+
+def ignore_notice(notice: ModelNotice) -> None:
+    """Tells nobody."""
+
 
 Speaker = Literal["system", "user", "assistant"]
 
@@ -127,3 +160,76 @@ class Backend(Protocol):
     """
 
     def complete(self, request: ChatRequest) -> ChatReply: ...
+
+
+CHARACTERS_PER_TOKEN = 4
+
+
+def count_tokens(text: str) -> int:
+    """A stand-in for a tokenizer: four characters a token, at least one."""
+    return max(1, -(-len(text) // CHARACTERS_PER_TOKEN))
+
+
+MILLION = 1_000_000
+TOKENS_AROUND_A_MESSAGE = 64  # roles and marks that a chat template puts around it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleModel:
+    """`temperature` and `max_tokens` hold where a call leaves them open. Prices are per million tokens."""
+
+    endpoint: str
+    model: str
+    temperature: float = 1.0
+    max_tokens: int = 4096
+    dollars_per_million_in: float = 0.0
+    dollars_per_million_out: float = 0.0
+
+    def cost_dollars(self, usage: Usage) -> float:
+        paid_in = usage.prompt_tokens * self.dollars_per_million_in
+        paid_out = usage.completion_tokens * self.dollars_per_million_out
+        return whole_picodollars((paid_in + paid_out) / MILLION)
+
+    def most_tokens(self, request: ChatRequest) -> Usage:
+        """No answer to the request uses more: a token is at least one byte, and the answer has its limit."""
+        sent = sum(len(m.content.encode("utf-8")) + TOKENS_AROUND_A_MESSAGE for m in request.messages)
+        return Usage(prompt_tokens=sent, completion_tokens=request.max_tokens)
+
+    def resolve(self, call: ChatCall) -> ChatRequest:
+        """The request as it is sent; its text is valid Unicode, or it could be neither hashed nor sent."""
+        return ChatRequest(
+            model=self.model,
+            messages=tuple(Message(role=m.role, content=valid_text(m.content)) for m in call.messages),
+            seed=call.seed,
+            temperature=float(self.temperature if call.temperature is None else call.temperature),
+            max_tokens=self.max_tokens if call.max_tokens is None else call.max_tokens,
+            json_mode=call.json_mode,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A backend under its name in the spec; at most `max_concurrent` calls run on it at once."""
+
+    name: str
+    backend: Backend
+    max_concurrent: int = 8
+
+
+def valid_text(text: str) -> str:
+    """Lone surrogates (legal in JSON, not in UTF-8) become U+FFFD."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+DIGITS = 12
+
+PICODOLLARS = 10**DIGITS
+
+
+def whole_picodollars(dollars: float) -> float:
+    """The nearest amount that is one."""
+    return round(dollars, DIGITS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from studbook.errors import Cause, ModelError, ModelRejected, ModelUnavailable, RequestRefused
-from studbook.llm.masking import MASK, Mask
+from studbook.llm.secrets import MASK, Mask
 
 LONGEST_QUOTE = 300
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)

@@ -10,8 +10,7 @@ from math import inf
 from threading import Condition, Lock
 
 from studbook.errors import BudgetExceeded
-from studbook.llm.contracts import Usage
-from studbook.llm.money import whole_picodollars
+from studbook.llm.contracts import Usage, whole_picodollars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,20 @@ through `on_notice`, and remembered per model.
 
 The SDK sends and tells what failed; bodies are built and read here. Its own typed `chat.completions.create`
 takes twice the time, checks nothing of a reply, and is made for more fields than five.
+
+Which of the usual request fields an endpoint's model understands, learned from its refusals. Pure.
+
+An HTTP client whose answers end in time and in bounds, however slowly their bytes come.
+
+The timeouts of the HTTP library start anew with every byte, so a server that sends a blank now and then
+(some do, to keep a connection open) would hold a call for ever. Bounds the body; not the head.
 """
 
+import re
+import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -18,9 +28,7 @@ import httpx2
 import openai
 
 from studbook.errors import ModelError, SpecError
-from studbook.llm.contracts import ChatReply, ChatRequest, Usage
-from studbook.llm.deadline import bounded_client
-from studbook.llm.dialect import Dialect
+from studbook.llm.contracts import ChatReply, ChatRequest, Usage, count_tokens
 from studbook.llm.endpoint_errors import (
     Complaint,
     broken_off,
@@ -32,9 +40,105 @@ from studbook.llm.endpoint_errors import (
     to_model_error,
     unreached,
 )
-from studbook.llm.masking import Mask
-from studbook.llm.scripted import count_tokens
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Mask, Secret
+
+MOST_BYTES = 64 * 1024 * 1024
+STARTED = "studbook_started"
+
+
+class BoundedStream(httpx2.SyncByteStream):
+    """A body that raises ReadTimeout past the deadline, and ReadError past `MOST_BYTES`."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, deadline: float, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self._stream:
+            size += len(chunk)
+            if self._clock() > self._deadline:
+                raise httpx2.ReadTimeout("the answer came too slowly")
+            if size > MOST_BYTES:
+                raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def bounded_client(timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> httpx2.Client:
+    """The SDK's own client (proxies and all) without redirects; an answer takes `timeout_seconds` at most."""
+
+    def begin(request: httpx2.Request) -> None:
+        request.extensions[STARTED] = clock()
+
+    def bound(response: httpx2.Response) -> None:
+        deadline = response.request.extensions[STARTED] + timeout_seconds
+        assert isinstance(response.stream, httpx2.SyncByteStream)  # a sync client's
+        response.stream = BoundedStream(response.stream, deadline, clock)
+
+    return openai.DefaultHttpxClient(
+        follow_redirects=False, event_hooks={"request": [begin], "response": [bound]}
+    )
+
+
+OPTIONAL_FIELDS = ("seed", "response_format", "temperature")
+TOO_LONG_NAME = re.compile(r"max_completion_tokens")
+NOT_UNDERSTOOD = re.compile(
+    r"unsupported|not supported|(does|do) not support|doesn't support|unknown|unrecogni[sz]ed|unexpected"
+    r"|not permitted|not allowed|extra (fields|inputs)|invalid (parameter|argument|field)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """The fields left out, and the limit's name: `max_tokens`, for newer models `max_completion_tokens`."""
+
+    left_out: frozenset[str] = frozenset()
+    limit_field: str = "max_tokens"
+
+    def body_of(self, request: ChatRequest) -> dict[str, Any]:
+        """The request's fields as the endpoint wants them."""
+        fields: dict[str, Any] = {"seed": request.seed, "temperature": request.temperature}
+        if request.json_mode and _mentions_json(request):
+            fields["response_format"] = {"type": "json_object"}
+        kept = {name: value for name, value in fields.items() if name not in self.left_out}
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        return {"model": request.model, "messages": messages, self.limit_field: request.max_tokens, **kept}
+
+    def after(self, status: int, param: str, message: str) -> "Dialect | None":
+        """The dialect to try after a refusal; None when the refusal is about something else."""
+        if status not in {400, 422}:
+            return None
+        if self.limit_field == "max_tokens" and TOO_LONG_NAME.search(message):
+            return replace(self, limit_field="max_completion_tokens")
+        if not NOT_UNDERSTOOD.search(message):
+            return None
+        for field in OPTIONAL_FIELDS:
+            if field not in self.left_out and (param == field or re.search(rf"\b{field}\b", message)):
+                return replace(self, left_out=self.left_out | {field})
+        return None
+
+    def merge(self, other: "Dialect") -> "Dialect":
+        """What both have learned."""
+        limit = other.limit_field if self.limit_field == "max_tokens" else self.limit_field
+        return Dialect(left_out=self.left_out | other.left_out, limit_field=limit)
+
+    def difference(self, before: "Dialect") -> str:
+        """One line for people: what changed."""
+        if self.limit_field != before.limit_field:
+            return f"wants {self.limit_field!r} instead of {before.limit_field!r}; sent so from now on"
+        names = ", ".join(sorted(self.left_out - before.left_out))
+        return f"does not understand {names!r}; left out from now on"
+
+
+def _mentions_json(request: ChatRequest) -> bool:
+    """OpenAI refuses json_object unless the word stands in a message; then the field is no help anyway."""
+    return any("json" in message.content.lower() for message in request.messages)
+
 
 NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
 CONNECT_SECONDS = 10.0

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 
 from studbook.errors import ModelError
-from studbook.llm.contracts import Backend, ChatCall, ChatReply, Message
-from studbook.llm.roles import RoleModel
+from studbook.llm.contracts import Backend, ChatCall, ChatReply, Message, RoleModel
 
 QUESTION = "What is 2 + 2? Answer with one short sentence."
 PROBE_TOKENS = 512

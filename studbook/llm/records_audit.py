@@ -8,17 +8,17 @@ which record is the caller's to tell.
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studbook.errors import IntegrityError
-from studbook.faults import Findings
-from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from studbook.errors import IntegrityError, ReplayDifference, RequestFailed
+from studbook.findings import Findings
+from studbook.llm.contracts import ChatCall, ChatReply, RoleModel
+from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall, record_key, unpack
 from studbook.llm.seals import NAME_LENGTH, Rests, Seal, rest_on, seal_failure, split_name
-from studbook.llm.stored_call import StoredCall, unpack
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
 FAILURE = "SELECT key, role, kind, message FROM failures"
@@ -234,3 +234,22 @@ def _schema_as_made() -> list[tuple[Any, ...]]:
         return _schema(connection)
     finally:
         connection.close()
+
+
+class RecordedChat:
+    """Raises ReplayDifference for a call that is not among `answers`, RequestFailed for one that failed."""
+
+    def __init__(self, roles: Mapping[str, RoleModel], answers: Answers) -> None:
+        self._roles = roles
+        self._replies = {call.key: call.reply for call in answers.calls.values()}
+        self._failures = answers.failures
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        key = record_key(call.role, self._roles[call.role].resolve(call))
+        if key in self._failures:
+            kind, message = self._failures[key]
+            raise RequestFailed(kind, message, key=key)
+        reply = self._replies.get(key)
+        if reply is None:
+            raise ReplayDifference(f"there is no record of this call of role {call.role}: {key}")
+        return reply

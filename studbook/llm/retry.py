@@ -10,10 +10,13 @@ from studbook.errors import Cause, ModelUnavailable
 from studbook.identity import derive_seed
 
 SEED_RANGE = 2**31
+
 TIMEOUT_WEIGHT = 3
+
 """One timeout has waited as long as several refused connections."""
 
 FEWEST_FOR_BLAME = 6
+
 """With fewer attempts at one request, bad luck could not be told from a request that never works."""
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from studbook.identity import hash_json
-from studbook.llm.contracts import ChatReply
-from studbook.llm.roles import valid_text
+from studbook.llm.contracts import ChatReply, valid_text
 
 NAME_LENGTH = 16
 """Hex digits of a key and of a digest that stand in a list: enough to name; `Rests.whole` is what proves."""

@@ -17,27 +17,24 @@ from time import monotonic
 import pytest
 from support.search_rig import PAPERS, STARTED
 
-from evolve.admission import Strict
-from evolve.brake import Brake
-from evolve.duplicates import SeenTrees
-from evolve.founding import found
-from evolve.implementer import ChatImplementer
-from evolve.iteration import Workshop
-from evolve.loop import evolve
-from evolve.measuring import VALIDATION, Measuring
-from evolve.seams import Silent
-from evolve.settings import SearchSettings
-from evolve.testing import LEVEL, FakeAnalyzer, FakeEvaluator, fake_harness
-from evolve.trees import LineageTrees
-from harnesses.tree import HarnessTree
-from populations.events import DecisionMade, Event, MutantMade
-from populations.lineage import Lineage
-from populations.population import Population, fold
-from populations.selection import boltzmann
+from studbook.evolve.contracts import SearchSettings, Silent
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.iteration import Workshop
+from studbook.evolve.loop import evolve
+from studbook.evolve.measuring import VALIDATION, Brake, Measuring, found
+from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.implementer import ChatImplementer
+from studbook.evolve.policies.selection import boltzmann
+from studbook.experiments.run.ledger import LineageTrees
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
+from studbook.llm.contracts import Endpoint, RoleModel
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import ScriptedBackend
+from studbook.populations.events import DecisionMade, Event, MutantMade
+from studbook.populations.lineage import Lineage
+from studbook.populations.population import Population, fold
+from studbook.testbed.fakes import LEVEL, FakeAnalyzer, FakeEvaluator, fake_harness
+from studbook.testbed.scripted import ScriptedBackend
 
 HONEST = f"```write {LEVEL}\n60\n```\n```done\nraise the level\n```"
 REPLACE = "<<<<<<< FIND\nname: fake\n=======\nname: other\n>>>>>>> END"

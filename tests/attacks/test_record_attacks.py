@@ -18,13 +18,13 @@ import pytest
 from support import tampering as t
 from support.made_runs import copy_run, shared_run, told
 
-from evaluate.trajectories import trajectory_key
-from experiments.environment import environment_text
-from experiments.spec_loading import read_resolved, write_resolved
-from experiments.verifying import NOT_CHECKED, verify
-from populations.layout import RunFolder
+from studbook.evaluate.trajectories import trajectory_key
+from studbook.experiments.run.environment import environment_text
+from studbook.experiments.spec.loading import read_resolved, write_resolved
+from studbook.experiments.verify.verifying import NOT_CHECKED, verify
+from studbook.llm.records import StoredCall, unpack
 from studbook.llm.seals import Seal, rest_on, seal_reply
-from studbook.llm.stored_call import StoredCall, unpack
+from studbook.populations.layout import RunFolder
 
 Act = Callable[[RunFolder, RunFolder], object]
 

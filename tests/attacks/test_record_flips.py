@@ -16,10 +16,10 @@ from time import monotonic
 import pytest
 from support.made_runs import copy_run, places, shared_run
 
-from experiments.verifying import verify
-from populations.layout import RunFolder
 from studbook.compression import decompress
 from studbook.errors import IntegrityError
+from studbook.experiments.verify.verifying import verify
+from studbook.populations.layout import RunFolder
 
 BATCHES = 10
 TESTS = 4

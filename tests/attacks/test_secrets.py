@@ -27,7 +27,7 @@ from support.secret_search import KeySearch
 from support.studbook_cli import environment, start, studbook
 from support.wiretap import EngineTap, engine_socket, write_bwrap_tap
 
-from experiments.commands.table import COMMANDS
+from studbook.experiments.cli.table import COMMANDS
 from studbook.llm.contracts import ROLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ def look_around(box):
 CODE = "the code is"
 MANY = f"""
 import json, sys
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 for words in json.load(sys.stdin):
     print("\\n{CODE}", main(words), flush=True)
 """

@@ -13,8 +13,8 @@ from support.boxes import Recorder, job_of
 from support.secret_search import KeySearch, spellings
 from support.wiretap import EngineTap, engine_socket, write_bwrap_tap
 
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.process_box import ProcessSandbox
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.process_box import ProcessSandbox
 
 KEY = '5e1f/+"\\a9c4T0p'
 SEARCH = KeySearch({"the key": KEY})

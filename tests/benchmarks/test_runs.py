@@ -3,9 +3,9 @@
 from benchmarks import in_flight, lag, parallel, peers
 from benchmarks.parallel import Diary, SlowModels, search
 from benchmarks.scheduling import Latency
-from evaluate.sandbox.process_box import ProcessSandbox
-from evolve.settings import SearchSettings
+from studbook.evolve.contracts import SearchSettings
 from studbook.llm.contracts import ChatRequest, Message
+from studbook.sandbox.process_box import ProcessSandbox
 
 SHORT = Latency(sigma=1.0, mean_seconds=0.002)
 

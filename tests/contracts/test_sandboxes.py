@@ -7,12 +7,11 @@ import pytest
 from support.boxes import Recorder, job_of
 from support.sandbox_contract import SandboxContract
 
-from evaluate.sandbox.bubblewrap import find_bubblewrap
-from evaluate.sandbox.contract import BoxStatus, Frame
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.owner import OWNER_LABEL, this_process
-from evaluate.sandbox.process_box import ProcessSandbox
 from studbook.errors import SandboxError
+from studbook.sandbox.contract import BoxStatus, Frame
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.owner import OWNER_LABEL, this_process
+from studbook.sandbox.process_box import ProcessSandbox, find_bubblewrap
 
 
 @pytest.fixture(scope="module")

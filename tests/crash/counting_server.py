@@ -17,8 +17,8 @@ from pathlib import Path
 
 from studbook.llm.contracts import ChatReply, ChatRequest
 from studbook.llm.records import record_key
-from studbook.llm.serve import ModelServer
-from studbook.llm.testbed.backend import MODELS, PREFIX, TestbedBackend
+from studbook.testbed.models.backend import MODELS, PREFIX, TestbedBackend
+from studbook.testbed.server.server import ModelServer
 
 SALT_FILE = "salt"
 ROOT = Path(__file__).resolve().parents[2]

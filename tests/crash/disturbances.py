@@ -26,7 +26,7 @@ from crash.engine_proxy import engine_proxy
 from crash.process import Process, renew_streams, start
 from crash.trial import NAME, Size, Tally, Trial, Undisturbed
 
-from evaluate.sandbox.owner import OWNER_LABEL
+from studbook.sandbox.owner import OWNER_LABEL
 
 INTERRUPTED = 130
 NO_ROOM = ("No space left on device", "database or disk is full")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.sandbox.engine_address import find_address
+from studbook.sandbox.engine import find_address
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ from crash.process import Process
 from crash.trial import Tally, Trial, Undisturbed
 from support.own_engine import OwnEngine
 
-from evaluate.sandbox.owner import OWNER_LABEL
+from studbook.sandbox.owner import OWNER_LABEL
 
 PROPER_ENDS = {1: "✗ error: Docker, ", 2: "✗ error: Docker, looking for an engine"}
 """Its engine was away for longer than it waits, or while it was begun or resumed; or when that began."""

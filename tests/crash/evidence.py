@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.verifying import verify
-from populations.journal_reader import JournalReader
-from populations.layout import RunFolder
+from studbook.experiments.verify.verifying import verify
+from studbook.populations.journal import JournalReader
+from studbook.populations.layout import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from populations.layout import RunFolder
+from studbook.populations.layout import RunFolder
 
 MAY_DIFFER = frozenset(
     {

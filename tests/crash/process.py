@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import experiments.commands.running  # noqa: F401 - so that a child need not
+import studbook.experiments.cli.running
 import studbook.llm.openai_backend  # noqa: F401 - so that a child need not
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 
 Prepare = Callable[[], None]
 OUTPUT = "output.txt"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.demo_run import demo_run, given_demo_run
 
-from experiments.cli import build_parser
+from studbook.experiments.cli.main import build_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from support.studbook_cli import TINY, studbook, write_tiny
 
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 from studbook.llm.contracts import ROLES, ChatReply, ChatRequest, Usage
-from studbook.llm.serve import ModelServer
-from studbook.llm.settings import Secret
-from studbook.llm.testbed.backend import MODELS, TestbedBackend
+from studbook.llm.secrets import Secret
+from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.server.server import ModelServer
 
 NO_ENGINE = "unix:///nowhere/docker.sock"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.studbook_cli import write_tiny
 
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 from studbook.llm.meter import sum_totals
 from studbook.llm.records import CallRecords
 

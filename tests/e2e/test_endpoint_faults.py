@@ -16,9 +16,8 @@ import pytest
 from support.studbook_cli import start, studbook
 
 from studbook.llm.contracts import ROLES
-from studbook.llm.faults import ALL, Fault, RandomFaults
-from studbook.llm.faulty import FaultyServer, Saboteur
-from studbook.llm.testbed.backend import MODELS, TestbedBackend
+from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.server.faults import ALL, Fault, FaultyServer, RandomFaults, Saboteur
 
 TINY = """\
 version: 1

@@ -8,9 +8,9 @@ import pytest
 from support.births import clock
 from support.studbook_cli import TINY, environment, studbook, write_tiny
 
-from experiments.cli import main
-from populations.journal import Journal
-from populations.lock import this_process
+from studbook.experiments.cli.main import main
+from studbook.populations.journal import Journal
+from studbook.populations.storage import this_process
 
 
 @pytest.fixture

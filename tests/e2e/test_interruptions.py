@@ -119,10 +119,10 @@ def test_two_ctrl_c_exit_at_once_and_the_run_can_still_go_on(tmp_path):
 
 EARLY = """
 import os, signal, sys
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 
 def kill(event, arguments):
-    if event == "import" and arguments[0] == "experiments.assembly":
+    if event == "import" and arguments[0] == "studbook.experiments.run.assembly":
         os.kill(os.getpid(), signal.{name})
 
 sys.addaudithook(kill)
@@ -144,7 +144,7 @@ def test_a_signal_before_the_run_has_begun_is_answered_too(tmp_path, name):
 
 LATE = """
 import atexit, os, signal, sys, time
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 
 atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(1)))
 sys.argv = ["studbook", "ls"]
@@ -153,7 +153,7 @@ sys.exit(main())
 
 WAITED_FOR = """
 import os, signal, sys, threading, time
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 
 sys.argv = ["studbook", "ls"]
 code = main()
@@ -164,7 +164,7 @@ sys.exit(code)
 
 VERY_LATE = """
 import os, signal, sys
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 
 class Last:
     def __del__(self, kill=os.kill, me=os.getpid()):

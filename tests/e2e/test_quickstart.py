@@ -3,11 +3,11 @@
 import pytest
 from support.demo_run import demo_run
 
-from experiments.opening import open_run
-from experiments.views import pooled_rate, verdict_counts
-from populations.events import Purpose
-from populations.population import SEED_ID
-from populations.records import MutationKind
+from studbook.experiments.run.opening import open_run
+from studbook.experiments.views.views import pooled_rate, verdict_counts
+from studbook.populations.events import Purpose
+from studbook.populations.population import SEED_ID
+from studbook.populations.records import MutationKind
 
 
 @pytest.mark.slow

@@ -2,8 +2,7 @@ import re
 
 import pytest
 
-from evaluate.alternatives import joined
-from evaluate.screening_words import GROUPS, pattern
+from studbook.evaluate.screening_words import GROUPS, joined, pattern
 
 
 def test_what_alternatives_begin_with_is_written_once():

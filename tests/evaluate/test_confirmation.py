@@ -3,13 +3,13 @@ from fractions import Fraction
 import pytest
 from support.evaluation import HOPELESS, PAPER, facts, harness
 
-from evaluate.confirmation import fresh_luck
-from evaluate.evaluator import Luck
-from evaluate.rendering import render_for_analyzer
-from evaluate.settings import EvaluatorSettings
-from evaluate.summary import summarize
-from populations.records import Confirmation, Evaluation, PaperVerdict
 from studbook.errors import ModelUnavailable
+from studbook.evaluate.confirmation import fresh_luck
+from studbook.evaluate.evaluator import Luck
+from studbook.evaluate.rendering import render_for_analyzer
+from studbook.evaluate.settings import EvaluatorSettings
+from studbook.evaluate.summary import summarize
+from studbook.populations.records import Confirmation, Evaluation, PaperVerdict
 from studbook.rate import Rate
 
 GOOD = harness("box.evaluate(example())")

@@ -6,12 +6,12 @@ from fractions import Fraction
 import pytest
 from support.evaluation import EXAMPLE, GOOD, HOPELESS, PAPER, TOO_EASY, facts, mark_by_facts
 
-from evaluate.contracts import Status
-from evaluate.screening import Finding
-from evaluate.settings import EvaluatorSettings
-from populations.records import FailureCategory
 from studbook.errors import ModelUnavailable
+from studbook.evaluate.contracts import Status
+from studbook.evaluate.screening import Finding
+from studbook.evaluate.settings import EvaluatorSettings
 from studbook.identity import derive_seed
+from studbook.populations.records import FailureCategory
 
 
 def replies(*texts):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.evaluation import EXAMPLE, example_body
 
-from evaluate.examples import (
+from studbook.evaluate.examples import (
     Admitted,
     Malformed,
     example_from_json,

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.evaluation import harness
 
-from evaluate.contracts import Paper
-from evaluate.many import evaluate_many
-from populations.records import PaperResult, PaperVerdict
 from studbook.errors import SandboxError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.many import evaluate_many
 from studbook.llm.contracts import Usage
+from studbook.populations.records import PaperResult, PaperVerdict
 
 HARNESS = harness("pass")
 PAPERS = tuple(Paper(paper_id=f"p{n}", title="t", text="x", source=f"{n}.md") for n in range(12))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from support.evaluation import EXAMPLE as SMALL
 from support.evaluation import PAPER, example_body, harness
 
-from evaluate.contracts import Criterion, Example
-from evaluate.near_duplicates import compare, find_near, fingerprint, overlap, shingles
-from populations.records import FailureCategory
+from studbook.evaluate.contracts import Criterion, Example
+from studbook.evaluate.near_duplicates import compare, find_near, fingerprint, overlap, shingles
+from studbook.populations.records import FailureCategory
 
 EXAMPLE = Example(
     context=(

@@ -1,13 +1,13 @@
 import pytest
 from support.evaluation import EXAMPLE, HOPELESS, PAPER, LossySandbox, harness
 
-from evaluate.paper_evaluator import SandboxedEvaluator, accepted_example, rule_on_box
-from evaluate.papers import make_paper
-from evaluate.sandbox.contract import BoxStatus, Outcome
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.trajectories import TrajectoryStore
-from populations.records import PaperVerdict
 from studbook.errors import ModelUnavailable, SandboxError
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator, accepted_example, rule_on_box
+from studbook.evaluate.papers import make_paper
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.populations.records import PaperVerdict
+from studbook.sandbox.contract import BoxStatus, Outcome
 
 GOOD_HARNESS = harness(
     "box.chat('challenger', [{'role': 'user', 'content': box.paper.text}])\nbox.evaluate(example())"

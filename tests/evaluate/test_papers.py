@@ -2,10 +2,9 @@ import os
 
 import pytest
 
-from evaluate.contracts import Paper
-from evaluate.corpus_stats import corpus_stats
-from evaluate.papers import Skipped, find_title, make_paper, read_corpus
 from studbook.errors import CorpusError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.papers import Skipped, corpus_stats, find_title, make_paper, read_corpus
 
 LONG = "A sentence about sailing ships and the wind that moves them. " * 50
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evaluate.contracts import Status
-from evaluate.predicates import DEPLOYED, PRESETS, PROSE, get_predicate
-from evaluate.rubric import average
-from populations.records import FailureCategory
 from studbook.errors import SpecError
+from studbook.evaluate.contracts import Status
+from studbook.evaluate.predicates import DEPLOYED, PRESETS, PROSE, get_predicate
+from studbook.evaluate.rubric import average
+from studbook.populations.records import FailureCategory
 
 
 def hundredths(*values):

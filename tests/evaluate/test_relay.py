@@ -3,11 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.evaluation import PAPER, TOO_EASY, example_body
 
-from evaluate.settings import EvaluatorSettings
-from populations.records import FailureCategory
 from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
+from studbook.evaluate.settings import EvaluatorSettings
 from studbook.identity import derive_seed
 from studbook.llm.contracts import CONTROL_QUESTION
+from studbook.populations.records import FailureCategory
 
 
 def raising(error):

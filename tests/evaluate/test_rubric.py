@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.contracts import Criterion
-from evaluate.rubric import average, find_contradiction, repeats, score_marks
+from studbook.evaluate.contracts import Criterion
+from studbook.evaluate.rubric import average, find_contradiction, repeats, score_marks
 
 weights = st.lists(st.integers(-10, 10).filter(bool), min_size=1, max_size=40).filter(lambda w: max(w) > 0)
 

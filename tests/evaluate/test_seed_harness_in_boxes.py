@@ -5,23 +5,22 @@ from pathlib import Path
 
 import pytest
 
-import harnesses
-from evaluate.many import evaluate_many
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.sandbox.process_box import ProcessSandbox
-from evaluate.sandbox.select import open_sandbox
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.summary import summarize
-from evaluate.synth import synthetic_papers
-from evaluate.trajectories import TrajectoryStore
-from harnesses.folder import read_harness
+import studbook.harnesses
+from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.summary import summarize
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.harnesses.folder import read_harness
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import ROLES
+from studbook.llm.contracts import ROLES, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.testbed.backend import TestbedBackend
+from studbook.sandbox.process_box import ProcessSandbox
+from studbook.sandbox.select import open_sandbox
+from studbook.testbed.models.backend import TestbedBackend
+from studbook.testbed.papers.synthesis import synthetic_papers
 
-SEED = read_harness(Path(harnesses.__file__).parent / "agentic_self_instruct")
+SEED = read_harness(Path(studbook.harnesses.__file__).parent / "agentic_self_instruct")
 
 
 def evaluate(sandbox, folder, papers, workers):

@@ -2,10 +2,10 @@ from dataclasses import fields, replace
 
 import pytest
 
-from evaluate import settings as module
-from evaluate.predicates import PROSE
-from evaluate.sandbox.contract import Limits
-from evaluate.settings import EvaluatorSettings, Frozen, read_prompts, scoring_code_hash
+from studbook.evaluate import settings as module
+from studbook.evaluate.predicates import PROSE
+from studbook.evaluate.settings import EvaluatorSettings, Frozen, read_prompts, scoring_code_hash
+from studbook.sandbox.contract import Limits
 
 FROZEN = Frozen(
     settings=EvaluatorSettings(),

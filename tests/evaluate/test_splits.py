@@ -2,9 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.papers import make_paper
-from evaluate.splits import SplitSizes, draw_splits, listed_splits
 from studbook.errors import CorpusError
+from studbook.evaluate.papers import SplitSizes, draw_splits, listed_splits, make_paper
 
 PAPERS = tuple(make_paper(f"paper number {n}", f"{n}.md") for n in range(30))
 SIZES = SplitSizes(train=10, validation=6, test=5)

@@ -2,8 +2,8 @@ from fractions import Fraction
 
 from support.evaluation import PAPER, harness
 
-from evaluate.summary import summarize
-from populations.records import Evaluation
+from studbook.evaluate.summary import summarize
+from studbook.populations.records import Evaluation
 from studbook.rate import Rate
 
 

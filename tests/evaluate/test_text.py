@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.text import SECTION_TAGS, defuse, one_line, section, strip_hidden, visible_line
+from studbook.evaluate.text import SECTION_TAGS, defuse, one_line, section, strip_hidden, visible_line
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.evaluation import PAPER, example_body, harness
 
-from evaluate.trajectories import TrajectoryStore, trajectory_key
-from evaluate.transcript import fold_paper, unfold_paper
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError, StorageError
+from studbook.evaluate.trajectories import TrajectoryStore, fold_paper, trajectory_key, unfold_paper
 
 HARNESS = harness(
     "box.log('hello')\n"

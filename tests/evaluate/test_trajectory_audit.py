@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 from support.evaluation import PAPER, Rig, facts, harness
 
-from evaluate.measured_again import MeasuredAgain
-from evaluate.settings import Frozen
-from evaluate.trajectories import Trajectory, TrajectoryStore, read_trajectory, trajectory_body
-from evaluate.trajectory_audit import TrajectoryAudit
-from studbook.faults import Findings
-from studbook.llm.contracts import ROLES
+from studbook.evaluate.settings import Frozen
+from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, read_trajectory, trajectory_body
+from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
+from studbook.findings import Findings
+from studbook.llm.contracts import ROLES, RoleModel
 from studbook.llm.records import CallRecords
 from studbook.llm.records_audit import opened_for_audit
-from studbook.llm.roles import RoleModel
 
 BODY = """
 box.chat("challenger", [{"role": "user", "content": "Read: " + box.paper.text}])

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.evaluation import PAPER, example_body, harness, mark_by_facts
 
-from populations.records import FailureCategory, PaperVerdict
 from studbook.errors import Cause, ModelUnavailable, Outage, RequestRefused
 from studbook.llm.retry import RetryPolicy
+from studbook.populations.records import FailureCategory, PaperVerdict
 
 BAD = "poison"  # stands in the context of an example; the judge sees only its question
 TOO_LONG = RequestRefused("too long: maximum is 8192\nendpoint 'e' at http://secret.example, model 'm'\nstep")

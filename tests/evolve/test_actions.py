@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.actions import ActionKind, Hunk, parse_actions, parse_hunks, render_action
+from studbook.evolve.policies.actions import ActionKind, Hunk, parse_actions, parse_hunks, render_action
 
 
 def shape(reply):

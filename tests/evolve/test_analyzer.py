@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.analyzer import MARGIN, ChatAnalyzer, build_prompt, fair_shares
-from evolve.contracts import HistoryEntry
-from evolve.testing import ScriptedChat, fake_harness
-from populations.records import PaperResult, PaperVerdict
 from studbook.errors import ModelUnavailable, RequestFailed
+from studbook.evolve.contracts import HistoryEntry
+from studbook.evolve.policies.analyzer import MARGIN, ChatAnalyzer, build_prompt, fair_shares
 from studbook.llm.contracts import Usage
+from studbook.populations.records import PaperResult, PaperVerdict
+from studbook.testbed.fakes import ScriptedChat, fake_harness
 
 
 def result(paper_id, verdict=PaperVerdict.NOT_ACCEPTED):

@@ -6,10 +6,10 @@ from fractions import Fraction
 import pytest
 from support.search_rig import PowerCut, Rig
 
-from evolve.champion import candidates, pooled
-from evolve.settings import PromotionSettings, SearchSettings
-from evolve.testing import fake_harness, pass_chance
-from populations.events import ChampionChosen, EvaluationDone, Purpose, RunFinished
+from studbook.evolve.champion import candidates, pooled
+from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.populations.events import ChampionChosen, EvaluationDone, Purpose, RunFinished
+from studbook.testbed.fakes import fake_harness, pass_chance
 
 SETTINGS = SearchSettings(run_seed=7, iterations=16, minibatch=3)
 PROMOTION = PromotionSettings(candidates=3, confirm_replicates=4, test_replicates=8)

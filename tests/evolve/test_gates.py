@@ -2,11 +2,11 @@
 
 import pytest
 
-from evolve.gates import check_duplicate, check_static, check_survival
-from evolve.testing import MANIFEST, fake_harness
-from harnesses.tree import HarnessTree
-from populations.records import PaperResult, PaperVerdict, Verdict
+from studbook.evolve.gates import check_duplicate, check_static, check_survival
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Usage
+from studbook.populations.records import PaperResult, PaperVerdict, Verdict
+from studbook.testbed.fakes import MANIFEST, fake_harness
 
 PARENT = fake_harness()
 

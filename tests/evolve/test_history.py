@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.search_rig import Rig
 
-from evolve.contracts import HistoryEntry
-from evolve.history import NOTHING, History, summarize
-from evolve.settings import SearchSettings
+from studbook.evolve.contracts import HistoryEntry, SearchSettings
+from studbook.evolve.history import NOTHING, History, summarize
 
 
 def entry(iteration, verdict="rejected", hypothesis="It should help."):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from evolve.contracts import Diagnosis
-from evolve.implementer import ChatImplementer, DialogueLimits, fit, load_prompt
-from evolve.testing import ScriptedChat, fake_harness
-from populations.records import MutationKind
 from studbook.errors import ModelRejected, RequestFailed
+from studbook.evolve.contracts import Diagnosis
+from studbook.evolve.policies.implementer import ChatImplementer, DialogueLimits, fit, load_prompt
 from studbook.llm.contracts import Message
+from studbook.populations.records import MutationKind
+from studbook.testbed.fakes import ScriptedChat, fake_harness
 
 PARENT = fake_harness()
 
@@ -185,7 +185,7 @@ def test_a_long_dialogue_forgets_old_results_first():
 
 
 def test_the_prompt_shows_every_action_as_it_is_read():
-    from evolve.actions import ActionKind, parse_actions
+    from studbook.evolve.policies.actions import ActionKind, parse_actions
 
     shown = parse_actions(load_prompt("implementer.md"))
     assert {action.kind for action in shown} == set(ActionKind)

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.search_rig import STARTED, Rig
 
-from evolve.knob_study import as_study
-from evolve.knobs import KnobSampler
-from evolve.settings import PromotionSettings, SearchSettings
-from evolve.testing import fake_harness
-from harnesses.manifest import Knob
-from populations.events import DecisionMade, EvaluationDone, MutantMade, Purpose
-from populations.population import EMPTY, fold
-from populations.records import (
+from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.evolve.policies.knob_study import as_study
+from studbook.evolve.policies.knobs import KnobSampler
+from studbook.harnesses.manifest import Knob
+from studbook.llm.contracts import Usage
+from studbook.populations.events import DecisionMade, EvaluationDone, MutantMade, Purpose
+from studbook.populations.population import EMPTY, fold
+from studbook.populations.records import (
     Decision,
     Evaluation,
     Mutant,
@@ -22,7 +22,7 @@ from populations.records import (
     PaperVerdict,
     Verdict,
 )
-from studbook.llm.contracts import Usage
+from studbook.testbed.fakes import fake_harness
 
 ROUNDS = Knob(name="rounds", low=1, high=8, value=5, is_integer=True)
 HEAT = Knob(name="heat", low=0.0, high=1.5, value=0.7, is_integer=False)

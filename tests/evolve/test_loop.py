@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from support.search_rig import PowerCut, Rig
 
-from evolve.loop import EndReason
-from evolve.settings import SearchSettings
-from evolve.testing import FakeEvaluator
-from populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade, Purpose
-from populations.records import MutationKind, Verdict
 from studbook.errors import BudgetExceeded, SandboxError
+from studbook.evolve.contracts import SearchSettings
+from studbook.evolve.loop import EndReason
+from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade, Purpose
+from studbook.populations.records import MutationKind, Verdict
+from studbook.testbed.fakes import FakeEvaluator
 
 SETTINGS = SearchSettings(run_seed=7, iterations=24, minibatch=3, lag=4, knob_share=0.25)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from support.search_rig import PAPERS, Rig
 
-from evolve.implementer import DialogueLimits
-from evolve.plan import plan
-from evolve.settings import PromotionSettings, SearchSettings
+from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.evolve.policies.implementer import DialogueLimits
+from studbook.experiments.run.planning import plan
 
 SEARCH = SearchSettings(run_seed=1, iterations=10, minibatch=5)
 PROMOTION = PromotionSettings(candidates=3, confirm_replicates=2, test_replicates=8)

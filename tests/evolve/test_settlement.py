@@ -3,19 +3,19 @@
 import pytest
 from support.search_rig import STARTED
 
-from evolve.admission import Admission
-from evolve.attempt import Attempt
-from evolve.contracts import Diagnosis, Proposal
-from evolve.duplicates import SeenTrees
-from evolve.gates import GateFailure
-from evolve.settlement import settle
-from evolve.testing import LEVEL, MemoryTrees, fake_harness
-from evolve.trees import LineageTrees
-from populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade
-from populations.lineage import Lineage
-from populations.population import fold
-from populations.records import Evaluation, Mutant, MutationKind, Verdict
 from studbook.errors import IntegrityError
+from studbook.evolve.commit import settle
+from studbook.evolve.contracts import Diagnosis, Proposal
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.gates import GateFailure
+from studbook.evolve.iteration import Attempt
+from studbook.evolve.policies.admission import Admission
+from studbook.experiments.run.ledger import LineageTrees
+from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade
+from studbook.populations.lineage import Lineage
+from studbook.populations.population import fold
+from studbook.populations.records import Evaluation, Mutant, MutationKind, Verdict
+from studbook.testbed.fakes import LEVEL, MemoryTrees, fake_harness
 
 
 def seed_mutant(trees):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from evolve.actions import Hunk
-from evolve.testing import MANIFEST, fake_harness
-from evolve.worktree import EditFailed, Refused, TreeLimits, Worktree
+from studbook.evolve.policies.actions import Hunk
+from studbook.evolve.policies.worktree import EditFailed, Refused, TreeLimits, Worktree
+from studbook.testbed.fakes import MANIFEST, fake_harness
 
 TEXT = "# Rules\n\nAsk one question.\nBe brief.\nAsk one thing.\nBe brief.\n"
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from support.weak_boxes import weak_sandbox
 
-from evaluate.sandbox.probes.readings import Reading
-from evaluate.sandbox.probes.readings import State as Limit
-from experiments.checkup import State
-from experiments.checkup_boxes import (
+from studbook.experiments.cli.machine import limit_lines
+from studbook.experiments.doctor.boxes import (
     BoxCheck,
     LimitReading,
     box_finding,
@@ -17,7 +15,9 @@ from experiments.checkup_boxes import (
     engine_finding,
     readings_of,
 )
-from experiments.commands.machine import limit_lines
+from studbook.experiments.doctor.checkup import State
+from studbook.sandbox.probes.readings import Reading
+from studbook.sandbox.probes.readings import State as Limit
 
 
 def check(**changes) -> BoxCheck:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import build_parser, main
-from experiments.cli_docs import docs_text
-from experiments.commands.table import COMMANDS, GROUPS
+from studbook.experiments.cli.docs import docs_text
+from studbook.experiments.cli.main import build_parser, main
+from studbook.experiments.cli.table import COMMANDS, GROUPS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -54,7 +54,7 @@ def test_every_command_has_someone_who_carries_it_out(command):
 
 def test_the_documentation_is_what_the_command_line_says():
     written = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert written == docs_text(), "run: python -m experiments.cli_docs > docs/cli.md"
+    assert written == docs_text(), "run: python -m studbook.experiments.cli.docs > docs/cli.md"
 
 
 def test_no_command_is_listed_that_later_issues_bring():
@@ -116,7 +116,7 @@ def test_a_bug_of_ours_shows_a_traceback_and_fails(run_main, monkeypatch):
     def broken(options, terminal):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("experiments.commands.looking.list_runs_command", broken)
+    monkeypatch.setattr("studbook.experiments.cli.looking.list_runs_command", broken)
     code, _, err = run_main("ls")
     assert code == 1
     assert "ZeroDivisionError" in err
@@ -127,7 +127,7 @@ def test_a_full_disk_is_named_without_a_traceback(run_main, monkeypatch):
     def full(options, terminal):
         raise OSError(28, "No space left on device", "runs/x/journal.jsonl")
 
-    monkeypatch.setattr("experiments.commands.looking.list_runs_command", full)
+    monkeypatch.setattr("studbook.experiments.cli.looking.list_runs_command", full)
     code, _, err = run_main("ls")
     assert code == 1
     assert "No space left on device: runs/x/journal.jsonl" in err

@@ -6,9 +6,9 @@ import pytest
 from support.births import small_run
 from support.runs_on_disk import write_run
 
-from experiments.cli import main
-from experiments.costs import RoleCost, cost_lines, read_costs
-from experiments.opening import open_run
+from studbook.experiments.cli.main import main
+from studbook.experiments.run.costs import RoleCost, cost_lines, read_costs
+from studbook.experiments.run.opening import open_run
 from studbook.llm.contracts import ChatReply, Usage
 from studbook.llm.records import CallRecords
 

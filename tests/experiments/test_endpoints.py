@@ -4,10 +4,10 @@ import traceback
 
 import pytest
 
-from experiments.cli import main
-from experiments.endpoints import build_endpoints, other_secrets
-from experiments.spec import Spec
 from studbook.errors import SpecError
+from studbook.experiments.cli.main import main
+from studbook.experiments.run.models import build_endpoints, other_secrets
+from studbook.experiments.spec.model import Spec
 
 SECRET = "S3cretS3cret9"
 HEX_KEY = "0123456789abcdef0123456789abcdef"

@@ -6,7 +6,7 @@ import pytest
 from support.births import small_run
 from support.runs_on_disk import write_run
 
-from experiments.cli import main
+from studbook.experiments.cli.main import main
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.luck import find_luck, mean_interval
-from populations.statistics import Paired
+from studbook.experiments.run.luck import find_luck, mean_interval
+from studbook.populations.statistics import Paired
 from studbook.rate import Rate
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from evaluate.summary import summarize
-from experiments.measuring_lines import summary_lines
+from studbook.evaluate.summary import summarize
+from studbook.experiments.cli.measuring import summary_lines
 from studbook.rate import Rate
 
 NOTHING = summarize([])

@@ -2,13 +2,17 @@
 
 import pytest
 
-from experiments.bench import frozen_evaluator
-from experiments.endpoints import build_endpoints
-from experiments.models import evaluated_models, models_line, role_models, uses_only_testbed
-from experiments.spec_loading import load_spec
 from studbook.errors import SpecError
-from studbook.llm.testbed.backend import MODELS
-from studbook.llm.testbed.fingerprint import source_hash
+from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.models import (
+    build_endpoints,
+    evaluated_models,
+    models_line,
+    role_models,
+    uses_only_testbed,
+)
+from studbook.experiments.spec.loading import load_spec
+from studbook.testbed.models.backend import MODELS, source_hash
 
 
 def spec_of(*flags: str):

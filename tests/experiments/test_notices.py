@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from experiments.notices import NoticeLog
-from studbook.llm.notices import ModelNotice, NoticeKind
+from studbook.experiments.run.notices import NoticeLog
+from studbook.llm.contracts import ModelNotice, NoticeKind
 
 
 def notice(kind: NoticeKind, attempt: int, message: str = "cannot be reached\nthere\ndo this") -> ModelNotice:

@@ -16,15 +16,15 @@ import pytest
 from support.made_runs import copy_run, shared_run
 from support.studbook_cli import environment
 
-from experiments.cli import main
-from experiments.packing import pack
-from experiments.secret_scan import SecretScan, known_secrets
-from experiments.spec_loading import load_spec
-from experiments.unpacking import unpack
-from populations.layout import RunFolder
-from populations.lineage import Lineage
 from studbook.compression import decompress
 from studbook.errors import IntegrityError, StorageError, UsageError
+from studbook.experiments.cli.main import main
+from studbook.experiments.pack.packing import pack
+from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
+from studbook.experiments.pack.unpacking import unpack
+from studbook.experiments.spec.loading import load_spec
+from studbook.populations.layout import RunFolder
+from studbook.populations.lineage import Lineage
 
 pytestmark = pytest.mark.slow
 

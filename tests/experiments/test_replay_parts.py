@@ -9,8 +9,8 @@ import pytest
 from support import tampering as t
 from support.studbook_cli import REPOSITORY, TINY, studbook, write_tiny
 
-from experiments.cli import main
-from populations.layout import RunFolder
+from studbook.experiments.cli.main import main
+from studbook.populations.layout import RunFolder
 
 pytestmark = pytest.mark.slow
 

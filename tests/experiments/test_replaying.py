@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.replaying import check_same, first_difference
-from populations.events import RunFinished
-from populations.journal_line import Entry
 from studbook.errors import ReplayDifference
+from studbook.experiments.replay.recorded import check_same, first_difference
+from studbook.populations.events import RunFinished
+from studbook.populations.journal import Entry
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

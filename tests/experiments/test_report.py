@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from support.births import evaluated, run_started, seed_events, small_run
 
-from experiments.costs import RoleCost
-from experiments.report import ReportView, report_html
-from experiments.views import (
+from studbook.experiments.run.costs import RoleCost
+from studbook.experiments.views.report import ReportView, report_html
+from studbook.experiments.views.views import (
     curve,
     failure_counts,
     iteration_views,
@@ -17,9 +17,9 @@ from experiments.views import (
     sealed_difference,
     verdict_counts,
 )
-from populations.events import ChampionChosen, Purpose
-from populations.family import tree_rows
-from populations.population import fold
+from studbook.populations.events import ChampionChosen, Purpose
+from studbook.populations.family import tree_rows
+from studbook.populations.population import fold
 from studbook.rate import Rate
 
 

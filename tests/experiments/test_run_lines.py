@@ -5,12 +5,18 @@ import json
 
 from rich.console import Console
 
-from experiments.display import PlainDisplay
-from experiments.display_json import JsonDisplay
-from experiments.display_live import LiveDisplay
-from experiments.run_lines import TESTBED_MODELS, end_lines, iteration_lines, progress_line, start_lines
-from experiments.run_views import EndView, IterationView, LineageStep, ProgressView, StartView
-from populations.records import MutationKind, Verdict
+from studbook.experiments.views.display import PlainDisplay
+from studbook.experiments.views.display_json import JsonDisplay
+from studbook.experiments.views.display_live import LiveDisplay
+from studbook.experiments.views.lines import (
+    TESTBED_MODELS,
+    end_lines,
+    iteration_lines,
+    progress_line,
+    start_lines,
+)
+from studbook.experiments.views.run_views import EndView, IterationView, LineageStep, ProgressView, StartView
+from studbook.populations.records import MutationKind, Verdict
 from studbook.rate import NO_RATE, Rate
 
 START = StartView(

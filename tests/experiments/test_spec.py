@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.spec import Spec
-from experiments.spec_loading import load_spec, read_resolved, spec_hash, write_resolved
 from studbook.errors import SpecError
+from studbook.experiments.spec.loading import load_spec, read_resolved, spec_hash, write_resolved
+from studbook.experiments.spec.model import Spec
 
 MINIMAL = "version: 1\nname: trial\n"
 

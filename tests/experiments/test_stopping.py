@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from evolve.seams import StopRequested
-from experiments.stopping import GRACE_SECONDS, STOP_FILE, StoppableChat, StopSwitch, listening
+from studbook.evolve.contracts import StopRequested
+from studbook.experiments.run.stopping import GRACE_SECONDS, STOP_FILE, StoppableChat, StopSwitch, listening
 from studbook.llm.contracts import ChatCall, ChatReply, Message, Usage
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Hello"),), seed=1)

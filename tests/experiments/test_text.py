@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.text import clean_block, clean_line, count, dollars, duration
+from studbook.experiments.views.text import clean_block, clean_line, count, dollars, duration
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,12 @@ from support import tampering as t
 from support.made_runs import SPEC, copy_run, make_run, shared_run, told
 from support.studbook_cli import start, studbook
 
-from experiments.opening import open_run
-from experiments.verifying import verify
-from populations.checkpoint import write_checkpoint
-from populations.journal_line import Place
-from populations.journal_reader import JournalReader
-from populations.layout import RunFolder
-from populations.replay import fold_entries
-from populations.storage import hash_part
+from studbook.experiments.run.opening import open_run
+from studbook.experiments.verify.verifying import verify
+from studbook.populations.checkpoint import fold_entries, write_checkpoint
+from studbook.populations.journal import JournalReader, Place
+from studbook.populations.layout import RunFolder
+from studbook.populations.storage import hash_part
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from support.births import evaluated, small_run
 
-from experiments.diff_lines import diff_lines
-from experiments.view_lines import harness_lines, summary_blocks, summary_lines, table, tree_lines
-from experiments.views import (
+from studbook.experiments.cli.looking import diff_lines
+from studbook.experiments.views.lines import harness_lines, summary_blocks, summary_lines, table, tree_lines
+from studbook.experiments.views.views import (
     confirmed_rate,
     curve,
     harness_view,
@@ -16,14 +16,12 @@ from experiments.views import (
     run_summary,
     verdict_counts,
 )
-from populations.codec import encode
-from populations.diff import diff_evaluations
-from populations.events import Purpose
-from populations.family import tree_rows
-from populations.file_diff import diff_files
-from populations.population import fold
-from populations.records import Confirmation, Verdict
-from populations.tally import summarise, summarise_json
+from studbook.populations.diff import diff_evaluations, diff_files
+from studbook.populations.events import Purpose, encode
+from studbook.populations.family import tree_rows
+from studbook.populations.population import fold
+from studbook.populations.records import Confirmation, Verdict
+from studbook.populations.tally import summarise, summarise_json
 from studbook.rate import Rate
 
 POPULATION = fold(small_run())

@@ -2,11 +2,10 @@ import os
 
 import pytest
 
-from harnesses.files import check_path, find_clash
-from harnesses.folder import read_harness, write_harness
-from harnesses.tree import HarnessTree
-from populations.tree_paths import check_tree_paths
 from studbook.errors import ManifestError, StorageError
+from studbook.harnesses.folder import check_path, find_clash, read_harness, write_harness
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.lineage import check_tree_paths
 
 MANIFEST = "version: 1\nname: small\nentry: agent.py:main\nroles: [challenger]\neditable: ['*.py']\n"
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harnesses.knobs import set_knobs
-from harnesses.tree import HarnessTree
 from studbook.errors import ManifestError
+from studbook.harnesses.manifest import set_knobs
+from studbook.harnesses.tree import HarnessTree
 
 TEXT = """# a comment
 version: 1

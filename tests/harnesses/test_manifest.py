@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harnesses.manifest import Knob, read_manifest
 from studbook.errors import ManifestError
+from studbook.harnesses.manifest import Knob, read_manifest
 
 TEXT = """version: 1
 name: small

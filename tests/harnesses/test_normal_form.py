@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harnesses.normal_form import normal_hash
-from harnesses.tree import HarnessTree
+from studbook.harnesses.normal_form import normal_hash
+from studbook.harnesses.tree import HarnessTree
 
 PYTHON = 'def main(box):\n    """Say."""\n    return [1, 2]\n'
 YAML = "version: 1\nname: small\nknobs:\n  tries: {type: int, low: 1}\n"

@@ -15,25 +15,24 @@ from pathlib import Path
 import pytest
 from support.backend_contract import DeterministicBackendContract
 
-from evaluate.contracts import Paper
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.papers import make_paper, read_corpus
-from evaluate.sandbox.contract import Limits
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.synth import synthetic_papers
-from evaluate.trajectories import TrajectoryStore
-from harnesses.folder import read_harness
-from harnesses.tree import HarnessTree
-from populations.records import PaperResult, PaperVerdict
 from studbook.errors import ModelUnavailable, RequestRefused
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.papers import make_paper, read_corpus
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.harnesses.folder import read_harness
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import ROLES, Backend, ChatCall, ChatRequest, Message
+from studbook.llm.contracts import ROLES, Backend, ChatCall, ChatRequest, Endpoint, Message, RoleModel
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.probe import probe
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Secret
+from studbook.populations.records import PaperResult, PaperVerdict
+from studbook.sandbox.contract import Limits
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.testbed.papers.synthesis import synthetic_papers
 
 ROOT = Path(__file__).parents[2]
 MODEL = "smollm2-135m-instruct"

@@ -7,15 +7,20 @@ from pathlib import Path
 import pytest
 from support.births import batches, clock, iteration_events, seed_events, small_run
 
-from populations.checkpoint import BATCH, Checkpoint, is_due, read_checkpoint, write_checkpoint
-from populations.events import ChampionChosen, RankedHarness, RunFinished, SearchEnded
-from populations.journal import Journal
-from populations.journal_reader import JournalReader, entries_with
-from populations.population import EMPTY, fold
-from populations.replay import fold_entries
-from populations.statistics import shrunk_rate
 from studbook.errors import IntegrityError
 from studbook.identity import Json, canonical_json
+from studbook.populations.checkpoint import (
+    BATCH,
+    Checkpoint,
+    fold_entries,
+    is_due,
+    read_checkpoint,
+    write_checkpoint,
+)
+from studbook.populations.events import ChampionChosen, RankedHarness, RunFinished, SearchEnded
+from studbook.populations.journal import Journal, JournalReader, entries_with
+from studbook.populations.population import EMPTY, fold
+from studbook.populations.statistics import shrunk_rate
 from studbook.rate import Rate
 
 NAME = "population.jsonl"

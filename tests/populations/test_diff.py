@@ -6,11 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.births import PAPERS, evaluated, iteration_events, seed_events, small_run
 
-from populations.diff import PaperChange, PaperDiff, compare_pairs, diff_evaluations
-from populations.events import Purpose
-from populations.file_diff import FileChange, FileDiff, diff_files
-from populations.population import fold
-from populations.statistics import Paired, unpaired_interval
+from studbook.populations.diff import (
+    FileChange,
+    FileDiff,
+    PaperChange,
+    PaperDiff,
+    compare_pairs,
+    diff_evaluations,
+    diff_files,
+)
+from studbook.populations.events import Purpose
+from studbook.populations.population import fold
+from studbook.populations.statistics import Paired, unpaired_interval
 from studbook.rate import Rate
 
 

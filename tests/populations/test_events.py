@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.births import decided, evaluated, mutant, run_started, small_run
 
-from populations.events import (
+from studbook.errors import IntegrityError
+from studbook.identity import canonical_json
+from studbook.populations.events import (
     KINDS,
     ChampionChosen,
     DecisionMade,
@@ -19,9 +21,7 @@ from populations.events import (
     from_json,
     to_json,
 )
-from populations.records import Decision, Mutant
-from studbook.errors import IntegrityError
-from studbook.identity import canonical_json
+from studbook.populations.records import Decision, Mutant
 from studbook.rate import Rate
 
 RATES = st.integers(0, 10**6).flatmap(lambda n: st.builds(Rate, st.integers(0, n), st.just(n)))

@@ -3,11 +3,11 @@
 import pytest
 from support.births import mutant, seed_events, small_run
 
-from populations.events import MutantMade
-from populations.family import lineage_chain, tree_rows
-from populations.population import EMPTY, fold
-from populations.records import Verdict
 from studbook.errors import RevisionError
+from studbook.populations.events import MutantMade
+from studbook.populations.family import lineage_chain, tree_rows
+from studbook.populations.population import EMPTY, fold
+from studbook.populations.records import Verdict
 from studbook.rate import Rate
 
 

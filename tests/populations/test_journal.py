@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 from support.births import batches, clock, iteration_events, seed_events, small_run
 from support.children import child_environment
 
-from populations.events import DiagnosisMade, Event
-from populations.journal import Journal
-from populations.journal_line import Place
-from populations.journal_reader import JournalReader
-from populations.population import fold
-from populations.storage import hash_part
 from studbook.errors import IntegrityError, StorageError
+from studbook.populations.events import DiagnosisMade, Event
+from studbook.populations.journal import Journal, JournalReader, Place
+from studbook.populations.population import fold
+from studbook.populations.storage import hash_part
 
 
 def open_journal(path: Path) -> Journal:
@@ -232,8 +230,8 @@ def test_a_second_writer_is_refused_and_told_who_writes(path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from populations.journal import Journal
-from populations.journal_line import Place
+from studbook.populations.journal import Journal
+from studbook.populations.journal import Place
 from support.births import clock, seed_events
 journal = Journal(Path(sys.argv[1]), clock=clock, holder="the killed one")
 journal.append(seed_events())
@@ -264,8 +262,8 @@ def limited_child(path: Path, limit: int) -> int:
     program = """
 import resource, signal, sys
 from pathlib import Path
-from populations.journal import Journal
-from populations.journal_line import Place
+from studbook.populations.journal import Journal
+from studbook.populations.journal import Place
 from studbook.errors import StorageError
 from support.births import clock, iteration_events
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -325,9 +323,9 @@ def test_times_are_written_in_utc(path):
 APPEND_FOR_EVER = """
 import sys
 from pathlib import Path
-from populations.events import DiagnosisMade
-from populations.journal import Journal
-from populations.journal_line import Place
+from studbook.populations.events import DiagnosisMade
+from studbook.populations.journal import Journal
+from studbook.populations.journal import Place
 from support.births import clock
 with Journal(Path(sys.argv[1]), clock=clock, holder="the killed one") as journal:
     while True:

@@ -11,10 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.children import child_environment
 
-from populations.commit_message import format_message, one_line, read_trailers
-from populations.lineage import Lineage
-from populations.tree_paths import check_tree_paths
 from studbook.errors import IntegrityError, ManifestError, RevisionError, StorageError
+from studbook.populations.lineage import Lineage, check_tree_paths, format_message, one_line, read_trailers
 
 SEED_TREE = {
     "agent.py": b"def main(box):\n    pass\n",
@@ -304,7 +302,7 @@ def test_a_lineage_that_cannot_be_written_is_named(tmp_path):
 ADD_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
-from populations.lineage import Lineage
+from studbook.populations.lineage import Lineage
 with Lineage(Path(sys.argv[1])) as lineage:
     parent = None
     for number in itertools.count():

@@ -15,7 +15,8 @@ from support.births import (
     small_run,
 )
 
-from populations.events import (
+from studbook.errors import IntegrityError
+from studbook.populations.events import (
     ChampionChosen,
     DiagnosisMade,
     EvaluationDone,
@@ -24,11 +25,10 @@ from populations.events import (
     Purpose,
     RunFinished,
 )
-from populations.population import EMPTY, SHRINKAGE, Population, fold
-from populations.records import PaperVerdict, Verdict
-from populations.statistics import shrunk_rate
-from populations.tally import Tally
-from studbook.errors import IntegrityError
+from studbook.populations.population import EMPTY, SHRINKAGE, Population, fold
+from studbook.populations.records import PaperVerdict, Verdict
+from studbook.populations.statistics import shrunk_rate
+from studbook.populations.tally import Tally
 from studbook.rate import NO_RATE, Rate
 
 

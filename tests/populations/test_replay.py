@@ -3,14 +3,12 @@
 import pytest
 from support.births import batches, clock, decided, iteration_events, small_run
 
-from populations.events import DiagnosisMade, to_json
-from populations.journal import Journal
-from populations.journal_line import Entry, format_line, parse_line
-from populations.journal_reader import JournalReader
-from populations.population import fold
-from populations.replay import fold_entries
 from studbook.errors import IntegrityError
 from studbook.identity import Json
+from studbook.populations.checkpoint import fold_entries
+from studbook.populations.events import DiagnosisMade, to_json
+from studbook.populations.journal import Entry, Journal, JournalReader, format_line, parse_line
+from studbook.populations.population import fold
 
 
 def entry(kind: str, data: Json, seq: int = 0) -> Entry:

@@ -3,10 +3,10 @@
 import pytest
 from support.births import small_run
 
-from populations.events import ChampionChosen
-from populations.population import EMPTY, fold
-from populations.revisions import RevisionName, resolve, split_revision
 from studbook.errors import RevisionError
+from studbook.populations.events import ChampionChosen
+from studbook.populations.population import EMPTY, fold
+from studbook.populations.revisions import RevisionName, resolve, split_revision
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populations.statistics import Paired, shrunk_rate, sign_test, unpaired_interval
+from studbook.populations.statistics import Paired, shrunk_rate, sign_test, unpaired_interval
 from studbook.rate import NO_RATE, Rate
 
 RATES = st.integers(1, 500).flatmap(lambda n: st.builds(Rate, st.integers(0, n), st.just(n)))

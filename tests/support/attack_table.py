@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluate.sandbox.frames import printable
+from studbook.sandbox.frames import printable
 
 SUITES = {
     "box": "Against the box",

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from populations.events import DecisionMade, EvaluationDone, Event, MutantMade, Purpose, RunStarted
-from populations.records import (
+from studbook.identity import hash_json
+from studbook.llm.contracts import Usage
+from studbook.populations.events import DecisionMade, EvaluationDone, Event, MutantMade, Purpose, RunStarted
+from studbook.populations.records import (
     Decision,
     Evaluation,
     FailureCategory,
@@ -15,8 +17,6 @@ from populations.records import (
     RoundResult,
     Verdict,
 )
-from studbook.identity import hash_json
-from studbook.llm.contracts import Usage
 from studbook.rate import NO_RATE, Rate
 
 PAPERS = ("paper-a", "paper-b", "paper-c", "paper-d")

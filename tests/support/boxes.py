@@ -4,7 +4,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 
-from evaluate.sandbox.contract import Frame, Job, Limits
+from studbook.sandbox.contract import Frame, Job, Limits
 
 PAYLOAD: Frame = {
     "paper": {"id": "p1", "title": "On gears", "text": "Gears turn – slowly. 𝔘"},

@@ -4,10 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-import populations
+import studbook
 
 
 def child_environment() -> dict[str, str]:
     """The environment, with our packages before the folders of tests/ that bear their names."""
-    places = [str(Path(populations.__file__).parents[1]), *(entry for entry in sys.path if entry)]
+    places = [str(Path(studbook.__file__).parents[1]), *(entry for entry in sys.path if entry)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}

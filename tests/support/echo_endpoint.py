@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from studbook.errors import ModelError
 from studbook.llm.contracts import ChatReply, Usage
-from studbook.llm.testbed.backend import TestbedBackend
-from studbook.llm.wire import WireError, completion, read_body, requests_of
+from studbook.testbed.models.backend import TestbedBackend
+from studbook.testbed.server.wire import WireError, completion, read_body, requests_of
 
 PROSE = ("weak", "strong", "analyzer")
 """Roles whose replies are free text: a sentence more changes no verdict of the testbed's judge."""

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from evaluate.sandbox.engine_address import find_address
+from studbook.sandbox.engine import find_address
 
 Change = tuple[bytes, bytes]
 """Bytes and what to put in their place, just as long."""

@@ -1,7 +1,7 @@
 """Whether a Docker engine answers, asked the way a run asks."""
 
-from evaluate.sandbox.engine import Engine
 from studbook.errors import SandboxError
+from studbook.sandbox.engine import Engine
 
 
 def engine_answers() -> bool:

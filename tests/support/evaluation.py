@@ -13,25 +13,23 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from evaluate.contracts import Criterion, Example
-from evaluate.evaluator import Evaluator, Luck
-from evaluate.metering import MeteredChat
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.papers import make_paper
-from evaluate.relay import Relay
-from evaluate.sandbox.contract import Handler, Job, Outcome
-from evaluate.sandbox.inline import InlineSandbox
-from evaluate.settings import EvaluatorSettings, Frozen, read_prompts
-from evaluate.trajectories import TrajectoryStore
-from evaluate.transcript import Transcript
-from harnesses.tree import HarnessTree
 from studbook.errors import SandboxError
+from studbook.evaluate.contracts import Criterion, Example
+from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.metering import MeteredChat
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.papers import make_paper
+from studbook.evaluate.relay import Relay
+from studbook.evaluate.settings import EvaluatorSettings, Frozen, read_prompts
+from studbook.evaluate.trajectories import TrajectoryStore, Transcript
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import ROLES, ChatRequest
+from studbook.llm.contracts import ROLES, ChatRequest, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
 from studbook.llm.retry import RetryPolicy
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import ComputedBackend
+from studbook.sandbox.contract import Handler, Job, Outcome
+from studbook.testbed.inline_sandbox import InlineSandbox
+from studbook.testbed.scripted import ComputedBackend
 
 PAPER = make_paper(
     "# Ten facts\n\n" + "\n".join(f"Fact {n} holds because of cause {n}." for n in range(400)), "ten.md"

@@ -7,8 +7,8 @@ import pytest
 from support.once import made_once
 from support.studbook_cli import studbook
 
-from experiments.verifying import Verified, verify
-from populations.layout import RunFolder
+from studbook.experiments.verify.verifying import Verified, verify
+from studbook.populations.layout import RunFolder
 
 SPEC = """\
 version: 1

@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
-from evolve.implementer import ChatImplementer
-from harnesses import harness_kit
-from harnesses.harness_kit import Box
-from harnesses.tree import HarnessTree
+from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
+from studbook.evolve.policies.implementer import ChatImplementer
+from studbook.harnesses import harness_kit
+from studbook.harnesses.harness_kit import Box
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import ChatCall, ChatReply, ChatRequest, Message, Usage
-from studbook.llm.testbed import implementer
+from studbook.testbed.models import implementer
 
 HOME_MADE = {
     "harness.yaml": b"""version: 1

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from support.births import clock
 
-from experiments.spec_loading import load_spec, write_resolved
-from populations.events import Event, MutantMade
-from populations.journal import Journal
-from populations.layout import RunFolder
-from populations.lineage import Lineage
-from populations.records import Mutant
+from studbook.experiments.spec.loading import load_spec, write_resolved
+from studbook.populations.events import Event, MutantMade
+from studbook.populations.journal import Journal
+from studbook.populations.layout import RunFolder
+from studbook.populations.lineage import Lineage
+from studbook.populations.records import Mutant
 
 
 def write_run(root: Path, events: Iterable[Event]) -> RunFolder:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.boxes import Recorder, job_of
 
-from evaluate.sandbox.contract import BoxStatus, Frame, Sandbox
 from studbook.errors import BudgetExceeded, ModelUnavailable
+from studbook.sandbox.contract import BoxStatus, Frame, Sandbox
 
 
 class SandboxContract:

@@ -6,17 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from evolve.admission import Strict
-from evolve.brake import Brake
-from evolve.champion import Promotion, conclude
-from evolve.duplicates import SeenTrees
-from evolve.founding import found
-from evolve.iteration import Workshop
-from evolve.loop import Ending, evolve
-from evolve.measuring import TEST, TRAIN, VALIDATION, Measuring
-from evolve.seams import Observer, Silent
-from evolve.settings import PromotionSettings, SearchSettings
-from evolve.testing import (
+from studbook.evolve.champion import Promotion, conclude
+from studbook.evolve.contracts import Observer, PromotionSettings, SearchSettings, Silent
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.iteration import Workshop
+from studbook.evolve.loop import Ending, evolve
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring, found
+from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.selection import boltzmann
+from studbook.identity import Json
+from studbook.populations.events import Event, RunStarted, to_json
+from studbook.populations.population import EMPTY, Population, fold
+from studbook.testbed.fakes import (
     FakeAnalyzer,
     FakeEvaluator,
     FakeImplementer,
@@ -24,10 +25,6 @@ from evolve.testing import (
     fake_harness,
     fake_papers,
 )
-from populations.events import Event, RunStarted, to_json
-from populations.population import EMPTY, Population, fold
-from populations.selection import boltzmann
-from studbook.identity import Json
 
 PAPERS = {TRAIN: fake_papers("a", 10), VALIDATION: fake_papers("b", 12), TEST: fake_papers("c", 6)}
 

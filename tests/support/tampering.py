@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from populations.journal_line import GENESIS, format_line
-from populations.layout import RunFolder
 from studbook.compression import compress, decompress
 from studbook.identity import canonical_json, hash_bytes
-from studbook.llm.stored_call import pack, unpack
+from studbook.llm.records import pack, unpack
+from studbook.populations.journal import GENESIS, format_line
+from studbook.populations.layout import RunFolder
 
 Json = dict[str, Any]
 

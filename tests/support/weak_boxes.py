@@ -8,10 +8,10 @@ from typing import Any
 
 import docker
 
-from evaluate.sandbox.contract import Handler, Job, Outcome
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.engine import Engine
-from evaluate.sandbox.image import choose_image
+from studbook.sandbox.contract import Handler, Job, Outcome
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.engine import Engine
+from studbook.sandbox.image import choose_image
 
 Config = dict[str, Any]
 Weaken = Callable[[Config, Config], object]

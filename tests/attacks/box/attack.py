@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evaluate.sandbox.contract import BoxStatus
+from studbook.sandbox.contract import BoxStatus
 
 FINISHED = frozenset({BoxStatus.FINISHED})
 CRASHED = frozenset({BoxStatus.CRASHED})

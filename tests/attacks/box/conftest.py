@@ -7,8 +7,7 @@ import pytest
 from attacks.box.ground import Ground, docker_ground
 from support.boxes import Recorder, job_of
 
-from evaluate.sandbox.bubblewrap import find_bubblewrap
-from evaluate.sandbox.process_box import ProcessSandbox
+from studbook.sandbox.process_box import ProcessSandbox, find_bubblewrap
 
 
 @pytest.fixture(scope="session")

@@ -23,12 +23,12 @@ from attacks.box.watch import NO_BOUNDS, Bounds, HostWatch, watch_host
 from support.boxes import job_of
 from support.evaluation import TOO_EASY, Rig, RuleModels
 
-import evaluate
-from evaluate.sandbox.contract import BoxStatus, Frame, Outcome, Sandbox
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.settings import EvaluatorSettings, read_prompts
+import studbook.evaluate
+from studbook.evaluate.settings import EvaluatorSettings, read_prompts
 from studbook.llm.contracts import ChatRequest
 from studbook.llm.records import CallRecords
+from studbook.sandbox.contract import BoxStatus, Frame, Outcome, Sandbox
+from studbook.sandbox.docker_box import DockerSandbox
 
 OVERSHOOT_SECONDS = 2.0
 PROMPT_SECONDS = 30.0  # for attacks that do not end by time, on a busy machine
@@ -249,7 +249,7 @@ def bait(token: str, folder: Path) -> Iterator[dict[str, bytes]]:
         unix.listen(4)
         abstract.listen(4)
         judge = read_prompts()["judge"][:40]
-        paths = {"evaluator": str(Path(evaluate.__file__)), "host file": str(folder / "secret")}
+        paths = {"evaluator": str(Path(studbook.evaluate.__file__)), "host file": str(folder / "secret")}
         listeners = [str(path), inet.getsockname()[1], own_addresses()[:1]]
         yield {
             "needle.txt": f"{key[:12]} {key[12:]}".encode(),

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluate.sandbox.engine import Engine
-from evaluate.sandbox.owner import OWNER_LABEL, this_process
-from evaluate.sandbox.process_home import PREFIX
-from evaluate.sandbox.process_tree import all_pids
+from studbook.sandbox.engine import Engine
+from studbook.sandbox.owner import OWNER_LABEL, this_process
+from studbook.sandbox.process_box import PREFIX
+from studbook.sandbox.process_tree import all_pids
 
 SHARED_FOLDERS = ("/dev/shm", "/dev/mqueue", tempfile.gettempdir(), "/tmp", "/var/tmp", "/run/lock")
 SETTLE_SECONDS = 2.0  # the engine and the kernel take a moment after the last word

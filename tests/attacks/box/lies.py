@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from attacks.box.attack import ANYTHING, CRASHED, FINISHED, LIMITS, PROTOCOL, TIME, Achieved
 
-from evaluate.sandbox.contract import BoxStatus
+from studbook.sandbox.contract import BoxStatus
 
 HONEST_BEGINNING = """
 import itertools, json, os, sys, time

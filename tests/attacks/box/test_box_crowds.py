@@ -14,7 +14,7 @@ from attacks.box.watch import Bounds, watch_host
 from attacks.conftest import MakeRow
 from support.boxes import Recorder, job_of
 
-from evaluate.sandbox.contract import BoxStatus, Frame
+from studbook.sandbox.contract import BoxStatus, Frame
 
 BOMBS = {"fork bomb", "thread bomb"}
 CROWD = {

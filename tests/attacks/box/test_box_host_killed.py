@@ -14,15 +14,15 @@ from attacks.box.leftovers import Leftovers
 from attacks.conftest import MakeRow
 from support.children import child_environment
 
-from evaluate.sandbox.owner import OWNER_LABEL
-from evaluate.sandbox.reaper import reap_containers, reap_processes
+from studbook.sandbox.owner import OWNER_LABEL
+from studbook.sandbox.reaper import reap_containers, reap_processes
 
 HOST = """
 import sys
 from pathlib import Path
-from evaluate.sandbox.bubblewrap import find_bubblewrap
-from evaluate.sandbox.docker_box import DockerSandbox
-from evaluate.sandbox.process_box import ProcessSandbox
+from studbook.sandbox.process_box import find_bubblewrap
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.process_box import ProcessSandbox
 from support.boxes import job_of
 
 kind, folder, attack, token = sys.argv[1:]

@@ -9,7 +9,7 @@ from attacks.box.ground import Ground
 from attacks.box.lies import FLOODS, FORGERIES, FORMS, HONEST_BEGINNING, Lie
 from attacks.conftest import MakeRow
 
-from evaluate.sandbox.process_box import ProcessSandbox
+from studbook.sandbox.process_box import ProcessSandbox
 
 KINDS = (pytest.param("docker", marks=pytest.mark.docker), "process")
 

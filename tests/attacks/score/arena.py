@@ -12,25 +12,24 @@ from pathlib import Path
 
 from support.effects import load_effects
 
-from evaluate.contracts import Paper
-from evaluate.paper_evaluator import SandboxedEvaluator
-from evaluate.sandbox.contract import Sandbox
-from evaluate.sandbox.inline import InlineSandbox
-from evaluate.settings import EvaluatorSettings, Frozen
-from evaluate.synth import synthetic_papers
-from evaluate.trajectories import Trajectory, TrajectoryStore
-from harnesses.folder import read_harness
-from harnesses.knobs import set_knobs
-from harnesses.tree import HarnessTree
-from populations.records import PaperResult
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import Trajectory, TrajectoryStore
+from studbook.harnesses.folder import read_harness
+from studbook.harnesses.manifest import set_knobs
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import ROLES, ChatRequest
+from studbook.llm.contracts import ROLES, ChatRequest, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import ComputedBackend
-from studbook.llm.testbed.backend import TestbedBackend
-from studbook.llm.testbed.credulous import CredulousBackend
+from studbook.populations.records import PaperResult
 from studbook.rate import NO_RATE, Rate
+from studbook.sandbox.contract import Sandbox
+from studbook.testbed.inline_sandbox import InlineSandbox
+from studbook.testbed.models.backend import TestbedBackend
+from studbook.testbed.models.gullible import CredulousBackend
+from studbook.testbed.papers.synthesis import synthetic_papers
+from studbook.testbed.scripted import ComputedBackend
 
 CHEATS = Path(__file__).parent / "cheats"
 RUN_SEED = 1

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from attacks.score.arena import World, cheating
 
-from harnesses.tree import HarnessTree
+from studbook.harnesses.tree import HarnessTree
 
 Z = 1.959963984540054
 

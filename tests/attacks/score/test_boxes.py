@@ -11,9 +11,9 @@ import pytest
 from attacks.score.arena import PAPERS, REPLICATES, Arena, Arm, World
 from attacks.score.rows import Row, cheat
 
-from evaluate.sandbox.contract import Handler, Job, Outcome, Sandbox
-from evaluate.sandbox.select import open_sandbox
-from populations.records import PaperVerdict
+from studbook.populations.records import PaperVerdict
+from studbook.sandbox.contract import Handler, Job, Outcome, Sandbox
+from studbook.sandbox.select import open_sandbox
 
 pytestmark = [
     pytest.mark.docker,

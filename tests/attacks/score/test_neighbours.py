@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from attacks.score.arena import PAPERS, REPLICATES, Arena, Arm, World, honest
 from attacks.score.rows import Expect, cheat
 
-from evaluate.sandbox.inline import InlineSandbox
+from studbook.testbed.inline_sandbox import InlineSandbox
 
 ROW = cheat(
     "flood beside honest papers",

@@ -1,6 +1,6 @@
 """Persuading solvers, judge and final verifier through the example's text.
 
-Each cheat meets models that obey (`studbook/llm/testbed/credulous.py`): once with the evaluator as it is, and
+Each cheat meets models that obey (`testbed/models/gullible.py`): once with the evaluator as it is, and
 once with a final check that passes everything, which shows what the attack would be worth.
 """
 
@@ -9,8 +9,8 @@ from attacks.score.arena import PAPERS, World, honest
 from attacks.score.orders import ANCHOR, DRESSES, FEEBLE, LANGUAGES, PACT, PASSWORD, TO_JUDGE, TO_SOLVER
 from attacks.score.rows import Row, cheat
 
-from evaluate.control import CONTROL
-from evaluate.examples import Admitted, example_to_json, read_example
+from studbook.evaluate.control import CONTROL
+from studbook.evaluate.examples import Admitted, example_to_json, read_example
 
 SEEN = ("screening", "hidden_characters", "defused_marks")
 MEASURED = (

@@ -5,9 +5,9 @@ from attacks.score.arena import Arm
 from attacks.score.conftest import assert_row
 from attacks.score.rows import Expect, Row, paired_gain
 
-from harnesses.tree import HarnessTree
-from populations.records import PaperResult, PaperVerdict
+from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Usage
+from studbook.populations.records import PaperResult, PaperVerdict
 
 TREE = HarnessTree.of(
     {

@@ -7,9 +7,9 @@ from attacks.score.arena import Arena, honest
 from attacks.score.rows import cheat
 from attacks.score.test_submissions import CountingSandbox
 
-from evaluate.examples import example_to_json
-from evaluate.paper_evaluator import accepted_example
-from evaluate.synth import synthetic_papers
+from studbook.evaluate.examples import example_to_json
+from studbook.evaluate.paper_evaluator import accepted_example
+from studbook.testbed.papers.synthesis import synthetic_papers
 
 TRAINING = synthetic_papers(20, seed=77)
 LEARNED = (2, 3)

@@ -4,9 +4,9 @@ import pytest
 from attacks.score.arena import Arena, World
 from attacks.score.rows import Expect, Row, cheat
 
-from evaluate.sandbox.contract import Handler, Job, Outcome
-from evaluate.sandbox.inline import InlineSandbox
-from populations.records import FailureCategory
+from studbook.populations.records import FailureCategory
+from studbook.sandbox.contract import Handler, Job, Outcome
+from studbook.testbed.inline_sandbox import InlineSandbox
 
 REPEATED = {"expect": Expect.REFUSED, "counted": (FailureCategory.NEAR_DUPLICATE.value,)}
 MALFORMED = {"expect": Expect.REFUSED, "counted": (FailureCategory.MALFORMED.value,)}

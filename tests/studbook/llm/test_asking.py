@@ -21,16 +21,18 @@ from studbook.llm.contracts import (
     ChatCall,
     ChatReply,
     ChatRequest,
+    Endpoint,
     FailureKind,
     Message,
+    ModelNotice,
+    NoticeKind,
+    RoleModel,
     Usage,
 )
 from studbook.llm.meter import Totals
-from studbook.llm.notices import ModelNotice, NoticeKind
 from studbook.llm.records import CallRecords
 from studbook.llm.retry import RetryPolicy
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import ComputedBackend, ScriptedBackend, reply_to
+from studbook.testbed.scripted import ComputedBackend, ScriptedBackend, reply_to
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)
 OTHER = replace(CALL, messages=(Message(role="user", content="Who?"),))

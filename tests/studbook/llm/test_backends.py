@@ -7,10 +7,10 @@ from support.backend_contract import BackendContract, DeterministicBackendContra
 
 from studbook.llm.contracts import Backend, ChatRequest
 from studbook.llm.openai_backend import OpenAIBackend
-from studbook.llm.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
-from studbook.llm.serve import ModelServer
-from studbook.llm.settings import Secret
-from studbook.llm.testbed.backend import MODELS, TestbedBackend
+from studbook.llm.secrets import Secret
+from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
+from studbook.testbed.server.server import ModelServer
 
 
 def answer(request: ChatRequest) -> str:

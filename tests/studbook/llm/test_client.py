@@ -15,13 +15,22 @@ from studbook.errors import (
     SpecError,
 )
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import Backend, ChatCall, ChatReply, ChatRequest, Message, Usage
+from studbook.llm.contracts import (
+    Backend,
+    ChatCall,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    Message,
+    ModelNotice,
+    NoticeKind,
+    RoleModel,
+    Usage,
+)
 from studbook.llm.meter import Budget, Totals
-from studbook.llm.notices import ModelNotice, NoticeKind
 from studbook.llm.records import CallRecords, record_key
 from studbook.llm.retry import RetryPolicy
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
+from studbook.testbed.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)
 WEAK = RoleModel(

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studbook.llm.masking import Mask
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Mask, Secret
 
 KEY = 'q7/Zx+"0Lr\\9vT2m4Kp'
 MASK = Mask.of([Secret(KEY), Secret("another-key-1"), Secret("x")])

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studbook.errors import BudgetExceeded
-from studbook.llm.contracts import Usage
+from studbook.llm.contracts import RoleModel, Usage
 from studbook.llm.meter import Budget, BudgetGate, Totals
-from studbook.llm.roles import RoleModel
 
 MODEL = RoleModel(endpoint="e", model="m", dollars_per_million_in=0.15, dollars_per_million_out=0.6)
 

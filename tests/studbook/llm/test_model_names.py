@@ -2,7 +2,7 @@
 
 import pytest
 
-from studbook.llm.model_names import is_same_model
+from studbook.llm.endpoint_pool import is_same_model
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ import pytest
 
 from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
 from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage
-from studbook.llm.masking import forms_of
 from studbook.llm.openai_backend import OpenAIBackend
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Secret, forms_of
 
 KEY = "sk-test-0123456789abcdef"
 ODD_KEY = 'q7/Zx+"0Lr\\9vT2m4Kp'

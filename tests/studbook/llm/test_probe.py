@@ -6,13 +6,12 @@ from contextlib import closing
 import pytest
 
 from studbook.errors import ModelRejected
-from studbook.llm.contracts import ChatReply, Usage
+from studbook.llm.contracts import ChatReply, RoleModel, Usage
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.probe import Diagnosis, probe
-from studbook.llm.roles import RoleModel
-from studbook.llm.scripted import ComputedBackend, ScriptedBackend
-from studbook.llm.serve import ModelServer
-from studbook.llm.settings import Secret
+from studbook.llm.secrets import Secret
+from studbook.testbed.scripted import ComputedBackend, ScriptedBackend
+from studbook.testbed.server.server import ModelServer
 
 WEAK = RoleModel(endpoint="main", model="small")
 

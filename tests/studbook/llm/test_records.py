@@ -92,8 +92,8 @@ from pathlib import Path
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import ChatCall, Message
 from studbook.llm.records import CallRecords
-from studbook.llm.roles import Endpoint, RoleModel
-from studbook.llm.scripted import ComputedBackend
+from studbook.llm.contracts import Endpoint, RoleModel
+from studbook.testbed.scripted import ComputedBackend
 client = ModelClient(
     roles={"weak": RoleModel(endpoint="e", model="m")},
     endpoints={"e": Endpoint(name="e", backend=ComputedBackend(lambda request: f"answer {request.seed}"))},

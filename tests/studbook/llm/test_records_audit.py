@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studbook.errors import RequestFailed
-from studbook.faults import Findings
+from studbook.findings import Findings
 from studbook.llm.contracts import ChatReply, Usage
 from studbook.llm.records import CallRecords
 from studbook.llm.records_audit import opened_for_audit

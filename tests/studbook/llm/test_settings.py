@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from studbook.errors import UsageError
-from studbook.llm.settings import Secret, read_dotenv
+from studbook.llm.secrets import Secret, read_dotenv
 
 KEY = "sk-test-0123456789"
 

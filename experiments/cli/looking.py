@@ -1,0 +1,218 @@
+"""Commands that look at runs and change nothing in them: ls, show, tree, lineage, diff.
+
+What they import is part of what a user waits for: the population of thousands of iterations is read in less.
+
+Two harnesses side by side as lines: files, then papers, then the score.
+"""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from studbook.errors import IntegrityError
+from studbook.experiments.cli.terminal import Terminal
+from studbook.experiments.run.costs import cost_lines, read_costs
+from studbook.experiments.run.folders import list_runs
+from studbook.experiments.run.opening import OpenedRun, is_being_written, open_run, open_target
+from studbook.experiments.views.lines import (
+    change_words,
+    harness_lines,
+    iteration_lines,
+    line,
+    lineage_line,
+    summary_blocks,
+    summary_lines,
+    tree_lines,
+)
+from studbook.experiments.views.text import clean_line, count
+from studbook.experiments.views.views import (
+    RunSummary,
+    failure_counts,
+    harness_view,
+    iteration_views,
+    lineage_steps,
+    run_summary,
+)
+from studbook.populations.diff import (
+    FileDiff,
+    HarnessDiff,
+    PaperChange,
+    PaperDiff,
+    ScoreDiff,
+    diff_evaluations,
+    diff_files,
+)
+from studbook.populations.family import tree_rows
+
+CHANGES = {
+    PaperChange.REGRESSED: ("✗", "red"),
+    PaperChange.FIXED: ("✓", "green"),
+    PaperChange.STILL_FAILING: ("·", "dim"),
+    PaperChange.UNCHANGED: ("=", "dim"),
+    PaperChange.NOT_COMPARABLE: ("?", "dim"),
+}
+
+
+def diff_lines(before: str, after: str, files: Sequence[FileDiff], scores: HarnessDiff | None) -> list[Text]:
+    """`scores` None: the two are of different runs, whose papers and luck are not the same."""
+    lines = [line((f"{clean_line(before)} → {clean_line(after)}", "bold")), Text()]
+    for file in files:
+        lines += [*_file_lines(file), Text()]
+    if not files:
+        lines += [Text("the files are the same"), Text()]
+    if scores is None:
+        return [
+            *lines,
+            Text("scores of different runs are not compared: neither papers nor luck are the same"),
+        ]
+    lines += [line(("Papers (validation)", "bold")), *_paper_lines(scores.papers), Text()]
+    return [*lines, line(("Score", "bold")), *_score_lines(scores.score)]
+
+
+def _file_lines(file: FileDiff) -> list[Text]:
+    head = line((f"{clean_line(file.path, 200)} ({file.change})", "bold"))
+    if file.is_binary:
+        return [head, Text("  not text")]
+    return [head, *(_diff_line(each) for each in file.lines)]
+
+
+def _diff_line(text: str) -> Text:
+    style = (
+        "green"
+        if text.startswith("+")
+        else "red"
+        if text.startswith("-")
+        else "dim"
+        if text[:1] == "@"
+        else ""
+    )
+    shown = text[:1] + "".join(letter for letter in text[1:] if letter == "\t" or letter.isprintable())
+    return line((shown, style))
+
+
+def _paper_lines(papers: Sequence[PaperDiff]) -> list[Text]:
+    lines = []
+    for change, (glyph, style) in CHANGES.items():
+        group = [paper for paper in papers if paper.change is change]
+        if not group:
+            continue
+        lines.append(line((f"{glyph} {change}: {count(len(group), 'paper')}", style)))
+        if change in {PaperChange.REGRESSED, PaperChange.FIXED}:
+            lines += [Text(f"    {paper.paper_id}  {paper.before} → {paper.after}") for paper in group]
+    return lines or [Text("no paper was run by either")]
+
+
+def _score_lines(score: ScoreDiff) -> list[Text]:
+    lines = [
+        Text(f"before  {score.before}"),
+        Text(f"after   {score.after}"),
+        Text(f"change  {change_words(score)}"),
+    ]
+    if score.rests_on_stopped:
+        lines.append(
+            Text("note    some evaluations were stopped once decided; the change looks larger than it is")
+        )
+    return lines
+
+
+def list_runs_command(options: Namespace, terminal: Terminal) -> int:
+    """A damaged run is named and does not hide the others."""
+    summaries: list[RunSummary] = []
+    damaged = 0
+    for folder in list_runs(Path(options.runs_dir)):
+        try:
+            summaries.append(_summary(open_run(folder.name, Path(options.runs_dir))))
+        except IntegrityError as error:
+            damaged += 1
+            terminal.error(str(error))
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "runs": summaries})
+    elif summaries:
+        _tell_summaries(summaries, terminal)
+    else:
+        terminal.result(
+            [f"no runs in {options.runs_dir}; begin with: studbook run experiments/quickstart.yaml"]
+        )
+    return 1 if damaged else 0
+
+
+def show(options: Namespace, terminal: Terminal) -> int:
+    target = open_target(options.target, Path(options.runs_dir))
+    if options.paper is not None:
+        from studbook.experiments.cli.looking_closely import show_paper  # brings in the evaluator
+
+        return show_paper(target.run, target.get_harness(), options.paper, terminal)
+    if target.harness_id is None:
+        return _show_run(target.run, terminal)
+    view = harness_view(target.run.population, target.harness_id)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": target.run.folder.name, "harness": view})
+    else:
+        terminal.result(harness_lines(view))
+    return 0
+
+
+def tree(options: Namespace, terminal: Terminal) -> int:
+    rows = tree_rows(open_run(options.run, Path(options.runs_dir)).population)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": options.run, "harnesses": rows})
+    else:
+        terminal.result(tree_lines(rows) or ["the seed has not been measured yet"])
+    return 0
+
+
+def lineage(options: Namespace, terminal: Terminal) -> int:
+    target = open_target(options.target, Path(options.runs_dir))
+    steps = lineage_steps(target.run.population, target.get_harness())
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": target.run.folder.name, "lineage": steps})
+    else:
+        terminal.result(lineage_line(depth, step) for depth, step in enumerate(steps))
+    return 0
+
+
+def diff(options: Namespace, terminal: Terminal) -> int:
+    before = open_target(options.before, Path(options.runs_dir))
+    after = open_target(options.after, Path(options.runs_dir), same_run=before.run)
+    first, second = before.get_harness(), after.get_harness()
+    files = diff_files(before.run.read_tree(first).files, after.run.read_tree(second).files)
+    scores = None
+    if before.run.folder.root.resolve() == after.run.folder.root.resolve():
+        scores = diff_evaluations(before.run.population, first, second)
+    names = [f"{target.run.folder.name}:{target.get_harness()}" for target in (before, after)]
+    if terminal.wants_json:
+        told = {"before": names[0], "after": names[1], "files": files, "scores": scores}
+        terminal.json({"schema": 1, **told})
+    else:
+        heads = (first, second) if scores else names  # in one run its name says nothing
+        terminal.verbatim(diff_lines(heads[0], heads[1], files, scores))
+    return 0
+
+
+def _tell_summaries(summaries: list[RunSummary], terminal: Terminal) -> None:
+    table = summary_lines(summaries)
+    terminal.result(table if terminal.fits(table) else summary_blocks(summaries))
+
+
+def _summary(run: OpenedRun) -> RunSummary:
+    return run_summary(run.folder.name, run.population, is_being_written(run.folder))
+
+
+def _show_run(run: OpenedRun, terminal: Terminal) -> int:
+    summary = _summary(run)
+    rows = iteration_views(run.population)
+    failures = failure_counts(run.evaluations_of(summary.best_id), summary.best_id)
+    costs = read_costs(run)
+    if terminal.wants_json:
+        told = {"run": summary, "iterations": rows, "best_failures": failures, "costs": costs}
+        terminal.json({"schema": 1, **told})
+        return 0
+    _tell_summaries([summary], terminal)
+    terminal.result(["", *(line for row in rows for line in iteration_lines(row))])
+    if failures:
+        counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
+        terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])
+    terminal.result(["", *cost_lines(costs)] if costs else [])
+    return 0

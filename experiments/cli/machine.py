@@ -1,0 +1,133 @@
+"""Commands about the machine: doctor, and the testbed as a server."""
+
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from studbook.errors import StorageError
+from studbook.experiments.cli.terminal import Terminal
+from studbook.experiments.doctor.boxes import BoxCheck, LimitReading, check_docker, check_process
+from studbook.experiments.doctor.checkup import Finding, State, check_endpoints, check_machine
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.views.lines import TESTBED_MODELS, line
+from studbook.experiments.views.text import clean_line
+from studbook.sandbox.probes.readings import State as Limit
+from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.server.faults import ALL, SLOW, FaultyServer, RandomFaults, Saboteur
+
+GLYPHS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.MISSING: ("✗", "red")}
+
+
+LIMIT_GLYPHS = {Limit.ENFORCED: ("✓", "green"), Limit.NOT_ENFORCED: ("!", "yellow"), Limit.UNTRIED: ("?", "")}
+HOLE = ("✗", "red")
+
+
+def doctor(options: Namespace, terminal: Terminal) -> int:
+    """Exit 1 when something required is missing."""
+    surroundings = read_surroundings()
+    spec = surroundings.load(options.spec, options.overrides)
+    limits: list[LimitReading] = []
+    boxes = BoxCheck(
+        kind=spec.sandbox.kind,
+        image=spec.sandbox.image,
+        is_deep=options.deep,
+        environment=surroundings.variables,
+        told=lambda found: _tell(found, limits, terminal, options.deep),
+    )
+    findings = [
+        *check_machine(Path(options.runs_dir)),
+        *check_docker(boxes),
+        check_process(boxes),
+        *check_endpoints(spec, surroundings.variables, terminal.progress),
+    ]
+    missing = [each for each in findings if each.state is State.MISSING]
+    if terminal.wants_json:
+        deep = {"limits": [_limit_json(each) for each in limits]} if options.deep else {}
+        terminal.json({"schema": 1, "findings": findings, **deep, "is_ready": not missing})
+    else:
+        terminal.result(["", *finding_lines(findings)] if options.deep else finding_lines(findings))
+        terminal.result(["", f"not ready: {len(missing)} required missing" if missing else "ready"])
+    return 1 if missing else 0
+
+
+def _tell(found: LimitReading, limits: list[LimitReading], terminal: Terminal, is_deep: bool) -> None:
+    """One line for every limit as soon as it is known; with --json they are progress, not result."""
+    limits.append(found)
+    if not is_deep:
+        return
+    if terminal.wants_json:
+        terminal.progress(limit_lines(found)[0])
+    else:
+        terminal.result(limit_lines(found))
+
+
+def limit_lines(found: LimitReading) -> list[Text]:
+    reading = found.reading
+    glyph, style = HOLE if reading.is_hole else LIMIT_GLYPHS[reading.state]
+    lines = [
+        line(
+            (f"{glyph} {reading.state:<17}", style),
+            (f" {found.sandbox:<7} {reading.limit:<21} ", "bold"),
+            clean_line(reading.measured, 300),
+        )
+    ]
+    if reading.next_step and found.sandbox == "docker":  # of the other there is one thing to say, and once
+        lines.append(Text(f"{'':<20}→ {clean_line(reading.next_step, 300)}"))
+    return lines
+
+
+def _limit_json(found: LimitReading) -> dict[str, Any]:
+    return {"sandbox": found.sandbox, **asdict(found.reading)}
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[Text]:
+    lines = []
+    for each in findings:
+        glyph, style = GLYPHS[each.state]
+        lines.append(
+            line((f"{glyph} {each.state:<8}", style), (f"{each.name:<9}", "bold"), clean_line(each.text, 300))
+        )
+        if each.next_step:
+            lines.append(Text(f"           → {clean_line(each.next_step, 300)}"))
+    return lines
+
+
+def testbed_serve(options: Namespace, terminal: Terminal) -> int:
+    """Until Ctrl-C; with --faults it fails on purpose, for rehearsals."""
+    kinds = ALL if options.slow_faults else set(ALL) - SLOW
+    saboteur = Saboteur(plan=RandomFaults(share=options.faults, seed=options.seed, kinds=kinds))
+    try:
+        server = FaultyServer(
+            TestbedBackend(), models=MODELS, saboteur=saboteur, host=options.host, port=options.port
+        )
+    except OSError as error:
+        where = f"{options.host}:{options.port}"
+        reason = f"cannot listen on {where}: {error.strerror}\n  choose another --port, or 0 for any"
+        raise StorageError(reason) from error
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "base_url": server.base_url, "models": MODELS})
+    else:
+        terminal.result([server.base_url])
+    terminal.progress(f"serving {TESTBED_MODELS}")
+    terminal.progress(f"models: {', '.join(MODELS)}; any key will do; Ctrl-C ends it")
+    if options.faults:
+        terminal.progress(f"{options.faults:.0%} of all requests fail on purpose (seed {options.seed})")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        terminal.progress("ended")
+        if options.faults:
+            terminal.progress(f"served {_counted(saboteur.counts)}")
+    finally:
+        server.close()
+    return 0
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{number:,} {kind}" for kind, number in sorted(counts.items(), key=lambda each: -each[1])
+    )

@@ -1,0 +1,196 @@
+"""Commands about single harnesses: evaluate one, begin a new one.
+
+The figures of an evaluation as lines.
+"""
+
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from rich.text import Text
+
+from studbook.errors import CorpusError, UsageError
+from studbook.evaluate.papers import Corpus, read_corpus
+from studbook.evaluate.summary import Summary
+from studbook.evolve.contracts import StopRequested
+from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
+from studbook.experiments.run.bench import open_bench, open_clean_sandbox
+from studbook.experiments.run.corpus import skipped_note
+from studbook.experiments.run.environment import now, read_surroundings
+from studbook.experiments.run.measuring import FOLDER, Breakdown, default_path, measure, write_examples
+from studbook.experiments.run.models import models_line
+from studbook.experiments.run.notices import NoticeLog
+from studbook.experiments.run.opening import open_target
+from studbook.experiments.run.stopping import StopSwitch, listening
+from studbook.experiments.spec.loading import application_root
+from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
+from studbook.experiments.views.text import clean_block, clean_line, count, duration
+from studbook.harnesses.folder import read_harness, write_harness
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.storage import storage_errors
+from studbook.rate import Rate
+
+MOST, LAST, WIDEST = 3, 6, 160
+"""Different breakdowns, lines of stderr and characters of each that are shown; --json has all."""
+
+
+def summary_lines(summary: Summary, seconds: float) -> list[Text]:
+    papers = f"{count(summary.papers, 'paper')} × {count(summary.replicates, 'replicate')}"
+    failures = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in summary.failures.items())
+    verdicts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in summary.verdicts.items())
+    tokens = summary.usage.prompt_tokens + summary.usage.completion_tokens
+    lines = [
+        labelled("passed", f"{summary.rate}, {papers}"),
+        *confirmed_lines(summary.confirmed),
+        labelled("weak", _averages(summary.weak_average, summary.accepted_weak_average)),
+        labelled("strong", _averages(summary.strong_average, summary.accepted_strong_average)),
+        labelled("gap", f"{_share(summary.gap)} over accepted rounds"),
+        labelled(
+            "rounds", f"{summary.rounds:,}; {_number(summary.rounds_per_accepted)} per accepted example"
+        ),
+        labelled("failures", failures or "no round failed"),
+        labelled("papers", verdicts),
+        labelled("work", f"{count(summary.calls, 'call')}, {count(tokens, 'token')}, {duration(seconds)}"),
+    ]
+    tampering = summary.hidden_characters + summary.defused_marks + summary.attempts
+    if tampering or summary.refused_requests:
+        lines.append(
+            labelled(
+                "tried",
+                f"{summary.hidden_characters} hidden characters, {summary.defused_marks} forged tags, "
+                f"{summary.attempts} remarks to solver, judge or verifier, "
+                f"{summary.refused_requests} refused requests: none of it counted",
+                "yellow",
+            )
+        )
+    return lines
+
+
+def confirmed_lines(confirmed: Rate) -> list[Text]:
+    """Nothing when nothing was accepted, or confirming is switched off."""
+    return [labelled("held", f"{confirmed_words(confirmed)} on fresh rollouts")] if confirmed.n else []
+
+
+def breakdown_lines(breakdowns: Sequence[Breakdown]) -> list[Text]:
+    """Why papers came to no verdict of the evaluator: what a harness's author looks for first."""
+    lines: list[Text] = []
+    for each in breakdowns[:MOST]:
+        first = clean_line(each.first, 60)
+        where = first if each.times == 1 else f"{each.times} times, first on {first}"
+        lines.append(labelled("why", f"{clean_line(each.reason, 400)} ({where})", "yellow"))
+        last = clean_block(each.errors).splitlines()[-LAST:]
+        lines += [line((f"{'':<9}{told[:WIDEST]}", "dim")) for told in last]
+    return lines
+
+
+def _averages(over_all: Fraction | None, over_accepted: Fraction | None) -> str:
+    """Rounds that never came to these solvers do not count."""
+    return f"{_share(over_all)} over all rounds, {_share(over_accepted)} over accepted ones"
+
+
+def _share(value: Fraction | None) -> str:
+    return "–" if value is None else f"{float(value):.3f}"
+
+
+def _number(value: Fraction | None) -> str:
+    return "–" if value is None else f"{float(value):.1f}"
+
+
+TEMPLATE = Path("harnesses") / "new_harness"
+
+
+def evaluate(options: Namespace, terminal: Terminal) -> int:
+    if options.replicates < 1:
+        raise UsageError(f"--replicates {options.replicates}: at least 1")
+    surroundings = read_surroundings()
+    spec = surroundings.load(options.spec, options.overrides)
+    harness = find_harness(options.harness, Path(options.runs_dir))
+    corpus = limited(read_corpus(Path(options.papers)), options.limit)
+    store = Path(options.runs_dir) / FOLDER
+    with storage_errors(store, "create"):
+        store.mkdir(parents=True, exist_ok=True)
+    switch, display = StopSwitch(), terminal.display()
+    sandbox = open_clean_sandbox(spec.sandbox)
+    for told in (
+        labelled("harness", clean_line(f"{harness.manifest.name} ({options.harness})")),
+        labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 800)),
+        labelled("sandbox", clean_line(sandbox.statement, 200)),
+        labelled("papers", count(len(corpus.papers), "paper")),
+        *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),
+    ):
+        terminal.progress(told)
+    began = time.monotonic()
+    try:
+        with (
+            open_bench(
+                spec,
+                sandbox,
+                surroundings.variables,
+                calls=store / "calls.sqlite",
+                trajectories=store / "trajectories",
+                notices=NoticeLog(store / "notices.jsonl", display.notice, now),
+                switch=switch,
+            ) as bench,
+            listening(switch, store, display.notice),
+        ):
+            measured = measure(bench, harness, corpus.papers, options.replicates, display)
+            fallback = default_path(Path(options.runs_dir), harness, bench, corpus.papers, options.replicates)
+    except StopRequested:
+        display.close()
+        terminal.progress("stopped; what is finished is kept: the same command goes on from there")
+        return EXIT_INTERRUPTED
+    finally:
+        display.close()
+    seconds = time.monotonic() - began
+    out = Path(options.out) if options.out else fallback
+    write_examples(out, measured.examples)
+    if terminal.wants_json:
+        summary = {**measured.summary.to_json(), "seconds": round(seconds, 3)}
+        terminal.json(
+            {
+                "schema": 1,
+                "harness": harness.manifest.name,
+                "summary": summary,
+                "breakdowns": measured.breakdowns,
+                "accepted": out.as_posix(),
+            }
+        )
+    else:
+        terminal.result(summary_lines(measured.summary, seconds))
+        terminal.result(breakdown_lines(measured.breakdowns))
+        terminal.result([labelled("accepted", f"{count(len(measured.examples), 'example')} in {out}")])
+    return 0
+
+
+def find_harness(text: str, runs_dir: Path) -> HarnessTree:
+    """A folder (here, or of the application), or RUN:HARNESS."""
+    for folder in (Path(text), application_root() / text):
+        if folder.is_dir():
+            return read_harness(folder)
+    if ":" in text:
+        target = open_target(text, runs_dir)
+        return target.run.read_tree(target.get_harness())
+    raise UsageError(
+        f"no harness at {text!r}: neither a folder nor RUN:HARNESS\n  try: harnesses/agentic_self_instruct"
+    )
+
+
+def limited(corpus: Corpus, limit: int | None) -> Corpus:
+    if limit is None:
+        return corpus
+    if limit < 1:
+        raise CorpusError(f"--limit {limit}: at least 1")
+    return Corpus(papers=corpus.papers[:limit], skipped=corpus.skipped)
+
+
+def init(options: Namespace, terminal: Terminal) -> int:
+    folder = Path(options.folder)
+    write_harness(read_harness(application_root() / TEMPLATE), folder)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "folder": folder.as_posix()})
+    else:
+        terminal.result([f"a new harness is in {folder}: read {folder}/agent.py, then change it"])
+        terminal.progress(f"measure it: studbook evaluate {folder} --papers PAPERS")
+    return 0

@@ -1,0 +1,214 @@
+"""Commands that carry runs out: run, resume, stop."""
+
+import shlex
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+from studbook.errors import BudgetExceeded, Outage, StorageError
+from studbook.evolve.loop import Ending, EndReason, end_reason
+from studbook.experiments.cli.table import RUNS_DIR
+from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
+from studbook.experiments.run.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
+from studbook.experiments.run.corpus import skipped_note
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.execute import Job, carry_out, search_settings
+from studbook.experiments.run.folders import create_run, find_run
+from studbook.experiments.run.models import models_line, uses_only_testbed
+from studbook.experiments.run.opening import is_being_written, open_run
+from studbook.experiments.run.planning import plan_lines, plan_view
+from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
+from studbook.experiments.spec.loading import read_resolved, resume_overrides, write_resolved
+from studbook.experiments.spec.model import Spec
+from studbook.experiments.views.lines import TESTBED_MODELS
+from studbook.experiments.views.report import write_report
+from studbook.experiments.views.run_views import EndView, StartView
+from studbook.experiments.views.text import count
+from studbook.experiments.views.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
+from studbook.populations.events import Purpose
+from studbook.populations.layout import RunFolder, atomic_write
+from studbook.populations.population import SEED_ID
+from studbook.populations.storage import storage_errors
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    surroundings = read_surroundings()
+    spec = surroundings.load(options.spec, options.overrides)
+    prepared = prepare(spec, surroundings.variables)
+    if options.dry_run:
+        prepared.sandbox.close()
+        return _show_plan(prepared, terminal)
+    folder = create_run(
+        Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
+    )
+    return _go(folder, prepared, surroundings.variables, terminal, options)
+
+
+def resume(options: Namespace, terminal: Terminal) -> int:
+    """The resolved spec in the run folder is what counts; only what RESUMABLE names may be changed."""
+    surroundings = read_surroundings()
+    folder = find_run(options.run, Path(options.runs_dir))
+    spec = resume_overrides(read_resolved(folder.spec), options.overrides)
+    prepared = prepare(spec, surroundings.variables, read_seed(folder))
+    return _go(folder, prepared, surroundings.variables, terminal, options)
+
+
+def stop(options: Namespace, terminal: Terminal) -> int:
+    folder = find_run(options.run, Path(options.runs_dir))
+    is_running = is_being_written(folder)
+    if is_running:
+        with storage_errors(folder.root / STOP_FILE, "write"):
+            (folder.root / STOP_FILE).touch()
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": folder.name, "was_running": is_running})
+    elif is_running:
+        terminal.result([f"{folder.name} is asked to stop; go on with: studbook resume {folder.name}"])
+    else:
+        terminal.result([f"{folder.name} is not running"])
+    return 0
+
+
+def _go(
+    folder: RunFolder,
+    prepared: Prepared,
+    variables: Mapping[str, str],
+    terminal: Terminal,
+    options: Namespace,
+) -> int:
+    switch, display = StopSwitch(), terminal.display()
+    try:
+        with (
+            opened_job(folder, prepared, variables, display, switch) as job,
+            listening(switch, folder.root, display.notice),
+        ):
+            atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
+            display.started(start_view(job, prepared, folder))
+            ending = carry_out(job)
+            end = end_view(job, ending, folder, options)
+        with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` says it
+            write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
+        if ending.is_orderly or terminal.wants_json:
+            display.finished(end)
+    finally:
+        display.close()
+    if ending.error is not None:
+        _tell_interruption(ending, folder, terminal, options)
+    return _exit_code(ending, switch)
+
+
+def _exit_code(ending: Ending, switch: StopSwitch) -> int:
+    """A budget that is spent, or a file that asks to stop, is an end that somebody planned."""
+    if ending.reason is EndReason.STOPPED:
+        return EXIT_INTERRUPTED if switch.was_interrupted else EXIT_DONE
+    return EXIT_FAILED if ending.reason is EndReason.INFRASTRUCTURE else EXIT_DONE
+
+
+def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, options: Namespace) -> None:
+    command = resume_command(folder, options)
+    if ending.reason is EndReason.STOPPED:
+        finished = ending.population.iterations_done
+        terminal.progress(
+            f"stopped after iteration {finished}; everything finished is saved. Go on with:\n  {command}"
+        )
+        return
+    if isinstance(ending.error, BudgetExceeded):
+        finished = ending.population.iterations_done
+        larger = f"{command} -s {ending.error.key}={ending.error.more}"
+        terminal.progress(
+            f"stopped after {count(finished, 'iteration')}: {ending.error}\n  {larger}   goes on"
+        )
+        if finished and not ending.population.is_concluding:
+            terminal.progress(
+                f"  {larger} -s search.iterations={finished}   finds a champion in what there is"
+            )
+        return
+    terminal.error(str(ending.error))
+    if isinstance(ending.error, Outage):
+        done = count(ending.population.iterations_done, "iteration")
+        terminal.progress(
+            f"paused after {done}; everything finished is saved, and every answer that came is kept.\n"
+            f"Once the endpoint answers again, go on with:\n  {command}"
+        )
+    else:
+        terminal.progress(f"everything finished is saved; go on with: {command}")
+
+
+def resume_command(folder: RunFolder, options: Namespace) -> str:
+    name, where = spoken(folder, options)
+    return f"studbook resume {name}{where}"
+
+
+def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
+    """How commands name this run: its name, or its path where it lies in no runs folder; and the flag."""
+    where = "" if options.runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(options.runs_dir)}"
+    if (Path(options.runs_dir) / folder.name).absolute() == folder.root.absolute():
+        return folder.name, where
+    return shlex.quote(folder.root.as_posix()), ""
+
+
+def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
+    spec, population = job.spec, job.ledger.population
+    note = skipped_note(prepared.papers.skipped)
+    return StartView(
+        run=folder.name,
+        folder=folder.root.as_posix(),
+        models=models_line(spec, TESTBED_MODELS),
+        is_testbed=uses_only_testbed(spec),
+        sandbox=prepared.sandbox.statement,
+        contains_hostile_code=prepared.sandbox.contains_hostile_code,
+        papers=prepared.papers.description,
+        splits={name: len(papers) for name, papers in job.splits.paper_ids().items()},
+        harness=job.seed.manifest.name,
+        search=search_line(spec),
+        iterations=spec.search.iterations,
+        finished_iterations=population.iterations_done,
+        is_finished=population.finish is not None
+        and end_reason(search_settings(spec), population) is not None,
+        notes=(note,) if note else (),
+    )
+
+
+def search_line(spec: Spec) -> str:
+    search = spec.search
+    temperature = f" T={search.temperature:g}" if search.selection == "boltzmann" else ""
+    return (
+        f"{count(search.iterations, 'iteration')}, {search.selection} parents{temperature}, "
+        f"predicate {spec.evaluator.predicate}, {count(spec.workers, 'worker')}"
+    )
+
+
+def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) -> EndView:
+    population = ending.population
+    champion = population.champion
+    best = population.best_id
+    name, where = spoken(folder, options)
+    return EndView(
+        run=folder.name,
+        reason=population.finish.reason if ending.is_orderly and population.finish else ending.reason.value,
+        lineage=lineage_steps(population, best) if best in population.mutants else (),
+        verdicts=verdict_counts(population),
+        champion_id=champion.harness_id if champion else None,
+        champion_reason=champion.reason if champion else "the run did not come to its end",
+        champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
+        seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
+        test_difference=sealed_difference(population),
+        is_testbed=uses_only_testbed(job.spec),
+        progress=job.watcher.progress(population),
+        next_commands=(
+            (f"studbook tree {name}{where}", "who came from whom"),
+            (f"studbook show {name}{where}", "what was tried, and why it was not taken")
+            if best == SEED_ID
+            else (f"studbook diff {name}:seed best{where}", "what the winner changed, and what it gained"),
+            (f"studbook replay {name} --level recorded{where}", "carry it all out again from the records"),
+        ),
+    )
+
+
+def _show_plan(prepared: Prepared, terminal: Terminal) -> int:
+    view = plan_view(prepared.spec, prepared.papers, prepared.sandbox.statement)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "plan": view})
+    else:
+        terminal.result(plan_lines(view))
+    return 0

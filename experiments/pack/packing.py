@@ -1,0 +1,193 @@
+"""`studbook pack`: one file of a run, the same bytes for the same run, and without keys.
+
+A gzip'd tar of what `studbook verify` knows: sorted names, no times, no owners. A run that is being written
+is refused, and so is one that does not verify, because `unpack` would refuse it. A torn last append and the
+write-ahead log are settled in the copy; the run itself is never written. Keys are looked for, not removed: a
+run with one in it is refused, since masking it would break the hashes.
+
+Which files a packed run may hold, by name: what `studbook pack` takes and `studbook unpack` accepts.
+
+Anything else is left out, or refused: a git hook, a lock, a link's target, a file of another's making.
+"""
+
+import fcntl
+import gzip
+import os
+import re
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.errors import IntegrityError, StorageError, UsageError
+from studbook.experiments.pack.secret_scan import SecretScan
+from studbook.experiments.run.stopping import STOP_FILE
+from studbook.experiments.verify.verifying import Verified, verify
+from studbook.populations.journal import JournalReader
+from studbook.populations.layout import CHECKPOINT, RunFolder
+from studbook.populations.storage import storage_errors, sync_folder
+
+TOP = frozenset(
+    {
+        "spec.resolved.yaml",
+        "environment.json",
+        "journal.jsonl",
+        "calls.sqlite",
+        "notices.jsonl",
+        "report.html",
+    }
+)
+TRAJECTORY = re.compile(r"trajectories/[0-9a-f]{2}/[0-9a-f]{64}\.json\.zst\Z")
+LINEAGE = re.compile(
+    r"lineage\.git/(?:HEAD|config|packed-refs|refs/(?:heads|mutants)/[a-z0-9]{1,40}"
+    r"|objects/[0-9a-f]{2}/[0-9a-f]{38}|objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx|rev))\Z"
+)
+
+
+def is_packed(name: str) -> bool:
+    """`name` is relative to the run folder, with slashes."""
+    return name in TOP or bool(TRAJECTORY.match(name) or LINEAGE.match(name))
+
+
+SUFFIX = ".studbook.tar.gz"
+LEVEL = 6
+PASSING = frozenset({"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", CHECKPOINT, STOP_FILE})
+"""Of this machine and this moment, or derived; the log is settled into the database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """`left_out` are files of the folder that are not part of a run."""
+
+    run: str
+    file: Path
+    size_bytes: int
+    files: int
+    head: str
+    left_out: tuple[str, ...]
+
+
+def pack(folder: RunFolder, file: Path, scan: SecretScan) -> Packed:
+    """Raises UsageError for a file that exists, StorageError for a run being written, IntegrityError."""
+    if os.path.lexists(file):
+        raise UsageError(f"{file} exists already\n  give another file, or remove it")
+    with _kept_still(folder), tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
+        head = _check(verify(folder))
+        names, left_out = list_files(folder)
+        sources = {name: folder.root / name for name in names} | _settled(folder, names, Path(scratch))
+        scan.check(folder, sources)
+        _write(file, folder.name, sources)
+    return Packed(
+        run=folder.name,
+        file=file,
+        size_bytes=file.stat().st_size,
+        files=len(sources),
+        head=head,
+        left_out=tuple(left_out),
+    )
+
+
+@contextmanager
+def _kept_still(folder: RunFolder) -> Iterator[None]:
+    """No writer may begin meanwhile. A shared lock needs no permission to write."""
+    lock = folder.journal.with_name(folder.journal.name + ".lock")
+    if not lock.exists():
+        yield
+        return
+    with storage_errors(lock, "read"), lock.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(
+                f"run {folder.name} is being written, and a file of it would be cut short\n"
+                f"  wait for its end, or ask it to stop: studbook stop {folder.name}"
+            ) from None
+        yield
+
+
+def _check(done: Verified) -> str:
+    if done.findings.faults:
+        first = done.findings.faults[0]
+        raise IntegrityError(
+            f"run {done.run} was changed or damaged: {first.place}: {first.problem}\n"
+            f"  see all of it: studbook verify {done.run}"
+        )
+    return done.head
+
+
+def list_files(folder: RunFolder) -> tuple[list[str], list[str]]:
+    """Names of what is packed, sorted, and of what is left out; links are not followed."""
+    packed: list[str] = []
+    left_out: list[str] = []
+    for path in sorted(folder.root.rglob("*")):
+        name = path.relative_to(folder.root).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if is_packed(name) and not path.is_symlink():
+            packed.append(name)
+        elif name not in PASSING:
+            left_out.append(name)
+    return packed, left_out
+
+
+def _settled(folder: RunFolder, names: list[str], scratch: Path) -> dict[str, Path]:
+    """Copies of what must not be packed as it lies there: the journal's whole appends, the whole database."""
+    found: dict[str, Path] = {}
+    reader = JournalReader(folder.journal)
+    for _ in reader:
+        pass
+    if reader.torn_bytes or reader.needs_newline:
+        found[folder.journal.name] = scratch / folder.journal.name
+        whole = folder.journal.read_bytes()[: reader.whole_bytes]
+        found[folder.journal.name].write_bytes(whole if whole.endswith(b"\n") else whole + b"\n")
+    if folder.calls.name in names:
+        found[folder.calls.name] = _settled_calls(folder, scratch)
+    return found
+
+
+def _settled_calls(folder: RunFolder, scratch: Path) -> Path:
+    copy = scratch / folder.calls.name
+    shutil.copyfile(folder.calls, copy)
+    log = folder.calls.with_name(folder.calls.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+        connection = sqlite3.connect(copy)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.close()
+    return copy
+
+
+def _write(file: Path, run: str, sources: dict[str, Path]) -> None:
+    """The whole file or none."""
+    with storage_errors(file, "write"):
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as raw:
+                with gzip.GzipFile(
+                    filename="", fileobj=raw, mode="wb", compresslevel=LEVEL, mtime=0
+                ) as packed:
+                    _write_tar(packed, run, sources)
+                raw.flush()
+                os.fsync(raw.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(file.parent)
+
+
+def _write_tar(out: gzip.GzipFile, run: str, sources: dict[str, Path]) -> None:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name in sorted(sources):
+            entry = tarfile.TarInfo(f"{run}/{name}")
+            data = sources[name]
+            entry.size, entry.mode, entry.mtime = data.stat().st_size, 0o644, 0
+            with data.open("rb") as content:
+                tar.addfile(entry, content)

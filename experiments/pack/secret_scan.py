@@ -1,0 +1,104 @@
+"""Looks for keys in a run before it leaves this machine: in every layer, in the spellings that are masked.
+
+Known are the keys the spec's endpoints name, what else is sent to endpoints, and every variable whose name
+says that it is a secret. A key that this machine does not know is not found here; what endpoints send back is
+masked before it is written (`studbook/llm/secrets.py`).
+"""
+
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from studbook.compression import decompress
+from studbook.errors import IntegrityError
+from studbook.evaluate.trajectories import SUFFIX
+from studbook.experiments.run.models import other_secrets
+from studbook.experiments.spec.model import Spec
+from studbook.findings import Findings
+from studbook.llm.secrets import SHORTEST_SECRET, forms_of
+from studbook.populations.layout import RunFolder
+from studbook.populations.lineage_audit import LineageFiles
+
+NAMES = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:$|_)", re.IGNORECASE)
+BLANKS = b" \t\r\n\v\f"
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class SecretScan:
+    """`secrets`: name of a variable → its value. Values never appear in a message."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._needles = {
+            name: tuple({form.encode("utf-8", "surrogatepass").lower() for form in forms_of(value)})
+            for name, value in secrets.items()
+            if len(value) >= SHORTEST_SECRET
+        }
+
+    def find(self, data: bytes) -> str | None:
+        """The name of a key that is in it, however its letters are spaced or cased."""
+        hay = data.lower().translate(None, BLANKS)
+        for escaped in (b"\\n", b"\\r", b"\\t"):
+            hay = hay.replace(escaped, b"")
+        return next(
+            (name for name, forms in self._needles.items() if any(form in hay for form in forms)), None
+        )
+
+    def check(self, folder: RunFolder, sources: Mapping[str, Path]) -> None:
+        """`sources`: name in the run → file to be packed. Raises IntegrityError naming file and variable."""
+        if not self._needles:
+            return
+        for place, data in _layers(folder, sources):
+            name = self.find(data)
+            if name is not None:
+                raise IntegrityError(
+                    f"run {folder.name} is not packed: {place} holds the key in {name}\n"
+                    "  masking it would break the run's hashes: change that key, or keep the run here"
+                )
+
+
+def known_secrets(spec: Spec, variables: Mapping[str, str]) -> dict[str, str]:
+    """By the variable that holds them."""
+    named = {each.api_key_env for each in spec.models.endpoints.values() if each.api_key_env}
+    found = {name: value.strip() for name, value in variables.items() if name in named or NAMES.search(name)}
+    sent = [secret.reveal() for secret in other_secrets(variables)]
+    return found | {f"a header or proxy variable ({number})": each for number, each in enumerate(sent, 1)}
+
+
+def _layers(folder: RunFolder, sources: Mapping[str, Path]) -> Iterator[tuple[str, bytes]]:
+    """Every file as it lies there and as what it holds. The files were verified before."""
+    for name, path in sources.items():
+        data = path.read_bytes()
+        yield name, data
+        if name.endswith(SUFFIX):
+            yield name, decompress(data, place=name)
+        elif name == folder.calls.name:
+            yield from _rows(name, path)
+    yield from _objects(folder.lineage)
+
+
+def _rows(name: str, path: Path) -> Iterator[tuple[str, bytes]]:
+    with tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
+        copy = Path(scratch) / name
+        copy.write_bytes(path.read_bytes())
+        connection = sqlite3.connect(copy)
+        try:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (table,) in tables:
+                for row in connection.execute(f'SELECT * FROM "{table}"'):
+                    yield from ((f"{name} ({table})", data) for data in _values(row))
+        finally:
+            connection.close()
+
+
+def _values(row: Iterable[object]) -> Iterator[bytes]:
+    for value in row:
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        yield decompress(data) if data.startswith(ZSTD) else data
+
+
+def _objects(lineage: Path) -> Iterator[tuple[str, bytes]]:
+    """Every git object, loose or packed."""
+    for sha, (_, data) in LineageFiles(lineage, Findings()).objects.items():
+        yield f"lineage.git, object {sha}", data

@@ -1,0 +1,220 @@
+"""Live replay: harnesses of a run measured again, with fresh calls and fresh luck, beside their old scores.
+
+Replicate numbers begin where no run ever counts, so no seed of the run is met again. What is measured is kept
+with `studbook evaluate`'s work, never in the run: the same command goes on where it was interrupted and pays
+nothing twice, and more replicates add to those that are there.
+
+Replay at level live: fresh calls to the spec's endpoints, to see how much of a score was luck.
+"""
+
+from argparse import Namespace
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from studbook.errors import RevisionError
+from studbook.evaluate.contracts import Paper
+from studbook.evolve.contracts import StopRequested
+from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
+from studbook.experiments.replay.lines import luck_lines
+from studbook.experiments.replay.scope import (
+    Part,
+    PreparedPart,
+    choose_part,
+    is_whole,
+    pieces_of,
+    prepare_part,
+    trees_of,
+)
+from studbook.experiments.run.bench import Bench, open_bench
+from studbook.experiments.run.environment import now, read_surroundings
+from studbook.experiments.run.luck import Luck, find_luck
+from studbook.experiments.run.measuring import FOLDER
+from studbook.experiments.run.models import build_endpoints, models_line, uses_only_testbed
+from studbook.experiments.run.notices import NoticeLog
+from studbook.experiments.run.opening import OpenedRun, Target
+from studbook.experiments.run.stopping import StopSwitch, listening
+from studbook.experiments.spec.loading import read_resolved, resume_overrides
+from studbook.experiments.views.lines import TESTBED_MODELS, labelled
+from studbook.experiments.views.text import clean_line
+from studbook.harnesses.tree import HarnessTree
+from studbook.llm.meter import Totals, sum_totals
+from studbook.populations.population import SEED_ID, Population
+from studbook.populations.records import PaperResult
+from studbook.populations.storage import storage_errors
+from studbook.populations.tally import EvaluationSummary
+from studbook.rate import NO_RATE, Rate
+
+FIRST_REPLICATE = 3_000_000
+"""Above every number that a search, a confirmation or a test gives out."""
+SPLIT = "replayed"
+
+OldScores = dict[str, dict[str, Rate]]
+"""By harness, by paper."""
+
+
+def whole_run(run: OpenedRun) -> Part:
+    """The seed, the best and the champion: what a run's claims are about."""
+    population = run.population
+    champion = population.champion.harness_id if population.champion else SEED_ID
+    return Part(
+        run=run, harness_ids=tuple(dict.fromkeys([SEED_ID, population.best_id, champion])), paper_id=None
+    )
+
+
+def old_scores(part: Part) -> OldScores:
+    """What the run knows of each harness: its validation results; of one paper, all results there are."""
+    if part.paper_id is not None:
+        return _on_one_paper(part)
+    found = {each: _by_paper(_scored(part.run.population, each)) for each in part.harness_ids}
+    known = {harness_id: scores for harness_id, scores in found.items() if scores}
+    if not known:
+        raise RevisionError(
+            f"{', '.join(part.harness_ids)} has no validation score in {part.run.folder.name}, so there is "
+            "nothing to compare\n  take a harness that was evaluated: studbook tree RUN"
+        )
+    return known
+
+
+def _on_one_paper(part: Part) -> OldScores:
+    found: OldScores = defaultdict(dict)
+    for piece in pieces_of(part):
+        before = found[piece.harness_id].get(piece.result.paper_id, NO_RATE)
+        found[piece.harness_id][piece.result.paper_id] = before + Rate(int(piece.result.passed), 1)
+    return dict(found)
+
+
+def _scored(population: Population, harness_id: str) -> list[EvaluationSummary]:
+    """Complete ones; those that racing stopped only where there are no others."""
+    scored = [each for each in population.evaluations_of(harness_id) if each.is_scored]
+    return [each for each in scored if each.is_complete] or scored
+
+
+def _by_paper(evaluations: Iterable[EvaluationSummary]) -> dict[str, Rate]:
+    found: dict[str, Rate] = {}
+    for each in evaluations:
+        for paper, verdict in each.verdicts:
+            found[paper] = found.get(paper, NO_RATE) + Rate(int(verdict.value == "accepted"), 1)
+    return found
+
+
+def measure_again(
+    bench: Bench,
+    part: Part,
+    old: OldScores,
+    trees: Mapping[str, HarnessTree],
+    papers: Mapping[str, Paper],
+    *,
+    replicates: int,
+    on_result: Callable[[PaperResult], None],
+) -> tuple[Luck, ...]:
+    """Harness after harness; what is finished is kept. Raises what `Bench.evaluate` raises."""
+    population = part.run.population
+    seed = _total(_by_paper(_scored(population, SEED_ID))) if part.paper_id is None else None
+    return tuple(
+        find_luck(
+            harness_id,
+            scores,
+            _measured(
+                bench, trees[harness_id], harness_id, [papers[each] for each in scores], replicates, on_result
+            ),
+            replicates=replicates,
+            seed=None if harness_id == SEED_ID else seed,
+            strength=bench.spec.champion.shrinkage,
+            is_stopped=part.paper_id is None
+            and any(not each.is_complete for each in _scored(population, harness_id)),
+        )
+        for harness_id, scores in old.items()
+    )
+
+
+def _measured(
+    bench: Bench,
+    tree: HarnessTree,
+    harness_id: str,
+    papers: Sequence[Paper],
+    replicates: int,
+    on_result: Callable[[PaperResult], None],
+) -> dict[str, Rate]:
+    found: dict[str, Rate] = {}
+    for replicate in range(FIRST_REPLICATE, FIRST_REPLICATE + replicates):
+        evaluation = bench.evaluate(
+            tree, papers, harness_id=harness_id, split=SPLIT, replicate=replicate, on_result=on_result
+        )
+        for result in evaluation.results:
+            found[result.paper_id] = found.get(result.paper_id, NO_RATE) + Rate(int(result.passed), 1)
+    return found
+
+
+def _total(rates: Mapping[str, Rate]) -> Rate:
+    return sum(rates.values(), NO_RATE)
+
+
+REPLICATES = 3
+
+
+def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
+    whole = is_whole(target, options.paper, alone=options.alone)
+    part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
+    old = old_scores(part)
+    surroundings = read_surroundings()
+    spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
+    build_endpoints(spec, surroundings.variables, lambda text: None)  # a missing key is told at once
+    prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
+    store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
+    terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
+    terminal.progress(labelled("kept in", clean_line(store.as_posix(), 300)))
+    try:
+        found, totals = _measure(part, old, prepared, options.replicates or REPLICATES, store, terminal)
+    except StopRequested:
+        terminal.progress("stopped; what is finished is kept: the same command goes on from there")
+        return EXIT_INTERRUPTED
+    if terminal.wants_json:
+        live = {
+            "run": part.run.folder.name,
+            "level": "live",
+            "harnesses": found,
+            "fresh_calls": totals.calls,
+            "recorded_calls": totals.recorded_calls,
+        }
+        terminal.json({"schema": 1, "replay": live})
+    else:
+        is_testbed = uses_only_testbed(prepared.spec)
+        terminal.result(luck_lines(found, totals.calls, totals.recorded_calls, is_testbed=is_testbed))
+    return 0
+
+
+def _measure(
+    part: Part, old: OldScores, prepared: PreparedPart, replicates: int, store: Path, terminal: Terminal
+) -> tuple[tuple[Luck, ...], Totals]:
+    with storage_errors(store, "create"):
+        store.mkdir(parents=True, exist_ok=True)
+    switch, display = StopSwitch(), terminal.display()
+    done, total = 0, replicates * sum(len(papers) for papers in old.values())
+
+    def finished(result: PaperResult) -> None:
+        nonlocal done
+        done += 1
+        display.working(f"paper {done} of {total}: {result.verdict.value}")
+        if switch.event.is_set():
+            raise StopRequested("stopped on request")
+
+    try:
+        with (
+            open_bench(
+                prepared.spec,
+                prepared.sandbox,
+                read_surroundings().variables,
+                calls=store / "calls.sqlite",
+                trajectories=store / "trajectories",
+                notices=NoticeLog(store / "notices.jsonl", display.notice, now),
+                switch=switch,
+            ) as bench,
+            listening(switch, store, display.notice),
+        ):
+            found = measure_again(
+                bench, part, old, trees_of(part), prepared.papers, replicates=replicates, on_result=finished
+            )
+            return found, sum_totals(bench.client.meter.snapshot())
+    finally:
+        display.close()

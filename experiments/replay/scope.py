@@ -1,0 +1,153 @@
+"""Which part of a run a replay is about: some harnesses, perhaps one paper of them, as the journal has them.
+
+A piece is one box that was run: one harness, one paper, one replicate number. Runs nothing.
+
+What it takes to measure parts of a recorded run again: its papers, harnesses, sandbox and evaluator.
+
+All that could make the comparison worthless is refused before anything is run.
+
+The papers of a recorded run, found again: where its spec says, or where the user says they are now.
+
+A run names papers by their content, so a folder that was moved or renamed serves as well; a paper that was
+changed is another paper, and is told as missing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.errors import CorpusError, RevisionError, UsageError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.papers import SPLIT_NAMES, Splits, read_corpus
+from studbook.experiments.run.assembly import prepare, read_seed
+from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.corpus import LoadedPapers, load_papers
+from studbook.experiments.run.opening import OpenedRun, Target, find_paper
+from studbook.experiments.spec.model import Spec
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.family import lineage_chain
+from studbook.populations.records import PaperResult
+from studbook.sandbox.select import StatedSandbox
+
+
+def find_papers(run: OpenedRun, spec: Spec, given: Path | None) -> LoadedPapers:
+    """Raises CorpusError when one of the run's papers is not there."""
+    if given is not None:
+        return _chosen(run, {paper.paper_id: paper for paper in read_corpus(given).papers}, str(given))
+    try:
+        loaded = load_papers(spec.corpus, spec.seed)
+    except CorpusError as error:
+        told = str(error).splitlines()[0]
+        raise CorpusError(
+            f"the papers of run {run.folder.name} are not at hand: {told}\n"
+            "  a run folder does not hold papers; say where they are: --papers PATH"
+        ) from error
+    every = (*loaded.splits.train, *loaded.splits.validation, *loaded.splits.test)
+    return _chosen(run, {paper.paper_id: paper for paper in every}, loaded.description)
+
+
+def _chosen(run: OpenedRun, papers: dict[str, Paper], place: str) -> LoadedPapers:
+    wanted = run.start.splits
+    missing = [paper for split in wanted.values() for paper in split if paper not in papers]
+    if missing:
+        raise CorpusError(
+            f"{len(missing)} papers of run {run.folder.name} are not in {place}: {', '.join(missing[:4])}\n"
+            "  they are known by their content: give the same texts, with --papers PATH"
+        )
+    splits = Splits(**{name: tuple(papers[each] for each in wanted[name]) for name in SPLIT_NAMES})
+    return LoadedPapers(splits=splits, description=place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """`result` names the trajectory that was recorded."""
+
+    harness_id: str
+    result: PaperResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """`paper_id` None: all papers. Harnesses are in the order of their lineage."""
+
+    run: OpenedRun
+    harness_ids: tuple[str, ...]
+    paper_id: str | None
+
+
+def is_whole(target: Target, paper: str | None, *, alone: bool) -> bool:
+    """Whether the run itself was named, and no part of it."""
+    return target.harness_id is None and paper is None and not alone
+
+
+def choose_part(target: Target, paper: str | None, *, alone: bool) -> Part:
+    """A named harness stands for its lineage, to the seed; with a paper, or `alone`, for itself.
+
+    Raises RevisionError for what the run does not have.
+    """
+    harness_id = target.get_harness()
+    chain = lineage_chain(target.run.population, harness_id) if paper is None and not alone else ()
+    return Part(
+        run=target.run,
+        harness_ids=tuple(mutant.harness_id for mutant in chain) or (harness_id,),
+        paper_id=None if paper is None else find_paper(paper, target.run),
+    )
+
+
+def pieces_of(part: Part) -> tuple[Piece, ...]:
+    """Each box once, in the order of the journal; raises RevisionError when none was run."""
+    found: dict[str, Piece] = {}
+    for harness_id, result in _results(part):
+        found.setdefault(result.key, Piece(harness_id=harness_id, result=result))
+    if not found:
+        where = f" on paper {part.paper_id}" if part.paper_id else ""
+        names = ", ".join(part.harness_ids)
+        raise RevisionError(
+            f"{names} was never run{where} in {part.run.folder.name}\n"
+            f"  see what was: studbook show {part.run.folder.name}:{part.harness_ids[-1]}"
+        )
+    return tuple(found.values())
+
+
+def _results(part: Part) -> Iterator[tuple[str, PaperResult]]:
+    wanted = set(part.harness_ids)
+    for event in part.run.evaluations():
+        if event.evaluation.harness_id not in wanted:
+            continue
+        for result in event.evaluation.results:
+            if part.paper_id in {None, result.paper_id}:
+                yield event.evaluation.harness_id, result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedPart:
+    """The caller closes `sandbox`."""
+
+    spec: Spec
+    papers: Mapping[str, Paper]
+    sandbox: StatedSandbox
+
+
+def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None) -> PreparedPart:
+    """Raises UsageError when papers, sandbox or evaluator are not those of the run."""
+    found = find_papers(run, spec, papers)
+    _check_evaluator(run, spec)
+    prepared = prepare(spec, {}, read_seed(run.folder), is_replay=True, papers=found)
+    splits = found.splits
+    return PreparedPart(
+        spec=prepared.spec,
+        papers={each.paper_id: each for each in (*splits.train, *splits.validation, *splits.test)},
+        sandbox=prepared.sandbox,
+    )
+
+
+def _check_evaluator(run: OpenedRun, spec: Spec) -> None:
+    if frozen_evaluator(spec).evaluator_hash != run.start.evaluator_hash:
+        raise UsageError(
+            f"run {run.folder.name} was measured by another evaluator: its code, prompts or settings differ\n"
+            "  use the version of Studbook that made the run (environment.json names its commit)"
+        )
+
+
+def trees_of(part: Part) -> dict[str, HarnessTree]:
+    return {harness_id: part.run.read_tree(harness_id) for harness_id in part.harness_ids}

@@ -1,0 +1,176 @@
+"""Everything a run works with, opened in one place and closed in order: models, boxes, stores, pools.
+
+A bench measures; it knows no search. `studbook evaluate` uses it alone, a run adds journal, lineage and loop.
+
+Opens the sandbox of a run, and first removes what crashed runs left behind.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.evaluate.contracts import Paper, PaperEvaluator
+from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.predicates import PRESETS
+from studbook.evaluate.settings import EvaluatorSettings, Frozen
+from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.experiments.run.models import build_client, evaluated_models
+from studbook.experiments.run.notices import NoticeLog
+from studbook.experiments.run.stopping import StoppableChat, StopSwitch
+from studbook.experiments.spec.model import LimitsSpec, SandboxSpec, Spec
+from studbook.harnesses.tree import HarnessTree
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import Chat
+from studbook.llm.records import CallRecords
+from studbook.populations.records import Evaluation, PaperResult
+from studbook.sandbox.bundle import kit_source, shim_source
+from studbook.sandbox.contract import Limits, Sandbox
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.reaper import reap_containers, reap_processes
+from studbook.sandbox.select import StatedSandbox, open_sandbox
+
+
+def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
+    """Boxes of living owners are spared. Raises UsageError, SandboxError."""
+    sandbox = open_sandbox(spec.kind, spec.image)
+    if isinstance(sandbox, DockerSandbox):
+        reap_containers(sandbox.engine)
+    reap_processes()
+    return sandbox
+
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """`chat` is the client behind the stop switch: what every role's calls go through."""
+
+    spec: Spec
+    client: ModelClient
+    chat: Chat
+    records: CallRecords
+    sandbox: Sandbox
+    frozen: Frozen
+    store: TrajectoryStore
+    evaluator: PaperEvaluator
+    paper_pool: Executor
+
+    def evaluate(
+        self,
+        harness: HarnessTree,
+        papers: Sequence[Paper],
+        *,
+        harness_id: str,
+        split: str,
+        replicate: int,
+        on_result: Callable[[PaperResult], None],
+    ) -> Evaluation:
+        return evaluate_many(
+            self.evaluator,
+            harness,
+            papers,
+            harness_id=harness_id,
+            split=split,
+            replicate=replicate,
+            pool=self.paper_pool,
+            workers=self.spec.workers,
+            on_result=on_result,
+        )
+
+
+@contextmanager
+def open_bench(
+    spec: Spec,
+    sandbox: Sandbox,
+    environment: Mapping[str, str],
+    *,
+    calls: Path | None,
+    trajectories: Path,
+    notices: NoticeLog,
+    switch: StopSwitch,
+    replay_from: Path | None = None,
+) -> Iterator[Bench]:
+    """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`."""
+    with ExitStack() as stack:
+        stack.callback(sandbox.close)
+        records = stack.enter_context(_open_records(calls, replay_from))
+        client = build_client(
+            spec,
+            records,
+            environment,
+            on_notice=notices.model,
+            tell=lambda text: notices.add("endpoint", text),
+            replay_only=replay_from is not None,
+            sleep=switch.sleep,
+        )
+        paper_pool = stack.enter_context(ThreadPoolExecutor(spec.workers, thread_name_prefix="paper"))
+        rollouts = min(32, spec.workers * spec.evaluator.weak_rollouts)
+        rollout_pool = stack.enter_context(ThreadPoolExecutor(rollouts, thread_name_prefix="rollout"))
+        chat = StoppableChat(client, switch)
+        frozen = frozen_evaluator(spec)
+        store = TrajectoryStore(trajectories)
+        evaluator = SandboxedEvaluator(
+            chat=chat,
+            sandbox=sandbox,
+            store=store,
+            frozen=frozen,
+            rollout_pool=rollout_pool,
+            on_lost_box=lambda text: notices.add("box", text),
+            sleep=switch.sleep,
+        )
+        yield Bench(
+            spec=spec,
+            client=client,
+            chat=chat,
+            records=records,
+            sandbox=sandbox,
+            frozen=frozen,
+            store=store,
+            evaluator=evaluator,
+            paper_pool=paper_pool,
+        )
+
+
+def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:
+    if replay_from is not None:
+        return CallRecords.read_only(replay_from)
+    return CallRecords.in_memory() if calls is None else CallRecords.open(calls)
+
+
+def frozen_evaluator(spec: Spec) -> Frozen:
+    """All that decides a score besides harness and paper."""
+    settings = EvaluatorSettings(
+        predicate=PRESETS[spec.evaluator.predicate],
+        weak_rollouts=spec.evaluator.weak_rollouts,
+        strong_rollouts=spec.evaluator.strong_rollouts,
+        max_rounds=spec.evaluator.max_rounds,
+        solver_temperature=spec.evaluator.solver_temperature,
+        judge_temperature=spec.evaluator.judge_temperature,
+        strong_sees_paper=spec.evaluator.strong_sees_paper,
+        confirm=spec.evaluator.confirm,
+        max_calls=spec.evaluator.calls_per_paper,
+        max_tokens=spec.evaluator.tokens_per_paper,
+    )
+    return Frozen(
+        settings=settings,
+        run_seed=spec.seed,
+        models=evaluated_models(spec),
+        limits=box_limits(spec.sandbox.limits),
+        box_sources={"shim": shim_source(), "harness_kit": kit_source()},
+    )
+
+
+def box_limits(spec: LimitsSpec) -> Limits:
+    return Limits(
+        wall_seconds=spec.wall_seconds,
+        memory_bytes=spec.memory_megabytes * MEGABYTE,
+        cpus=spec.cpus,
+        processes=spec.processes,
+        open_files=spec.open_files,
+        tmpfs_bytes=spec.tmpfs_megabytes * MEGABYTE,
+        requests=spec.requests,
+    )

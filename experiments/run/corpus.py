@@ -1,0 +1,77 @@
+"""From `corpus:` of a spec to three disjoint sets of papers, with a line that says where they come from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.errors import CorpusError
+from studbook.evaluate.papers import (
+    SPLIT_NAMES,
+    Corpus,
+    Skipped,
+    Splits,
+    SplitSizes,
+    draw_splits,
+    listed_splits,
+    read_corpus,
+)
+from studbook.experiments.spec.model import CorpusSpec
+from studbook.experiments.views.text import count
+from studbook.testbed.papers.synthesis import synthetic_papers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPapers:
+    """`skipped` are files that are not papers; they are counted and shown before a run begins."""
+
+    splits: Splits
+    description: str
+    skipped: tuple[Skipped, ...] = ()
+
+
+def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
+    """Raises CorpusError: too few, unreadable, or one paper in two splits."""
+    sizes = SplitSizes(**spec.splits.model_dump())
+    if spec.train and spec.validation and spec.test:
+        return _listed(spec)
+    if spec.path is not None:
+        corpus = read_corpus(Path(spec.path))
+        splits = _drawn(corpus, sizes, run_seed)
+        return LoadedPapers(splits=splits, description=_described(spec.path, corpus), skipped=corpus.skipped)
+    number = spec.synthetic.count or sizes.total
+    papers = synthetic_papers(number, spec.synthetic.seed)
+    return LoadedPapers(
+        splits=draw_splits(papers, sizes, run_seed),
+        description=f"{count(number, 'synthetic paper')} (generated, not real research)",
+    )
+
+
+def _drawn(corpus: Corpus, sizes: SplitSizes, run_seed: int) -> Splits:
+    try:
+        return draw_splits(corpus.papers, sizes, run_seed)
+    except CorpusError as error:
+        if note := skipped_note(corpus.skipped):
+            raise CorpusError(f"{error}\n  {note}") from error
+        raise
+
+
+def skipped_note(skipped: tuple[Skipped, ...]) -> str:
+    """One line for people; "" when nothing was skipped."""
+    if not skipped:
+        return ""
+    shown = "; ".join(f"{each.source}: {each.reason}" for each in skipped[:3])
+    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    return f"{count(len(skipped), 'file')} skipped: {shown}{more}"
+
+
+def _listed(spec: CorpusSpec) -> LoadedPapers:
+    """The user's own split: sizes are what the folders hold."""
+    corpora = {name: read_corpus(Path(getattr(spec, name))) for name in SPLIT_NAMES}
+    return LoadedPapers(
+        splits=listed_splits({name: corpus.papers for name, corpus in corpora.items()}),
+        description="papers split by folder",
+        skipped=tuple(each for corpus in corpora.values() for each in corpus.skipped),
+    )
+
+
+def _described(path: str, corpus: Corpus) -> str:
+    return f"{count(len(corpus.papers), 'paper')} in {Path(path).name}"

@@ -1,0 +1,76 @@
+"""What a run has paid for, role by role: read from its call records, which hold every paid call.
+
+Pure but for `read_costs`. A run without records yet has cost nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from studbook.experiments.run.opening import OpenedRun
+from studbook.experiments.views.lines import line
+from studbook.experiments.views.text import count, dollars
+from studbook.llm.meter import Totals, sum_totals
+from studbook.llm.records import CallRecords
+
+TOTAL = "all roles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleCost:
+    """Paid calls that were answered; tokens and dollars also of replies that were nobody's answer."""
+
+    role: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float
+
+
+def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
+    """One row a role in alphabetical order, and their sum last; () without records."""
+    if not run.folder.calls.is_file():
+        return ()
+    with CallRecords.read_only(run.folder.calls) as records:
+        totals = records.totals()
+    rows = [_row(role, paid) for role, paid in sorted(totals.items())]
+    return (*rows, _row(TOTAL, sum_totals(totals))) if rows else ()
+
+
+def _row(role: str, paid: Totals) -> RoleCost:
+    return RoleCost(
+        role=role,
+        calls=paid.calls,
+        prompt_tokens=paid.usage.prompt_tokens,
+        completion_tokens=paid.usage.completion_tokens,
+        dollars=paid.dollars,
+    )
+
+
+def cost_cells(row: RoleCost) -> tuple[str, ...]:
+    return (
+        row.role,
+        f"{row.calls:,}",
+        f"{row.prompt_tokens:,}",
+        f"{row.completion_tokens:,}",
+        dollars(row.dollars),
+    )
+
+
+COLUMNS = ("role", "calls", "tokens in", "tokens out", "cost")
+
+
+def cost_lines(rows: tuple[RoleCost, ...]) -> Iterator[Text]:
+    """Role to the left, figures to the right."""
+    if not rows:
+        return
+    table = [COLUMNS, *map(cost_cells, rows)]
+    widths = [max(len(cells[n]) for cells in table) for n in range(len(COLUMNS))]
+    yield line((f"paid for {count(len(rows) - 1, 'role')}", "bold"))
+    for number, cells in enumerate(table):
+        first, *others = (
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        yield line(("  " + "  ".join([first, *others]), "" if number else "dim"))

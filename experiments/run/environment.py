@@ -1,0 +1,107 @@
+"""environment.json: what a run was carried out with. For people and for comparison; nothing reads it back.
+
+Holds versions and hashes, never the process's environment: variables may hold keys.
+
+What the command line takes from the process: its environment and `.env`, read once, and the clock.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from studbook.experiments.spec.loading import load_spec
+from studbook.experiments.spec.model import Spec
+from studbook.identity import Json, hash_json
+from studbook.llm.secrets import read_dotenv
+from studbook.version import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Surroundings:
+    """No `repr`: the values hold keys."""
+
+    environment: Mapping[str, str]
+    dotenv: Mapping[str, str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment wins."""
+        return {**self.dotenv, **self.environment}
+
+    def load(self, path: str | None, flags: Iterable[str]) -> Spec:
+        """`path` None: the default spec, with the flags' changes."""
+        return load_spec(
+            Path(path) if path else None, flags, environment=self.environment, dotenv=self.dotenv
+        )
+
+
+def read_surroundings() -> Surroundings:
+    return Surroundings(environment=dict(os.environ), dotenv=read_dotenv(Path(".env")))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+SCHEMA_VERSION = 1
+CHECK = "check"
+PACKAGES = ("docker", "gitpython", "openai", "optuna", "pydantic", "pyyaml", "rich", "zstandard")
+
+
+def describe_environment(
+    *, sandbox: dict[str, str], evaluator_hash: str, started: str, home: Path
+) -> dict[str, Json]:
+    """`home` is the folder of our own code; `started` an ISO time."""
+    return {
+        "version": SCHEMA_VERSION,
+        "started": started,
+        "studbook": __version__,
+        "commit": describe_commit(home),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git": command_version("git", "--version"),
+        "packages": {name: package_version(name) for name in PACKAGES},
+        "sandbox": dict(sandbox),
+        "evaluator_hash": evaluator_hash,
+    }
+
+
+def environment_text(values: dict[str, Json]) -> str:
+    """The last key is a checksum of the others: no event rests on this file, so no hash covers it."""
+    return json.dumps({**values, CHECK: hash_json(values)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def describe_commit(home: Path) -> str:
+    """Our commit, with -dirty when files differ from it; "unknown" outside a checkout."""
+    return (
+        command_output("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=40") or "unknown"
+    )
+
+
+def package_version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def command_version(*command: str) -> str:
+    return command_output(*command) or "missing"
+
+
+def command_output(*command: str) -> str:
+    """The first line a program prints; "" when it is missing, fails or takes longer than ten seconds."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""

@@ -1,0 +1,204 @@
+"""Carries a run out: found the population, search, conclude; whether it is new, resumed or replayed.
+
+Everything is passed in and open already. What is in the ledger is not done again.
+"""
+
+from dataclasses import dataclass, replace
+
+from studbook.errors import BudgetExceeded, InfrastructureError, UsageError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.papers import Splits
+from studbook.evaluate.rendering import render_for_analyzer
+from studbook.evolve.champion import Promotion, conclude
+from studbook.evolve.contracts import PromotionSettings, SearchSettings, StopRequested
+from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.iteration import Workshop
+from studbook.evolve.loop import Ending, EndReason, evolve
+from studbook.evolve.measuring import Brake, Measuring, found
+from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.analyzer import ChatAnalyzer
+from studbook.evolve.policies.implementer import ChatImplementer
+from studbook.evolve.policies.selection import get_selector
+from studbook.experiments.run.bench import Bench
+from studbook.experiments.run.ledger import Ledger, LineageTrees
+from studbook.experiments.run.stopping import StopSwitch
+from studbook.experiments.run.watching import Watcher
+from studbook.experiments.spec.loading import spec_hash
+from studbook.experiments.spec.model import Spec
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.events import RunStarted, SearchEnded
+from studbook.populations.population import Population
+from studbook.populations.records import PaperResult
+
+WORDS = {
+    EndReason.ITERATIONS: "all iterations are done",
+    EndReason.PATIENCE: "nothing was admitted for as many iterations as search.patience allows",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run, ready to go.
+
+    `legs`: where the search of a recorded run ended, though it went on later; a replay ends it there as well.
+    """
+
+    spec: Spec
+    seed: HarnessTree
+    splits: Splits
+    bench: Bench
+    ledger: Ledger
+    trees: LineageTrees
+    watcher: Watcher
+    switch: StopSwitch
+    legs: tuple[SearchEnded, ...] = ()
+
+
+def carry_out(job: Job) -> Ending:
+    """To the end, or to what interrupted it; everything finished is in the ledger either way."""
+    try:
+        _begin(job, _measuring(job))
+        return _carry_on(job)
+    except StopRequested as error:
+        return Ending(reason=EndReason.STOPPED, population=job.ledger.population, error=error)
+    except BudgetExceeded as error:
+        return Ending(reason=EndReason.BUDGET, population=job.ledger.population, error=error)
+    except InfrastructureError as error:
+        return Ending(reason=EndReason.INFRASTRUCTURE, population=job.ledger.population, error=error)
+
+
+def _carry_on(job: Job) -> Ending:
+    """What was begun is concluded first: a larger budget may have come since."""
+    for leg in job.legs:
+        ending = _search(job, until(search_settings(job.spec), leg.iterations))
+        if not ending.is_orderly:
+            return ending
+        _conclude(job, leg.reason)
+    ended = job.ledger.population.ended
+    if ended is not None and job.ledger.population.is_concluding:
+        _conclude(job, ended.reason)
+    ending = _search(job, search_settings(job.spec))
+    if not ending.is_orderly:
+        return ending
+    return Ending(reason=ending.reason, population=_conclude(job, WORDS[ending.reason]))
+
+
+def _search(job: Job, settings: SearchSettings) -> Ending:
+    return evolve(
+        _workshop(job, settings),
+        job.ledger.population,
+        job.ledger.commit,
+        workers=job.spec.workers,
+    )
+
+
+def until(settings: SearchSettings, iterations: int) -> SearchSettings:
+    """The same search, ended by nothing but the number of its iterations."""
+    return replace(settings, iterations=iterations, patience=None)
+
+
+def _measuring(job: Job) -> Measuring:
+    return Measuring(
+        evaluator=job.bench.evaluator,
+        pool=job.bench.paper_pool,
+        workers=job.spec.workers,
+        observer=job.watcher,
+        brake=Brake(job.switch.event),
+    )
+
+
+def run_started(job: Job) -> RunStarted:
+    return RunStarted(
+        run_name=job.spec.name,
+        spec_hash=spec_hash(job.spec),
+        evaluator_hash=job.bench.evaluator.evaluator_hash,
+        seed_tree_hash=job.seed.tree_hash,
+        splits=job.splits.paper_ids(),
+        sandbox=job.bench.sandbox.name,
+        contains_hostile_code=job.bench.sandbox.contains_hostile_code,
+        models={name: role.model for name, role in job.spec.models.roles.items()},
+    )
+
+
+def _begin(job: Job, measuring: Measuring) -> None:
+    """The first two commits of a journal; on a resumed run, a check that it is still the same experiment."""
+    start = run_started(job)
+    if job.ledger.population.start is None:
+        job.ledger.commit((start,))
+    else:
+        check_unchanged(job.ledger.population.start, start)
+    if not job.ledger.population.members:
+        job.ledger.commit(found(job.seed, job.trees, measuring, job.splits.validation))
+
+
+def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
+    """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
+    reasons = {
+        "spec_hash": "the resolved spec was changed",
+        "evaluator_hash": "the evaluator's code, prompts or settings are other ones",
+        "seed_tree_hash": "the seed harness is another one",
+        "splits": "the papers are other ones",
+        "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
+    }
+    for name, reason in reasons.items():
+        if getattr(recorded, name) != getattr(now, name):
+            raise UsageError(
+                f"run {recorded.run_name} cannot go on here: {reason}\n"
+                "  go back to what it began with (environment.json names the commit), or start a new run"
+            )
+
+
+def _workshop(job: Job, settings: SearchSettings) -> Workshop:
+    return Workshop(
+        settings=settings,
+        papers=_papers(job),
+        select=get_selector(job.spec.search.selection),
+        trees=job.trees,
+        seen=SeenTrees(job.trees),
+        measuring=_measuring(job),
+        analyzer=ChatAnalyzer(job.bench.chat, lambda result, limit: _render(job, result, limit)),
+        implementer=ChatImplementer(job.bench.chat),
+        admission=Strict(),
+        observer=job.watcher,
+    )
+
+
+def _render(job: Job, result: PaperResult, limit: int) -> str:
+    return render_for_analyzer(job.bench.store.get(result.key), limit)
+
+
+def _papers(job: Job) -> dict[str, tuple[Paper, ...]]:
+    return {"train": job.splits.train, "validation": job.splits.validation, "test": job.splits.test}
+
+
+def _conclude(job: Job, reason: str) -> Population:
+    promotion = Promotion(
+        settings=promotion_settings(job.spec),
+        papers=_papers(job),
+        trees=job.trees,
+        measuring=_measuring(job),  # with a brake of its own: the search has pulled the other
+        commit=job.ledger.commit,
+    )
+    return conclude(promotion, job.ledger.population, reason)
+
+
+def search_settings(spec: Spec) -> SearchSettings:
+    return SearchSettings(
+        run_seed=spec.seed,
+        iterations=spec.search.iterations,
+        minibatch=spec.search.minibatch,
+        lag=spec.search.lag,
+        temperature=spec.search.temperature,
+        knob_share=spec.search.knob_share,
+        full_scores=spec.search.full_scores,
+        patience=spec.search.patience,
+    )
+
+
+def promotion_settings(spec: Spec) -> PromotionSettings:
+    return PromotionSettings(
+        candidates=spec.champion.candidates,
+        confirm_replicates=spec.champion.confirm_replicates,
+        test_replicates=spec.champion.test_replicates,
+        shrinkage=spec.champion.shrinkage,
+    )

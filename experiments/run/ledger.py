@@ -1,0 +1,142 @@
+"""The run as it is written down: journal, population and branches move together, or not at all.
+
+The lineage repository as the loop's `TreeStore`. Trees never change, so the last ones met are kept.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from studbook.errors import IntegrityError, StorageError
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.checkpoint import fold_entries, is_due, where_to_begin, write_checkpoint
+from studbook.populations.events import Event
+from studbook.populations.journal import Clock, Journal, JournalReader
+from studbook.populations.layout import RunFolder
+from studbook.populations.lineage import Lineage
+from studbook.populations.population import Population
+from studbook.populations.records import Mutant, Verdict
+
+KEPT_TREES = 128
+
+
+class LineageTrees:
+    """Thread-safe. `run_name` stands in the commit trailers."""
+
+    def __init__(self, lineage: Lineage, run_name: str) -> None:
+        self._lineage = lineage
+        self._run_name = run_name
+        self._lock = Lock()
+        self._known: OrderedDict[str, HarnessTree] = OrderedDict()
+
+    def get(self, mutant: Mutant) -> HarnessTree:
+        """Raises IntegrityError when the repository holds other files than the journal says."""
+        with self._lock:
+            known = self._known.get(mutant.tree_hash)
+        tree = known or HarnessTree.of(self._lineage.read(mutant.commit))
+        if tree.tree_hash != mutant.tree_hash:
+            raise IntegrityError(f"{mutant.harness_id}: the files in the lineage are not the journal's")
+        self._keep(tree)
+        return tree
+
+    def add(self, mutant: Mutant, tree: HarnessTree, parent_commit: str | None) -> str:
+        commit = self._lineage.add(
+            mutant.harness_id,
+            tree.files,
+            parent_commit=parent_commit,
+            iteration=mutant.iteration,
+            hypothesis=mutant.hypothesis,
+            run_name=self._run_name,
+            kind=mutant.kind,
+        )
+        self._keep(tree)
+        return commit
+
+    def _keep(self, tree: HarnessTree) -> None:
+        with self._lock:
+            self._known[tree.tree_hash] = tree
+            self._known.move_to_end(tree.tree_hash)
+            if len(self._known) > KEPT_TREES:
+                self._known.popitem(last=False)
+
+    def follow(self, population: Population) -> None:
+        """Point the branches at what is committed: the last admitted mutant, `best` at the best so far."""
+        last = population.decisions[-1] if population.decisions else None
+        if last is not None and last.verdict is Verdict.ADMITTED and last.mutant_id is not None:
+            self._lineage.admit(last.mutant_id)
+        if population.members:
+            self._lineage.set_best(population.best_id)
+
+
+class Ledger:
+    """Holds the current population. `commit` is the loop's; called from one thread."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        trees: LineageTrees,
+        population: Population,
+        *,
+        checkpoint: Path | None = None,
+        checkpoint_size: int = 0,
+    ) -> None:
+        """`checkpoint`: where to keep one; `checkpoint_size`: of the journal when the last one was made."""
+        self.journal = journal
+        self.trees = trees
+        self.population = population
+        self._checkpoint = checkpoint
+        self._checkpoint_size = checkpoint_size
+
+    @property
+    def head(self) -> str:
+        """The hash of the last event: it stands for all of them."""
+        return self.journal.head
+
+    def commit(self, events: Sequence[Event]) -> Population:
+        """Raises IntegrityError for events that cannot have happened, StorageError when the disk refuses."""
+        extended = self.population.extend(events)
+        self.journal.append(events)
+        self.population = extended
+        self.trees.follow(extended)
+        if is_due(self.journal.place.size, self._checkpoint_size):
+            self.keep_checkpoint()
+        return extended
+
+    def keep_checkpoint(self) -> None:
+        """A short cut for whoever opens the run next: where the disk refuses it, the run goes on without."""
+        place = self.journal.place
+        if self._checkpoint is None or place.size == self._checkpoint_size or not is_due(place.size, 0):
+            return
+        self._checkpoint_size = place.size
+        with suppress(StorageError):
+            write_checkpoint(self._checkpoint, place, self.population)
+
+
+L = TypeVar("L", bound=Ledger)
+
+
+@contextmanager
+def opened_ledger(
+    folder: RunFolder, run_name: str, *, clock: Clock, holder: str, kind: type[L]
+) -> Iterator[L]:
+    """The run in `folder`, new or known, with its lock held; from its checkpoint on where it has one."""
+    start, before = where_to_begin(folder.checkpoint, folder.journal)
+    with (
+        Journal(folder.journal, clock=clock, holder=holder, start=start) as journal,
+        Lineage(folder.lineage) as lineage,
+    ):
+        ledger = kind(
+            journal,
+            LineageTrees(lineage, run_name),
+            fold_entries(JournalReader(folder.journal, start), before),
+            checkpoint=folder.checkpoint,
+            checkpoint_size=start.size if start else 0,
+        )
+        ledger.trees.follow(ledger.population)  # a crash may have come between an append and its branches
+        try:
+            yield ledger
+        finally:
+            ledger.keep_checkpoint()

@@ -1,0 +1,135 @@
+"""`studbook evaluate`: one harness on papers with the frozen evaluator, and the examples that were accepted.
+
+Finished papers and calls are kept in `<runs>/evaluations/`, so an evaluation that was interrupted goes on
+where it was. Adds no figure of its own: the summary is `evaluate/summary.py`'s.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.examples import example_to_json
+from studbook.evaluate.paper_evaluator import accepted_example
+from studbook.evaluate.summary import Summary, summarize
+from studbook.evaluate.trajectories import Trajectory
+from studbook.experiments.run.bench import Bench
+from studbook.experiments.views.display import Display
+from studbook.harnesses.tree import HarnessTree
+from studbook.identity import Json, hash_json
+from studbook.populations.events import encode
+from studbook.populations.records import Evaluation, PaperResult, PaperVerdict
+from studbook.populations.storage import atomic_write
+
+SPLIT = "given"
+FOLDER = "evaluations"
+JUDGED = frozenset({PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Papers that ended without being judged: how, why, how many times.
+
+    `first` is the file name of the first one, `errors` what its box wrote to stderr at last (foreign text).
+    """
+
+    verdict: PaperVerdict
+    reason: str
+    times: int
+    first: str
+    errors: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    summary: Summary
+    examples: tuple[dict[str, Json], ...]
+    breakdowns: tuple[Breakdown, ...]
+
+
+def measure(
+    bench: Bench, harness: HarnessTree, papers: Sequence[Paper], replicates: int, display: Display
+) -> Measured:
+    """Replicates 0 … n−1, one after the other. Raises InfrastructureError, BudgetExceeded, StopRequested."""
+    done = 0
+
+    def finished(result: PaperResult) -> None:
+        nonlocal done
+        done += 1
+        display.working(f"paper {done} of {len(papers) * replicates}: {result.verdict.value}")
+
+    evaluations = [
+        bench.evaluate(
+            harness,
+            papers,
+            harness_id=harness.manifest.name,
+            split=SPLIT,
+            replicate=replicate,
+            on_result=finished,
+        )
+        for replicate in range(replicates)
+    ]
+    trajectories = [bench.store.get(result.key) for result in _results(evaluations)]
+    known = {paper.paper_id: paper for paper in papers}
+    examples = [_line(each, known) for each in trajectories if each.result.passed]
+    return Measured(
+        summary=summarize(evaluations, trajectories),
+        examples=tuple(examples),
+        breakdowns=breakdowns(trajectories, known),
+    )
+
+
+def breakdowns(trajectories: Iterable[Trajectory], papers: Mapping[str, Paper]) -> tuple[Breakdown, ...]:
+    """Most frequent first."""
+    groups: dict[tuple[PaperVerdict, str], list[Trajectory]] = {}
+    for each in trajectories:
+        if each.result.verdict not in JUDGED:
+            groups.setdefault((each.result.verdict, each.result.reason), []).append(each)
+    found = [
+        Breakdown(
+            verdict=verdict,
+            reason=reason,
+            times=len(group),
+            first=papers[group[0].result.paper_id].source,
+            errors=next((event["stderr"] for event in group[0].events if event["kind"] == "box"), ""),
+        )
+        for (verdict, reason), group in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda each: -each.times))
+
+
+def write_examples(path: Path, examples: Iterable[dict[str, Json]]) -> None:
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in examples)
+    atomic_write(path, "".join(lines).encode("utf-8"))
+
+
+def default_path(runs_dir: Path, harness: HarnessTree, bench: Bench, papers: Sequence[Paper], n: int) -> Path:
+    """A name that only the same evaluation has."""
+    ids = [paper.paper_id for paper in papers]
+    name = hash_json([bench.frozen.evaluator_hash, harness.tree_hash, *ids, n])[:8]
+    return runs_dir / FOLDER / f"{harness.manifest.name}-{name}.jsonl"
+
+
+def _results(evaluations: Iterable[Evaluation]) -> Iterable[PaperResult]:
+    return (result for evaluation in evaluations for result in evaluation.results)
+
+
+def _line(trajectory: Trajectory, papers: dict[str, Paper]) -> dict[str, Json]:
+    example = accepted_example(trajectory)
+    assert example is not None  # a passed paper has one: the verdict rests on it
+    result = trajectory.result
+    last = next(each for each in result.rounds if each.status == "accepted")
+    return {
+        "v": 1,
+        "paper_id": result.paper_id,
+        "paper": papers[result.paper_id].source,
+        "replicate": result.replicate,
+        "round": last.number,
+        "example": example_to_json(example),
+        "weak_average": last.weak_average,
+        "strong_average": last.strong_average,
+        "confirmation": None if result.confirmation is None else encode(result.confirmation),
+        "tree_hash": trajectory.tree_hash,
+        "evaluator_hash": trajectory.evaluator_hash,
+    }

@@ -1,0 +1,205 @@
+"""What `models:` of a spec says of each role: its model, its settings, and a line for people.
+
+From `models:` of a spec to the one client that every role's calls go through.
+
+The only place that turns the name of a key's variable into the key. Endpoints no role uses are not built.
+Every endpoint masks the keys of all of them: two may be one gateway.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import unquote, urlsplit
+
+from studbook.errors import SpecError
+from studbook.experiments.spec.model import FROZEN_TEMPERATURES, EndpointSpec, ModelsSpec, RoleSpec, Spec
+from studbook.identity import Json
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import META_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
+from studbook.llm.meter import Budget
+from studbook.llm.records import CallRecords
+from studbook.llm.retry import RetryPolicy
+from studbook.llm.secrets import Secret
+from studbook.testbed.models.backend import TestbedBackend, source_hash
+
+DEFAULT_TEMPERATURE = 0.7
+OPENAI_HOST = "api.openai.com"
+
+
+def role_models(spec: Spec) -> dict[str, RoleModel]:
+    return {name: _role_model(spec, name, role) for name, role in spec.models.roles.items()}
+
+
+def _role_model(spec: Spec, name: str, role: RoleSpec) -> RoleModel:
+    return RoleModel(
+        endpoint=role.endpoint,
+        model=f"{role.model}-{name.replace('_', '-')}" if is_testbed_role(spec, role) else role.model,
+        temperature=_temperature(spec, name, role),
+        max_tokens=role.max_tokens,
+        dollars_per_million_in=role.dollars_per_million_input,
+        dollars_per_million_out=role.dollars_per_million_output,
+    )
+
+
+def _temperature(spec: Spec, name: str, role: RoleSpec) -> float:
+    frozen = {str(known): key for known, key in FROZEN_TEMPERATURES.items()}
+    if name in frozen:
+        return float(getattr(spec.evaluator, frozen[name]))
+    return DEFAULT_TEMPERATURE if role.temperature is None else role.temperature
+
+
+def is_testbed_role(spec: Spec, role: RoleSpec) -> bool:
+    return spec.models.endpoints[role.endpoint].kind == "testbed"
+
+
+def uses_only_testbed(spec: Spec) -> bool:
+    return all(is_testbed_role(spec, role) for role in spec.models.roles.values())
+
+
+def evaluated_models(spec: Spec) -> dict[str, Json]:
+    """What an evaluation depends on: every role but those that only propose changes."""
+    return {
+        name: {
+            **_version(spec, role),
+            "model": role_models(spec)[name].model,
+            "temperature": role_models(spec)[name].temperature,
+            "max_tokens": role_models(spec)[name].max_tokens,
+        }
+        for name, role in spec.models.roles.items()
+        if name not in META_ROLES
+    }
+
+
+def _version(spec: Spec, role: RoleSpec) -> dict[str, Json]:
+    """The testbed's version is its source: no score of older text programs is ever taken for one of these."""
+    if is_testbed_role(spec, role):
+        return {"kind": "testbed", "code": source_hash()}
+    return {"kind": spec.models.endpoints[role.endpoint].kind}
+
+
+def models_line(spec: Spec, testbed_words: str) -> str:
+    """Which models, for people: endpoints once each, and roles that share a model together."""
+    if uses_only_testbed(spec):
+        return testbed_words
+    places: dict[str, dict[str, list[str]]] = {}
+    for name, role in spec.models.roles.items():
+        is_testbed = is_testbed_role(spec, role)
+        place = testbed_words if is_testbed else _place(spec, role)
+        places.setdefault(place, {}).setdefault("its own" if is_testbed else role.model, []).append(name)
+    if len(places) == 1 and len(models := next(iter(places.values()))) == 1:
+        return f"{next(iter(models))} at {next(iter(places))}"
+    return "; ".join(f"at {place}: {_models_there(models)}" for place, models in places.items())
+
+
+def _models_there(models: dict[str, list[str]]) -> str:
+    return ", ".join(f"{model} ({', '.join(names)})" for model, names in models.items())
+
+
+def _place(spec: Spec, role: RoleSpec) -> str:
+    url = spec.models.endpoints[role.endpoint].base_url
+    return url or OPENAI_HOST
+
+
+SENT_BY_THE_SDK = "OPENAI_CUSTOM_HEADERS"
+"""`Name: value` lines that the openai package adds to every request; a value may be a key."""
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def build_client(
+    spec: Spec,
+    records: CallRecords,
+    environment: Mapping[str, str],
+    *,
+    on_notice: OnNotice = ignore_notice,
+    tell: Callable[[str], None] = lambda text: None,
+    replay_only: bool = False,
+    sleep: Callable[[float], object] = time.sleep,
+) -> ModelClient:
+    """With `replay_only` no endpoint is built, so no key is needed and nothing can be paid."""
+    return ModelClient(
+        roles=role_models(spec),
+        endpoints={} if replay_only else build_endpoints(spec, environment, tell),
+        records=records,
+        retry=retry_policy(spec.models),
+        budget=Budget(
+            max_calls=spec.budget.calls,
+            max_tokens=spec.budget.tokens,
+            max_dollars=spec.budget.dollars,
+            max_hours=spec.budget.hours,
+        ),
+        workers=spec.workers,
+        replay_only=replay_only,
+        strict_models=spec.models.strict_names,
+        on_notice=on_notice,
+        sleep=sleep,
+    )
+
+
+def retry_policy(models: ModelsSpec) -> RetryPolicy:
+    patience = models.patience_minutes
+    return RetryPolicy(
+        attempts=models.retries + 1,
+        patience_seconds=None if patience is None else patience * 60,
+        first_wait_seconds=models.retry_wait_seconds,
+        longest_backoff_seconds=30 * models.retry_wait_seconds,
+    )
+
+
+def build_endpoints(
+    spec: Spec, environment: Mapping[str, str], tell: Callable[[str], None]
+) -> dict[str, Endpoint]:
+    used = {role.endpoint for role in spec.models.roles.values()}
+    chosen = {name: endpoint for name, endpoint in spec.models.endpoints.items() if name in used}
+    keys = {name: _key(name, endpoint, environment) for name, endpoint in chosen.items()}
+    secrets = [*keys.values(), *other_secrets(environment)]
+    return {
+        name: Endpoint(
+            name=name,
+            backend=_backend(name, endpoint, keys[name], secrets, tell),
+            max_concurrent=endpoint.concurrency,
+        )
+        for name, endpoint in chosen.items()
+    }
+
+
+def other_secrets(environment: Mapping[str, str]) -> Iterator[Secret]:
+    """What is sent to an endpoint or a proxy beside the key, and may come back from there."""
+    for line in environment.get(SENT_BY_THE_SDK, "").splitlines():
+        yield Secret(line.partition(":")[2].strip())
+    for name, value in environment.items():
+        if name.lower() in PROXIES and "@" in value:
+            user, _, password = urlsplit(value).netloc.rpartition("@")[0].partition(":")
+            yield Secret(unquote(password or user))
+
+
+def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> Secret:
+    if endpoint.kind == "testbed":
+        return Secret()
+    key = environment.get(endpoint.api_key_env, "").strip()
+    if not key and endpoint.base_url is None:
+        raise SpecError(
+            f"endpoint {name!r} needs a key, and {endpoint.api_key_env} is not set\n"
+            f"  put {endpoint.api_key_env}=… into .env or the environment, or give the endpoint a base_url"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SpecError(
+            f"the key in {endpoint.api_key_env} (endpoint {name!r}) holds a blank, a line break or a foreign "
+            f"letter\n  no key does: copy it again into .env or the environment"
+        )
+    return Secret(key)
+
+
+def _backend(
+    name: str, endpoint: EndpointSpec, key: Secret, secrets: list[Secret], tell: Callable[[str], None]
+) -> Backend:
+    if endpoint.kind == "testbed":
+        return TestbedBackend()
+    from studbook.llm.openai_backend import OpenAIBackend  # takes a second to import; most runs do without
+
+    return OpenAIBackend(
+        name=name,
+        base_url=endpoint.base_url,
+        api_key=key,
+        timeout_seconds=endpoint.timeout_seconds,
+        on_notice=tell,
+        secrets=secrets,
+    )

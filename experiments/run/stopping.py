@@ -1,0 +1,123 @@
+"""How a run is asked to stop: by a signal, or by a file STOP in its folder, which `studbook stop` makes.
+
+The first Ctrl-C lets cheap work end, the second exits now. Exit codes tell the two ways apart: 130 was
+interrupted, 0 was asked.
+
+A terminal that is closed asks too, unless the run was told not to mind (`nohup`); then nobody reads any more.
+
+The loop stops before the next paper by itself. A paper under way may still need minutes of model calls, so
+after a grace its next call is refused, which ends its box; the calls it made are on record, not paid again.
+"""
+
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from studbook.evolve.contracts import StopRequested
+from studbook.experiments.cli.terminal import EXIT_INTERRUPTED
+from studbook.llm.contracts import Chat, ChatCall, ChatReply
+
+GRACE_SECONDS = 3.0
+LOOK_SECONDS = 0.5
+STOP_FILE = "STOP"
+KEPT = "stopped on request; the calls made so far are kept"
+SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class StopSwitch:
+    """Pressed once, stays pressed. Thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.event = threading.Event()
+        self.was_interrupted = False
+        self._clock = clock
+        self._pressed_at = 0.0
+
+    def press(self, *, by_signal: bool = False) -> None:
+        self.was_interrupted |= by_signal
+        if not self.event.is_set():
+            self._pressed_at = self._clock()
+            self.event.set()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits before another try; raises StopRequested when pressed: a call that waits needs no grace."""
+        if self.event.wait(seconds):
+            raise StopRequested(KEPT)
+
+    @property
+    def grace_is_over(self) -> bool:
+        return self.event.is_set() and self._clock() - self._pressed_at > GRACE_SECONDS
+
+
+class StoppableChat:
+    """A `Chat` that refuses calls once the grace is over."""
+
+    def __init__(self, chat: Chat, switch: StopSwitch) -> None:
+        self._chat = chat
+        self._switch = switch
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        if self._switch.grace_is_over:
+            raise StopRequested(KEPT)
+        return self._chat.chat(call)
+
+
+@contextmanager
+def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Signals and the stop file press the switch while the block runs; a second signal exits at once."""
+    stop_file = folder / STOP_FILE
+    stop_file.unlink(missing_ok=True)
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(stop_file, switch, ended, tell), daemon=True)
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if previous[signal.SIGHUP] is signal.SIG_IGN:
+        del previous[signal.SIGHUP]
+
+    def pressed(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        if number == signal.SIGHUP:
+            _let_go_of_terminal()
+            if switch.event.is_set():
+                return  # a shell that ends sends it more than once, and it is no impatience
+        if switch.event.is_set():
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), SHOW_CURSOR)
+            os._exit(EXIT_INTERRUPTED)  # the second one: the user does not want to wait for anything
+        switch.press(by_signal=True)
+        tell("stopping: what is under way is finished or put aside; press Ctrl-C again to exit at once")
+
+    for number in previous:
+        signal.signal(number, pressed)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        stop_file.unlink(missing_ok=True)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _let_go_of_terminal() -> None:
+    """Words for a terminal that is gone go nowhere: each would be an error in the middle of the work."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.tcgetpgrp(stream.fileno())
+        except OSError as error:
+            if error.errno == errno.EIO:
+                with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path of ours
+                    os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _watch(stop_file: Path, switch: StopSwitch, ended: threading.Event, tell: Callable[[str], None]) -> None:
+    while not ended.wait(LOOK_SECONDS):
+        if stop_file.exists() and not switch.event.is_set():
+            switch.press()
+            tell("stopping, as the file STOP in the run's folder asks")

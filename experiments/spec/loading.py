@@ -1,0 +1,298 @@
+"""Reads a spec from YAML, overrides and environment: flag > environment > .env > YAML > default.
+
+Environment variables are arguments here; only the command line reads the real ones. Checks nothing in the
+world (papers, engines, keys); the wording of errors is `experiments/spec/loading.py`.
+
+Says what is wrong with a spec: the place, the value, and the nearest thing that would have worked.
+
+Reads nothing; gets pydantic's complaint and the overrides, and returns one to two lines for people.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from studbook.errors import IntegrityError, ManifestError, SpecError
+from studbook.experiments.spec.model import DEFAULT_HARNESS, SHORTHANDS, Spec
+from studbook.harnesses.strict_yaml import load_mapping
+from studbook.identity import hash_bytes, hash_json
+from studbook.llm.contracts import ROLES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """One `key.path=value`, and where it was said (for the error)."""
+
+    path: tuple[str, ...]
+    value: Any
+    origin: str
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+
+WORDINGS = {"model_type": "must be a mapping of keys", "invalid_key": "keys are words"}
+SECRETIVE = "endpoints"
+"""Below this key a wrong value may hold a secret: it is not repeated."""
+
+
+def explain(error: ValidationError, source: str, overrides: tuple[Override, ...]) -> str:
+    """The first complaint, unknown keys before wrong values: a typo often causes the rest."""
+    details = error.errors(include_url=False)
+    return _explain_one(min(details, key=lambda each: each["type"] != "extra_forbidden"), source, overrides)
+
+
+def _explain_one(error: ErrorDetails, source: str, overrides: tuple[Override, ...]) -> str:
+    loc = tuple(str(part) for part in error["loc"])
+    if loc and loc[-1] == "[key]":
+        return _unknown_key(loc[:-1], list(ROLES), source, overrides)
+    if error["type"] == "extra_forbidden":
+        return _unknown_key(loc, _known_keys(loc[:-1]), source, overrides)
+    what = WORDINGS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    if error["type"] == "missing":
+        return f"{source}: the key {'.'.join(loc)} is missing\n  experiments/quickstart.yaml shows how"
+    given = "" if isinstance(error["input"], dict) or SECRETIVE in loc else f", got {error['input']!r}"
+    return f"{_where(loc, source, overrides)}: {what[0].lower() + what[1:]}{given}"
+
+
+def _where(loc: tuple[str, ...], source: str, overrides: tuple[Override, ...]) -> str:
+    for override in reversed(overrides):
+        if override.path == loc[: len(override.path)] or (loc[:1] == override.path and loc[0] in SHORTHANDS):
+            return f"{override.origin} {override.key}"
+    return f"{source}: {'.'.join(loc)}" if loc else source
+
+
+def _unknown_key(loc: tuple[str, ...], known: list[str], source: str, overrides: tuple[Override, ...]) -> str:
+    near = difflib.get_close_matches(loc[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {'.'.join((*loc[:-1], near[0]))}?" if near else f"known here: {', '.join(known)}"
+    return f"{_origin(loc, source, overrides)}: unknown key {'.'.join(loc)}\n  {hint}"
+
+
+def _origin(loc: tuple[str, ...], source: str, overrides: tuple[Override, ...]) -> str:
+    """The flag, the variable or the file that gave a key which stands nowhere else."""
+    given = [each.origin for each in overrides if loc == each.path[: len(loc)]]
+    return given[-1] if given else source
+
+
+def _known_keys(loc: tuple[str, ...]) -> list[str]:
+    """Keys of the section at `loc`; endpoints and roles are free mappings of sections."""
+    section: type[BaseModel] = Spec
+    steps = iter(loc)
+    for step in steps:
+        annotation = section.model_fields[step].annotation
+        if annotation is not None and not isinstance(annotation, type):
+            next(steps, None)
+            annotation = get_args(annotation)[-1]
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
+
+
+VARIABLE_PREFIX = "STUDBOOK_SPEC_"
+"""STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
+
+PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
+DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
+RESUMABLE = ("budget", "workers", "search.iterations", "search.patience", "models.patience_minutes")
+WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
+"""Keys of `models` that decide how long a run takes, and nothing else."""
+LENGTH = ("iterations", "patience")
+"""Keys of `search` that decide how far a run goes, and nothing on the way."""
+RESOLVED_HEADER = (
+    "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
+    "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
+)
+
+
+def parse_override(text: str, origin: str = "-s") -> Override:
+    """`a.b=value`, the value read as YAML."""
+    key, equals, value = text.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        raise SpecError(f"{origin} {text!r} is not key=value\n  write it like -s search.iterations=30")
+    return Override(path=path, value=_yaml_value(value, f"{origin} {key}"), origin=origin)
+
+
+def environment_overrides(environment: Mapping[str, str], origin: str = "environment") -> list[Override]:
+    """STUDBOOK_SPEC_A__B for `a.b`, and OPENAI_BASE_URL for the endpoint `openai`."""
+    found = []
+    if url := environment.get("OPENAI_BASE_URL"):
+        found.append(
+            Override(
+                path=("models", "endpoints", "openai", "base_url"),
+                value=url,
+                origin=f"{origin} OPENAI_BASE_URL",
+            )
+        )
+    for name in sorted(environment):
+        if name.startswith(VARIABLE_PREFIX):
+            key = name.removeprefix(VARIABLE_PREFIX).lower().replace("__", ".")
+            found.append(parse_override(f"{key}={environment[name]}", f"{origin} {name}"))
+    return found
+
+
+def load_spec(
+    path: Path | None,
+    flags: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+    dotenv: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Spec:
+    """The spec in force; `path` None is the default one. `folder`: where flags' paths are looked up."""
+    raw = DEFAULT_SPEC if path is None else _read_yaml(path)
+    here = folder or Path()
+    home = here if path is None else path.parent
+    # later ones win
+    overrides = [
+        *environment_overrides(dotenv or {}, ".env"),
+        *environment_overrides(environment or {}),
+        *(parse_override(text) for text in flags),
+    ]
+    spelled = {"harness": DEFAULT_HARNESS, **_spell_out(raw)}
+    for key in PATH_KEYS:
+        _relocate(spelled, key, [home, here, application_root()])
+    for override in overrides:
+        value = override.value
+        if override.key in PATH_KEYS and isinstance(value, str):
+            value = _locate(value, [here, application_root()])
+        _set(spelled, override, value)
+    return validate_spec(spelled, "the default spec" if path is None else path.as_posix(), overrides)
+
+
+def read_resolved(path: Path) -> Spec:
+    """spec.resolved.yaml of a run: no environment, no overrides, no lookups."""
+    if not path.exists():
+        raise IntegrityError(
+            f"{path} is missing: the run folder is not whole\n  take the file from a backup of the run"
+        )
+    return validate_spec(_read_yaml(path), path.as_posix())
+
+
+def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
+    """A resumed run may get another budget, more iterations, other workers; the rest is the experiment."""
+    overrides = [parse_override(text) for text in flags]
+    for override in overrides:
+        if override.path[0] not in RESUMABLE and override.key not in RESUMABLE:
+            raise SpecError(
+                f"{override.origin} {override.key}: a resumed run keeps its spec\n"
+                f"  only {', '.join(RESUMABLE)} may change; for anything else start a new run"
+            )
+    raw = spec.model_dump(mode="json")
+    for override in overrides:
+        _set(raw, override, override.value)
+    return validate_spec(raw, "spec.resolved.yaml", overrides)
+
+
+def write_resolved(spec: Spec) -> str:
+    body = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    text = RESOLVED_HEADER + body
+    return f"{text}# sha256 of the lines above: {hash_bytes(text.encode('utf-8'))}\n"
+
+
+def spec_hash(spec: Spec) -> str:
+    """Of everything that may change a result: how long it goes on, workers and where files lie may not."""
+    values = spec.model_dump(mode="json", exclude={"workers", "name", "budget"})
+    values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
+    del values["harness"]
+    for key in LENGTH:
+        del values["search"][key]
+    for key in WAITING:
+        del values["models"][key]
+    return hash_json(values)
+
+
+def application_root() -> Path:
+    """The folder that holds `experiments/` and `harnesses/`."""
+    return Path(__file__).resolve().parents[2]
+
+
+def validate_spec(raw: Mapping[str, Any], source: str, overrides: Iterable[Override] = ()) -> Spec:
+    try:
+        return Spec.model_validate(dict(raw))
+    except ValidationError as error:
+        raise SpecError(explain(error, source, tuple(overrides))) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(_missing(path)) from None
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"the spec {path} is not UTF-8 text (byte {error.start:,})\n"
+            "  experiments/quickstart.yaml shows how"
+        ) from None
+    except OSError as error:
+        raise SpecError(f"cannot read the spec {path}: {error.strerror}\n  give a YAML file") from None
+    try:
+        return load_mapping(text, path.as_posix())
+    except ManifestError as error:  # the reader of manifests: no key twice, no aliases, errors with lines
+        raise SpecError(str(error)) from None
+
+
+def _missing(path: Path) -> str:
+    there = sorted(found.as_posix() for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.as_posix(), there, n=1, cutoff=0.5)
+    shipped = sorted(found.name for found in (application_root() / "experiments").glob("*.yaml"))
+    hint = f"did you mean {near[0]}?" if near else f"Studbook brings experiments/: {', '.join(shipped)}"
+    return f"no spec at {path}\n  {hint}"
+
+
+def _yaml_value(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:  # its text quotes the value, which may be a key
+        raise SpecError(f"{source}: not YAML: {error.problem or 'it cannot be read'}") from None
+    except yaml.YAMLError:
+        raise SpecError(f"{source}: not YAML: it holds a character that YAML does not allow") from None
+    except RecursionError:
+        raise SpecError(f"{source}: nested too deeply to be a spec") from None
+
+
+def _spell_out(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep copy of the mappings, with shorthands written in full."""
+    copy = {key: _spell_out(value) if isinstance(value, dict) else value for key, value in raw.items()}
+    for key, inner in SHORTHANDS.items():
+        if isinstance(copy.get(key), str):
+            copy[key] = {inner: copy[key]}
+    return copy
+
+
+def _set(raw: dict[str, Any], override: Override, value: Any) -> None:
+    *parents, last = override.path
+    if len(override.path) == 1 and last in SHORTHANDS and isinstance(value, str):
+        parents, last = [last], SHORTHANDS[last]
+    place = raw
+    for parent in parents:
+        if not isinstance(place.get(parent), dict):
+            place[parent] = {}
+        place = place[parent]
+    place[last] = value
+
+
+def _relocate(raw: dict[str, Any], key: str, folders: list[Path]) -> None:
+    *parents, last = key.split(".")
+    place: Any = raw
+    for parent in parents:
+        place = place.get(parent) if isinstance(place, dict) else None
+    if isinstance(place, dict) and isinstance(place.get(last), str):
+        place[last] = _locate(place[last], folders)
+
+
+def _locate(value: str, folders: list[Path]) -> str:
+    """The first that exists, absolute; what exists nowhere stays as written, its reader reports it."""
+    wanted = Path(value).expanduser()
+    for folder in folders:
+        if (found := folder / wanted).exists():
+            return found.resolve().as_posix()
+    return value

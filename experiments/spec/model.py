@@ -1,0 +1,311 @@
+"""What an experiment may say: the `version: 1` spec as validated, frozen models with every default.
+
+Only the shape and the meaning of single values live here. Reading YAML, overrides, the environment and the
+wording of errors are `experiments/spec/loading.py`; turning a spec into objects is
+`experiments/run/assembly.py`.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from studbook.llm.contracts import ROLES
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+RoleName = Literal[
+    "challenger",
+    "verifier",
+    "orchestrator",
+    "weak",
+    "strong",
+    "judge",
+    "final_verifier",
+    "analyzer",
+    "implementer",
+]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveNumber = Annotated[float, Field(gt=0)]
+
+DEFAULT_HARNESS = "harnesses/agentic_self_instruct"
+SHORTHANDS = {"sandbox": "kind"}
+"""`sandbox: docker` means `sandbox: {kind: docker}`."""
+
+FROZEN_TEMPERATURES: dict[RoleName, str] = {
+    "weak": "solver_temperature",
+    "strong": "solver_temperature",
+    "judge": "judge_temperature",
+    "final_verifier": "judge_temperature",
+}
+"""The evaluator's roles: their temperature is a key of `evaluator`, because it is part of what is frozen."""
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values are not coerced, nothing changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class SyntheticSpec(Section):
+    """`count` null: as many papers as the splits need."""
+
+    count: Positive | None = None
+    seed: int = 0
+
+
+class SplitsSpec(Section):
+    train: Positive = 50
+    validation: Positive = 25
+    test: Positive = 25
+
+    @property
+    def total(self) -> int:
+        return self.train + self.validation + self.test
+
+
+class CorpusSpec(Section):
+    """One folder or file (`path`), or one for each split; without either, synthetic papers."""
+
+    path: str | None = None
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    synthetic: SyntheticSpec = SyntheticSpec()
+    splits: SplitsSpec = SplitsSpec()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [self.train, self.validation, self.test]
+        if any(given) and not all(given):
+            raise ValueError("train, validation and test paths are given together or not at all")
+        if any(given) and self.path is not None:
+            raise ValueError("give either path or the three paths train, validation and test")
+        return self
+
+
+class EndpointSpec(Section):
+    """Where models answer. `api_key_env` names an environment variable; a key is never written in a spec."""
+
+    kind: Literal["testbed", "openai"]
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    timeout_seconds: PositiveNumber = 120.0
+    concurrency: Positive = 8
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _is_http_address(value):
+            raise ValueError("must be an http(s) address")
+        if _holds_key(value):
+            raise ValueError("no user name, password, query or key: it goes into the variable of api_key_env")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable_name(cls, value: str) -> str:
+        if not (value.isascii() and value.isidentifier()) or _is_key_like(value):
+            raise ValueError("must be the name of an environment variable, never the key itself")
+        return value
+
+
+KEY_PREFIX = r"(?:sk|pk|rk|gsk|xai)[-_]\w"
+RANDOM_LIKE = r"(?=.*[0-9])(?=.*[a-z])(?!.*_).{20,}"  # small letters and digits without a break
+
+
+def _is_key_like(name: str) -> bool:
+    """A key where the name of its variable belongs would be stored and shown."""
+    return re.match(f"{KEY_PREFIX}|{RANDOM_LIKE}", name) is not None
+
+
+def _holds_key(address: str) -> bool:
+    """Long random words are no sign here: account numbers stand in the paths of some endpoints."""
+    has_place = "@" in urlsplit(address).netloc or "?" in address or "#" in address
+    return has_place or re.search(rf"\b{KEY_PREFIX}{{16,}}", address) is not None
+
+
+def _is_http_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+
+
+class RoleSpec(Section):
+    """Which model speaks for a role, and how. Prices are what the budget in dollars is counted with.
+
+    `temperature` is null for the evaluator's roles: theirs are keys of `evaluator`.
+    """
+
+    endpoint: str = "testbed"
+    model: str = "testbed"
+    temperature: Temperature | None = 0.7
+    max_tokens: Positive = 4096
+    dollars_per_million_input: Annotated[float, Field(ge=0)] = 0.0
+    dollars_per_million_output: Annotated[float, Field(ge=0)] = 0.0
+
+
+def _standard_endpoints() -> dict[str, EndpointSpec]:
+    return {"testbed": EndpointSpec(kind="testbed"), "openai": EndpointSpec(kind="openai")}
+
+
+class ModelsSpec(Section):
+    """`default` is for every role; a role's own entry changes single keys of it.
+
+    The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address. A request is
+    tried `retries` times more before its role is asked a control question; `patience_minutes` (null: no end)
+    is how long an endpoint that answers nothing is waited for before the run pauses. `strict_names` takes no
+    reply that says it is another model's; otherwise that is told once.
+    """
+
+    endpoints: dict[str, EndpointSpec] = Field(default_factory=_standard_endpoints)
+    default: RoleSpec = RoleSpec()
+    roles: dict[RoleName, RoleSpec] = Field(default_factory=dict)
+    retries: Count = 11
+    retry_wait_seconds: PositiveNumber = 1.0
+    patience_minutes: Annotated[float, Field(ge=0)] | None = 15.0
+    strict_names: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, raw: Any) -> Any:
+        """Spread `default` over the roles while one still sees which keys were written."""
+        if not isinstance(raw, dict):
+            return raw
+        default, roles, endpoints = (raw.get(key) or {} for key in ("default", "roles", "endpoints"))
+        if not all(isinstance(part, dict) for part in (default, roles, endpoints)):
+            return raw
+        standard = {name: endpoint.model_dump() for name, endpoint in _standard_endpoints().items()}
+        return {
+            **raw,
+            "roles": {**roles, **{role: _role_over(role, default, roles.get(role) or {}) for role in ROLES}},
+            "endpoints": {
+                name: _over(standard.get(name), endpoints.get(name)) for name in {**standard, **endpoints}
+            },
+        }
+
+    @model_validator(mode="after")
+    def _known_endpoints(self) -> Self:
+        for name, role in [("default", self.default), *self.roles.items()]:
+            if role.endpoint not in self.endpoints:
+                where = name if name == "default" else f"roles.{name}"
+                raise ValueError(
+                    f"{where}.endpoint is {role.endpoint!r}, which models.endpoints does not define "
+                    f"(it has {', '.join(self.endpoints)})"
+                )
+        return self
+
+
+def _over(base: dict[str, Any] | None, changes: Any) -> Any:
+    if isinstance(changes, dict):
+        merged: dict[str, Any] = {} if base is None else dict(base)
+        return {**merged, **changes}
+    return base if changes is None else changes
+
+
+def _role_over(role: str, default: dict[str, Any], given: Any) -> Any:
+    """The default's temperature is for the roles that choose their own, so not for the evaluator's."""
+    if role in FROZEN_TEMPERATURES:
+        default = {**default, "temperature": None}
+    return _over(default, given)
+
+
+class EvaluatorSpec(Section):
+    """The frozen part. Every key here is hashed into every evaluation.
+
+    `confirm`: measure what was accepted once more, on fresh rollouts, beside the verdict.
+    """
+
+    predicate: Literal["deployed", "prose"] = "deployed"
+    max_rounds: Positive = 8
+    weak_rollouts: Positive = 3
+    strong_rollouts: Positive = 3
+    strong_sees_paper: bool = True
+    solver_temperature: Temperature = 1.0
+    judge_temperature: Temperature = 0.0
+    confirm: bool = True
+    calls_per_paper: Positive = 200
+    tokens_per_paper: Positive = 4_000_000
+
+
+class LimitsSpec(Section):
+    """Of one box. See sandbox/contract.py."""
+
+    wall_seconds: PositiveNumber = 120.0
+    memory_megabytes: Positive = 512
+    cpus: PositiveNumber = 1.0
+    processes: Positive = 128
+    open_files: Positive = 256
+    tmpfs_megabytes: Positive = 64
+    requests: Positive = 2000
+
+
+class SandboxSpec(Section):
+    """`auto` takes Docker when an engine answers and says which it took."""
+
+    kind: Literal["auto", "docker", "process"] = "auto"
+    image: str | None = None
+    limits: LimitsSpec = LimitsSpec()
+
+
+class SearchSpec(Section):
+    """`lag`: iteration i sees the population after iteration i - lag. `patience` null: no early end."""
+
+    iterations: Count = 20
+    selection: Literal["boltzmann", "uniform", "best"] = "boltzmann"
+    temperature: PositiveNumber = 0.1
+    minibatch: Positive = 5
+    lag: Positive = 1
+    knob_share: Share = 0.2
+    full_scores: bool = True
+    patience: Positive | None = None
+
+
+class ChampionSpec(Section):
+    """`shrinkage`: how many papers' worth of the seed's rate is mixed into each candidate's."""
+
+    candidates: Positive = 3
+    shrinkage: Count = 25
+    confirm_replicates: Positive = 2
+    test_replicates: Positive = 8
+
+
+class BudgetSpec(Section):
+    """Null: no limit."""
+
+    dollars: PositiveNumber | None = None
+    calls: Positive | None = None
+    tokens: Positive | None = None
+    hours: PositiveNumber | None = None
+
+
+class Spec(Section):
+    """One experiment."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    seed: int = 0
+    harness: str = DEFAULT_HARNESS
+    corpus: CorpusSpec = CorpusSpec()
+    models: ModelsSpec = Field(default_factory=lambda: ModelsSpec.model_validate({}))
+    evaluator: EvaluatorSpec = EvaluatorSpec()
+    sandbox: SandboxSpec = SandboxSpec()
+    search: SearchSpec = SearchSpec()
+    champion: ChampionSpec = ChampionSpec()
+    budget: BudgetSpec = BudgetSpec()
+    workers: Positive = 4
+
+    @model_validator(mode="after")
+    def _evaluator_sets_its_temperatures(self) -> Self:
+        for role, key in FROZEN_TEMPERATURES.items():
+            given = self.models.roles[role].temperature
+            if given is not None:
+                raise ValueError(f"models.roles.{role}.temperature is set as evaluator.{key}")
+        return self

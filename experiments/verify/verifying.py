@@ -1,0 +1,296 @@
+"""`studbook verify`: everything a run wrote, read and compared with everything else it wrote.
+
+Reports all faults it can find, each with its place. Writes nothing, needs no lock, and works on a run that is
+being written, that was cut short, or that cannot be written. What nobody can find from the folder alone is a
+folder that was rewritten as a whole and in agreement with itself: for that there is the journal's head hash.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
+
+from studbook.errors import CorpusError, IntegrityError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
+from studbook.evolve.audit import EventsAudit, Rules
+from studbook.evolve.policies.selection import get_selector
+from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.corpus import load_papers
+from studbook.experiments.run.environment import CHECK, environment_text
+from studbook.experiments.run.execute import WORDS, promotion_settings, search_settings
+from studbook.experiments.run.models import role_models
+from studbook.experiments.run.opening import is_being_written
+from studbook.experiments.run.stopping import STOP_FILE
+from studbook.experiments.spec.loading import read_resolved, spec_hash, write_resolved
+from studbook.experiments.spec.model import Spec
+from studbook.experiments.verify.results import ResultsAudit, list_trajectories
+from studbook.findings import Findings
+from studbook.llm.records_audit import opened_for_audit
+from studbook.populations.checkpoint import fold_entries, read_checkpoint
+from studbook.populations.events import RunStarted
+from studbook.populations.journal import JournalReader
+from studbook.populations.journal_audit import AuditedJournal, audit_journal
+from studbook.populations.layout import RunFolder
+from studbook.populations.lineage_audit import NAME as LINEAGE
+from studbook.populations.lineage_audit import Expected, LineageFiles, audit_lineage
+from studbook.populations.population import Population, fold
+
+NOT_CHECKED: Mapping[str, str] = MappingProxyType(
+    {
+        "journal.jsonl.lock": "it names who writes, for messages",
+        "report.html": "it is derived: write it again with `studbook report`",
+        "notices.jsonl": "retries, outages and skipped files, which are part of no result",
+        "times of journal lines": "identical runs differ in them: a checksum covers them, and no hash",
+        "budget, workers and paths of the spec; environment.json": "the same",
+    }
+)
+EXTRA_FILES = frozenset({"report.html", "notices.jsonl", "journal.jsonl.lock", STOP_FILE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """`head` is the hash of the journal's last whole append, "" when there is none."""
+
+    run: str
+    head: str
+    is_running: bool
+    findings: Findings
+
+
+def verify(folder: RunFolder, expect: str | None = None) -> Verified:
+    return _Verification(folder, expect).run()
+
+
+class _Verification:
+    """The journal is read first: what is newer than it in a running run is then no fault."""
+
+    def __init__(self, folder: RunFolder, expect: str | None) -> None:
+        self._folder = folder
+        self._expect = expect
+        self._findings = Findings()
+        self._is_running = is_being_written(folder)
+        self._is_same_code = False
+        self._papers: dict[str, Paper] = {}
+
+    def run(self) -> Verified:
+        journal = self._journal()
+        spec = self._spec()
+        start = next((each.event for each in journal.lines if isinstance(each.event, RunStarted)), None)
+        if start is not None and spec is not None:
+            self._check_start(start, spec)
+        self._environment(start)
+        events = EventsAudit(_rules(spec) if spec else None, self._findings)
+        for line in journal.lines:
+            events.read(line.event, line.place)
+        self._lineage(events.population, journal, spec)
+        self._checkpoint()
+        self._results(journal, start, spec)
+        self._surroundings()
+        if not journal.lines:
+            self._findings.note("the journal has no whole event yet")
+        elif events.population.finish is None and not self._is_running:
+            self._findings.note("the run has not come to its end: later events may be missing, or never were")
+        return Verified(
+            run=self._folder.name,
+            head=journal.head if journal.lines else "",
+            is_running=self._is_running,
+            findings=self._findings,
+        )
+
+    def _checkpoint(self) -> None:
+        """Whoever looks at the run or resumes it begins there, so it must tell what the journal tells."""
+        known = read_checkpoint(self._folder.checkpoint, self._folder.journal)
+        if known is None:
+            return
+        try:
+            entries = list(islice(JournalReader(self._folder.journal), known.place.lines))
+            told = fold_entries(entries)
+        except IntegrityError:
+            return  # the journal's own faults are named already
+        if told != known.population or entries[-1].hash != known.place.head:
+            self._findings.fault(self._folder.checkpoint.name, "it tells another run than the journal does")
+
+    def _journal(self) -> AuditedJournal:
+        if not self._folder.journal.is_file():
+            self._findings.fault(self._folder.journal.name, "it is missing")
+            return AuditedJournal(lines=(), head="", torn_bytes=0)
+        journal = audit_journal(self._folder.journal, self._findings)
+        if journal.torn_bytes:
+            doing = "is being written" if self._is_running else "was not finished; resume cuts it off"
+            self._findings.note(f"journal.jsonl ends in {journal.torn_bytes} bytes of an append that {doing}")
+        if self._expect is not None and self._expect != journal.head:
+            lines = [line for line in journal.lines if line.entry.hash == self._expect]
+            where = f"; that is the hash of line {lines[0].number}, others follow" if lines else ""
+            problem = f"its head is not the one that was expected{where}"
+            self._findings.fault("journal.jsonl", problem, expected=self._expect, found=journal.head)
+        return journal
+
+    def _spec(self) -> Spec | None:
+        path = self._folder.spec
+        with self._findings.catching(path.name):
+            spec = read_resolved(path)
+            text = path.read_bytes().decode("utf-8", "replace")
+            self._same_text(path.name, write_resolved(spec), text)
+            return spec
+        self._findings.note("without the spec, verdicts and choices are not judged again")
+        return None
+
+    def _same_text(self, place: str, expected: str, found: str) -> None:
+        pairs = zip([*expected.splitlines(), "the end"], [*found.splitlines(), "the end"], strict=False)
+        for number, (one, two) in enumerate(pairs, start=1):
+            if not self._findings.same(f"{place}, line {number}", "it is not what Studbook wrote", one, two):
+                return
+        self._findings.same(place, "its line breaks are not what Studbook wrote", len(expected), len(found))
+
+    def _check_start(self, start: RunStarted, spec: Spec) -> None:
+        same, place = self._findings.same, self._folder.spec.name
+        same(place, "it is not the spec the journal names by its hash", start.spec_hash, spec_hash(spec))
+        same(place, "the name is not the journal's", start.run_name, spec.name)
+        same(place, "the sandbox is not the journal's", start.sandbox, spec.sandbox.kind)
+        same(
+            "journal.jsonl, line 1",
+            "what the sandbox promises is told wrongly",
+            False,
+            start.contains_hostile_code and start.sandbox != "docker",  # an engine may own to less
+        )
+        models = {name: role.model for name, role in spec.models.roles.items()}
+        same(place, "the models are not the journal's", start.models, models)
+        self._is_same_code = frozen_evaluator(spec).evaluator_hash == start.evaluator_hash
+        if not self._is_same_code:
+            self._findings.note(
+                "the evaluator of this Studbook is another one than the run's (environment.json names its "
+                "commit): verdicts are judged again by the rules of this one"
+            )
+        self._check_papers(start, spec)
+
+    def _check_papers(self, start: RunStarted, spec: Spec) -> None:
+        if spec.corpus.train is None:
+            sizes = {name: len(papers) for name, papers in start.splits.items()}
+            problem = "the splits have other sizes than the spec says"
+            self._findings.same("journal.jsonl, line 1", problem, spec.corpus.splits.model_dump(), sizes)
+        try:
+            splits = load_papers(spec.corpus, spec.seed).splits
+        except CorpusError as error:
+            told = str(error).splitlines()[0]
+            self._findings.note(f"the papers are not at hand, so strong rollouts are judged less: {told}")
+            return
+        self._papers = {p.paper_id: p for p in (*splits.train, *splits.validation, *splits.test)}
+        papers = splits.paper_ids()
+        if papers == start.splits:
+            return
+        is_synthetic = spec.corpus.path is None and spec.corpus.train is None
+        if is_synthetic and self._is_same_code:
+            self._findings.same(
+                "journal.jsonl, line 1", "the splits are not those drawn", papers, start.splits
+            )
+        else:
+            self._findings.note("the papers that lie where the spec says are not those of the run any more")
+
+    def _environment(self, start: RunStarted | None) -> None:
+        path = self._folder.environment
+        try:
+            text = path.read_bytes().decode("utf-8")
+            values = json.loads(text)
+            written = environment_text({name: values[name] for name in values if name != CHECK})
+            self._same_text(path.name, written, text)
+            found = (values["evaluator_hash"], values["sandbox"]["kind"])
+        except FileNotFoundError:
+            self._findings.fault(path.name, "it is missing")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            self._findings.fault(path.name, f"it cannot be read: {error!r:.100}")
+        else:
+            if start is not None:
+                expected = (start.evaluator_hash, start.sandbox)
+                self._findings.same(path.name, "evaluator or sandbox are not the journal's", expected, found)
+
+    def _lineage(self, population: Population, journal: AuditedJournal, spec: Spec | None) -> None:
+        path = self._folder.lineage
+        if not path.is_dir():
+            self._findings.fault(LINEAGE, "it is missing")
+            return
+        files = LineageFiles(path, self._findings)
+        expected = _expected(population, journal, spec, is_running=self._is_running)
+        audit_lineage(files, expected, self._findings)
+
+    def _results(self, journal: AuditedJournal, start: RunStarted | None, spec: Spec | None) -> None:
+        audit, again = None, None
+        if spec is not None:
+            frozen = frozen_evaluator(spec)
+            audit = TrajectoryAudit(settings=frozen.settings, run_seed=spec.seed, findings=self._findings)
+            again = MeasuredAgain(
+                frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings
+            )
+        files = list_trajectories(self._folder.trajectories, self._findings)
+        with opened_for_audit(self._folder.calls, self._findings, is_running=self._is_running) as calls:
+            if calls is not None:
+                calls.check()
+            ResultsAudit(
+                root=self._folder.trajectories,
+                files=files,
+                start=start,
+                audit=audit,
+                again=again if self._is_same_code else None,
+                calls=calls,
+                findings=self._findings,
+            ).check(journal.lines)
+            if calls is not None and calls.unused:
+                self._findings.checked["call records nothing rests on"] += calls.unused
+
+    def _surroundings(self) -> None:
+        folder = self._folder
+        known = {path.name for path in (folder.spec, folder.environment, folder.journal, folder.lineage)}
+        known |= {
+            folder.trajectories.name,
+            folder.checkpoint.name,
+            *(folder.calls.name + end for end in ("", "-wal", "-shm")),
+        }
+        for entry in sorted(os.scandir(folder.root), key=lambda entry: entry.name):
+            if entry.is_symlink():
+                self._findings.fault(entry.name, "it is a link: what it leads to is not part of the run")
+            elif entry.name not in known | EXTRA_FILES:
+                self._findings.note(f"{entry.name} is none of Studbook's files, and was not looked at")
+
+
+def _rules(spec: Spec) -> Rules:
+    return Rules(
+        search=search_settings(spec),
+        promotion=promotion_settings(spec),
+        select=get_selector(spec.search.selection),
+        reasons=tuple(WORDS.values()),
+    )
+
+
+def _expected(
+    population: Population, journal: AuditedJournal, spec: Spec | None, *, is_running: bool
+) -> Expected:
+    """Branches follow the journal, so a crash in between leaves them one append behind."""
+    due = population.next_iteration
+    last = spec.search.iterations if spec else due
+    return Expected(
+        run_name=population.start.run_name if population.start else "",
+        mutants=tuple(population.mutants.values()),
+        members=population.members,
+        late=population.members[-1:] if _is_last(population, journal) else (),
+        best=(population.best_id, _best_before(journal)),
+        is_running=is_running,
+        open_iterations=range(due, (last if is_running else min(due, last)) + 1),
+    )
+
+
+def _is_last(population: Population, journal: AuditedJournal) -> bool:
+    """Was the newest member admitted by the last append?"""
+    try:
+        before = fold(line.event for line in journal.lines[: journal.last_append])
+    except IntegrityError:
+        return False
+    return before.members != population.members
+
+
+def _best_before(journal: AuditedJournal) -> str:
+    try:
+        return fold(line.event for line in journal.lines[: journal.last_append]).best_id
+    except IntegrityError:
+        return ""

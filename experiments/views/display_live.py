@@ -1,0 +1,57 @@
+"""The live view on a terminal: finished lines scroll by, one status line stays at the bottom."""
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from studbook.experiments.cli.terminal import print_lines
+from studbook.experiments.views import lines as run_lines
+from studbook.experiments.views.run_views import EndView, IterationView, ProgressView, StartView
+from studbook.experiments.views.text import clean_line
+from studbook.rate import Rate
+
+SPINNER_COLUMNS = 3
+CTRL_C_COLUMNS = 3
+"""The terminal writes ^C behind the status line; if that went over the edge, the line could not be erased."""
+
+
+class LiveDisplay:
+    def __init__(self, progress: Console, results: Console) -> None:
+        self._progress = progress
+        self._results = results
+        self._standing = ""
+        self._status = Status(Text("starting"), console=progress, spinner="dots")
+
+    def started(self, view: StartView) -> None:
+        self._print(run_lines.start_lines(view))
+
+    def seed_measured(self, rate: Rate) -> None:
+        self._print([run_lines.seed_line(rate)])
+
+    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
+        self._print([run_lines.promotion_line(stage, harness_id, so_far)])
+
+    def working(self, what: str) -> None:
+        self._status.start()  # nothing when it runs already
+        room = max(
+            20, self._progress.width - SPINNER_COLUMNS - CTRL_C_COLUMNS
+        )  # one line: more would flicker
+        self._status.update(Text(clean_line(f"{what}{self._standing}", room)))
+
+    def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
+        self._print(run_lines.iteration_lines(view))
+        self._standing = " · " + run_lines.progress_line(progress).plain.strip()
+        self.working("next iteration")
+
+    def notice(self, text: str) -> None:
+        self._print([run_lines.notice_line(text)])
+
+    def finished(self, view: EndView) -> None:
+        self._status.stop()
+        print_lines(self._results, run_lines.end_lines(view))
+
+    def close(self) -> None:
+        self._status.stop()
+
+    def _print(self, lines: list[Text]) -> None:
+        print_lines(self._progress, lines)

@@ -1,0 +1,217 @@
+"""What can be said of a run, as plain values: rows, a lineage, a curve, failure counts.
+
+Pure: population and events in, views out. A rate called validation pools a harness's complete validation
+evaluations of the search, and nothing else, wherever it is shown; confirmation and test stand apart.
+Drawn as text by `experiments/views/lines.py`, as HTML by
+`experiments/views/report.py`, as JSON by `experiments/views/display_json.py`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from studbook.experiments.views.run_views import IterationView, LineageStep
+from studbook.populations.diff import ScoreDiff, diff_evaluations
+from studbook.populations.events import EvaluationDone, Event, Purpose
+from studbook.populations.family import lineage_chain
+from studbook.populations.population import SEED_ID, Population
+from studbook.populations.records import Decision, MutationKind, PaperVerdict, Verdict
+from studbook.rate import NO_RATE, Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of `studbook ls`. `state`: running, finished, interrupted."""
+
+    run: str
+    state: str
+    iterations: int
+    admitted: int
+    best_id: str
+    best_rate: Rate
+    seed_rate: Rate
+    champion_test: Rate
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """After one iteration: the pooled score of the best member by then, and the mutant's own evaluation."""
+
+    iteration: int
+    best_id: str
+    best: Rate
+    mutant: Rate
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HarnessView:
+    """`studbook show RUN:m0031`: a mutant, how it was decided, and its papers so far."""
+
+    harness_id: str
+    parent_id: str | None
+    iteration: int
+    kind: MutationKind
+    hypothesis: str
+    verdict: Verdict | None
+    reason: str
+    tree_hash: str
+    commit: str
+    knobs: dict[str, float]
+    score: Rate
+    is_stopped: bool
+    evaluations: tuple["EvaluationLine", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationLine:
+    purpose: Purpose
+    iteration: int
+    split: str
+    replicate: int
+    is_complete: bool
+    rate: Rate
+    confirmed: Rate
+    papers: tuple[tuple[str, PaperVerdict], ...]
+
+
+def iteration_views(population: Population, iterations: int = 0) -> tuple[IterationView, ...]:
+    total = max(iterations, population.iterations_done)
+    return tuple(iteration_view(population, decision, total) for decision in population.decisions)
+
+
+def iteration_view(population: Population, decision: Decision, iterations: int) -> IterationView:
+    mutant = population.mutants.get(decision.mutant_id or "")
+    return IterationView(
+        iteration=decision.iteration,
+        iterations=iterations,
+        parent_id=decision.parent_id,
+        mutant_id=decision.mutant_id,
+        kind=mutant.kind if mutant else None,
+        hypothesis=mutant.hypothesis if mutant else "",
+        verdict=decision.verdict,
+        reason=decision.reason,
+        parent_rate=decision.parent_rate,
+        mutant_rate=decision.mutant_rate,
+    )
+
+
+def lineage_steps(population: Population, harness_id: str) -> tuple[LineageStep, ...]:
+    return tuple(
+        LineageStep(
+            harness_id=mutant.harness_id,
+            kind=mutant.kind,
+            hypothesis=mutant.hypothesis,
+            rate=population.tally(mutant.harness_id).observed,
+            is_stopped=population.tally(mutant.harness_id).is_stopped,
+        )
+        for mutant in lineage_chain(population, harness_id)
+    )
+
+
+def verdict_counts(population: Population) -> dict[str, int]:
+    counted = Counter(decision.verdict for decision in population.decisions)
+    return {verdict.value: counted[verdict] for verdict in Verdict}
+
+
+def curve(population: Population) -> tuple[CurvePoint, ...]:
+    searched = replace(population, champion=None)  # chosen after the search, on other measurements
+    points = []
+    for decision in population.decisions:
+        then = searched.as_of(decision.iteration)
+        points.append(
+            CurvePoint(
+                iteration=decision.iteration,
+                best_id=then.best_id,
+                best=then.tally(then.best_id).observed,
+                mutant=decision.mutant_rate,
+                verdict=decision.verdict,
+            )
+        )
+    return tuple(points)
+
+
+def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> Rate:
+    """All complete evaluations for these purposes, added up."""
+    total = NO_RATE
+    for summary in population.evaluations_of(harness_id):
+        if summary.purpose in purposes and summary.is_complete:
+            total += summary.rate
+    return total
+
+
+def confirmed_rate(population: Population, harness_id: str, *purposes: Purpose) -> Rate:
+    """Of the examples accepted in these evaluations: how many would have been accepted again."""
+    found = (each for each in population.evaluations_of(harness_id) if each.purpose in purposes)
+    return sum((each.confirmed for each in found), NO_RATE)
+
+
+def sealed_difference(population: Population) -> ScoreDiff | None:
+    """Champion against seed on the sealed test papers; None when there are not two measured harnesses."""
+    champion = population.champion.harness_id if population.champion else SEED_ID
+    if champion == SEED_ID or not pooled_rate(population, champion, Purpose.TEST).n:
+        return None
+    return diff_evaluations(population, SEED_ID, champion, split="test").score
+
+
+def failure_counts(events: Iterable[Event], harness_id: str) -> dict[str, int]:
+    """Rounds that were not accepted, by category, and papers that ended in another way, by verdict."""
+    counted: Counter[str] = Counter()
+    for event in events:
+        if not isinstance(event, EvaluationDone) or event.evaluation.harness_id != harness_id:
+            continue
+        for result in event.evaluation.results:
+            counted.update(each.category.value for each in result.rounds if each.category)
+            if result.verdict not in {PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED}:
+                counted[result.verdict.value] += 1
+    return dict(counted.most_common())
+
+
+def harness_view(population: Population, harness_id: str) -> HarnessView:
+    mutant = population.mutants[harness_id]
+    decision = population.find_decision(harness_id)
+    lines = tuple(
+        EvaluationLine(
+            purpose=each.purpose,
+            iteration=each.iteration,
+            split=each.split,
+            replicate=each.replicate,
+            is_complete=each.is_complete,
+            rate=each.rate,
+            confirmed=each.confirmed,
+            papers=each.verdicts,
+        )
+        for each in population.evaluations_of(harness_id)
+    )
+    return HarnessView(
+        harness_id=harness_id,
+        parent_id=mutant.parent_id,
+        iteration=mutant.iteration,
+        kind=mutant.kind,
+        hypothesis=mutant.hypothesis,
+        verdict=decision.verdict if decision else None,
+        reason=decision.reason if decision else "the harness the run began with",
+        tree_hash=mutant.tree_hash,
+        commit=mutant.commit,
+        knobs=dict(mutant.knobs),
+        score=population.tally(harness_id).observed,
+        is_stopped=population.tally(harness_id).is_stopped,
+        evaluations=lines,
+    )
+
+
+def run_summary(name: str, population: Population, is_running: bool) -> RunSummary:
+    state = "running" if is_running else "finished" if population.finish else "interrupted"
+    champion = population.champion.harness_id if population.champion else ""
+    return RunSummary(
+        run=name,
+        state=state,
+        iterations=population.iterations_done,
+        admitted=sum(decision.verdict is Verdict.ADMITTED for decision in population.decisions),
+        best_id=population.best_id,
+        best_rate=population.tally(population.best_id).observed,
+        seed_rate=population.tally(SEED_ID).observed,
+        champion_test=pooled_rate(population, champion, Purpose.TEST),
+        sandbox=population.start.sandbox if population.start else "",
+    )

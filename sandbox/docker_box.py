@@ -1,0 +1,251 @@
+"""Boxes as containers: one fresh container a job, with nothing mounted and no network.
+
+What makes a container a box is `docker_config.py`'s, how it is spoken with `session.py`'s, and which image it
+has `image.py`'s.
+
+What makes a container a box: the body of the engine's `create` request, as a pure function.
+
+What an engine says of itself that it cannot limit. Cheap enough for every start of a run.
+
+What an engine says is not what it does: `probes/` finds that out, which takes a while.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from studbook.errors import SandboxError
+from studbook.sandbox.bundle import shim_hash, shim_source
+from studbook.sandbox.contract import BoxStatus, Handler, Job, Limits, Outcome
+from studbook.sandbox.engine import Engine
+from studbook.sandbox.frames import printable
+from studbook.sandbox.image import Image, choose_image
+from studbook.sandbox.owner import labels_of, this_process
+from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+
+KINDS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpu", "SwapLimit": "swap"}
+WALLS = ("memory", "processes")
+"""Without these one box can take the whole machine, so it does not contain hostile code."""
+
+
+def missing_limits(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """A limit that the engine says nothing about counts as missing."""
+    return tuple(word for key, word in KINDS.items() if not info.get(key))
+
+
+def missing_walls(info: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(word for word in missing_limits(info) if word in WALLS)
+
+
+def acceptable(config: dict[str, Any], missing: tuple[str, ...]) -> dict[str, Any]:
+    """Without the one limit that engines answer with a refusal of the whole box instead of a warning."""
+    if "cpu" not in missing:
+        return config
+    host = {name: value for name, value in config["HostConfig"].items() if name != "NanoCpus"}
+    return {**config, "HostConfig": host}
+
+
+USER = 65534
+FOLDER = "/tmp"  # inside the box, where it is a tmpfs of its own
+MOUNT = "rw,noexec,nosuid,nodev,mode=0700,uid=65534,gid=65534"
+
+
+def box_config(image: str, limits: Limits, labels: dict[str, str], volumes: Iterable[str]) -> dict[str, Any]:
+    """`volumes` are paths the image declares: they would be writable host disk, so they are covered."""
+    return {
+        "Image": image,
+        "Entrypoint": ["python3", "-I", "-u", "-c", shim_source()],
+        "Cmd": [],
+        "User": f"{USER}:{USER}",
+        "Env": ["LANG=C.UTF-8"],
+        "Hostname": "box",
+        "WorkingDir": "/",
+        "Labels": labels,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "Tty": False,
+        "NetworkDisabled": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGKILL",  # PID 1 does not hear another: an engine that ends or starts would wait 10 s
+        "HostConfig": _host_config(limits, volumes),
+    }
+
+
+def _host_config(limits: Limits, volumes: Iterable[str]) -> dict[str, Any]:
+    covered = dict.fromkeys(volumes, f"{MOUNT},size=4k,nr_inodes=8")
+    return {
+        "NetworkMode": "none",
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Privileged": False,
+        "Init": False,  # the shim is PID 1: nothing inside can kill it, and it reaps what is orphaned
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "Memory": limits.memory_bytes,
+        "MemorySwap": limits.memory_bytes,  # memory and swap together: no swap
+        "NanoCpus": int(limits.cpus * 1_000_000_000),
+        "PidsLimit": limits.processes,
+        "Ulimits": [
+            _ulimit("nofile", limits.open_files),
+            _ulimit("fsize", limits.tmpfs_bytes),
+            _ulimit("core", 0),
+        ],
+        "Tmpfs": {
+            **covered,
+            FOLDER: f"{MOUNT},size={limits.tmpfs_bytes},nr_inodes={limits.tmpfs_inodes}",
+            "/dev/shm": f"{MOUNT},size=1m,nr_inodes=64",
+        },
+        "LogConfig": {"Type": "none", "Config": {}},
+        "RestartPolicy": {"Name": "no"},
+    }
+
+
+def _ulimit(name: str, value: int) -> dict[str, Any]:
+    return {"Name": name, "Soft": value, "Hard": value}
+
+
+OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
+LATE_SECONDS = 3.0  # and on a busy machine a good while later
+WATCH_SECONDS = 1.0  # after a box that went silent, its engine's end is heard of within these
+KILLED = 128 + 9
+PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
+CONTAINS_NOT = "it does not contain hostile code"
+
+
+class DockerSandbox:
+    """Hardened containers. `connect` finds engine and image; tests may pass their own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: Image,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        info = engine.info()
+        version = info["ServerVersion"]
+        self._missing = missing_limits(info)
+        self.name = "docker"
+        self.contains_hostile_code = not missing_walls(info)
+        self.identity = {
+            "kind": self.name,
+            "engine": version,
+            "image": image.reference,
+            "image_id": image.image_id,
+            "image_digest": image.digest,
+            "shim": shim_hash(),
+        }
+        self.statement = (
+            f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
+            "a fresh container for every paper, no network, no mounts, no capabilities"
+        )
+        self.image = image
+        self.engine = engine
+        self._clock, self._wall_clock = clock, wall_clock
+
+    @staticmethod
+    def connect(image: str | None = None) -> "DockerSandbox":
+        """The engine the `docker` command would use, with `image` or the best Python it can get."""
+        return DockerSandbox.on(Engine.connect(), image)
+
+    @staticmethod
+    def on(engine: Engine, image: str | None = None) -> "DockerSandbox":
+        """As `connect`, with an engine that is then closed by `close`."""
+        try:
+            return DockerSandbox(engine, choose_image(engine, image))
+        except SandboxError:
+            engine.close()
+            raise
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def run(self, job: Job, handler: Handler) -> Outcome:
+        began = self._clock()
+        try:
+            lines = job_lines(job, PLACE)
+        except Ended as refusal:
+            status, detail = refusal.args
+            return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
+        labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
+        config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
+        look = self.engine.watch.look()
+        container, engine_warnings = self.engine.create(acceptable(config, self._missing))
+        try:
+            end = self._attend(container, job, handler, lines, look)
+        finally:
+            self.engine.discard(container)
+        return Outcome(
+            status=end.status,
+            detail=end.detail,
+            stderr_tail=printable(end.output),
+            seconds=self._clock() - began,
+            warnings=(*end.warnings, *engine_warnings),
+        )
+
+    def _attend(
+        self, container: str, job: Job, handler: Handler, lines: list[bytes], look: int
+    ) -> SessionEnd:
+        """From attaching to the last reply; the container still exists afterwards, its socket does not."""
+        channel = self.engine.attach(container)
+        session = Session(channel, job, handler, self._clock)
+        try:
+            try:
+                self.engine.start(container)
+                end = session.run(lines)
+                if end.went_silent and self.engine.watch.has_ended_since(look, WATCH_SECONDS):
+                    raise SandboxError("the engine let go of a box: it was started again, or cut off")
+                if end.went_silent and self._was_killed_from_outside(container):
+                    raise SandboxError("a box was killed from outside")
+            except SandboxError as error:
+                raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
+            finally:
+                channel.close()  # before the kill: an engine feeding a client that does not read never ends
+            if end.status is not BoxStatus.FINISHED:
+                self.engine.kill(container)
+            end = self._explain(container, job, end)
+            if end.status is not BoxStatus.FINISHED:
+                self.engine.remove(container)
+        finally:
+            session.close()
+        session.raise_late_errors()
+        return end
+
+    def _explain(self, container: str, job: Job, end: SessionEnd) -> SessionEnd:
+        """Memory is the engine's to tell: a death without a word may have been for want of it."""
+        if not (end.was_killed or end.went_silent):
+            return end
+        if not self._ran_out_of_memory(container, OOM_SECONDS):
+            return end
+        detail = f"over {job.limits.memory_bytes} bytes of memory"
+        return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
+
+    def _was_killed_from_outside(self, container: str) -> bool:
+        """Nothing inside can kill PID 1, and only the kernel does it for want of memory."""
+        until = self._clock() + LATE_SECONDS
+        while (state := self.engine.state(container))["Running"]:
+            if self._clock() >= until:
+                return False  # it closed its end and lives on: that is its own doing
+            time.sleep(0.02)
+        return bool(state["ExitCode"] == KILLED) and not self._ran_out_of_memory(container, LATE_SECONDS)
+
+    def _ran_out_of_memory(self, container: str, patience_seconds: float) -> bool:
+        until = self._clock() + patience_seconds
+        while not self.engine.state(container)["OOMKilled"]:
+            if self._clock() >= until:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+def _lacks(missing: tuple[str, ...]) -> str:
+    """What the statement says of an engine that owns to enforcing less than it is asked for."""
+    if not missing:
+        return ""
+    consequence = f": {CONTAINS_NOT}" if set(missing) & set(WALLS) else ""
+    return f" without limits on {' and '.join(missing)}{consequence}"

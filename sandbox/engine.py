@@ -1,0 +1,355 @@
+"""A Docker engine, as far as boxes need one: with `engine_address.py` the only door to the SDK.
+
+One request of the low-level client where the high-level one makes three; every failure is a SandboxError.
+
+Where the engine is looked for: DOCKER_HOST, else the docker context, else the usual socket.
+
+The SDK finds the same place by itself; here it is found once more to be named in errors, and to refuse what
+the SDK would pass over in silence (a context that does not exist).
+
+The attached streams of a container as one channel of bytes.
+
+The engine sends blocks of an 8-byte header (stream, size) and a payload; stream 1 is the protocol, stream 2
+holds only what Python itself says when the shim cannot even start.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import ssl
+import struct
+import threading
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker
+import requests
+from docker.constants import DEFAULT_UNIX_SOCKET
+from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
+from docker.errors import APIError, DockerException, NotFound
+from docker.utils import parse_host, parse_repository_tag
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from studbook.errors import SandboxError
+from studbook.sandbox.engine_watch import EngineWatch
+from studbook.sandbox.frames import one_line
+
+DIAGNOSTICS_BYTES = 2048
+STDERR = 2
+
+
+class DockerChannel:
+    """Owns the SDK's attach socket; `close` it before the box is killed or removed."""
+
+    def __init__(self, attached: Any) -> None:  # the SDK gives a SocketIO, or an SSLSocket over TLS
+        self._attached = attached
+        self._socket: socket.socket = getattr(attached, "_sock", attached)
+        self._socket.setblocking(False)
+        self._header = b""
+        self._left = 0
+        self._stream = 0
+        self._diagnostics = b""
+
+    @property
+    def diagnostics(self) -> str:
+        return self._diagnostics.decode("utf-8", "replace")
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+
+    def receive(self) -> bytes | None:
+        try:
+            data = self._socket.recv(1 << 18)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ConnectionResetError:
+            return b""
+        return self._demultiplex(data) or None if data else b""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._attached._response.close()  # closes everything it was made of, in the order it likes
+        self._socket.close()
+
+    def _demultiplex(self, data: bytes) -> bytes:
+        """The payload of the protocol's stream in `data`; blocks may begin and end anywhere."""
+        protocol = []
+        while data:
+            if not self._left:
+                missing = 8 - len(self._header)
+                self._header, data = self._header + data[:missing], data[missing:]
+                if len(self._header) < 8:
+                    break
+                self._stream, self._left = struct.unpack(">BxxxL", self._header)
+                self._header = b""
+            payload, data = data[: self._left], data[self._left :]
+            self._left -= len(payload)
+            if self._stream == STDERR:
+                self._diagnostics = (self._diagnostics + payload)[-DIAGNOSTICS_BYTES:]
+            else:
+                protocol.append(payload)
+        return b"".join(protocol)
+
+
+KNOCK_SECONDS = 10
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
+BEFORE_AT = re.compile(r"[^/@\s]+@")
+DEFAULT = DEFAULT_UNIX_SOCKET.removeprefix("http+")
+ADVICE = {
+    "tcp": "is the engine listening there, and does it want TLS (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)?",
+    "ssh": "not spoken here: forward the socket with ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST "
+    "and set DOCKER_HOST=unix:///tmp/docker.sock",
+}
+"""By the beginning of the address; about the usual socket the caller has words of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineAddress:
+    """`source` is who said so, in words."""
+
+    url: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.source})"
+
+    @property
+    def scheme(self) -> str:
+        """ "unix", "tcp", "ssh" or "npipe"; raises DockerException for anything else."""
+        spelling = _spelled_out(self.url).partition("://")[0]
+        return {"http+unix": "unix", "http": "tcp", "https": "tcp"}.get(spelling, spelling)
+
+
+def _spelled_out(url: str) -> str:
+    return str(parse_host(url))
+
+
+def find_address(environment: Mapping[str, str]) -> EngineAddress:
+    """Raises SandboxError for a context that docker does not know."""
+    host = environment.get("DOCKER_HOST")
+    if host:
+        return EngineAddress(url=host, source="DOCKER_HOST")
+    chosen = environment.get("DOCKER_CONTEXT")
+    name = chosen or get_current_context_name()
+    source = "DOCKER_CONTEXT" if chosen else "the current docker context"
+    if name == "default":
+        return EngineAddress(
+            url=DEFAULT, source="the usual place; DOCKER_HOST and docker context name no other"
+        )
+    context = _context(name)
+    if context is None or not context.Host:
+        raise SandboxError(
+            f"Docker, looking for an engine: {source} is {name!r}, and docker knows no such context; "
+            "see `docker context ls`, choose one with `docker context use NAME`, or set DOCKER_HOST"
+        )
+    return EngineAddress(url=context.Host, source=f"docker context {name!r}")
+
+
+def _context(name: str) -> Any:
+    try:
+        return ContextAPI.get_context(name)
+    except Exception as error:  # (the SDK raises Exception itself for a damaged context)
+        raise SandboxError(
+            f"Docker, looking for an engine: context {name!r}: {one_line(str(error))}"
+        ) from error
+
+
+def knock(address: EngineAddress) -> None:
+    """Raises OSError where nobody listens: sooner than the SDK, which would also leave its socket open."""
+    rest = _spelled_out(address.url).partition("://")[2]
+    if address.scheme == "unix":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+            trial.settimeout(KNOCK_SECONDS)
+            trial.connect("/" + rest.lstrip("/"))
+    elif address.scheme == "tcp":
+        parts = urlsplit(f"//{rest}")
+        socket.create_connection((parts.hostname or "", parts.port or 0), KNOCK_SECONDS).close()
+
+
+def describe_failure(address: EngineAddress, error: Exception) -> str:
+    """One line: where it was looked, what happened, and what to do where that is not plain."""
+    what = f"Docker, looking for an engine at {address}: {one_line(str(error))}"
+    what = BEFORE_AT.sub("****@", what)  # also of an address without a scheme
+    advice = next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
+    return f"{what}; {advice}" if advice else what
+
+
+def without_credentials(text: str) -> str:
+    """An address may hold a password, and errors repeat it."""
+    return CREDENTIALS.sub("//****@", text)
+
+
+ENGINE_SECONDS = 120  # for one request; a loaded engine is slow, not broken
+GONE_OR_GOING = (404, 409)
+REMOVALS = 3
+STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+
+
+@contextlib.contextmanager
+def engine_errors(doing: str) -> Iterator[None]:
+    """The engine's failures, those of HTTP and of the socket included, are never a score."""
+    try:
+        yield
+    except (DockerException, HTTPError, OSError) as error:
+        said = getattr(error, "explanation", None) or error  # the rest of an APIError is its long address
+        told = without_credentials(one_line(str(said)))
+        raise SandboxError(f"Docker, {doing}: {told}") from error
+
+
+def be_patient(api: Any, seconds: int) -> None:
+    """Every request of this client ends when nothing is said for so long; the SDK never ends a pull."""
+    request = api.request
+    api.request = lambda *arguments, **options: request(*arguments, **{**options, "timeout": seconds})
+
+
+class Engine:
+    """An engine that answers. Thread-safe; at most 2 × cores boxes are made or removed at once."""
+
+    def __init__(self, client: "docker.APIClient") -> None:
+        self._client: Any = client  # the SDK is not annotated
+        self.gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self.watch = EngineWatch(client.events)
+        self._left: deque[str] = deque()
+
+    @staticmethod
+    def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
+        """The engine the `docker` command would use; raises SandboxError when none answers."""
+        address = find_address(os.environ)  # the SDK reads it there too, and has no other way to be told
+        try:
+            knock(address)
+            client = docker.from_env(version="auto", timeout=timeout_seconds, max_pool_size=64)
+        except (DockerException, OSError) as error:
+            raise SandboxError(describe_failure(address, error)) from error
+        return Engine(client.api)
+
+    def close(self) -> None:
+        """What cannot be removed even now is for whoever starts next: its owner will be gone."""
+        with contextlib.suppress(SandboxError):
+            self._remove_left()
+        self.watch.close()
+        self._client.close()
+
+    def info(self) -> dict[str, Any]:
+        with engine_errors("info"):
+            return dict(self._client.info())
+
+    def find_image(self, reference: str) -> dict[str, Any] | None:
+        """The engine's description of an image it holds."""
+        with engine_errors(f"looking for image {reference}"):
+            try:
+                return dict(self._client.inspect_image(reference))
+            except NotFound:
+                return None
+
+    def pull(self, reference: str, patience_seconds: int) -> None:
+        """Fetch an image; raises SandboxError when the registry says nothing for `patience_seconds`."""
+        repository, tag = parse_repository_tag(reference)
+        with engine_errors(f"pulling {reference}"):
+            client = docker.from_env(version=self._client.api_version)
+            be_patient(client.api, patience_seconds)
+            try:
+                lines = [*client.api.pull(repository, tag or "latest", stream=True, decode=True)]
+                failures = [line["error"] for line in lines if "error" in line]
+                if failures:  # told when all is read, or the connection stays open
+                    raise SandboxError(f"Docker, pulling {reference}: {one_line(str(failures[0]))}")
+            except (requests.Timeout, ReadTimeoutError) as error:
+                silence = f"no word from the registry for {patience_seconds} seconds"
+                raise SandboxError(f"Docker, pulling {reference}: {silence}") from error
+            finally:
+                client.close()
+
+    def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
+        repository, tag = parse_repository_tag(reference)
+        with engine_errors(f"importing {reference}"):
+            self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
+
+    def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
+        """(container id, the engine's warnings). What an engine that was away has left is removed first."""
+        self._remove_left()
+        name = f"studbook-{uuid.uuid4().hex}"  # ours, so that a box whose id never came is known all the same
+        try:
+            with self.gate, engine_errors("creating a box"):
+                made = self._client.create_container_from_config(config, name)
+        except SandboxError:
+            self._left.append(name)
+            raise
+        return made["Id"], list(made.get("Warnings") or [])
+
+    def attach(self, container: str) -> DockerChannel:
+        with engine_errors("attaching to a box"):
+            return DockerChannel(self._client.attach_socket(container, params=STREAMS))
+
+    def start(self, container: str) -> None:
+        with self.gate, engine_errors("starting a box"):
+            self._client.start(container)
+
+    def state(self, container: str) -> dict[str, Any]:
+        with engine_errors("looking at a box"):
+            return dict(self._client.inspect_container(container)["State"])
+
+    def kill(self, container: str) -> None:
+        """End a box now, without waiting for a turn. Whether that worked is for `remove`, which follows."""
+        with engine_errors("ending a box"), contextlib.suppress(APIError):
+            self._client.kill(container)
+
+    def remove(self, container: str) -> None:
+        """Kill and remove; one that is gone already, or going, is fine.
+
+        A loaded engine gives up waiting for the end of what it killed; the next time it has ended.
+        """
+        with self.gate, engine_errors("removing a box"):
+            for patience in reversed(range(REMOVALS)):
+                try:
+                    self._client.remove_container(container, force=True, v=True)
+                except APIError as error:
+                    if error.status_code in GONE_OR_GOING:
+                        return
+                    if not patience:
+                        raise
+                else:
+                    return
+
+    def discard(self, container: str) -> None:
+        """As `remove`, of a box that has nothing more to say: without its engine it is removed later."""
+        try:
+            self.remove(container)
+        except SandboxError:
+            self._left.append(container)
+
+    def _remove_left(self) -> None:
+        while self._left:
+            container = self._left.popleft()
+            try:
+                self.remove(container)
+            except SandboxError:
+                self._left.append(container)
+                raise
+
+    def find_log(self, container: str) -> str | None:
+        """The last line that the engine kept of what a box printed; None when it keeps nothing."""
+        with engine_errors("reading a log"):
+            try:
+                kept = self._client.logs(container, stdout=True, stderr=True, tail=1)
+            except APIError:  # a driver that cannot be read back, which is what `none` is
+                return None
+            return bytes(kept)[:200].decode("utf-8", "replace") or None
+
+    def labelled(self, label: str) -> dict[str, Mapping[str, str]]:
+        """Containers that carry a label, running or not: id → labels."""
+        with engine_errors("listing boxes"):
+            found = self._client.containers(all=True, filters={"label": label})
+            return {box["Id"]: box["Labels"] for box in found}

@@ -1,0 +1,324 @@
+"""All probes one after another: which of a box's limits does this engine really enforce?
+
+Ships with the package: a user's engine is not the one the attack suite ran on. Repairs nothing.
+
+The limits that show themselves to one box that looks around: files, kernel, network, environment.
+
+What is made of it is `judges_files.py` and `judges_kernel.py`. Nothing is strained here: see `strain.py`.
+
+The limits that show themselves only when a box goes past them: memory, swap, processes, cpu.
+
+What has to hold at the end of a box: the deadline, the flood of output, and that nothing is left.
+"""
+
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from studbook.errors import SandboxError
+from studbook.sandbox.contract import BoxStatus, Outcome, Sandbox
+from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.owner import OWNER_LABEL, this_process
+from studbook.sandbox.probes.judges import (
+    judge_bytes,
+    judge_calls,
+    judge_capabilities,
+    judge_devices,
+    judge_engine_filter,
+    judge_environment,
+    judge_exec,
+    judge_file_size,
+    judge_inodes,
+    judge_kernel_files,
+    judge_mounts,
+    judge_network,
+    judge_open_files,
+    judge_other_places,
+    judge_privileges,
+    judge_root,
+    judge_settings,
+    judge_shim,
+    judge_user,
+    secrets_of,
+)
+from studbook.sandbox.probes.readings import (
+    Facts,
+    Reading,
+    Verdict,
+    enforced,
+    judged,
+    missing,
+    reading,
+    untried,
+)
+from studbook.sandbox.probes.visits import LIMITS, Visit, finished, visit
+from studbook.sandbox.process_box import PREFIX, ProcessSandbox, owner_of
+from studbook.sandbox.process_tree import all_pids, command_line
+
+DEADLINE = replace(LIMITS, wall_seconds=1.0)
+OVERSHOOT_SECONDS = 2.0
+GOING_SECONDS = 1.0  # for a killed process to be gone from /proc
+
+
+def probe_deadline(sandbox: Sandbox) -> Iterator[Reading]:
+    yield reading("deadline", judge_deadline(visit(sandbox, "stay", DEADLINE)), sandbox.name)
+
+
+def judge_deadline(found: Visit) -> Verdict:
+    if found.heard_at is None:
+        return untried(f"the box ended with {found.outcome.status}: {found.outcome.detail}")
+    over = max(0.0, found.ended_at - found.heard_at - DEADLINE.wall_seconds)
+    text = f"ended and removed {over:.2f} s after its deadline of {DEADLINE.wall_seconds:g} s"
+    if found.outcome.status is not BoxStatus.TIMED_OUT:
+        return missing(f"a box went on to its own end, {over:.1f} s past its deadline")
+    return enforced(text) if over <= OVERSHOOT_SECONDS else missing(text, is_mild=True)
+
+
+def probe_output(sandbox: Sandbox) -> Iterator[Reading]:
+    outcome = visit(sandbox, "flood").outcome
+    text = f"{4 * LIMITS.output_bytes >> 20} MiB printed where {LIMITS.output_bytes >> 20} is allowed"
+    verdict = judged(outcome.status is BoxStatus.OUT_OF_LIMITS, f"{text}: {outcome.detail}")
+    if outcome.status not in (BoxStatus.OUT_OF_LIMITS, BoxStatus.FINISHED):
+        verdict = untried(f"the box ended with {outcome.status}: {outcome.detail}")
+    yield reading("output", verdict, sandbox.name)
+
+
+def probe_leaving(sandbox: Sandbox) -> Iterator[Reading]:
+    """The engine's log of a box that lives, and what is left of it when it has ended."""
+    token = str(secrets.randbelow(10**15) + 10**15)
+    logs: list[str] = []
+    seen: set[int] = set()
+
+    def look(_word: str) -> None:
+        seen.update(marked_processes(token))
+        logs.extend(kept_logs(sandbox))
+
+    finished(visit(sandbox, "leave", on_word=look, token=int(token)))
+    yield reading("log", judge_log(sandbox, logs), sandbox.name)
+    yield reading("removal", judge_removal(sandbox, token, bool(seen)), sandbox.name)
+
+
+def judge_log(sandbox: Sandbox, logs: list[str]) -> Verdict:
+    if not isinstance(sandbox, DockerSandbox):
+        return enforced("nothing keeps what a child process prints")
+    return missing(f"the engine kept {logs[0]!r}") if logs else enforced("the engine kept nothing of it")
+
+
+def kept_logs(sandbox: Sandbox) -> list[str]:
+    if not isinstance(sandbox, DockerSandbox):
+        return []
+    logs = [sandbox.engine.find_log(box) for box in own_containers(sandbox)]
+    return [text for text in logs if text]
+
+
+def own_containers(sandbox: DockerSandbox) -> list[str]:
+    me = str(this_process())
+    return [box for box, labels in sandbox.engine.labelled(OWNER_LABEL).items() if labels[OWNER_LABEL] == me]
+
+
+def judge_removal(sandbox: Sandbox, token: str, was_seen: bool) -> Verdict:
+    left = leftovers(sandbox, token)
+    if left:
+        return missing(f"left: {', '.join(left)}")
+    what = "container" if isinstance(sandbox, DockerSandbox) else "folder"
+    seen = (
+        "its daemon was seen from here and is gone" if was_seen else "its processes cannot be seen from here"
+    )
+    return enforced(f"no {what} is left; {seen}")
+
+
+def leftovers(sandbox: Sandbox, token: str) -> list[str]:
+    until = time.monotonic() + GOING_SECONDS
+    while (pids := marked_processes(token)) and time.monotonic() < until:
+        time.sleep(0.02)
+    left = [f"process {pid}" for pid in pids]
+    if isinstance(sandbox, DockerSandbox):
+        return left + [f"container {box[:12]}" for box in own_containers(sandbox)]
+    return left + [f"folder {folder}" for folder in own_folders(sandbox)]
+
+
+def own_folders(sandbox: Sandbox) -> list[Path]:
+    folder = sandbox.folder if isinstance(sandbox, ProcessSandbox) else None
+    boxes = (folder or Path(tempfile.gettempdir())).glob(f"{PREFIX}*")
+    return [box for box in boxes if owner_of(box) == str(this_process())]
+
+
+def marked_processes(token: str) -> set[int]:
+    """Processes anywhere on this machine that carry the token as an argument."""
+    return {pid for pid in all_pids() if token.encode() in command_line(pid).split(b"\0")}
+
+
+MEMORY = replace(LIMITS, memory_bytes=64 << 20)
+CPU = replace(LIMITS, cpus=0.5)
+SHARE_ALLOWED = 0.8  # of a core, where 0.5 is allowed: a short measurement on a busy machine
+IDLE_SHARE = 0.3  # of a core: four processes that spin leave none of it, if they may run
+SLACK = 1.25
+MEBIBYTE = 1 << 20
+
+
+def probe_memory(sandbox: Sandbox) -> Iterator[Reading]:
+    """Memory and swap, by one box."""
+    found = visit(sandbox, "memory", MEMORY)
+    memory = judge_memory(found, MEMORY.memory_bytes)
+    yield reading("memory", memory, sandbox.name)
+    yield reading("swap", judge_swap(found.facts, MEMORY.memory_bytes), sandbox.name)
+
+
+def probe_processes(sandbox: Sandbox) -> Iterator[Reading]:
+    found = finished(visit(sandbox, "processes")).facts
+    text = f"{found['started']} started where {LIMITS.processes} are allowed in all"
+    verdict = judged(
+        bool(found["error"]) and found["started"] < LIMITS.processes,
+        f"{text}, then {found['error'] or 'no end'}",
+    )
+    yield reading("processes", verdict, sandbox.name)
+
+
+def probe_cpu(sandbox: Sandbox) -> Iterator[Reading]:
+    yield reading("cpu", judge_cpu(finished(visit(sandbox, "spin", CPU)).facts), sandbox.name)
+
+
+def judge_memory(found: Visit, allowed: int) -> Verdict:
+    if not found.facts:
+        return _by_its_end(found.outcome)
+    held, asked = found.facts["held"], found.facts["asked"]
+    text = f"three processes held {held // MEBIBYTE} MiB together where {allowed // MEBIBYTE} are allowed"
+    if not found.facts["deaths"] or (held > SLACK * allowed and not found.facts["swap_total"]):
+        return missing(f"{text} ({asked // MEBIBYTE} asked for)")
+    return enforced(f"{text}, then the kernel ended one")
+
+
+def _by_its_end(outcome: Outcome) -> Verdict:
+    """Some engines end the whole box, not one process of it."""
+    if outcome.status is BoxStatus.OUT_OF_LIMITS:
+        return enforced(outcome.detail)
+    return untried(f"the box ended with {outcome.status}: {outcome.detail}")
+
+
+def judge_swap(facts: dict[str, Any], allowed: int) -> Verdict:
+    if not facts:
+        return untried("the box did not live to tell")
+    extra, total = facts["swap_allowed"], facts["swap_total"]
+    if extra:
+        amount = "any amount" if extra >= 1 << 60 else f"{extra // MEBIBYTE} MiB"
+        return missing(f"{amount} beside the memory by the kernel's own account")
+    if not total:
+        told = "and the kernel allows it none" if extra == 0 else "and the kernel does not tell"
+        return untried(f"the engine's machine has no swap, {told}")
+    held = facts["held"]
+    return judged(
+        held <= SLACK * allowed, f"{held // MEBIBYTE} MiB held with {total // MEBIBYTE} MiB of swap there"
+    )
+
+
+def judge_cpu(facts: dict[str, Any]) -> Verdict:
+    """A small share alone proves nothing: on a busy machine nobody gets more."""
+    share, idle, quota = facts["share"], facts["idle"], facts["quota"]
+    text = f"{share:.2f} of a core in {facts['seconds']:.1f} s where {CPU.cpus:g} is allowed"
+    if share > SHARE_ALLOWED:
+        return missing(f"{text} ({facts['cores']} there)")
+    if facts["periods"] == 0:
+        return missing(f"{text}, on a busy machine: the kernel keeps no account of a quota")
+    if quota is not None and quota > CPU.cpus:
+        return missing(f"{text}, on a busy machine: the kernel's quota is {quota:g}")
+    if facts["throttled"]:
+        return enforced(f"{text}; made to wait {facts['throttled']} times")
+    if facts["periods"] and quota is not None:
+        return enforced(f"{text}; the kernel keeps a quota of {quota:g}, a busy machine left less")
+    if idle is not None and idle > IDLE_SHARE * facts["seconds"]:
+        return enforced(f"{text}, while {idle / facts['seconds']:.2f} were idle")
+    return untried(f"{text}, which may be all that this busy machine had left: try again when it is idle")
+
+
+Judge = Callable[[Facts], Verdict]
+
+
+def probe_census(
+    sandbox: Sandbox, environment: Mapping[str, str], image_environment: Mapping[str, str]
+) -> Iterator[Reading]:
+    """`environment` is this machine's; what the image itself brings along is no leak. Raises SandboxError."""
+    facts = finished(visit(sandbox, "census")).facts
+    hidden = secrets_of(environment, image_environment)
+    sections = {**SECTIONS, "surroundings": {"environment": lambda found: judge_environment(found, hidden)}}
+    for section, judges in sections.items():
+        found = facts.get(section, {"failure": "the box did not tell"})
+        for name, judge in judges.items():
+            yield reading(name, judge_section(judge, found, name, sandbox.name), sandbox.name)
+
+
+def judge_section(judge: Judge, found: Facts, name: str, sandbox: str) -> Verdict:
+    if "failure" in found:
+        return untried(str(found["failure"]))
+    if name == "engine's seccomp" and sandbox != "docker":
+        return untried("there is no engine around a child process")
+    return judge(found)
+
+
+SECTIONS: dict[str, dict[str, Judge]] = {
+    "network": {"network": judge_network},
+    "files": {
+        "read-only root": judge_root,
+        "mounts": judge_mounts,
+        "other places to write": judge_other_places,
+        "tmpfs bytes": judge_bytes,
+        "tmpfs inodes": judge_inodes,
+        "noexec tmpfs": judge_exec,
+        "open files": judge_open_files,
+        "file size": judge_file_size,
+    },
+    "kernel": {
+        "user": judge_user,
+        "capabilities": judge_capabilities,
+        "no new privileges": judge_privileges,
+        "system calls": judge_calls,
+        "engine's seccomp": judge_engine_filter,
+        "shim": judge_shim,
+        "kernel settings": judge_settings,
+        "kernel files": judge_kernel_files,
+        "devices": judge_devices,
+    },
+}
+
+
+Probe = Callable[[Sandbox], Iterable[Reading]]
+
+PROBES: tuple[tuple[Probe, tuple[str, ...]], ...] = (
+    (probe_memory, ("memory", "swap")),
+    (probe_processes, ("processes",)),
+    (probe_cpu, ("cpu",)),
+    (probe_deadline, ("deadline",)),
+    (probe_output, ("output",)),
+    (probe_leaving, ("log", "removal")),
+)
+
+
+def look_around(sandbox: Sandbox, environment: Mapping[str, str]) -> Iterator[Reading]:
+    """What one box can find out without straining anything: the quick part. Raises SandboxError."""
+    yield from probe_census(sandbox, environment, image_environment(sandbox))
+
+
+def probe_limits(sandbox: Sandbox, environment: Mapping[str, str]) -> Iterator[Reading]:
+    """Every limit, each as soon as it is known.
+
+    Raises SandboxError when not even the first box runs; later failures are limits that were not tried.
+    """
+    yield from look_around(sandbox, environment)
+    for probe, names in PROBES:
+        try:
+            found = list(probe(sandbox))
+        except SandboxError as error:
+            found = [reading(name, untried(str(error)), sandbox.name) for name in names]
+        yield from found
+
+
+def image_environment(sandbox: Sandbox) -> dict[str, str]:
+    """The variables a box's image sets by itself."""
+    if not isinstance(sandbox, DockerSandbox):
+        return {}
+    image = sandbox.engine.find_image(sandbox.image.image_id) or {}
+    pairs = (text.partition("=") for text in (image.get("Config") or {}).get("Env") or [])
+    return {name: value for name, _, value in pairs}

@@ -1,0 +1,358 @@
+"""Boxes as child processes: for tests and for machines without Docker. They do not contain hostile code.
+
+The same shim and protocol as in a container, a scrubbed environment, limits of the kernel's per process, a
+folder of its own, and bubblewrap around it where that works. What is missing: one limit on the memory,
+processes and disk of a whole box, and (without bubblewrap) any wall towards the host's files and network.
+
+The folder of one process box: whose it is, where the box may write, and that it goes away.
+
+The kernel's limits of a process box: per process, not per box.
+
+The `bwrap` command line around a child process, where bubblewrap is installed and allowed to work.
+
+It gives a box namespaces of its own, a read-only view of system folders and the interpreter, and a tmpfs. It
+gives no limit on memory or processes taken together, and shares the host's kernel with few fences.
+"""
+
+import contextlib
+import json
+import math
+import os
+import re
+import resource
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.errors import SandboxError
+from studbook.sandbox.bundle import shim_hash, shim_source
+from studbook.sandbox.contract import Handler, Job, Limits, Outcome
+from studbook.sandbox.frames import printable
+from studbook.sandbox.image import executable_path
+from studbook.sandbox.owner import OWNER_LABEL, labels_of, this_process
+from studbook.sandbox.process_tree import MARKER, all_pids, kill_descendants, kill_marked
+from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+
+FIRST_USER = 1 << 30  # of a range that no machine gives to people or services
+FOLDER = "/tmp"  # inside, a tmpfs
+PYTHON = "/python"
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
+SHARED_BYTES = 1 << 20  # of /dev/shm, as in a container
+TRIAL_SECONDS = 10
+
+
+def find_bubblewrap() -> str | None:
+    """Path of a bwrap that was seen to run Python in a box just now; None without one."""
+    program = shutil.which("bwrap")
+    if program is None or sys.platform != "linux":
+        return None
+    trial = "import json, ctypes"
+    if os.geteuid() == 0:
+        trial = f"import os; os.setgroups([]); os.setgid({FIRST_USER}); os.setuid({FIRST_USER}); {trial}"
+    command = [*wrapped(program, 1 << 20), "-I", "-c", trial]
+    try:
+        run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
+    except subprocess.TimeoutExpired:
+        return None
+    return program if run.returncode == 0 else None
+
+
+def new_user() -> int:
+    """An id for one box: the kernel counts processes by user, and a fork bomb is not to spend another's."""
+    return FIRST_USER + secrets.randbelow(FIRST_USER)
+
+
+def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
+    """A command line up to the interpreter, which is PID 1 of its own namespace and dies with its parent."""
+    command = [program, "--die-with-parent", "--as-pid-1", "--new-session", "--unshare-ipc", "--unshare-pid"]
+    command += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"]
+    if os.geteuid() != 0:  # root becomes another user inside instead, which a user namespace would prevent
+        command += ["--unshare-user", "--cap-drop", "ALL"]
+    for folder in SYSTEM_FOLDERS:
+        command += ["--ro-bind-try", folder, folder]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs(FOLDER, tmpfs_bytes)
+    command += [
+        *_python(),
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+    ]  # both are of memory, without a limit
+    return [*command, "--chdir", "/", "--", _python_in_box()]
+
+
+def _tmpfs(folder: str, size_bytes: int) -> list[str]:
+    return ["--perms", "1777", "--size", str(size_bytes), "--tmpfs", folder]
+
+
+def _python() -> list[str]:
+    """A Python outside the system's folders is shown under a path that does not tell whose it is."""
+    prefix = Path(sys.base_prefix).resolve()
+    if prefix.is_relative_to("/usr"):
+        return []
+    return ["--ro-bind", str(prefix), PYTHON, "--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib"]
+
+
+def _python_in_box() -> str:
+    prefix, executable = Path(sys.base_prefix).resolve(), executable_path()
+    if prefix.is_relative_to("/usr") or not executable.is_relative_to(prefix):
+        return str(executable)
+    return f"{PYTHON}/{executable.relative_to(prefix)}"
+
+
+SPARE_PROCESSES = 256  # of the same user, which may start while the box runs
+
+
+def rlimits_of(limits: Limits, user: int) -> tuple[tuple[int, int], ...]:
+    """Per process. Data, not address space, bounds memory: threads reserve much that they never use."""
+    values = {
+        resource.RLIMIT_DATA: limits.memory_bytes,
+        resource.RLIMIT_AS: 4 * limits.memory_bytes,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_FSIZE: limits.tmpfs_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: math.ceil(limits.wall_seconds * max(1.0, limits.cpus)) + 5,
+    }
+    if user != 0:  # the kernel counts tasks by user, and never root's
+        values[resource.RLIMIT_NPROC] = tasks_of(user) + limits.processes + SPARE_PROCESSES
+    return tuple((number, capped(number, value)) for number, value in values.items())
+
+
+def capped(number: int, value: int) -> int:
+    hard = resource.getrlimit(number)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+def tasks_of(user: int) -> int:
+    """Threads of all this user's processes, as far as /proc tells."""
+    count = 0
+    for pid in all_pids():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if os.stat(f"/proc/{pid}").st_uid == user:  # noqa: PTH116 (no Path for every process of the machine)
+                count += len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    return count
+
+
+PREFIX = "studbook-box-"
+OWNER_FILE = "owner.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The folder of one box on the host; `work` is the box's, the rest is ours."""
+
+    root: Path
+
+    @property
+    def marker(self) -> str:
+        return self.root.name
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def stderr(self) -> Path:
+        return self.root / "stderr"
+
+    def hide_in(self, text: str) -> str:
+        """Without the random name of this folder, so that a box says the same when it is run again.
+
+        Also where a limit on the text has cut the name off.
+        """
+        beginning = re.escape(str(self.root.parent / PREFIX))
+        return re.sub(rf"{beginning}\w*(/work)?", FOLDER, text)
+
+
+@contextlib.contextmanager
+def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
+    """A new folder with a note of whose it is, gone afterwards whatever was put into it."""
+    try:
+        home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)))
+        (home.root / OWNER_FILE).write_text(json.dumps(labels), encoding="utf-8")
+        home.work.mkdir()
+    except OSError as error:
+        raise SandboxError(f"no folder for a box: {error}") from error
+    try:
+        yield home
+    finally:
+        remove_folder(home.root)
+
+
+def owner_of(root: Path) -> str | None:
+    """Whose box this folder is; None for somebody else's folder, or one whose note is being written."""
+    if root.is_symlink():
+        return None
+    try:
+        labels = json.loads((root / OWNER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(labels.get(OWNER_LABEL)) if isinstance(labels, dict) else None
+
+
+def remove_folder(root: Path) -> None:
+    """`rm`, because a hostile tree may be nested deeper than Python recurses."""
+    command = ["rm", "-rf", "--", str(root)]
+    run = subprocess.run(command, capture_output=True, check=False)
+    if run.returncode != 0:
+        subprocess.run(["chmod", "-R", "u+rwx", "--", str(root)], capture_output=True, check=False)
+        subprocess.run(command, capture_output=True, check=False)
+
+
+END_SECONDS = 0.5  # for a shim that has said its last word to be gone
+ISOLATED = ["-I", "-S"]  # Python without what this machine's user and packages add
+CONTAINS = "it does not contain hostile code"
+
+
+class ProcessChannel:
+    """One end of a socket pair whose other end is the shim's stdin and stdout."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        self._socket = ours
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def receive(self) -> bytes | None:
+        try:
+            return self._socket.recv(1 << 18)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            return b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class ProcessSandbox:
+    """Child processes. `bubblewrap` is a path of bwrap, or None to do without.
+
+    `python` is the interpreter of boxes without bubblewrap, and its packages. By default this one, without:
+    a harness is not to lean on what happens to be installed here and would be missing in a container.
+    """
+
+    def __init__(
+        self,
+        bubblewrap: str | None,
+        folder: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        python: Path | None = None,
+    ) -> None:
+        self.name = "process"
+        self.contains_hostile_code = False
+        self.identity = {
+            "kind": self.name,
+            "bubblewrap": "yes" if bubblewrap else "no",
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "shim": shim_hash(),
+        }
+        walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
+        self.statement = f"child processes with limits, {walls}: {CONTAINS}"
+        self._bubblewrap, self.folder = bubblewrap, folder
+        self._python = [str(python), "-I"] if python else [str(executable_path()), *ISOLATED]
+        self._clock, self._wall_clock = clock, wall_clock
+
+    @staticmethod
+    def open() -> "ProcessSandbox":
+        """With bubblewrap if a trial shows that it works here."""
+        return ProcessSandbox(find_bubblewrap())
+
+    def close(self) -> None:
+        """Nothing is kept between boxes."""
+
+    def run(self, job: Job, handler: Handler) -> Outcome:
+        began = self._clock()
+        labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
+        with open_home(self.folder, labels) as home:
+            try:
+                lines = job_lines(job, self._place(home, job.limits))
+            except Ended as refusal:
+                status, detail = refusal.args
+                return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
+            end = self._attend(home, job, handler, lines)
+        return Outcome(
+            status=end.status,
+            detail=home.hide_in(end.detail),
+            stderr_tail=home.hide_in(printable(end.output)),
+            seconds=self._clock() - began,
+            warnings=end.warnings,
+        )
+
+    def _attend(self, home: Home, job: Job, handler: Handler, lines: list[bytes]) -> SessionEnd:
+        ours, theirs = socket.socketpair()
+        channel = ProcessChannel(ours)
+        session = Session(channel, job, handler, self._clock)
+        try:
+            try:
+                with theirs:
+                    process = self._launch(home, job.limits, theirs)
+                try:
+                    end = session.run(lines)
+                finally:
+                    channel.close()
+                    end_process(process, home.marker)
+            except SandboxError as error:
+                said = home.stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise SandboxError(f"{error} {printable(said)}".strip()) from error
+        finally:
+            session.close()
+        session.raise_late_errors()
+        return end
+
+    def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
+        python = self._python
+        if self._bubblewrap:
+            python = [*wrapped(self._bubblewrap, limits.tmpfs_bytes), *ISOLATED]
+        command = [*python, "-u", "-c", shim_source()]
+        environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
+        try:
+            with home.stderr.open("wb") as stderr:
+                return subprocess.Popen(
+                    command,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=stderr,
+                    cwd=home.work,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise SandboxError(f"a box did not start: {error}") from error
+
+    def _place(self, home: Home, limits: Limits) -> Place:
+        user = new_user() if self._bubblewrap and os.geteuid() == 0 else None
+        return Place(
+            folder=FOLDER if self._bubblewrap else str(home.work),
+            environment={MARKER: home.marker},
+            rlimits=rlimits_of(limits, os.geteuid() if user is None else user),
+            user=user,
+        )
+
+
+def end_process(process: "subprocess.Popen[bytes]", marker: str) -> None:
+    """A shim that ended in order took everything along; otherwise everything is hunted down."""
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill_descendants(process.pid)
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
+        kill_marked(marker)

@@ -1,0 +1,324 @@
+"""The host's side of one box, shared by all sandboxes: job in, requests answered, outcome out.
+
+One thread pumps bytes both ways without ever blocking on the box; handlers run on a few threads of their own.
+A channel is only a way to move bytes: it knows no frames, this module knows no engine.
+
+The deadline of a box, which does not run while the box waits for the host.
+
+A slow model or a slow judge must never read as a slow harness. Time comes in as an argument.
+
+A job as the frames that tell a box about it.
+"""
+
+import base64
+import contextlib
+import os
+import selectors
+import signal
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from studbook.errors import SandboxError
+from studbook.sandbox.bundle import kit_source
+from studbook.sandbox.contract import BoxStatus, Frame, Handler, Job, Limits
+from studbook.sandbox.frames import (
+    AnyFrame,
+    End,
+    FrameError,
+    LineSplitter,
+    Output,
+    Ready,
+    Request,
+    encode_frame,
+    one_line,
+    read_frame,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnd:
+    """`was_killed`: the harness, by SIGKILL. `went_silent`: the channel ended without a word."""
+
+    status: BoxStatus
+    detail: str
+    output: str
+    warnings: tuple[str, ...]
+    was_killed: bool = False
+    went_silent: bool = False
+
+
+class Ended(Exception):
+    """Raised inside the pump to leave it: status and detail."""
+
+
+def describe_end(end: End, limits: Limits) -> tuple[BoxStatus, str, str]:
+    """(status, detail, flag) of what the shim says of the harness's end."""
+    match end.how, end.type, end.message:
+        case "returned", _, _:
+            return BoxStatus.FINISHED, "returned", ""
+        case "raised", "MemoryError", _:
+            return BoxStatus.OUT_OF_LIMITS, f"over {limits.memory_bytes} bytes of memory", ""
+        case "raised", name, message:
+            return BoxStatus.CRASHED, f"{name}: {message}" if message else name, ""
+        case "exited", _, "0":
+            return BoxStatus.FINISHED, "exited with status 0", ""
+        case "exited", _, status:
+            return BoxStatus.CRASHED, f"exited with status {status}", ""
+        case "flooded", _, _:
+            return BoxStatus.OUT_OF_LIMITS, f"over {limits.output_bytes} bytes of output", ""
+        case _, _, number:
+            flag = "killed" if number == str(signal.SIGKILL.value) else ""
+            return BoxStatus.CRASHED, f"killed by signal {number}", flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a box keeps its files, and what the shim must do there because no engine did it.
+
+    `rlimits` are (number of `resource`, value); `user` is an id to become, when the shim is root. `niceness`
+    puts the harness behind the shim, where both share a slice of the machine that nobody else is in.
+    """
+
+    folder: str
+    environment: dict[str, str] = field(default_factory=dict)
+    rlimits: tuple[tuple[int, int], ...] = ()
+    user: int | None = None
+    niceness: int = 0
+
+
+def job_lines(job: Job, place: Place) -> list[bytes]:
+    """The job as frames; raises Ended when a frame would be larger than the limits allow."""
+    frames: list[Frame] = [{"folder": place.folder}]
+    for path, data in sorted(job.files.items()):
+        frames.append({"file": path, "data": base64.b64encode(data).decode("ascii")})
+    start: Frame = {
+        "entry": job.entry,
+        "payload": job.payload,
+        "kit": kit_source(),
+        "environment": {"LANG": "C.UTF-8", "TMPDIR": place.folder, **place.environment},
+        "rlimits": [list(limit) for limit in place.rlimits],
+        "user": place.user,
+        "niceness": place.niceness,
+        "frame_bytes": job.limits.frame_bytes,
+        "output_bytes": job.limits.output_bytes,
+    }
+    lines = [encode_frame(frame) for frame in [*frames, {"start": start}]]
+    longest = max(map(len, lines))
+    if longest > job.limits.frame_bytes:
+        raise Ended(BoxStatus.OUT_OF_LIMITS, f"a file or the paper needs a frame of {longest} bytes")
+    return lines
+
+
+class BoxClock:
+    """Counts the seconds in which no request of the box was being answered."""
+
+    def __init__(self, limit_seconds: float, now: float) -> None:
+        self._limit = limit_seconds
+        self._spent = 0.0
+        self._since: float | None = now
+
+    def remaining(self, now: float) -> float:
+        running = now - self._since if self._since is not None else 0.0
+        return self._limit - self._spent - running
+
+    @property
+    def is_paused(self) -> bool:
+        return self._since is None
+
+    def pause(self, now: float) -> None:
+        if self._since is not None:
+            self._spent += now - self._since
+            self._since = None
+
+    def go_on(self, now: float) -> None:
+        if self._since is None:
+            self._since = now
+
+
+HANDLER_THREADS = 8
+MAX_PENDING = 64  # requests and unsent replies in hand; beyond, the box is not read from, and waits
+OTHER_FRAMES = 10_000  # besides requests: output comes in few, but a byte at a time if the harness prints so
+START_SECONDS = 60.0  # for a loaded machine; before the shim is ready nothing hostile has run
+READS_PER_TURN = 16
+STDERR_TAIL_CHARS = 4096
+TOO_LARGE: Frame = {"error": {"type": "refused", "message": "the reply is too large for a frame"}}
+
+
+class Channel(Protocol):
+    """Bytes to and from the shim; never blocks. `receive`: None when nothing is there, b"" at the end."""
+
+    def fileno(self) -> int: ...
+    def receive(self) -> bytes | None: ...
+    def send(self, data: memoryview) -> int: ...
+
+
+class Session:
+    """One box from job to end. Use once: `run`, then look at what it returned."""
+
+    def __init__(self, channel: Channel, job: Job, handler: Handler, clock: Callable[[], float]) -> None:
+        self._channel, self._limits, self._handler, self._now = channel, job.limits, handler, clock
+        self._splitter = LineSplitter(job.limits.frame_bytes)
+        self._lines: deque[bytes] = deque()  # that have arrived, while too much is in hand to look at them
+        self._outgoing: deque[memoryview] = deque()
+        self._is_ready = False
+        self._requests = self._received = self._frames = 0
+        self._pending: set[Future[Frame]] = set()
+        self._done: deque[tuple[int, Future[Frame]]] = deque()
+        self._output = ""
+        self._warnings: list[str] = []
+        self._clock = BoxClock(START_SECONDS, clock())
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._pool = ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="box-handler")
+        self._selector = selectors.DefaultSelector()
+
+    def run(self, lines: list[bytes]) -> SessionEnd:
+        """Pump until the box ends or is past a limit. Handlers may still be running: see `close`."""
+        self._outgoing.extend(memoryview(line) for line in lines)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        try:
+            while True:
+                self._turn()
+        except FrameError as error:
+            return self._end(BoxStatus.PROTOCOL_ERROR, one_line(str(error)))
+        except Ended as end:
+            status, detail, *flags = end.args
+            return self._end(status, one_line(detail), *flags)
+
+    def close(self) -> None:
+        """Wait for handlers still at work and free everything; call after the box is gone."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def raise_late_errors(self) -> None:
+        """After `close`: a handler that failed while the box was ending is still an error of ours."""
+        for _, future in self._done:
+            if not future.cancelled():
+                future.result()
+
+    def _end(self, status: BoxStatus, detail: str, flag: str = "") -> SessionEnd:
+        if not self._is_ready:
+            raise SandboxError(f"a box did not start: {detail}")
+        return SessionEnd(
+            status=status,
+            detail=detail,
+            output=self._output,
+            warnings=tuple(self._warnings),
+            was_killed=flag == "killed",
+            went_silent=flag == "silent",
+        )
+
+    def _turn(self) -> None:
+        self._collect_replies()
+        self._take_lines()
+        remaining = self._clock.remaining(self._now())
+        if remaining <= 0 and not self._is_ready:
+            raise Ended(BoxStatus.TIMED_OUT, f"not ready after {START_SECONDS:g} s")
+        if remaining <= 0:
+            raise Ended(BoxStatus.TIMED_OUT, f"over {self._limits.wall_seconds:g} s of its own time")
+        self._watch()
+        for key, events in self._selector.select(None if self._clock.is_paused else remaining):
+            if key.fd == self._wake_read:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+            elif events & selectors.EVENT_WRITE:
+                self._write()
+            else:
+                self._read()
+
+    def _watch(self) -> None:
+        reads = 0 if self._is_busy else selectors.EVENT_READ
+        wanted = reads | (selectors.EVENT_WRITE if self._outgoing else 0)
+        known = self._selector.get_map().get(self._channel.fileno())
+        if known is not None and known.events == wanted:
+            return
+        if known is not None:
+            self._selector.unregister(self._channel.fileno())
+        if wanted:
+            self._selector.register(self._channel.fileno(), wanted)
+
+    def _write(self) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the reading side will say why
+            while self._outgoing:
+                sent = self._channel.send(self._outgoing[0])
+                if sent < len(self._outgoing[0]):
+                    self._outgoing[0] = self._outgoing[0][sent:]
+                    return
+                self._outgoing.popleft()
+            return
+        self._outgoing.clear()
+
+    def _read(self) -> None:
+        for _ in range(READS_PER_TURN):
+            data = self._channel.receive()
+            if data is None:
+                return
+            if not data:
+                raise Ended(BoxStatus.CRASHED, "the box ended without a word", "silent")
+            self._lines.extend(self._splitter.feed(data))
+            self._take_lines()
+            self._received += len(data)
+            if self._received > self._limits.output_bytes:
+                raise Ended(BoxStatus.OUT_OF_LIMITS, f"over {self._limits.output_bytes} bytes of output")
+            if self._is_busy:
+                return
+
+    def _take_lines(self) -> None:
+        while self._lines and not self._is_busy:
+            self._take(read_frame(self._lines.popleft()))
+
+    @property
+    def _is_busy(self) -> bool:
+        """An honest shim never has this much in hand: it serves fewer connections, each with one request."""
+        return len(self._pending) + len(self._outgoing) >= MAX_PENDING
+
+    def _take(self, frame: AnyFrame) -> None:
+        self._frames += 1
+        if self._frames > self._limits.requests + OTHER_FRAMES:
+            raise Ended(BoxStatus.OUT_OF_LIMITS, f"over {self._limits.requests + OTHER_FRAMES} frames")
+        if isinstance(frame, Ready) == self._is_ready:
+            raise FrameError(f"unexpected {frame.kind} frame")
+        if isinstance(frame, Ready):
+            self._is_ready = True
+            self._warnings.extend(one_line(text) for text in frame.warnings)
+            self._clock = BoxClock(self._limits.wall_seconds, self._now())
+        elif isinstance(frame, Request):
+            self._dispatch(frame)
+        elif isinstance(frame, Output):
+            self._output = (self._output + frame.text)[-STDERR_TAIL_CHARS:]
+        else:
+            raise Ended(*describe_end(frame, self._limits))
+
+    def _dispatch(self, request: Request) -> None:
+        self._requests += 1
+        if self._requests > self._limits.requests:
+            raise Ended(BoxStatus.OUT_OF_LIMITS, f"over {self._limits.requests} requests")
+        future = self._pool.submit(self._handler, request.request, request.body)
+        self._pending.add(future)
+        self._clock.pause(self._now())
+        future.add_done_callback(lambda done: self._on_done(request.id, done))
+
+    def _on_done(self, request_id: int, future: Future[Frame]) -> None:
+        """Runs on a handler's thread."""
+        self._done.append((request_id, future))
+        with contextlib.suppress(OSError):  # full means it is awake already; closed that the box is over
+            os.write(self._wake_write, b"1")
+
+    def _collect_replies(self) -> None:
+        while self._done:
+            request_id, future = self._done.popleft()
+            self._pending.discard(future)
+            line = encode_frame(
+                {"id": request_id, "reply": future.result()}
+            )  # a handler's error ends the box
+            if len(line) > self._limits.frame_bytes:
+                line = encode_frame({"id": request_id, "reply": TOO_LARGE})
+            self._outgoing.append(memoryview(line))
+        if not self._pending:
+            self._clock.go_on(self._now())

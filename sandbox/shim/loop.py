@@ -1,0 +1,160 @@
+"""The shim's loop: carries bytes between the host and the harness until the harness ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from studbook.sandbox.shim.connection import Connection
+from studbook.sandbox.shim.endpoint import Refused, Request
+from studbook.sandbox.shim.harness import Harness, fork_harness
+from studbook.sandbox.shim.host import Host, encode, receive_job
+from studbook.sandbox.shim.protection import protect_self
+
+MAX_CONNECTIONS = 48
+OUTPUT_HEAD_BYTES = 8 * 1024  # of the harness's stdout and stderr: sent as it comes, for boxes cut short
+OUTPUT_TAIL_BYTES = 4 * 1024  # and the last of it, sent at the end
+RESULT_BYTES = 8 * 1024
+
+
+class Loop:
+    def __init__(
+        self, host: Host, listener: socket.socket, token: str, start: dict[str, Any], harness: Harness
+    ) -> None:
+        self.token, self.max_body = token, start["frame_bytes"]
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self._host, self._listener, self._harness = host, listener, harness
+        self._max_output = start["output_bytes"]
+        self._waiting: dict[int, Connection] = {}
+        self._connections = self._last_id = self._output_seen = 0
+        self._output_tail = b""
+        self._status: int | None = None
+        self._watch_children()
+        self.selector.register(0, selectors.EVENT_READ, self._on_host)
+        self.selector.register(harness.output, selectors.EVENT_READ, self._on_output)
+        self.selector.register(listener, selectors.EVENT_READ, self._on_connect)
+
+    def run(self) -> NoReturn:
+        while self._status is None:
+            for key, events in self.selector.select():
+                key.data(key.fileobj, events)
+        while self._read_output():
+            pass
+        self._send_end(self._status)
+
+    def forward(self, connection: Connection, request: Request) -> None:
+        """Send a request out; raises Refused where the host would end the box over its form."""
+        frame = {"kind": "request", "id": self._last_id + 1, "request": request.kind, "body": request.body}
+        try:
+            line = encode(frame)
+        except (ValueError, RecursionError):
+            raise Refused(400, "only finite numbers and whole characters") from None
+        if len(line) > self.max_body:
+            raise Refused(413, "request too large")
+        self._last_id += 1
+        self._waiting[self._last_id] = connection
+        self._host.send_line(line)
+
+    def forget(self, _connection: Connection) -> None:
+        self._connections -= 1
+        if self._connections == MAX_CONNECTIONS - 1:
+            self.selector.register(self._listener, selectors.EVENT_READ, self._on_connect)
+
+    def _watch_children(self) -> None:
+        self._wake, wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(self._wake, selectors.EVENT_READ, self._on_child)
+
+    def _on_child(self, source: int, _events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(source, 4096)
+        with contextlib.suppress(ChildProcessError):
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            while pid:
+                if pid == self._harness.pid:
+                    self._status = status
+                pid, status = os.waitpid(-1, os.WNOHANG)
+
+    def _on_host(self, _source: int, _events: int) -> None:
+        for frame in self._host.read_lines():
+            connection = self._waiting.pop(frame["id"], None)
+            if connection is not None:
+                connection.answer(200, frame["reply"])
+
+    def _on_connect(self, listener: socket.socket, _events: int) -> None:
+        with contextlib.suppress(OSError):
+            Connection(self, listener.accept()[0])
+            self._connections += 1
+        if self._connections >= MAX_CONNECTIONS:
+            self.selector.unregister(listener)
+
+    def _on_output(self, source: int, _events: int) -> None:
+        if not self._read_output():
+            self.selector.unregister(source)
+
+    def _read_output(self) -> bool:
+        """Keep what the harness printed; False when there is nothing (more) to read."""
+        try:
+            data = os.read(self._harness.output, 65536)
+        except BlockingIOError:
+            return False
+        head = data[: max(0, OUTPUT_HEAD_BYTES - self._output_seen)]
+        if head:
+            self._send_output(head)
+        self._output_seen += len(data)
+        self._output_tail = (self._output_tail + data)[-OUTPUT_TAIL_BYTES:]
+        if self._output_seen > self._max_output:
+            self._end("flooded", "", "")
+        return bool(data)
+
+    def _send_output(self, data: bytes) -> None:
+        self._host.send(kind="output", text=data.decode("utf-8", "replace"))
+
+    def _send_end(self, status: int) -> NoReturn:
+        if os.WIFSIGNALED(status):
+            self._end("killed", "", str(os.WTERMSIG(status)))
+        result = b""
+        with contextlib.suppress(BlockingIOError):
+            result = os.read(self._harness.result, RESULT_BYTES)
+        try:
+            how, name, message = json.loads(result)
+        except (ValueError, TypeError, RecursionError):
+            how, name, message = "exited", "", str(os.WEXITSTATUS(status))
+        self._end("returned" if how == "returned" else str(how), str(name), str(message))
+
+    def _end(self, how: str, name: str, message: str) -> NoReturn:
+        if self._output_seen > OUTPUT_HEAD_BYTES:
+            self._send_output(self._output_tail)
+        self._host.send(kind="end", how=how, type=whole(name), message=whole(message))
+        self._host.end_box()
+
+
+def whole(text: str) -> str:
+    """Without lone surrogates, which an exception's message may hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings = protect_self()
+    host = Host()
+    folder, start = receive_job(host)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    listener.setblocking(False)
+    token = os.urandom(8).hex()
+    harness = fork_harness(folder, start, listener.getsockname()[1], token)
+    host.harness_pid = harness.pid
+    loop = Loop(host, listener, token, start, harness)
+    host.send(kind="ready", python=".".join(map(str, sys.version_info[:3])), warnings=warnings)
+    os.write(harness.go, b"1")
+    os.close(harness.go)
+    loop.run()

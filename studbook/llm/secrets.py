@@ -1,0 +1,114 @@
+"""Keys that do not show themselves, and the `.env` file they may stand in.
+
+Reads only what it is given; which `.env`, and what wins over it, is the caller's choice.
+
+Text of an endpoint, without the keys that were sent to it.
+
+An endpoint knows the key of every request, and some echo it: in an error, in a debugging field, in a reply.
+Whatever an endpoint said is therefore masked before it is raised, recorded, shown or sent into a box. Found
+are a key as it stands, with blanks or line breaks in it, backwards, and in the usual encodings. An endpoint
+that means to hide a key in its text can: it has the key already, and nothing here is a wall against it.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from studbook.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A string that does not print itself; `reveal()` is the one way to it."""
+
+    _value: str = ""
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('****')" if self._value else "Secret('')"
+
+    __str__ = __repr__
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; `export`, quotes and `#` comments are understood, nothing is expanded.
+
+    Raises UsageError naming file and line (not the line's text: it may hold a key).
+    """
+    if not path.is_file():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read {path}: {error.__class__.__name__}\nmake it a UTF-8 file you may read"
+        ) from error
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        content = line.strip().removeprefix("export ").strip()
+        if not content or content.startswith("#"):
+            continue
+        name, equals, value = content.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UsageError(
+                f"{path}, line {number}: not of the form NAME=value\nmend the line or put a # before it"
+            )
+        values[name.strip()] = _unquoted(value.strip())
+    return values
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] in "\"'" and value[-1] == value[0]:
+        return value[1:-1]
+    return value.split(" #", 1)[0].strip()
+
+
+MASK = "****"
+SHORTEST_SECRET = 8
+"""Placeholders as short as "x", "none" and "ollama" are words, not keys."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Mask:
+    """Made once for an endpoint; `hide_in` is cheap enough for every reply."""
+
+    _pattern: "re.Pattern[str] | None"
+
+    @staticmethod
+    def of(secrets: Iterable[Secret]) -> "Mask":
+        values = {secret.reveal() for secret in secrets}
+        forms = {form for value in values if len(value) >= SHORTEST_SECRET for form in forms_of(value)}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        parts = [r"\s*".join(map(re.escape, form)) for form in longest_first]
+        return Mask(re.compile("|".join(parts), re.IGNORECASE) if parts else None)
+
+    def hide_in(self, text: str) -> str:
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+
+def forms_of(value: str) -> set[str]:
+    """The spellings of a key that are recognised; letter case is not looked at."""
+    data = value.encode("utf-8", "surrogatepass")
+    quoted = {json.dumps(value)[1:-1], json.dumps(json.dumps(value)[1:-1])[1:-1], repr(value)[1:-1]}
+    in_urls = {quote(value, safe=""), quote_plus(value), quote(value)}
+    return {value, value[::-1], data.hex(), *quoted, *in_urls, *_base64_forms(data)}
+
+
+def _base64_forms(data: bytes) -> set[str]:
+    """What base64 makes of the key wherever it stands in longer data: its inner letters, three ways."""
+    found = set()
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + data).decode("ascii").rstrip("=")
+        first = -(-before * 8 // 6)
+        last = (before + len(data)) * 8 // 6
+        found |= {text[first:last], text[first:last].replace("+", "-").replace("/", "_")}
+    return found

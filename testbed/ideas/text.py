@@ -1,0 +1,200 @@
+"""Edits of prompt text: find the file and the place where a rule belongs, put it there, take others out.
+
+Works on items (a bullet or a paragraph with its continuation lines), leaves fenced blocks and lines with
+placeholders alone, and never needs a certain file name: names only help to guess what a file is for.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from studbook.testbed.ideas.idea import Files, prompt_files
+from studbook.testbed.models.analyzer_signs import content_words
+
+_NAMES = {
+    "challenger": re.compile(
+        r"challeng|writer|author|generat|question|create|propos|instruct", re.IGNORECASE
+    ),
+    "rubric": re.compile(r"rubric|criteri|grading", re.IGNORECASE),
+    "verifier": re.compile(r"verif|quality|check|review|screen|critic", re.IGNORECASE),
+    "feedback": re.compile(r"feedback|refine|retry|again|fail|revis", re.IGNORECASE),
+    "form": re.compile(r"output|format|reply|schema", re.IGNORECASE),
+}
+_WORDS = {
+    "challenger": "question context paper write answer example",
+    "rubric": "rubric criteria criterion weight negative positive",
+    "verifier": "pass fail check verify feedback leak",
+    "feedback": "failed earlier again different angle easy",
+    "form": "json object reply output keys",
+}
+_KIN = {"rubric": "challenger", "form": "challenger"}
+"""Where a rule goes that has no prompt of its own."""
+_BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+")
+_TURNING = re.compile(r"\b(not|never|no|avoid|without|ban\w*|consists? of)\b", re.IGNORECASE)
+_HEADING = re.compile(r"^#{1,6}\s")
+_PLACEHOLDER = re.compile(r"^\s*(</?\w+>|\{\w*\}|\$\w+)\s*$")
+
+
+@dataclass(slots=True)
+class Item:
+    """Consecutive lines that belong together; `kind` is bullet, prose, heading, fence or blank."""
+
+    kind: str
+    lines: list[str]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.lines).split())
+
+
+def find_prompts(files: Files, purpose: str) -> list[str]:
+    """Prompts that may serve the purpose, likeliest first; empty when there is none."""
+    scored = [(_fitness(path, files[path], purpose), path) for path in prompt_files(files)]
+    likely = sorted((pair for pair in scored if pair[0] >= 2), key=lambda pair: (-pair[0], pair[1]))
+    return [path for _, path in likely]
+
+
+def find_prompt(files: Files, purpose: str) -> str:
+    return next(iter(find_prompts(files, purpose)), "")
+
+
+def _fitness(path: str, text: str, purpose: str) -> float:
+    """Its name tells most, its words a little; a name that fits another purpose speaks against it."""
+    name = path.rsplit("/", 1)[-1]
+    words = len(content_words(text) & content_words(_WORDS[purpose]))
+    if _NAMES[purpose].search(name):
+        return 10.0 + words
+    if purpose in _KIN and _NAMES[_KIN[purpose]].search(name):
+        return 3.0 + words
+    return words - 8.0 * any(pattern.search(name) for pattern in _NAMES.values())
+
+
+def items_of(text: str) -> list[Item]:
+    items: list[Item] = []
+    in_fence = False
+    for line in text.split("\n"):
+        is_fence = line.lstrip().startswith(("```", "~~~"))
+        if in_fence or is_fence:
+            if not in_fence:
+                items.append(Item("fence", []))
+            items[-1].lines.append(line)
+            in_fence = in_fence != is_fence
+        elif not line.strip():
+            items.append(Item("blank", [line]))
+        elif _HEADING.match(line):
+            items.append(Item("heading", [line]))
+        elif _BULLET.match(line):
+            items.append(Item("bullet", [line]))
+        elif _PLACEHOLDER.match(line) or line.lstrip().startswith(("{", "[", '"', "}", "]")):
+            items.append(Item("fixed", [line]))
+        elif items and items[-1].kind in ("bullet", "prose"):
+            items[-1].lines.append(line)
+        else:
+            items.append(Item("prose", [line]))
+    return items
+
+
+def join(items: list[Item]) -> str:
+    return "\n".join(line for item in items for line in item.lines)
+
+
+def says(text: str, rule: str) -> bool:
+    """Is the rule already there, word for word?"""
+    return " ".join(rule.split()) in " ".join(text.split())
+
+
+def insert_rule(text: str, rule: str, about: str) -> str:
+    """The rule as one more bullet in the list of rules it resembles most, or as a paragraph of its own."""
+    items = items_of(text)
+    near = content_words(about) | content_words(rule)
+    bullets = [index for index in _indices(items, "bullet") if _is_rule_list(items, index)]
+    if bullets:
+        at = _end_of_list(items, max(bullets, key=lambda index: (_nearness(items, index, near), index)))
+        items.insert(at, Item("bullet", _wrapped(rule, _marker_after(items[at - 1]))))
+        return join(items)
+    prose = [index for index in _indices(items, "prose") if not items[index].text.endswith(":")]
+    at = prose[-1] + 1 if prose else len(items)
+    items[at:at] = [Item("blank", [""]), Item("prose", _wrapped(rule, ""))]
+    return join(items)
+
+
+def insert_first(text: str, rule: str) -> str:
+    """The rule as a paragraph right after the title, or as the first line."""
+    items = items_of(text)
+    at = 1 if items and items[0].kind == "heading" else 0
+    before = [Item("blank", [""])] if at else []
+    after = [] if at and len(items) > 1 and items[1].kind == "blank" else [Item("blank", [""])]
+    items[at:at] = [*before, Item("prose", _wrapped(rule, "")), *after]
+    return join(items)
+
+
+def rewrite(text: str, pattern: str, rule: str) -> str:
+    """Sentences that match give way to the rule, once; unchanged when nothing matches."""
+    found = re.compile(pattern, re.IGNORECASE)
+    items, is_said, kept = items_of(text), False, list[Item]()
+    for item in items:
+        if item.kind not in ("bullet", "prose") or not found.search(item.text):
+            kept.append(item)
+            continue
+        marker = _BULLET.match(item.lines[0])
+        prefix = marker.group() if marker else ""
+        body = item.text.removeprefix(prefix.strip()).strip()
+        sentences = [part for part in _sentences(body) if not found.search(part)]
+        if rule and not is_said:
+            sentences.append(rule)
+            is_said = True
+        if sentences:
+            kept.append(Item(item.kind, _wrapped(" ".join(sentences), prefix)))
+    return join(kept) if kept != items else text
+
+
+@lru_cache(maxsize=512)
+def _sentences(text: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split(r"(?<=[.!?;:])\s+(?=[A-Z0-9*“\"])", text) if part)
+
+
+def _indices(items: list[Item], kind: str) -> list[int]:
+    return [index for index, item in enumerate(items) if item.kind == kind]
+
+
+def _nearness(items: list[Item], index: int, near: frozenset[str]) -> int:
+    """Words shared with the bullet, its heading counting too."""
+    heading = next((items[at].text for at in range(index, -1, -1) if items[at].kind == "heading"), "")
+    return 2 * len(content_words(items[index].text) & near) + len(content_words(heading) & near)
+
+
+def _end_of_list(items: list[Item], index: int) -> int:
+    """Just after the last bullet of the list that holds this one."""
+    at = index + 1
+    while at < len(items) and items[at].kind == "bullet":
+        at += 1
+    return at
+
+
+def _is_rule_list(items: list[Item], index: int) -> bool:
+    """Bullets that are rules, under no lead-in that would turn a rule round or make it a definition."""
+    start = index
+    while start > 0 and items[start - 1].kind == "bullet":
+        start -= 1
+    before = next((item.text for item in reversed(items[:start]) if item.kind != "blank"), "")
+    bodies = [_BULLET.sub("", item.lines[0]) for item in items[start : _end_of_list(items, index)]]
+    names_fields = sum(body.startswith(("`", "**")) for body in bodies) * 2 > len(bodies)
+    return not names_fields and not (before.endswith(":") and _TURNING.search(before))
+
+
+def _marker_after(item: Item) -> str:
+    """The next number in a numbered list, the same sign in others."""
+    found = _BULLET.match(item.lines[0])
+    marker = found.group() if found else "- "
+    number = re.match(r"(\s*)(\d+)([.)]\s+)", marker)
+    return f"{number[1]}{int(number[2]) + 1}{number[3]}" if number else marker
+
+
+def _wrapped(text: str, prefix: str, width: int = 100) -> list[str]:
+    words, lines, line = text.split(), list[str](), prefix
+    for word in words:
+        if len(line) + len(word) + 1 > width and line.strip():
+            lines.append(line.rstrip())
+            line = " " * len(prefix)
+        line += word + " "
+    return [*lines, line.rstrip()]

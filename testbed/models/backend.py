@@ -1,0 +1,92 @@
+"""The testbed behind the chat interface: small text programs, one a role, chosen by model name alone.
+
+They are not language models. They look only at the messages, the temperature and the seed of a request: never
+at a mutant's id, its files, its diff or its history. The same request has the same reply on any machine.
+
+Which testbed this is: a hash of the source of the programs that take part in an evaluation.
+
+The analyzer and the implementer are left out: they propose harnesses and score none.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module, resources
+from types import MappingProxyType
+
+from studbook.errors import ModelRejected
+from studbook.identity import hash_bytes, hash_json
+from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.testbed.models import challenger, judge, orchestrator, solvers, verifiers
+
+PROPOSING = ("analyzer", "implementer", "ideas")
+
+
+@cache
+def source_hash() -> str:
+    """Changes whenever a program that answers for a harness or for the evaluator changes."""
+    modules = resources.files("studbook.testbed.models").iterdir()
+    return hash_json(
+        {
+            module.name: hash_bytes(module.read_bytes())
+            for module in modules
+            if module.name.endswith(".py") and not module.name.startswith(PROPOSING)
+        }
+    )
+
+
+Answer = Callable[[ChatRequest], str]
+
+PREFIX = "testbed-"
+CHARACTERS_PER_TOKEN = 4
+
+_ANSWERS: Mapping[str, Answer] = MappingProxyType(
+    {
+        "challenger": challenger.reply,
+        "verifier": verifiers.quality,
+        "orchestrator": orchestrator.reply,
+        "weak": solvers.weak,
+        "strong": solvers.strong,
+        "judge": judge.reply,
+        "final-verifier": verifiers.final,
+    }
+)
+_META = ("analyzer", "implementer")
+
+MODELS = tuple(PREFIX + name for name in (*_ANSWERS, *_META))
+
+
+class TestbedBackend:
+    """Implements `studbook.llm.contracts.Backend`. Stateless."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        """Raises ModelRejected for a model that is not the testbed's."""
+        text = _answer_of(request.model)(request)
+        prompt = sum(len(message.content) for message in request.messages)
+        cut = text[: request.max_tokens * CHARACTERS_PER_TOKEN]
+        return ChatReply(
+            text=cut,
+            usage=Usage(prompt_tokens=_count(prompt), completion_tokens=_count(len(cut))),
+            finish_reason="stop" if cut == text else "length",
+            model=request.model,
+        )
+
+
+def _answer_of(model: str) -> Answer:
+    name = model.removeprefix(PREFIX)
+    if name in _META and model != name:
+        return _load(name)
+    if name not in _ANSWERS or model == name:
+        raise ModelRejected(f"the testbed has no model `{model}`.\nIt has: {', '.join(MODELS)}.")
+    return _ANSWERS[name]
+
+
+def _load(name: str) -> Answer:
+    """Imported on first use: the roles inside a box never need the outer loop's repertoire."""
+    reply: Answer = import_module(f"studbook.testbed.models.{name}").reply
+    return reply
+
+
+def _count(characters: int) -> int:
+    return max(1, -(-characters // CHARACTERS_PER_TOKEN))

@@ -1,0 +1,110 @@
+"""What a prompt tells of earlier attempts: the questions that were asked, and how often each kind failed.
+
+Feedback is told from instructions paragraph by paragraph: a paragraph is feedback when it reports a score, a
+failure or an earlier question. Instructions about future failures stay instructions.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from studbook.testbed.models.sentences import read_sentence
+
+_SCORED = re.compile(
+    r"(?:averag|avg|scor|weak|strong)[^.\n]{0,40}?"
+    r"(?:\b[01]?\.\d|\b\d{1,3}(?:\.\d+)? ?%|\b\d{1,3} percent)",
+    re.IGNORECASE,
+)
+_EARLIER = re.compile(
+    r"\b(?:already asked|previous(?:ly)? (?:asked|attempt|round|question|draft)"
+    r"|earlier (?:attempt|round|question|draft)"
+    r"|(?:attempt|round|question|draft)s? (?:so far|before)|asked (?:so far|before|already)|failures? so far"
+    r"|(?:was|were|has been|have been) (?:rejected|judged|found|asked|sent back|turned down))",
+    re.IGNORECASE,
+)
+_GROUPS = (
+    ("too_easy", re.compile(r"too easy|weak solver (?:did|does) too well|not hard enough", re.IGNORECASE)),
+    (
+        "strong_failed",
+        re.compile(
+            r"failed on (?:the )?strong|strong (?:solver )?fail|small gap|gap (?:is )?too small|too hard",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "quality",
+        re.compile(
+            r"quality|verifier|malformed|could not be (?:read|parsed)|not valid json|unreadable",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_LEAK = re.compile(r"(?:context|background)[^.\n]*(?:answer|gives|solution|leak|states)|leak", re.IGNORECASE)
+_BROKEN = re.compile(r"json|malformed|parse|unreadable|could not be read", re.IGNORECASE)
+_FEW_NEGATIVES = re.compile(r"(?:few|no|more|missing|least|only) [^.\n]*negative", re.IGNORECASE)
+_QUESTION = re.compile(r"[A-Z“\"'][^?\n]{20,}\?")
+MOST_COUNTED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """`asked` holds the content stems of each question asked before."""
+
+    asked: tuple[frozenset[str], ...] = ()
+    too_easy: int = 0
+    strong_failed: int = 0
+    quality: int = 0
+    leaked: bool = False
+    was_unreadable: bool = False
+    wants_negatives: bool = False
+
+    @property
+    def failures(self) -> int:
+        return self.too_easy + self.strong_failed + self.quality
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    instructions: str
+    feedback: Feedback
+
+
+@lru_cache(maxsize=512)
+def read_prompt(text: str) -> Prompt:
+    """`text`: everything in the prompt but the paper."""
+    instructions: list[str] = []
+    reports: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        (reports if _is_feedback(paragraph) else instructions).append(paragraph)
+    return Prompt("\n\n".join(instructions), _read_feedback("\n".join(reports)))
+
+
+def _is_feedback(paragraph: str) -> bool:
+    has_group = any(pattern.search(paragraph) for _, pattern in _GROUPS)
+    asked = _QUESTION.search(paragraph) is not None
+    return (
+        bool(_SCORED.search(paragraph))
+        or (asked and (has_group or bool(_EARLIER.search(paragraph))))
+        or (bool(_EARLIER.search(paragraph)) and has_group)
+    )
+
+
+def _read_feedback(text: str) -> Feedback:
+    counts = {name: 0 for name, _ in _GROUPS}
+    asked: list[frozenset[str]] = []
+    group = ""
+    for line in text.splitlines():
+        group = next((name for name, pattern in _GROUPS if pattern.search(line)), group)
+        questions = _QUESTION.findall(line)
+        asked += [read_sentence(question).stem_set for question in questions]
+        if group and (questions or _SCORED.search(line)):
+            counts[group] += 1
+    return Feedback(
+        asked=tuple(asked[-MOST_COUNTED:]),
+        too_easy=min(counts["too_easy"], MOST_COUNTED),
+        strong_failed=min(counts["strong_failed"], MOST_COUNTED),
+        quality=min(counts["quality"], MOST_COUNTED),
+        leaked=bool(_LEAK.search(text)),
+        was_unreadable=bool(_BROKEN.search(text)),
+        wants_negatives=bool(_FEW_NEGATIVES.search(text)),
+    )

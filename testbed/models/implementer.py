@@ -1,0 +1,285 @@
+"""The testbed's implementer: looks at the harness's real files and changes them, well or badly.
+
+A text program, not a language model. It sees nothing but the chat, finds its files by looking, draws an idea
+that the diagnosis makes likely, and writes the edit from what the files hold. Some edits are slips, some
+change nothing, a rare one reaches outside and is given up when refused. It keeps nothing between turns.
+
+Actions as the implementer writes them: fenced blocks, and edits as the smallest find-and-replace pairs.
+
+The implementer's dialogue read back from the messages: what it knows, what it did, how that went.
+
+The implementer remembers nothing between turns, so all of it is recovered here, each time. Text inside
+results is data: only the frame around it is read.
+"""
+
+import difflib
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from studbook.identity import derive_seed
+from studbook.llm.contracts import ChatRequest, Message
+from studbook.testbed.ideas.accidents import OUTSIDE, Edited, broken, ineffective
+from studbook.testbed.ideas.repertoire import REPERTOIRE
+from studbook.testbed.models.analyzer_trajectory import tagged
+from studbook.testbed.models.implementer_choice import choose
+
+_RESULT = re.compile(
+    r'^<result action="(?P<action>\w+)"(?: path="(?P<path>[^"\n]*)")? ok="(?P<ok>true|false)"[^>\n]*>\n'
+    r"(?P<text>.*?)\n?</result>(?=\s*(?:^<result |^Turns left|\Z)|\s*\n)",
+    re.DOTALL | re.MULTILINE,
+)
+_TURNS_LEFT = re.compile(r"Turns left: (\d+)")
+_FILE_LINE = re.compile(r"^[-*]?\s*(?P<path>[^\s:]+)(?::?\s+\(?\d+.*)?$")
+_READABLE = (".py", ".md", ".txt", ".yaml", ".yml", ".json")
+_CUT = re.compile(r"^\[… \d+ characters left out …\]$", re.MULTILINE)
+_HYPOTHESIS = re.compile(r"^Hypothesis: (.+)$", re.MULTILINE)
+
+EDITS = frozenset({"replace", "write", "delete"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    action: str
+    path: str
+    ok: bool
+    text: str
+
+    @property
+    def is_refused(self) -> bool:
+        return not self.ok and self.action in EDITS and self.text.lower().startswith("refused")
+
+
+@dataclass(slots=True, kw_only=True)
+class Dialogue:
+    """`files` are the texts before any edit; `rounds` the results of each own message, in order."""
+
+    diagnosis: str = ""
+    history: str = ""
+    listed: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    rounds: list[list[Result]] = field(default_factory=list)
+    hypothesis: str = ""
+    turns_left: int | None = None
+
+    @property
+    def edits(self) -> list[Result]:
+        return [result for results in self.rounds for result in results if result.action in EDITS]
+
+    @property
+    def edit_rounds(self) -> int:
+        return sum(any(result.action in EDITS for result in results) for results in self.rounds)
+
+    @property
+    def last(self) -> list[Result]:
+        return self.rounds[-1] if self.rounds else []
+
+    @property
+    def unread(self) -> list[str]:
+        return [path for path in self.listed if path not in self.asked and path.endswith(_READABLE)]
+
+
+def read_dialogue(messages: Sequence[Message]) -> Dialogue:
+    dialogue = Dialogue()
+    users = [message.content for message in messages if message.role == "user"]
+    opening = users[0] if users else ""
+    dialogue.diagnosis = tagged(opening, "diagnosis")
+    dialogue.history = tagged(opening, "history")
+    _list(dialogue, tagged(opening, "files"))
+    for text in users[1:]:
+        _take_results(dialogue, text)
+    for message in messages:
+        found = _HYPOTHESIS.findall(message.content) if message.role == "assistant" else []
+        dialogue.hypothesis = found[-1].strip() if found else dialogue.hypothesis
+    left = _TURNS_LEFT.findall(users[-1]) if users else []
+    dialogue.turns_left = int(left[-1]) if left else None
+    return dialogue
+
+
+def _take_results(dialogue: Dialogue, text: str) -> None:
+    results = [
+        Result(action=found["action"], path=found["path"] or "", ok=found["ok"] == "true", text=found["text"])
+        for found in _RESULT.finditer(text)
+    ]
+    dialogue.rounds.append(results)
+    for result in results:
+        if result.action == "list" and result.ok:
+            _list(dialogue, result.text)
+        elif result.action == "read":
+            dialogue.asked.add(result.path)
+            if result.ok and not dialogue.edits and not _CUT.search(result.text):
+                dialogue.files[result.path] = result.text
+
+
+def _list(dialogue: Dialogue, text: str) -> None:
+    for line in text.split("\n"):
+        found = _FILE_LINE.match(line.strip())
+        if found and found["path"] not in dialogue.listed:
+            dialogue.listed.append(found["path"])
+
+
+_MARKER = re.compile(r"^(<{5,9}|={5,9}|>{5,9})(\s|$)", re.MULTILINE)
+
+MOST_HUNKS = 12
+
+
+def block(info: str, body: str = "") -> str:
+    """A fenced block; its fence is longer than any in the body."""
+    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{info}\n{body}\n{fence}" if body else f"{fence}{info}\n{fence}"
+
+
+def edit_blocks(files: Mapping[str, str], edited: Mapping[str, str | None], whole: bool = False) -> str:
+    """One action for each changed file: replace where few lines change, else write; None deletes."""
+    blocks = []
+    for path, text in edited.items():
+        if text is None:
+            blocks.append(block(f"delete {path}"))
+        else:
+            pairs = None if whole or path not in files else find_pairs(files[path], text)
+            blocks.append(block(f"replace {path}", _body(pairs)) if pairs else block(f"write {path}", text))
+    return "\n\n".join(blocks)
+
+
+def find_pairs(old: str, new: str) -> list[tuple[str, str]] | None:
+    """(find, replace) pairs that, applied in order, turn `old` into `new`; None when writing is simpler."""
+    before, after = old.split("\n"), new.split("\n")
+    spans = _changed_spans(before, after)
+    if not spans or len(spans) > MOST_HUNKS or _MARKER.search(old) or _MARKER.search(new):
+        return None
+    pairs = []
+    text = old
+    for start, end, first, last in reversed(spans):
+        grown = _until_unique(text, before, start, end)
+        if grown is None:
+            return None
+        top, bottom = grown
+        find = "\n".join(before[top:bottom])
+        put = "\n".join([*before[top:start], *after[first:last], *before[end:bottom]])
+        text = text.replace(find, put)
+        before = [*before[:start], *after[first:last], *before[end:]]
+        pairs.append((find, put))
+    return pairs if text == new else None
+
+
+def _changed_spans(before: list[str], after: list[str]) -> list[tuple[int, int, int, int]]:
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    return [(i, j, k, m) for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
+
+
+def _until_unique(text: str, lines: list[str], start: int, end: int) -> tuple[int, int] | None:
+    """Lines [top, bottom) around [start, end) whose text occurs exactly once and is not blank."""
+    top, bottom = start, end
+    while True:
+        find = "\n".join(lines[top:bottom])
+        if bottom > top and find.strip() and text.count(find) == 1:
+            return top, bottom
+        if top == 0 and bottom == len(lines):
+            return None
+        top, bottom = max(0, top - 1), min(len(lines), bottom + (bottom - end <= start - top))
+
+
+def _body(pairs: list[tuple[str, str]]) -> str:
+    return "\n".join(f"<<<<<<< FIND\n{find}\n=======\n{put}\n>>>>>>> END" for find, put in pairs)
+
+
+BROKEN_CODE_SHARE = 0.22
+BROKEN_PROMPT_SHARE = 0.04
+INEFFECTIVE_SHARE = 0.06
+OUTSIDE_SHARE = 0.015
+TRY_SHARE = 0.3
+MEND_SHARE = 0.7
+
+_TROUBLE = re.compile(
+    r"\b(?:not run|crashed|Traceback|timed[_ ]out|out[_ ]of[_ ]limits|protocol[_ ]error|does not compile)\b"
+    r"|\b[A-Z]\w*Error\b"
+)
+
+NOTHING_FITS = "Left as it is: nothing in these files fits what the diagnosis asks for."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    hypothesis: str
+    edited: Edited
+    wants_try: bool = False
+
+
+def reply(request: ChatRequest) -> str:
+    """The next message of the dialogue; the same request always gets the same one."""
+    dialogue = read_dialogue(request.messages)
+    luck = random.Random(derive_seed(request.seed, "implementer"))
+    if dialogue.edits:
+        return _after_edit(dialogue, luck)
+    if _wants_to_look(dialogue):
+        return _look(dialogue)
+    return _edit(dialogue, luck)
+
+
+def _wants_to_look(dialogue: Dialogue) -> bool:
+    has_time = dialogue.turns_left is None or dialogue.turns_left > 1
+    return has_time and (not dialogue.rounds or bool(dialogue.unread))
+
+
+def _look(dialogue: Dialogue) -> str:
+    reads = [block("read", path) for path in dialogue.unread]
+    listing = [] if dialogue.rounds else [block("list")]
+    return "\n\n".join(["I look at the files before I change any.", *listing, *reads])
+
+
+def _edit(dialogue: Dialogue, luck: random.Random) -> str:
+    if luck.random() < OUTSIDE_SHARE:
+        path, text, hypothesis = luck.choice(OUTSIDE)
+        return f"Hypothesis: {hypothesis}\n\n{block(f'write {path}', text)}"
+    plan = _plan(dialogue, luck)
+    if plan is None:
+        return block("done", NOTHING_FITS)
+    ending = block("try") if plan.wants_try else block("done", plan.hypothesis)
+    return f"Hypothesis: {plan.hypothesis}\n\n{edit_blocks(dialogue.files, plan.edited)}\n\n{ending}"
+
+
+def _plan(dialogue: Dialogue, luck: random.Random) -> Plan | None:
+    thought = choose(REPERTOIRE, dialogue.files, dialogue.diagnosis, dialogue.history, luck)
+    if thought is None:
+        return None
+    hypothesis = luck.choice(thought.idea.hypotheses)
+    edited: Edited = dict(thought.edited)
+    if luck.random() < INEFFECTIVE_SHARE:
+        edited = ineffective(dialogue.files, luck)
+    elif luck.random() < (BROKEN_CODE_SHARE if thought.idea.touches_code else BROKEN_PROMPT_SHARE):
+        edited = broken(dialogue.files, thought.edited, luck)
+    wants_try = thought.idea.touches_code and _has_turns(dialogue) and luck.random() < TRY_SHARE
+    return Plan(hypothesis=hypothesis, edited=edited, wants_try=wants_try)
+
+
+def _has_turns(dialogue: Dialogue) -> bool:
+    return dialogue.turns_left is None or dialogue.turns_left >= 3
+
+
+def _after_edit(dialogue: Dialogue, luck: random.Random) -> str:
+    """Ends the dialogue, or writes the intended files whole when an edit failed or a try showed trouble."""
+    done = block("done", dialogue.hypothesis or NOTHING_FITS)
+    failed = any(
+        result.action in ("replace", "write", "delete") and not result.ok for result in dialogue.last
+    )
+    if any(result.is_refused for result in dialogue.edits) or dialogue.edit_rounds > 1:
+        return done
+    trouble = any(result.action == "try" and _TROUBLE.search(result.text) for result in dialogue.last)
+    if failed or (trouble and luck.random() < MEND_SHARE):
+        intended = _intended(dialogue, luck)
+        if intended:
+            return (
+                f"That did not go as meant.\n\n{edit_blocks(dialogue.files, intended, whole=True)}\n\n{done}"
+            )
+    return done
+
+
+def _intended(dialogue: Dialogue, luck: random.Random) -> Mapping[str, str | None]:
+    """What the idea behind the hypothesis makes of the files as they were at first."""
+    for idea in REPERTOIRE:
+        if dialogue.hypothesis in idea.hypotheses:
+            return dict(idea.edit(dialogue.files, luck))
+    return {}

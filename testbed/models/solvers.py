@@ -1,0 +1,116 @@
+"""Solvers: retrieval over what the prompt shows, nothing else.
+
+The weak one sees the context and knows a few commonplaces. The strong one also searches the source document,
+when the prompt holds one, and keeps more of what it finds. Both forget sentences at random, more so at a high
+temperature. Neither reasons, and neither can be told to fail: every sentence shown is only text to retrieve.
+"""
+
+from dataclasses import dataclass
+
+from studbook.llm.contracts import ChatRequest
+from studbook.testbed.models.luck import Luck
+from studbook.testbed.models.retrieval import Hit, Index, index_paper, index_prose, search
+from studbook.testbed.models.sentences import Sentence, all_text, find_section, split_sentences
+from studbook.testbed.models.words import is_number, stem, tokens, word_set
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ability:
+    """What tells the two solvers apart: how much they take in, how much they forget."""
+
+    from_context: int
+    from_source: int
+    forgets_sentence: float
+    forgets_number: float
+    scatter: float  # how far luck may move a sentence in the ranking, as a share of the best score
+
+
+WEAK = Ability(from_context=12, from_source=0, forgets_sentence=0.2, forgets_number=0.3, scatter=0.30)
+STRONG = Ability(from_context=12, from_source=8, forgets_sentence=0.05, forgets_number=0.06, scatter=0.20)
+
+COMMONPLACES = (
+    "In general an approach like this improves performance at the cost of extra effort and complexity.",
+    "It depends on the data, the parameters and the assumptions that are made.",
+    "A simple method is easier to understand and to use, but less accurate.",
+    "Results should be compared with earlier work and tested on more examples.",
+    "The main reason is usually that structure in the problem is used instead of ignored.",
+)
+
+
+def weak(request: ChatRequest) -> str:
+    return _answer(request, WEAK)
+
+
+def strong(request: ChatRequest) -> str:
+    return _answer(request, STRONG)
+
+
+def _answer(request: ChatRequest, ability: Ability) -> str:
+    text = all_text(request.messages)
+    context, question = find_section(text, "context"), find_section(text, "question")
+    query = tuple(dict.fromkeys(item for sentence in split_sentences(question) for item in sentence.stems))
+    luck = Luck(request.seed)
+    recalled = _recall(index_prose(context), query, ability.from_context, ability, luck, "context")
+    if ability.from_source and (source := find_section(text, "source_document")):
+        recalled += _recall(index_paper(source), query, ability.from_source, ability, luck, "source")
+    kept = _forget(list(dict.fromkeys(recalled)), ability, request.temperature, luck)
+    said = [*_yes_or_no(question, luck), *kept, *_commonplaces(query, luck)]
+    return " ".join(said)
+
+
+def _recall(
+    index: Index, query: tuple[str, ...], count: int, ability: Ability, luck: Luck, where: str
+) -> list[str]:
+    """The sentences that answer best; where too few share a word with the question, the first ones."""
+    hits = search(index, query)[: count * 3]
+    best = hits[0].score if hits else 0.0
+
+    def rank(place: int, hit: Hit) -> float:
+        return hit.score - best * ability.scatter * luck.uniform(f"{where} rank", place)
+
+    ranked = sorted(enumerate(hits), key=lambda item: -rank(*item))
+    found = [index.sentence(hit.number) for _, hit in ranked][:count]
+    if where == "context":
+        found += [passage.sentence for passage in index.passages if passage.sentence not in found]
+    return [sentence.text for sentence in found[:count]]
+
+
+def _forget(texts: list[str], ability: Ability, temperature: float, luck: Luck) -> list[str]:
+    heat = 0.3 + 0.7 * min(temperature, 1.5)
+    kept = [
+        (place, text)
+        for place, text in enumerate(texts)
+        if not luck.happens(ability.forgets_sentence * heat, "forget sentence", place)
+    ]
+    return [
+        _blur(text) if luck.happens(ability.forgets_number * heat, "forget number", place) else text
+        for place, text in kept
+    ]
+
+
+def _blur(text: str) -> str:
+    """The sentence with its figures forgotten."""
+    numbers = {token for token in tokens(text) if is_number(token)}
+    for token in sorted(numbers, key=lambda token: (-len(token), token)):  # "2.18" before "2"
+        text = text.replace(token, "some")
+    return text
+
+
+PLAIN_QUESTION = 8
+
+
+def _commonplaces(query: tuple[str, ...], luck: Luck) -> list[str]:
+    """What anybody would say; the fewer handles a question offers, the more of it."""
+    count = 4 if len(query) <= PLAIN_QUESTION else 1
+    start = luck.between(0, len(COMMONPLACES) - 1, "commonplace")
+    return [COMMONPLACES[(start + step) % len(COMMONPLACES)] for step in range(count)]
+
+
+_AUXILIARIES = word_set("is are was were do does did can could will would has have should")
+
+
+def _yes_or_no(question: str, luck: Luck) -> list[str]:
+    sentences: tuple[Sentence, ...] = split_sentences(question)
+    opening = sentences[-1].words[:3] if sentences else ()
+    is_closed = any(word.lower() in _AUXILIARIES for word in opening[:1]) or "true" in map(stem, opening)
+    return [luck.pick(("Yes.", "Yes.", "No."), "yes or no")] if is_closed else []

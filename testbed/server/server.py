@@ -1,0 +1,357 @@
+"""Any backend as an OpenAI-compatible HTTP server: completions, streaming, usage, errors like the real ones.
+
+For loopback and trusted networks: no TLS, no rate limits of its own, a thread per connection. It prints
+nothing, keeps nothing, and survives whatever bytes a client sends.
+
+One request to a model server in the hands of someone who may spoil its answer.
+
+The seam between `serve.py` and a server that fails on purpose: it offers the answer as it should be, and the
+raw connection.
+"""
+
+import hmac
+import itertools
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from studbook.errors import ModelRejected, ModelUnavailable, UsageError
+from studbook.identity import derive_seed
+from studbook.llm.contracts import Backend, ChatReply, ChatRequest
+from studbook.llm.secrets import Secret
+from studbook.testbed.server.wire import (
+    CompletionBody,
+    WireError,
+    chunks,
+    completion,
+    model_entry,
+    read_body,
+    requests_of,
+)
+
+
+class Exchange(Protocol):
+    """Whoever takes it over writes the answer; nobody else will."""
+
+    @property
+    def socket(self) -> socket.socket: ...
+
+    def completion(self) -> dict[str, Any]:
+        """The body of the right answer, not streamed."""
+        ...
+
+    def send(
+        self, status: int, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """A whole answer."""
+        ...
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """The beginning of an answer; its body is to be written."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """At once."""
+        ...
+
+    def close_after(self) -> None:
+        """The connection ends with this exchange."""
+        ...
+
+    def stream_twice(self) -> bool:
+        """Streams the right answer with every chunk of text doubled; False when no stream was asked for."""
+        ...
+
+
+class Meddler(Protocol):
+    """Thread-safe."""
+
+    def meddle(self, body: bytes, exchange: Exchange) -> bool:
+        """True when it has answered; False leaves the exchange as it was."""
+        ...
+
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+IDLE_SECONDS = 120.0
+COMPLETIONS = "/v1/chat/completions"
+MODELS = "/v1/models"
+
+
+class ModelServer:
+    """Listens from construction on; `port` 0 takes a free one. Use `serve_forever`, or a `with` block."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        models: Sequence[str],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is demanded
+        clock: Callable[[], float] = time.time,
+        meddler: Meddler | None = None,
+    ) -> None:
+        try:
+            self._http = _Server((host, port), backend, tuple(models), api_key, clock, meddler)
+        except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
+            raise UsageError(f"cannot listen on {host}:{port}: {error}\nchoose another one") from error
+        self._serves = Event()
+        self._thread = Thread(target=self.serve_forever, name="model server", daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as its base URL."""
+        host, port = str(self._http.server_address[0]), self._http.server_address[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+    def serve_forever(self) -> None:
+        """Until `close` is called from another thread, or Ctrl-C."""
+        self._serves.set()
+        self._http.serve_forever(poll_interval=0.05)
+
+    def close(self) -> None:
+        if self._serves.is_set():
+            self._http.shutdown()
+        self._http.server_close()
+
+    def __enter__(self) -> "ModelServer":
+        self._serves.set()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        backend: Backend,
+        models: tuple[str, ...],
+        api_key: Secret,
+        clock: Callable[[], float],
+        meddler: Meddler | None,
+    ) -> None:
+        self.backend = backend
+        self.meddler = meddler
+        self.models = models
+        self.api_key = api_key
+        self.clock = clock
+        self.calls = itertools.count()  # next() is atomic
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news; a bug in a backend ends its connection with a traceback."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one packet
+    timeout = IDLE_SECONDS
+    server: _Server
+
+    def do_GET(self) -> None:
+        if self.headers.get("Content-Length") or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True  # a body that nobody reads
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        self._answer(self._post)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Only the display prints."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The base class's own complaints (bad request line, unknown method), shaped as all others."""
+        self.close_connection = True
+        self.request_version = self.protocol_version  # junk counts as HTTP/0.9, which gets no head
+        self._send_json(code, WireError(code, message or HTTPStatus(code).phrase).body)
+
+    def _answer(self, work: Callable[[], None]) -> None:
+        try:
+            self._check_key()
+            work()
+        except WireError as error:
+            headers = {}
+            if error.retry_after_seconds is not None:
+                headers["Retry-After"] = f"{error.retry_after_seconds:g}"
+            self._send_json(error.status, error.body, headers)
+
+    def _check_key(self) -> None:
+        wanted = self.server.api_key.reveal()
+        scheme, _, given = (self.headers.get("Authorization") or "").partition(" ")
+        if not wanted or (scheme.lower() == "bearer" and _equal(given.strip(), wanted)):
+            return
+        self.close_connection = True  # its body was not read
+        message = "Incorrect API key provided." if given else "You didn't provide an API key."
+        raise WireError(401, message, code="invalid_api_key")
+
+    def _get(self) -> None:
+        path, created = urlsplit(self.path).path, int(self.server.clock())
+        if path == MODELS:
+            data = [model_entry(name, created) for name in self.server.models]
+            return self._send_json(200, {"object": "list", "data": data})
+        if path.startswith(MODELS + "/"):
+            return self._send_json(200, model_entry(self._known(unquote(path[len(MODELS) + 1 :])), created))
+        if path == COMPLETIONS:
+            raise WireError(405, "Not allowed to GET on /v1/chat/completions.", code="method_not_supported")
+        raise WireError(404, f"Invalid URL (GET {path})")
+
+    def _post(self) -> None:
+        data = self._read_data()
+        path = urlsplit(self.path).path
+        if path != COMPLETIONS:
+            raise WireError(404, f"Invalid URL (POST {path})")
+        body = read_body(data)
+        self._known(body.model)
+        requests = requests_of(body, derive_seed("unseeded", next(self.server.calls)))
+        meddler = self.server.meddler
+        if meddler is not None and meddler.meddle(data, _Exchange(self, body, requests)):
+            return None
+        replies = [self._complete(request) for request in requests]
+        if not body.stream:
+            return self._send_json(200, completion(*self._head_of(body), replies))
+        return self._send_events(chunks(*self._head_of(body), replies, with_usage=body.wants_usage_chunk))
+
+    def _head_of(self, body: CompletionBody) -> tuple[str, int, str]:
+        return f"chatcmpl-{next(self.server.calls):08x}", int(self.server.clock()), body.model
+
+    def _complete(self, request: ChatRequest) -> ChatReply:
+        try:
+            return self.server.backend.complete(request)
+        except ModelRejected as error:
+            raise WireError(400, str(error)) from error
+        except ModelUnavailable as error:
+            if error.retry_after_seconds is None:
+                raise WireError(500, str(error), kind="server_error") from error
+            raise WireError(
+                429,
+                str(error),
+                kind="requests",
+                code="rate_limit_exceeded",
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
+
+    def _known(self, model: str) -> str:
+        if model in self.server.models:
+            return model
+        message = f"The model `{model[:100]}` does not exist or you do not have access to it."
+        raise WireError(404, message, code="model_not_found")
+
+    def _read_data(self) -> bytes:
+        """The whole body, or a refusal that ends the connection: its rest would be read as a request."""
+        length = self.headers.get("Content-Length") or ""
+        if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
+            self.close_connection = True
+            raise WireError(411, "A request needs a Content-Length.")
+        if len(length) > 12 or int(length) > MAX_BODY_BYTES:
+            self.close_connection = True
+            raise WireError(413, f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+        data = self.rfile.read(int(length))
+        if len(data) < int(length):
+            self.close_connection = True
+            raise WireError(400, "The request body ended early.")
+        return data
+
+    def _send_json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(body).encode("ascii")
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _send_events(self, events: Iterable[dict[str, Any]]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            self._send_chunk(f"data: {json.dumps(event)}\n\n".encode("ascii"))
+        self._send_chunk(b"data: [DONE]\n\n")
+        self._send_chunk(b"")
+
+    def _send_chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+
+class _Exchange:
+    """Implements `studbook.testbed.server.server.Exchange` on a handler."""
+
+    def __init__(self, handler: _Handler, body: CompletionBody, requests: Sequence[ChatRequest]) -> None:
+        self._handler = handler
+        self._body = body
+        self._requests = requests
+
+    @property
+    def socket(self) -> socket.socket:
+        connection: socket.socket = self._handler.connection
+        return connection
+
+    def completion(self) -> dict[str, Any]:
+        return completion(*self._handler._head_of(self._body), self._replies())
+
+    def send(
+        self, status: int, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        fields = {"Content-Type": content_type, "Content-Length": str(len(data)), **(headers or {})}
+        self.head(status, fields)
+        self.write(data)
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        self._handler.send_response(status)
+        for name, value in headers.items():
+            self._handler.send_header(name, value)
+        self._handler.end_headers()
+
+    def write(self, data: bytes) -> None:
+        self._handler.wfile.write(data)
+        self._handler.wfile.flush()
+
+    def close_after(self) -> None:
+        self._handler.close_connection = True
+
+    def stream_twice(self) -> bool:
+        if not self._body.stream:
+            return False
+        events = chunks(*self._handler._head_of(self._body), self._replies(), with_usage=False)
+        self._handler._send_events(
+            event for each in events for event in [each] * (2 if _has_text(each) else 1)
+        )
+        return True
+
+    def _replies(self) -> list[ChatReply]:
+        return [self._handler._complete(request) for request in self._requests]
+
+
+def _has_text(event: dict[str, Any]) -> bool:
+    return any(choice["delta"].get("content") for choice in event["choices"])
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode("utf-8", "replace"))

@@ -1,0 +1,201 @@
+"""The OpenAI chat format as a server reads and writes it. Pure: `serve.py` moves the bytes."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from studbook.identity import derive_seed
+from studbook.llm.contracts import ChatReply, ChatRequest, Message, Speaker, Usage, valid_text
+
+DEFAULT_MAX_TOKENS = 4096
+CHUNK_CHARACTERS = 48
+
+
+class WireError(Exception):
+    """An answer other than 200, shaped as OpenAI's."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["text"]
+    text: str
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+    name: str | None = None
+
+
+class _ResponseFormat(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["text", "json_object"]
+
+
+class _StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    include_usage: bool = False
+
+
+class CompletionBody(BaseModel):
+    """What this server takes; what has no effect on an answer is taken and ignored, all else is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    model: str
+    messages: list[_Message] = Field(min_length=1, max_length=2048)
+    temperature: float | None = Field(default=None, ge=0.0, le=2.0, allow_inf_nan=False)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    n: int | None = Field(default=None, ge=1, le=128)
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    response_format: _ResponseFormat | None = None
+    user: str | None = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+
+    @property
+    def wants_usage_chunk(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+def read_body(data: bytes) -> CompletionBody:
+    """Raises WireError 400 for whatever is no proper request."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise WireError(400, "We could not parse the JSON body of your request.") from error
+    try:
+        body = CompletionBody.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error) from error
+    if body.stream_options is not None and not body.stream:
+        raise WireError(
+            400, "'stream_options' is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+    if _is_json(body) and "json" not in "".join(_text(m).lower() for m in body.messages):
+        raise WireError(
+            400,
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of type "
+            "'json_object'.",
+            param="messages",
+        )
+    return body
+
+
+def requests_of(body: CompletionBody, fallback_seed: int) -> list[ChatRequest]:
+    """One request per choice; each choice is a sample of its own."""
+    seed = fallback_seed if body.seed is None else body.seed
+    messages = tuple(Message(role=_speaker(m), content=valid_text(_text(m))) for m in body.messages)
+    return [
+        ChatRequest(
+            model=body.model,
+            messages=messages,
+            seed=seed if index == 0 else derive_seed("choice", seed, index),
+            temperature=1.0 if body.temperature is None else float(body.temperature),
+            max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_MAX_TOKENS,
+            json_mode=_is_json(body),
+        )
+        for index in range(body.n or 1)
+    ]
+
+
+def completion(ident: str, created: int, model: str, replies: Sequence[ChatReply]) -> dict[str, Any]:
+    """The body of an answer that is not streamed."""
+    choices = [
+        {
+            "index": index,
+            "message": {"role": "assistant", "content": reply.text, "refusal": None},
+            "logprobs": None,
+            "finish_reason": reply.finish_reason,
+        }
+        for index, reply in enumerate(replies)
+    ]
+    head = {"id": ident, "object": "chat.completion", "created": created, "model": model}
+    return {**head, "choices": choices, "usage": _usage(replies)}
+
+
+def chunks(
+    ident: str, created: int, model: str, replies: Sequence[ChatReply], *, with_usage: bool
+) -> Iterator[dict[str, Any]]:
+    """The bodies of a streamed answer, in order; the closing [DONE] is the caller's."""
+    head = {"id": ident, "object": "chat.completion.chunk", "created": created, "model": model}
+    tail: dict[str, Any] = {"usage": None} if with_usage else {}
+    for index, reply in enumerate(replies):
+        for delta, finish_reason in _deltas(reply):
+            choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+            yield {**head, "choices": [choice], **tail}
+    if with_usage:
+        yield {**head, "choices": [], "usage": _usage(replies)}
+
+
+def model_entry(name: str, created: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": "studbook"}
+
+
+def _deltas(reply: ChatReply) -> Iterator[tuple[dict[str, str], str | None]]:
+    yield {"role": "assistant", "content": ""}, None
+    for start in range(0, len(reply.text), CHUNK_CHARACTERS):
+        yield {"content": reply.text[start : start + CHUNK_CHARACTERS]}, None
+    yield {}, reply.finish_reason
+
+
+def _usage(replies: Sequence[ChatReply]) -> dict[str, int]:
+    """The prompt counts once, however many choices were asked for."""
+    total = Usage(
+        prompt_tokens=replies[0].usage.prompt_tokens,
+        completion_tokens=sum(reply.usage.completion_tokens for reply in replies),
+    )
+    return {
+        "prompt_tokens": total.prompt_tokens,
+        "completion_tokens": total.completion_tokens,
+        "total_tokens": total.prompt_tokens + total.completion_tokens,
+    }
+
+
+def _refusal(error: ValidationError) -> WireError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return WireError(
+            400, f"Unrecognized request argument supplied: {place}", param=place, code="unknown_parameter"
+        )
+    if first["type"] == "missing":
+        return WireError(
+            400, f"Missing required parameter: '{place}'.", param=place, code="missing_required_parameter"
+        )
+    return WireError(
+        400, f"Invalid value for '{place}': {first['msg']}.", param=place or None, code="invalid_value"
+    )
+
+
+def _is_json(body: CompletionBody) -> bool:
+    return body.response_format is not None and body.response_format.type == "json_object"
+
+
+def _text(message: _Message) -> str:
+    content = message.content
+    return content if isinstance(content, str) else "".join(part.text for part in content)
+
+
+def _speaker(message: _Message) -> Speaker:
+    return "system" if message.role == "developer" else message.role

@@ -1,0 +1,64 @@
+"""An engine that says it cannot limit memory or processes is never said to contain hostile code."""
+
+import pytest
+from support.boxes import Recorder, job_of
+from support.weak_boxes import weak_sandbox
+
+from studbook.sandbox.contract import BoxStatus
+from studbook.sandbox.docker_box import acceptable, missing_limits, missing_walls
+
+ALL = {"MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": True, "SwapLimit": True}
+NO_CONTAINMENT = "it does not contain hostile code"
+
+
+@pytest.mark.parametrize(
+    ("info", "missing", "walls"),
+    [
+        (ALL, (), ()),
+        ({**ALL, "SwapLimit": False}, ("swap",), ()),
+        ({**ALL, "CpuCfsQuota": False, "PidsLimit": False}, ("processes", "cpu"), ("processes",)),
+        ({}, ("memory", "processes", "cpu", "swap"), ("memory", "processes")),
+    ],
+)
+def test_what_an_engine_does_not_claim_to_limit_is_missing(info, missing, walls):
+    assert missing_limits(info) == missing
+    assert missing_walls(info) == walls
+
+
+def test_only_a_quota_that_the_engine_would_refuse_the_box_for_is_left_out():
+    config = {"Image": "x", "HostConfig": {"NanoCpus": 5, "Memory": 7}}
+    assert acceptable(config, ("memory", "swap")) == config
+    assert acceptable(config, ("cpu",)) == {"Image": "x", "HostConfig": {"Memory": 7}}
+
+
+def nothing(config, host):
+    """The box stays as it is: what is weak is what the engine says."""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("says", "contains", "words"),
+    [
+        ({}, True, ", image "),
+        ({"SwapLimit": False}, True, " without limits on swap, image "),
+        ({"MemoryLimit": False}, False, f" without limits on memory: {NO_CONTAINMENT}, image "),
+        ({"PidsLimit": None}, False, f" without limits on processes: {NO_CONTAINMENT}, image "),
+    ],
+)
+def test_a_sandbox_claims_no_more_than_its_engine(docker_engine: None, says, contains, words):
+    with weak_sandbox(nothing, says=says) as sandbox:
+        assert sandbox.contains_hostile_code is contains
+        assert words in sandbox.statement
+
+
+@pytest.mark.docker
+def test_an_engine_without_cpu_quotas_still_runs_boxes(docker_engine: None):
+    """It would refuse to make a box with one; rootless engines get no cpu controller by default."""
+    asked = []
+    with weak_sandbox(
+        lambda config, host: asked.append(host.get("NanoCpus")), says={"CpuCfsQuota": False}
+    ) as box:
+        outcome = box.run(job_of("def main(box): pass"), Recorder())
+        assert box.contains_hostile_code
+    assert outcome.status is BoxStatus.FINISHED
+    assert asked == [None]

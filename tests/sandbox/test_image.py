@@ -1,0 +1,122 @@
+"""The four ways to an image, with an engine that is a table; and the host's own Python as a tar."""
+
+import platform
+import sys
+import tarfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studbook.errors import SandboxError
+from studbook.sandbox.image import (
+    DEFAULT,
+    PINNED,
+    choose_image,
+    closure,
+    executable_path,
+    host_reference,
+    write_host_python,
+)
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's own Python runs in containers")
+
+
+class TableEngine:
+    """An image store that holds what it is given; `registry` is what can be pulled."""
+
+    def __init__(self, held: set[str], registry: set[str], architecture: str) -> None:
+        self.held, self.registry, self.architecture = set(held), registry, architecture
+        self.tars: list[int] = []
+        self.pulled: list[str] = []
+
+    def info(self) -> dict[str, Any]:
+        return {"Architecture": self.architecture}
+
+    def find_image(self, reference: str) -> dict[str, Any] | None:
+        if reference not in self.held:
+            return None
+        config = {"Volumes": {"/b": {}, "/a": {}}}
+        return {"Id": f"id of {reference}", "RepoDigests": ["python@sha256:d"], "Config": config}
+
+    def pull(self, reference: str, patience_seconds: int) -> None:
+        self.pulled.append(reference)
+        if reference not in self.registry:
+            raise SandboxError("Docker, pulling: toomanyrequests: slow down")
+        self.held.add(reference)
+
+    def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
+        self.tars.append(tar.stat().st_size)
+        self.held.add(reference)
+
+
+def here(held: Collection[str] = (), registry: Collection[str] = ()) -> TableEngine:
+    return TableEngine(set(held), set(registry), platform.machine())
+
+
+def test_an_image_that_is_there_is_used_and_nothing_is_pulled():
+    engine = here({DEFAULT}, {DEFAULT})
+    image = choose_image(engine, None)
+    assert (image.reference, image.image_id, image.way) == (DEFAULT, f"id of {DEFAULT}", "local")
+    assert (image.digest, image.volumes) == ("sha256:d", ("/a", "/b"))
+    assert engine.pulled == []
+
+
+def test_an_image_that_was_named_is_pulled_when_it_is_absent():
+    engine = here(registry={"mine:1"})
+    assert choose_image(engine, "mine:1").way == "pulled"
+
+
+def test_a_named_image_that_cannot_be_had_is_an_error_and_is_never_replaced():
+    engine = here({DEFAULT})
+    with pytest.raises(SandboxError, match="registry's rate limit"):
+        choose_image(engine, "mine:1")
+
+
+def test_the_default_is_pulled_once_and_by_digest_when_a_registry_has_it():
+    engine = here(registry={PINNED})
+    first = choose_image(engine, None)
+    assert (first.way, first.reference) == ("pulled", PINNED)
+    assert choose_image(engine, None).way == "local"
+    assert engine.pulled == [PINNED]
+    assert engine.tars == []
+
+
+@LINUX
+def test_without_a_registry_the_hosts_python_is_imported_once():
+    engine = here()
+    assert choose_image(engine, None).way == "host python"
+    again = choose_image(engine, None)
+    assert (again.way, again.reference) == ("host python", host_reference())
+    assert len(engine.tars) == 1
+    assert engine.pulled == [PINNED]
+
+
+def test_when_no_way_is_left_the_error_names_them_all():
+    engine = TableEngine(set(), set(), "riscv128")
+    with pytest.raises(SandboxError) as caught:
+        choose_image(engine, None)
+    for word in (DEFAULT, PINNED, "toomanyrequests", "riscv128", "docker load", "-s sandbox.image=NAME"):
+        assert word in str(caught.value)
+
+
+@LINUX
+def test_the_hosts_python_is_a_small_readable_tree_without_the_hosts_paths(tmp_path: Path):
+    write_host_python(tmp_path / "python.tar")
+    with tarfile.open(tmp_path / "python.tar") as tar:
+        members = tar.getmembers()
+    names = {member.name for member in members}
+    major_minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert {"usr/local/bin/python3", f"usr/local/lib/{major_minor}/os.py", "tmp", "etc/passwd"} <= names
+    assert f"usr/local/lib/{major_minor}/__pycache__/os.{sys.implementation.cache_tag}.pyc" in names
+    assert all(member.mode & 0o444 == 0o444 or member.issym() for member in members)
+    assert not [name for name in names if "site-packages" in name or "root" in name or "/test/" in name]
+    assert sum(member.size for member in members) < 120_000_000
+
+
+@LINUX
+def test_the_closure_holds_the_loader_and_the_c_library():
+    names = {path.name for path in closure({executable_path()})}
+    assert any(name.startswith(("ld-", "ld.")) for name in names)
+    assert any(name.startswith(("libc.", "libc-")) for name in names)
