@@ -11,7 +11,7 @@ from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus, Frame
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.owner import OWNER_LABEL, this_process
-from studbook.sandbox.process_box import ProcessSandbox, find_bubblewrap
+from studbook.sandbox.process_box import ProcessSandbox
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,8 @@ class TestProcess(SandboxContract):
 
 class TestBubblewrap(SandboxContract):
     @pytest.fixture
-    def sandbox(self, tmp_path: Path) -> Iterator[ProcessSandbox]:
-        program = find_bubblewrap()
-        if program is None:
-            pytest.skip("no bubblewrap that works here")
-        yield ProcessSandbox(program, folder=tmp_path)
+    def sandbox(self, bubblewrap: str, tmp_path: Path) -> Iterator[ProcessSandbox]:
+        yield ProcessSandbox(bubblewrap, folder=tmp_path)
         assert list(tmp_path.iterdir()) == [], "a folder was left behind"
 
     def test_it_still_promises_no_containment(self, sandbox: ProcessSandbox):
