@@ -189,7 +189,7 @@ def begin(ledger: Ledger, shop: Workshop) -> None:
         seed_tree_hash=seed.tree_hash,
         splits={split: tuple(paper.paper_id for paper in papers) for split, papers in shop.papers.items()},
         sandbox="process",
-        contains_hostile_code=False,
+        isolates_untrusted_code=False,
     )
     ledger.commit((started, *found(seed, shop.trees, shop.measuring, shop.papers[VALIDATION])))
 

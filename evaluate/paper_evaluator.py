@@ -174,7 +174,7 @@ class SandboxedEvaluator:
             calls_by_role=session.meter.calls_by_role,
             truncated_by_role=session.meter.truncated_by_role,
             events=tuple(session.transcript.events),
-            rests=session.meter.rests,
+            evidence=session.meter.evidence,
         )
 
 

@@ -229,7 +229,7 @@ class _Answers:
     def _check_counts(self) -> None:
         """Calls that failed for good are among the names, and no replies."""
         trajectory, same = self._trajectory, self._findings.same
-        made = [self._calls[name] for name in trajectory.rests.names if name in self._calls]
+        made = [self._calls[name] for name in trajectory.evidence.names if name in self._calls]
         roles = dict(Counter(call.role for call in made))
         same(self._place, "its call records are of other roles", trajectory.calls_by_role, roles)
         cut = dict(Counter(call.role for call in made if call.reply.is_truncated))

@@ -12,7 +12,7 @@ from typing import Protocol
 from studbook.errors import StudbookError
 from studbook.evolve.gates import GateFailure
 from studbook.harnesses.tree import HarnessTree
-from studbook.llm.seals import NOTHING, Rests
+from studbook.llm.evidence import NO_EVIDENCE, Evidence
 from studbook.populations.events import Event, Purpose
 from studbook.populations.population import Population
 from studbook.populations.records import Decision, Evaluation, Mutant, MutationKind, PaperResult
@@ -115,10 +115,10 @@ class Silent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The analyzer's prose: a root-cause analysis with quoted evidence. `rests`: the calls it came from."""
+    """The analyzer's root-cause analysis, with quotations. `evidence`: the calls it came from."""
 
     text: str
-    rests: Rests = NOTHING
+    evidence: Evidence = NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +137,15 @@ class HistoryEntry:
 class Proposal:
     """A mutant as proposed: the changed tree, and one line saying what it should do and why.
 
-    `refused_actions` counts edits outside the harness folder or the manifest's editable globs; `rests` names
-    the calls of the dialogue.
+    `refused_actions` counts edits outside the harness folder or the manifest's editable globs; `evidence`
+    names the calls of the dialogue.
     """
 
     tree: HarnessTree
     kind: MutationKind
     hypothesis: str
     refused_actions: int = 0
-    rests: Rests = NOTHING
+    evidence: Evidence = NO_EVIDENCE
 
 
 TryHarness = Callable[[HarnessTree], str]

@@ -21,7 +21,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from studbook.errors import IntegrityError
 from studbook.identity import Json
-from studbook.llm.seals import NOTHING, Rests
+from studbook.llm.evidence import NO_EVIDENCE, Evidence
 from studbook.populations.records import Decision, Evaluation, Mutant
 from studbook.rate import Rate
 
@@ -112,16 +112,16 @@ def _writable(text: str) -> str:
 def _object_encoder(kind: Any) -> Encode:
     """Texts are most of what is written and are looked at here: a call costs more than the look."""
     hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    texts = [name for name in names if hints[name] in (str, str | None)]
+    keys = {field.name: _key(field) for field in dataclasses.fields(kind)}
+    texts = [key for name, key in keys.items() if hints[name] in (str, str | None)]
     changed = [
-        (name, item)
-        for name in names
-        if name not in texts and (item := _encoder(hints[name])) is not _unchanged
+        (key, item)
+        for name, key in keys.items()
+        if key not in texts and (item := _encoder(hints[name])) is not _unchanged
     ]
 
     def encode_object(value: Any) -> Json:
-        encoded = {name: getattr(value, name) for name in names}
+        encoded = {key: getattr(value, name) for name, key in keys.items()}
         for name in texts:
             text = encoded[name]
             if text is not None and not text.isascii():
@@ -135,8 +135,8 @@ def _object_encoder(kind: Any) -> Encode:
 
 def _object_decoder(kind: Any) -> Decode:
     hints = get_type_hints(kind)
-    items = {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(kind)}
-    required = frozenset(field.name for field in dataclasses.fields(kind) if not _has_default(field))
+    items = {_key(field): (field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind)}
+    required = frozenset(_key(field) for field in dataclasses.fields(kind) if not _has_default(field))
 
     def decode_object(value: Any) -> Any:
         if type(value) is not dict:
@@ -144,17 +144,24 @@ def _object_decoder(kind: Any) -> Decode:
         if not required <= value.keys() <= items.keys():
             raise _wrong_keys(kind, value, required, frozenset(items))
         arguments = {}
-        for name, each in value.items():
+        for key, each in value.items():
+            name, item = items[key]
             try:
-                arguments[name] = items[name](each)
+                arguments[name] = item(each)
             except ValueError as error:
-                raise IntegrityError(f"{kind.__name__}.{name}: {error}") from error
+                raise IntegrityError(f"{kind.__name__}.{key}: {error}") from error
         try:
             return kind(**arguments)
         except ValueError as error:
             raise IntegrityError(f"{kind.__name__}: {error}") from error
 
     return decode_object
+
+
+def _key(field: "dataclasses.Field[Any]") -> str:
+    """As it stands on disk: what was written under an older name can still be read."""
+    key: str = field.metadata.get("key", field.name)
+    return key
 
 
 def _has_default(field: "dataclasses.Field[Any]") -> bool:
@@ -238,7 +245,7 @@ class RunStarted:
     seed_tree_hash: str
     splits: dict[str, tuple[str, ...]]
     sandbox: str
-    contains_hostile_code: bool
+    isolates_untrusted_code: bool = field(metadata={"key": "contains_hostile_code"})
     models: dict[str, str] = field(default_factory=dict)
 
 
@@ -256,24 +263,24 @@ class EvaluationDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisMade:
-    """`rests` names the analyzer's call records."""
+    """`evidence` names the analyzer's call records."""
 
     iteration: int
     parent_id: str
     text: str
-    rests: Rests = NOTHING
+    evidence: Evidence = field(default=NO_EVIDENCE, metadata={"key": "rests"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
     """Ends an iteration. `refused_actions` counts edits outside what the manifest allows.
 
-    `rests` names the implementer's call records.
+    `evidence` names the implementer's call records.
     """
 
     decision: Decision
     refused_actions: int = 0
-    rests: Rests = NOTHING
+    evidence: Evidence = field(default=NO_EVIDENCE, metadata={"key": "rests"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,11 +67,12 @@ class Sandbox(Protocol):
     """Runs one job in a fresh box and leaves nothing behind, whatever the harness does. Thread-safe.
 
     Raises SandboxError when the sandbox itself fails. `identity` is recorded in environment.json
-    (kind, image id, engine version).
+    (kind, image id, engine version). `isolates_untrusted_code` claims that code written to do harm cannot get
+    out or use more than its limits.
     """
 
     name: str  # "docker" | "process"
-    contains_hostile_code: bool
+    isolates_untrusted_code: bool
     identity: dict[str, str]
 
     def run(self, job: Job, handler: Handler) -> Outcome: ...

@@ -131,7 +131,7 @@ class DockerSandbox:
         version = info["ServerVersion"]
         self._missing = missing_limits(info)
         self.name = "docker"
-        self.contains_hostile_code = not missing_walls(info)
+        self.isolates_untrusted_code = not missing_walls(info)
         self.identity = {
             "kind": self.name,
             "engine": version,

@@ -256,7 +256,7 @@ class ProcessSandbox:
         python: Path | None = None,
     ) -> None:
         self.name = "process"
-        self.contains_hostile_code = False
+        self.isolates_untrusted_code = False
         self.identity = {
             "kind": self.name,
             "bubblewrap": "yes" if bubblewrap else "no",

@@ -156,7 +156,7 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
         models=models_line(spec, TESTBED_MODELS),
         is_testbed=uses_only_testbed(spec),
         sandbox=prepared.sandbox.statement,
-        contains_hostile_code=prepared.sandbox.contains_hostile_code,
+        isolates_untrusted_code=prepared.sandbox.isolates_untrusted_code,
         papers=prepared.papers.description,
         splits={name: len(papers) for name, papers in job.splits.paper_ids().items()},
         harness=job.seed.manifest.name,

@@ -115,7 +115,7 @@ def run_started(job: Job) -> RunStarted:
         seed_tree_hash=job.seed.tree_hash,
         splits=job.splits.paper_ids(),
         sandbox=job.bench.sandbox.name,
-        contains_hostile_code=job.bench.sandbox.contains_hostile_code,
+        isolates_untrusted_code=job.bench.sandbox.isolates_untrusted_code,
         models={name: role.model for name, role in job.spec.models.roles.items()},
     )
 

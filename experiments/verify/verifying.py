@@ -154,7 +154,7 @@ class _Verification:
             "journal.jsonl, line 1",
             "what the sandbox promises is told wrongly",
             False,
-            start.contains_hostile_code and start.sandbox != "docker",  # an engine may own to less
+            start.isolates_untrusted_code and start.sandbox != "docker",  # an engine may own to less
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
         same(place, "the models are not the journal's", start.models, models)

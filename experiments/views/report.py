@@ -246,7 +246,7 @@ class ReportView:
     models: tuple[tuple[str, str], ...]
     is_testbed: bool
     sandbox: str
-    contains_hostile_code: bool
+    isolates_untrusted_code: bool
     splits: dict[str, int]
     evaluator_hash: str
     iterations: tuple[IterationView, ...]
@@ -324,7 +324,7 @@ def _head(view: ReportView) -> str:
     warnings = ""
     if view.is_testbed:
         warnings += f'<p class="warning">Models: {escape(TESTBED_MODELS)}.</p>'
-    if not view.contains_hostile_code:
+    if not view.isolates_untrusted_code:
         warnings += f'<p class="warning">{escape(_uncontained(view.sandbox))}</p>'
     return f'<header><h1>{safe(view.run)}</h1>{warnings}<dl class="facts">{body}</dl></header>'
 
@@ -332,7 +332,7 @@ def _head(view: ReportView) -> str:
 def _sandbox_words(view: ReportView) -> str:
     if view.sandbox != "docker":
         return SANDBOX_WORDS[False]
-    return SANDBOX_WORDS[True] + ("" if view.contains_hostile_code else ENGINE_LACKS)
+    return SANDBOX_WORDS[True] + ("" if view.isolates_untrusted_code else ENGINE_LACKS)
 
 
 def _uncontained(sandbox: str) -> str:
@@ -402,7 +402,7 @@ def report_view(run: OpenedRun) -> ReportView:
         models=tuple(sorted(start.models.items())),
         is_testbed=uses_only_testbed(spec),
         sandbox=start.sandbox,
-        contains_hostile_code=start.contains_hostile_code,
+        isolates_untrusted_code=start.isolates_untrusted_code,
         splits={name: len(start.splits[name]) for name in SPLIT_NAMES if name in start.splits},
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population, spec.search.iterations),

@@ -30,7 +30,7 @@ class TestDocker(SandboxContract):
         return docker_sandbox
 
     def test_it_promises_containment(self, sandbox: DockerSandbox):
-        assert sandbox.contains_hostile_code
+        assert sandbox.isolates_untrusted_code
         assert sandbox.statement.startswith("docker ")
 
     def test_a_box_that_is_killed_from_outside_is_lost_and_never_a_verdict(self, sandbox: DockerSandbox):
@@ -53,7 +53,7 @@ class TestProcess(SandboxContract):
         assert list(tmp_path.iterdir()) == [], "a folder was left behind"
 
     def test_it_promises_nothing_it_cannot_keep(self, sandbox: ProcessSandbox):
-        assert not sandbox.contains_hostile_code
+        assert not sandbox.isolates_untrusted_code
         assert sandbox.statement.endswith("it does not contain hostile code")
 
     def test_the_packages_of_this_machine_are_not_in_reach(self, sandbox: ProcessSandbox):
@@ -74,4 +74,4 @@ class TestBubblewrap(SandboxContract):
         assert list(tmp_path.iterdir()) == [], "a folder was left behind"
 
     def test_it_still_promises_no_containment(self, sandbox: ProcessSandbox):
-        assert not sandbox.contains_hostile_code
+        assert not sandbox.isolates_untrusted_code

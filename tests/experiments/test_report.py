@@ -36,7 +36,7 @@ def view_of(events, **changes) -> ReportView:
         models=(("challenger", "testbed"), ("weak", "testbed")),
         is_testbed=True,
         sandbox="docker",
-        contains_hostile_code=True,
+        isolates_untrusted_code=True,
         splits={name: len(papers) for name, papers in start.splits.items()},
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population),
@@ -145,13 +145,13 @@ def test_the_curve_follows_the_search_not_the_champion_that_was_chosen_afterward
 
 def test_the_process_sandbox_is_named_for_what_it_is():
     assert "does not contain hostile code" not in report_html(view_of(small_run()))
-    told = report_html(view_of(small_run(), sandbox="process", contains_hostile_code=False))
+    told = report_html(view_of(small_run(), sandbox="process", isolates_untrusted_code=False))
     assert "The process sandbox was used: it does not contain hostile code" in told
     assert "a child process for every paper, which is no wall" in told
 
 
 def test_an_engine_without_limits_is_not_called_a_process_sandbox():
-    told = report_html(view_of(small_run(), sandbox="docker", contains_hostile_code=False))
+    told = report_html(view_of(small_run(), sandbox="docker", isolates_untrusted_code=False))
     assert "The engine did not limit memory or processes: it does not contain hostile code" in told
     assert "mounts or capabilities, on an engine that does not limit memory or processes" in told
     assert "process sandbox" not in told

@@ -137,3 +137,12 @@ def test_the_json_of_a_run_has_no_time_host_or_path_in_it():
     )
     keys = {key for event in small_run() for key in to_json(event)[1]}
     assert keys.isdisjoint({"time", "host", "pid", "seconds"})
+
+
+def test_a_claim_and_its_evidence_stand_on_disk_under_their_first_names():
+    _, started = to_json(run_started(isolates_untrusted_code=True))
+    assert started["contains_hostile_code"] is True
+    assert "isolates_untrusted_code" not in started
+    assert from_json("run_started", started).isolates_untrusted_code
+    _, diagnosed = to_json(DiagnosisMade(iteration=1, parent_id="seed", text="too easy"))
+    assert diagnosed["rests"] == {"names": [], "whole": ""}

@@ -28,4 +28,4 @@ def test_auto_is_docker_when_an_engine_answers(docker_engine: None):
     sandbox = open_sandbox("auto")
     sandbox.close()
     assert sandbox.name == "docker"
-    assert sandbox.contains_hostile_code
+    assert sandbox.isolates_untrusted_code

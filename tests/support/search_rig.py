@@ -35,7 +35,7 @@ STARTED = RunStarted(
     seed_tree_hash=fake_harness().tree_hash,
     splits={split: tuple(paper.paper_id for paper in papers) for split, papers in PAPERS.items()},
     sandbox="none",
-    contains_hostile_code=False,
+    isolates_untrusted_code=False,
 )
 
 

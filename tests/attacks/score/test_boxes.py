@@ -29,7 +29,7 @@ class CountingBoxes:
 
     def __init__(self, inner: Sandbox) -> None:
         self.name, self.identity = inner.name, inner.identity
-        self.contains_hostile_code = inner.contains_hostile_code
+        self.isolates_untrusted_code = inner.isolates_untrusted_code
         self.boxes = 0
         self._inner = inner
 

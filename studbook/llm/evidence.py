@@ -1,6 +1,6 @@
 """Which call records a piece of work rests on: named, and bound to what they answered.
 
-A trajectory, a diagnosis and a decision each carry a `Rests`. Whoever edits, deletes or exchanges a record
+A trajectory, a diagnosis and a decision each carry a `Evidence`. Whoever edits, deletes or exchanges a record
 afterwards contradicts it, and the record can be named. Depends on the calls alone: not on who paid, on when,
 or on what ran beside them. Opens no file.
 """
@@ -12,7 +12,7 @@ from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, valid_text
 
 NAME_LENGTH = 16
-"""Hex digits of a key and of a digest that stand in a list: enough to name; `Rests.whole` is what proves."""
+"""Hex digits of a key and of a digest in a list: enough to name a call; `Evidence.whole` proves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rests:
+class Evidence:
     """The calls that something rests on, each as often as it was made, in an order that no thread decides.
 
     Calls that failed for good are among them.
@@ -40,7 +40,7 @@ class Rests:
     whole: str = ""
 
 
-NOTHING = Rests()
+NO_EVIDENCE = Evidence()
 
 
 def seal_reply(key: str, role: str, reply: ChatReply) -> Seal:
@@ -53,12 +53,12 @@ def seal_failure(key: str, role: str, kind: str, message: str) -> Seal:
     return Seal(key=key, digest=hash_json([key, role, "failed", kind, valid_text(message)]))
 
 
-def rest_on(seals: Iterable[Seal]) -> Rests:
+def evidence_of(seals: Iterable[Seal]) -> Evidence:
     ordered = sorted(seals, key=lambda seal: (seal.key, seal.digest))
     if not ordered:
-        return NOTHING
+        return NO_EVIDENCE
     whole = hash_json([[seal.key, seal.digest] for seal in ordered])
-    return Rests(names=tuple(seal.name for seal in ordered), whole=whole)
+    return Evidence(names=tuple(seal.name for seal in ordered), whole=whole)
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from studbook.llm.contracts import ChatReply, Usage
-from studbook.llm.seals import NOTHING, rest_on, seal_failure, seal_reply
+from studbook.llm.evidence import NO_EVIDENCE, evidence_of, seal_failure, seal_reply
 
 KEYS = ("ab" * 32, "cd" * 32)
 REPLY = ChatReply(text="because", usage=Usage(prompt_tokens=10, completion_tokens=2), model="small")
@@ -11,21 +11,21 @@ REPLY = ChatReply(text="because", usage=Usage(prompt_tokens=10, completion_token
 
 def test_the_order_of_calls_is_no_part_of_what_work_rests_on():
     seals = [seal_reply(key, "weak", REPLY) for key in KEYS]
-    rests = rest_on(seals)
-    assert rests == rest_on(reversed(seals))
-    assert [name[:17] for name in rests.names] == ["abababababababab:", "cdcdcdcdcdcdcdcd:"]
-    assert len(rests.names[0]) == 33
-    assert len(rests.whole) == 64
+    evidence = evidence_of(seals)
+    assert evidence == evidence_of(reversed(seals))
+    assert [name[:17] for name in evidence.names] == ["abababababababab:", "cdcdcdcdcdcdcdcd:"]
+    assert len(evidence.names[0]) == 33
+    assert len(evidence.whole) == 64
 
 
 def test_a_call_made_twice_counts_twice():
     seal = seal_reply(KEYS[0], "weak", REPLY)
-    assert rest_on([seal, seal]).names == (seal.name, seal.name)
-    assert rest_on([seal, seal]).whole != rest_on([seal]).whole
+    assert evidence_of([seal, seal]).names == (seal.name, seal.name)
+    assert evidence_of([seal, seal]).whole != evidence_of([seal]).whole
 
 
 def test_nothing_rests_on_nothing():
-    assert rest_on([]) == NOTHING
+    assert evidence_of([]) == NO_EVIDENCE
 
 
 def test_a_seal_covers_all_that_was_answered_but_not_who_paid():
