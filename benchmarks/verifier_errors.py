@@ -22,7 +22,7 @@ from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import read_corpus
 from studbook.experiments.run.bench import frozen_evaluator
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.models import build_client, models_line
+from studbook.experiments.run.models import build_client, models_line, open_endpoints
 from studbook.experiments.spec.model import Spec
 from studbook.llm.records import CallRecords
 from studbook.testbed.papers.synthesis import synthetic_papers
@@ -89,19 +89,20 @@ def measure(
 ) -> Measured:
     """Every case `draws` times, with the frozen prompts, settings and retries of the spec."""
     frozen = frozen_evaluator(spec)
-    client = build_client(spec, records, read_surroundings().variables)
     checked: list[Checked] = []
     marked: list[Marked] = []
-    for draw in range(draws):
-        asking = Asking(
-            chat=client,
-            settings=frozen.settings,
-            prompts=frozen.prompts,
-            run_seed=spec.seed,
-            draw=draw,
-        )
-        checked += ask_all(asking.check, planned.examples, spec.workers, tick)
-        marked += ask_all(asking.mark, planned.answers, spec.workers, tick)
+    with open_endpoints(spec, read_surroundings().variables, lambda text: None) as endpoints:
+        client = build_client(spec, records, endpoints)
+        for draw in range(draws):
+            asking = Asking(
+                chat=client,
+                settings=frozen.settings,
+                prompts=frozen.prompts,
+                run_seed=spec.seed,
+                draw=draw,
+            )
+            checked += ask_all(asking.check, planned.examples, spec.workers, tick)
+            marked += ask_all(asking.mark, planned.answers, spec.workers, tick)
     return Measured(checked=tuple(checked), marked=tuple(marked))
 
 

@@ -132,9 +132,7 @@ def list_runs_command(options: Namespace, terminal: Terminal) -> int:
     elif summaries:
         _tell_summaries(summaries, terminal)
     else:
-        terminal.result(
-            [f"no runs in {options.runs_dir}; begin with: studbook run experiments/quickstart.yaml"]
-        )
+        terminal.result([f"no runs in {options.runs_dir}; begin with: studbook run quickstart"])
     return 1 if damaged else 0
 
 

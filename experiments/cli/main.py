@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     root = Parser(
         prog="studbook",
         description="Evolve agent harnesses, with a score they cannot forge and runs that replay exactly.",
-        epilog="Example: studbook run experiments/quickstart.yaml",
+        epilog="Example: studbook run quickstart",
     )
     root.add_argument("--version", action="version", version=f"studbook {__version__}")
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)

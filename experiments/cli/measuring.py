@@ -24,7 +24,7 @@ from studbook.experiments.run.models import models_line
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.opening import open_target
 from studbook.experiments.run.stopping import StopSwitch, listening
-from studbook.experiments.spec.loading import application_root
+from studbook.experiments.spec.bundled import TEMPLATE, bundled_harnesses, harness_folder
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
 from studbook.experiments.views.text import clean_block, clean_line, count, duration
 from studbook.harnesses.folder import read_harness, write_harness
@@ -98,9 +98,6 @@ def _number(value: Fraction | None) -> str:
     return "–" if value is None else f"{float(value):.1f}"
 
 
-TEMPLATE = Path("harnesses") / "new_harness"
-
-
 def evaluate(options: Namespace, terminal: Terminal) -> int:
     if options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: at least 1")
@@ -165,16 +162,11 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
 
 
 def find_harness(text: str, runs_dir: Path) -> HarnessTree:
-    """A folder (here, or of the application), or RUN:HARNESS."""
-    for folder in (Path(text), application_root() / text):
-        if folder.is_dir():
-            return read_harness(folder)
-    if ":" in text:
+    """A folder, the name of a bundled harness, or RUN:HARNESS."""
+    if ":" in text and not Path(text).is_dir():
         target = open_target(text, runs_dir)
         return target.run.read_tree(target.get_harness())
-    raise UsageError(
-        f"no harness at {text!r}: neither a folder nor RUN:HARNESS\n  try: harnesses/agentic_self_instruct"
-    )
+    return read_harness(harness_folder(text))
 
 
 def limited(corpus: Corpus, limit: int | None) -> Corpus:
@@ -187,7 +179,7 @@ def limited(corpus: Corpus, limit: int | None) -> Corpus:
 
 def init(options: Namespace, terminal: Terminal) -> int:
     folder = Path(options.folder)
-    write_harness(read_harness(application_root() / TEMPLATE), folder)
+    write_harness(read_harness(bundled_harnesses()[TEMPLATE]), folder)
     if terminal.wants_json:
         terminal.json({"schema": 1, "folder": folder.as_posix()})
     else:

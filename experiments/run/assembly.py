@@ -16,11 +16,12 @@ from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
 from studbook.experiments.run.execute import Job
 from studbook.experiments.run.ledger import Ledger, opened_ledger
-from studbook.experiments.run.models import build_endpoints
+from studbook.experiments.run.models import open_endpoints
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
-from studbook.experiments.spec.loading import application_root, write_resolved
+from studbook.experiments.spec.bundled import application_root, harness_folder
+from studbook.experiments.spec.loading import write_resolved
 from studbook.experiments.spec.model import SandboxSpec, Spec
 from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
@@ -57,9 +58,10 @@ def prepare(
     were found already.
     """
     papers = papers or load_papers(spec.corpus, spec.seed)
-    tree = seed or read_harness(Path(spec.harness))
+    tree = seed or read_harness(harness_folder(spec.harness))
     if not is_replay:
-        build_endpoints(spec, environment, lambda text: None)
+        with open_endpoints(spec, environment, lambda text: None):
+            pass  # a missing key or a wrong proxy is told before anything is written
     sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
     chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
     return Prepared(

@@ -17,7 +17,7 @@ from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.predicates import PRESETS
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
-from studbook.experiments.run.models import build_client, evaluated_models
+from studbook.experiments.run.models import build_client, evaluated_models, open_endpoints
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.stopping import StoppableChat, StopSwitch
 from studbook.experiments.spec.model import LimitsSpec, SandboxSpec, Spec
@@ -97,13 +97,16 @@ def open_bench(
     """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`."""
     with ExitStack() as stack:
         stack.callback(sandbox.close)
+
+        def tell(text: str) -> None:
+            notices.add("endpoint", text)
+
         records = stack.enter_context(_open_records(calls, replay_from))
         client = build_client(
             spec,
             records,
-            environment,
+            {} if replay_from else stack.enter_context(open_endpoints(spec, environment, tell)),
             on_notice=notices.model,
-            tell=lambda text: notices.add("endpoint", text),
             replay_only=replay_from is not None,
             sleep=switch.sleep,
         )

@@ -8,6 +8,8 @@ Every endpoint masks the keys of all of them: two may be one gateway.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from studbook.errors import SpecError
@@ -99,6 +101,13 @@ def _place(spec: Spec, role: RoleSpec) -> str:
     return url or OPENAI_HOST
 
 
+@runtime_checkable
+class Closeable(Protocol):
+    """A backend that keeps connections open. (The testbed's has none.)"""
+
+    def close(self) -> None: ...
+
+
 SENT_BY_THE_SDK = "OPENAI_CUSTOM_HEADERS"
 """`Name: value` lines that the openai package adds to every request; a value may be a key."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -107,17 +116,16 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 def build_client(
     spec: Spec,
     records: CallRecords,
-    environment: Mapping[str, str],
+    endpoints: Mapping[str, Endpoint],
     *,
     on_notice: OnNotice = ignore_notice,
-    tell: Callable[[str], None] = lambda text: None,
     replay_only: bool = False,
     sleep: Callable[[float], object] = time.sleep,
 ) -> ModelClient:
-    """With `replay_only` no endpoint is built, so no key is needed and nothing can be paid."""
+    """`replay_only` answers from the records and needs no endpoints: no key, and nothing to pay."""
     return ModelClient(
         roles=role_models(spec),
-        endpoints={} if replay_only else build_endpoints(spec, environment, tell),
+        endpoints=endpoints,
         records=records,
         retry=retry_policy(spec.models),
         budget=Budget(
@@ -142,6 +150,20 @@ def retry_policy(models: ModelsSpec) -> RetryPolicy:
         first_wait_seconds=models.retry_wait_seconds,
         longest_backoff_seconds=30 * models.retry_wait_seconds,
     )
+
+
+@contextmanager
+def open_endpoints(
+    spec: Spec, environment: Mapping[str, str], tell: Callable[[str], None]
+) -> Iterator[dict[str, Endpoint]]:
+    """As `build_endpoints`; the connections they keep alive are closed at the end of the block."""
+    endpoints = build_endpoints(spec, environment, tell)
+    try:
+        yield endpoints
+    finally:
+        for endpoint in endpoints.values():
+            if isinstance(endpoint.backend, Closeable):
+                endpoint.backend.close()
 
 
 def build_endpoints(

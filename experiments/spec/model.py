@@ -30,7 +30,7 @@ Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
-DEFAULT_HARNESS = "harnesses/agentic_self_instruct"
+DEFAULT_HARNESS = "agentic_self_instruct"
 SHORTHANDS = {"sandbox": "kind"}
 """`sandbox: docker` means `sandbox: {kind: docker}`."""
 
