@@ -20,7 +20,7 @@ from random import Random
 from studbook.errors import StudbookError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import read_corpus
-from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.bench import Origin, frozen_evaluator
 from studbook.experiments.run.environment import read_surroundings
 from studbook.experiments.run.models import build_client, models_line, open_endpoints
 from studbook.experiments.spec.model import Spec
@@ -88,7 +88,7 @@ def measure(
     spec: Spec, planned: Planned, draws: int, records: CallRecords, tick: Callable[[], None]
 ) -> Measured:
     """Every case `draws` times, with the frozen prompts, settings and retries of the spec."""
-    frozen = frozen_evaluator(spec)
+    frozen = frozen_evaluator(spec, Origin(sandbox="", roles=()))
     checked: list[Checked] = []
     marked: list[Marked] = []
     with open_endpoints(spec, read_surroundings().variables, lambda text: None) as endpoints:

@@ -8,32 +8,17 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 
+from studbook.code_identity import code_hash
 from studbook.evaluate.predicates import DEPLOYED, Predicate
-from studbook.identity import Json, hash_bytes, hash_json
+from studbook.identity import Json, hash_json
 from studbook.sandbox.contract import Limits
 
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
-SCORING_MODULES = (
-    "confirmation",
-    "contracts",
-    "control",
-    "decoding",
-    "evaluator",
-    "examples",
-    "metering",
-    "near_duplicates",
-    "paper_evaluator",
-    "predicates",
-    "relay",
-    "replies",
-    "reports",
-    "rubric",
-    "screening",
-    "screening_words",
-    "skeleton",
-    "text",
-)
+SCORING = ("studbook.evaluate.paper_evaluator",)
+"""Where the code that scores begins; what it imports is found from there."""
+KEEPING = ("studbook.evaluate.trajectories",)
+"""Imported by what scores, and keeps results without having a say in them."""
 
 
 def read_prompts() -> dict[str, str]:
@@ -44,10 +29,8 @@ def read_prompts() -> dict[str, str]:
 
 @cache
 def scoring_code_hash() -> str:
-    """Changes whenever a module that takes part in scoring changes, so no stale score is ever reused."""
-    package = resources.files("studbook.evaluate")
-    sources = {name: (package / f"{name}.py").read_bytes() for name in SCORING_MODULES}
-    return hash_json({name: hash_bytes(source) for name, source in sources.items()})
+    """Changes when code that takes part in scoring does something else; not for a comment or a new place."""
+    return code_hash(SCORING, stops=KEEPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +60,8 @@ class Frozen:
     """Everything that decides a score besides harness and paper.
 
     `models` maps each role to whatever identifies its model and parameters; `box_sources` holds the source
-    of what is injected into a box (harness_kit, shim); `code` identifies the scoring code.
+    of what is injected into a box (harness_kit, shim); `code` identifies the scoring code; `sandbox` is the
+    fingerprint of the sandbox that results are made in.
     """
 
     settings: EvaluatorSettings
@@ -87,13 +71,14 @@ class Frozen:
     prompts: Mapping[str, str] = field(default_factory=read_prompts)
     box_sources: Mapping[str, str] = field(default_factory=dict)
     code: str = field(default_factory=scoring_code_hash)
+    sandbox: str = ""
 
     @property
     def evaluator_hash(self) -> str:
         limits: dict[str, Json] = {item.name: getattr(self.limits, item.name) for item in fields(self.limits)}
         return hash_json(
             {
-                "schema": 1,
+                "schema": 2,
                 "settings": self.settings.to_json(),
                 "run_seed": self.run_seed,
                 "models": dict(self.models),
@@ -101,5 +86,6 @@ class Frozen:
                 "prompts": dict(self.prompts),
                 "box_sources": dict(self.box_sources),
                 "code": self.code,
+                "sandbox": self.sandbox,
             }
         )

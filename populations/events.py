@@ -237,7 +237,11 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model."""
+    """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model.
+
+    `sandbox_fingerprint` names what boxes were made of; "" in journals of before that was written down.
+    `harness_roles` are those the seed's manifest names.
+    """
 
     run_name: str
     spec_hash: str
@@ -247,6 +251,8 @@ class RunStarted:
     sandbox: str
     isolates_untrusted_code: bool = field(metadata={"key": "contains_hostile_code"})
     models: dict[str, str] = field(default_factory=dict)
+    sandbox_fingerprint: str = ""
+    harness_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class InlineSandbox:
     isolates_untrusted_code = False
 
     def __init__(self) -> None:
+        self.fingerprint = "inline"
         self.identity = {"kind": "inline", "warning": "runs harness code in this process, uncontained"}
         self._compiled: dict[bytes, CodeType] = {}
 

@@ -16,7 +16,7 @@ from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evaluate.summary import Summary
 from studbook.evolve.contracts import StopRequested
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
-from studbook.experiments.run.bench import open_bench, open_clean_sandbox
+from studbook.experiments.run.bench import Origin, open_bench, open_clean_sandbox
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.environment import now, read_surroundings
 from studbook.experiments.run.measuring import FOLDER, Breakdown, default_path, measure, write_examples
@@ -124,6 +124,7 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
             open_bench(
                 spec,
                 sandbox,
+                Origin(sandbox=sandbox.fingerprint, roles=harness.manifest.roles),
                 surroundings.variables,
                 calls=store / "calls.sqlite",
                 trajectories=store / "trajectories",

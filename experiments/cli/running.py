@@ -13,7 +13,7 @@ from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTER
 from studbook.experiments.run.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.execute import Job, carry_out, search_settings
+from studbook.experiments.run.execute import Job, carry_out, check_version, search_settings
 from studbook.experiments.run.folders import create_run, find_run
 from studbook.experiments.run.models import models_line, uses_only_testbed
 from studbook.experiments.run.opening import is_being_written, open_run
@@ -82,6 +82,8 @@ def _go(
             opened_job(folder, prepared, variables, display, switch) as job,
             listening(switch, folder.root, display.notice),
         ):
+            if job.ledger.population.start is not None:
+                check_version(folder.name, job.ledger.population.start)
             atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
             display.started(start_view(job, prepared, folder))
             ending = carry_out(job)

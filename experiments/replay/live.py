@@ -10,6 +10,7 @@ Replay at level live: fresh calls to the spec's endpoints, to see how much of a 
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from studbook.errors import RevisionError
@@ -205,6 +206,7 @@ def _measure(
             open_bench(
                 prepared.spec,
                 prepared.sandbox,
+                replace(prepared.origin, sandbox=prepared.sandbox.fingerprint),
                 read_surroundings().variables,
                 calls=store / "calls.sqlite",
                 trajectories=store / "trajectories",

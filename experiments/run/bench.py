@@ -25,6 +25,7 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import Chat
 from studbook.llm.records import CallRecords
+from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
 from studbook.sandbox.bundle import kit_source, shim_source
 from studbook.sandbox.contract import Limits, Sandbox
@@ -82,10 +83,24 @@ class Bench:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a result depends on beside the spec: where boxes run, and which roles the harness talks to."""
+
+    sandbox: str
+    roles: tuple[str, ...]
+
+
+def origin_of(start: RunStarted) -> Origin:
+    """That of a recorded run, wherever it is looked at or run again."""
+    return Origin(sandbox=start.sandbox_fingerprint, roles=start.harness_roles)
+
+
 @contextmanager
 def open_bench(
     spec: Spec,
     sandbox: Sandbox,
+    origin: Origin,
     environment: Mapping[str, str],
     *,
     calls: Path | None,
@@ -94,7 +109,10 @@ def open_bench(
     switch: StopSwitch,
     replay_from: Path | None = None,
 ) -> Iterator[Bench]:
-    """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`."""
+    """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`.
+
+    `origin` is that of the run which is replayed, whatever this sandbox is.
+    """
     with ExitStack() as stack:
         stack.callback(sandbox.close)
 
@@ -114,7 +132,7 @@ def open_bench(
         rollouts = min(32, spec.workers * spec.evaluator.weak_rollouts)
         rollout_pool = stack.enter_context(ThreadPoolExecutor(rollouts, thread_name_prefix="rollout"))
         chat = StoppableChat(client, switch)
-        frozen = frozen_evaluator(spec)
+        frozen = frozen_evaluator(spec, origin)
         store = TrajectoryStore(trajectories)
         evaluator = SandboxedEvaluator(
             chat=chat,
@@ -144,7 +162,7 @@ def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:
     return CallRecords.in_memory() if calls is None else CallRecords.open(calls)
 
 
-def frozen_evaluator(spec: Spec) -> Frozen:
+def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
     """All that decides a score besides harness and paper."""
     settings = EvaluatorSettings(
         predicate=PRESETS[spec.evaluator.predicate],
@@ -161,9 +179,10 @@ def frozen_evaluator(spec: Spec) -> Frozen:
     return Frozen(
         settings=settings,
         run_seed=spec.seed,
-        models=evaluated_models(spec),
+        models=evaluated_models(spec, origin.roles),
         limits=box_limits(spec.sandbox.limits),
         box_sources={"shim": shim_source(), "harness_kit": kit_source()},
+        sandbox=origin.sandbox,
     )
 
 

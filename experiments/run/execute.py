@@ -117,6 +117,8 @@ def run_started(job: Job) -> RunStarted:
         sandbox=job.bench.sandbox.name,
         isolates_untrusted_code=job.bench.sandbox.isolates_untrusted_code,
         models={name: role.model for name, role in job.spec.models.roles.items()},
+        sandbox_fingerprint=job.bench.frozen.sandbox,
+        harness_roles=job.seed.manifest.roles,
     )
 
 
@@ -131,14 +133,29 @@ def _begin(job: Job, measuring: Measuring) -> None:
         job.ledger.commit(found(job.seed, job.trees, measuring, job.splits.validation))
 
 
+def check_version(name: str, recorded: RunStarted) -> None:
+    """Raises UsageError for a run of a version that hashed its evaluator in another way."""
+    if not recorded.sandbox_fingerprint:
+        raise UsageError(
+            f"run {name} was begun by an earlier version of Studbook, whose evaluator differs: "
+            "it cannot be continued or run again here\n"
+            "  it can still be read: studbook show, tree, lineage, diff, report, and replay --level fold"
+        )
+
+
 def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
     """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
+    check_version(recorded.run_name, recorded)
     reasons = {
         "spec_hash": "the resolved spec was changed",
-        "evaluator_hash": "the evaluator's code, prompts or settings are other ones",
-        "seed_tree_hash": "the seed harness is another one",
-        "splits": "the papers are other ones",
+        "seed_tree_hash": "the seed harness is a different one",
+        "splits": "the papers are different ones",
         "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
+        "sandbox_fingerprint": (
+            f"its boxes were made of something else ({recorded.sandbox_fingerprint}), and these are of "
+            f"{now.sandbox_fingerprint}: the image or the Python changed, perhaps under the same name"
+        ),
+        "evaluator_hash": "the evaluator's code, prompts or settings are different",
     }
     for name, reason in reasons.items():
         if getattr(recorded, name) != getattr(now, name):

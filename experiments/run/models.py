@@ -7,7 +7,7 @@ Every endpoint masks the keys of all of them: two may be one gateway.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
@@ -16,12 +16,12 @@ from studbook.errors import SpecError
 from studbook.experiments.spec.model import FROZEN_TEMPERATURES, EndpointSpec, ModelsSpec, RoleSpec, Spec
 from studbook.identity import Json
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import META_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
+from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
 from studbook.llm.meter import Budget
 from studbook.llm.records import CallRecords
 from studbook.llm.retry import RetryPolicy
 from studbook.llm.secrets import Secret
-from studbook.testbed.models.backend import TestbedBackend, source_hash
+from studbook.testbed.models.backend import TestbedBackend, program_hash
 
 DEFAULT_TEMPERATURE = 0.7
 OPENAI_HOST = "api.openai.com"
@@ -57,24 +57,24 @@ def uses_only_testbed(spec: Spec) -> bool:
     return all(is_testbed_role(spec, role) for role in spec.models.roles.values())
 
 
-def evaluated_models(spec: Spec) -> dict[str, Json]:
-    """What an evaluation depends on: every role but those that only propose changes."""
+def evaluated_models(spec: Spec, harness_roles: Collection[str]) -> dict[str, Json]:
+    """What an evaluation depends on: the evaluator's roles, and those that the harness talks to."""
     return {
         name: {
-            **_version(spec, role),
+            **_version(spec, name, role),
             "model": role_models(spec)[name].model,
             "temperature": role_models(spec)[name].temperature,
             "max_tokens": role_models(spec)[name].max_tokens,
         }
         for name, role in spec.models.roles.items()
-        if name not in META_ROLES
+        if name in EVALUATOR_ROLES or name in harness_roles
     }
 
 
-def _version(spec: Spec, role: RoleSpec) -> dict[str, Json]:
+def _version(spec: Spec, name: str, role: RoleSpec) -> dict[str, Json]:
     """The testbed's version is its source: no score of older text programs is ever taken for one of these."""
     if is_testbed_role(spec, role):
-        return {"kind": "testbed", "code": source_hash()}
+        return {"kind": "testbed", "code": program_hash(role_models(spec)[name].model)}
     return {"kind": spec.models.endpoints[role.endpoint].kind}
 
 

@@ -17,7 +17,7 @@ from studbook.evaluate.contracts import Paper
 from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
 from studbook.evolve.audit import EventsAudit, Rules
 from studbook.evolve.policies.selection import get_selector
-from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import load_papers
 from studbook.experiments.run.environment import CHECK, environment_text
 from studbook.experiments.run.execute import WORDS, promotion_settings, search_settings
@@ -158,7 +158,8 @@ class _Verification:
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
         same(place, "the models are not the journal's", start.models, models)
-        self._is_same_code = frozen_evaluator(spec).evaluator_hash == start.evaluator_hash
+        frozen = frozen_evaluator(spec, origin_of(start))
+        self._is_same_code = frozen.evaluator_hash == start.evaluator_hash
         if not self._is_same_code:
             self._findings.note(
                 "the evaluator of this Studbook is another one than the run's (environment.json names its "
@@ -218,7 +219,8 @@ class _Verification:
     def _results(self, journal: AuditedJournal, start: RunStarted | None, spec: Spec | None) -> None:
         audit, again = None, None
         if spec is not None:
-            frozen = frozen_evaluator(spec)
+            origin = origin_of(start) if start else Origin(sandbox="", roles=())
+            frozen = frozen_evaluator(spec, origin)
             audit = TrajectoryAudit(settings=frozen.settings, run_seed=spec.seed, findings=self._findings)
             again = MeasuredAgain(
                 frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings
