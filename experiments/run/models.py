@@ -19,7 +19,7 @@ from studbook.llm.client import ModelClient
 from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
 from studbook.llm.meter import Budget
 from studbook.llm.records import CallRecords
-from studbook.llm.retry import RetryPolicy
+from studbook.llm.retrying import RetryPolicy
 from studbook.llm.secrets import Secret
 from studbook.testbed.models.backend import TestbedBackend, program_hash
 

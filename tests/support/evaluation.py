@@ -26,7 +26,7 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import ROLES, ChatRequest, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
-from studbook.llm.retry import RetryPolicy
+from studbook.llm.retrying import RetryPolicy
 from studbook.sandbox.contract import Handler, Job, Outcome
 from studbook.testbed.inline_sandbox import InlineSandbox
 from studbook.testbed.scripted import ComputedBackend
