@@ -19,7 +19,7 @@ from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.evaluate.confirmation import Confirmed
 from studbook.evaluate.contracts import Paper, Report
-from studbook.evaluate.examples import Admitted, example_to_json
+from studbook.evaluate.examples import ReadExample, example_to_json
 from studbook.evaluate.reports import rollout_to_json
 from studbook.identity import canonical_json, hash_bytes, hash_json
 from studbook.llm.contracts import ChatCall, ChatReply
@@ -68,7 +68,7 @@ class Transcript:
             finish_reason=reply.finish_reason,
         )
 
-    def report(self, submitted: Admitted, report: Report, *, earlier: Report | None) -> None:
+    def report(self, submitted: ReadExample, report: Report, *, earlier: Report | None) -> None:
         """`earlier` is the weak-only report that this one completes: its rollouts are on record already."""
         weak = () if earlier is not None else report.weak
         self._add(

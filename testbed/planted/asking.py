@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from studbook.evaluate.contracts import Example, Paper, Report, Status
 from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.examples import Malformed, read_example
 from studbook.evaluate.predicates import Predicate
 from studbook.evaluate.settings import EvaluatorSettings
@@ -125,10 +125,10 @@ class Asking:
     def _evaluator(self, chat: Chat, case: PlantedExample | PlantedAnswer) -> Evaluator:
         settings = replace(self.settings, predicate=ANY_SCORES, weak_rollouts=1, strong_rollouts=1)
         place = f"{case.source}/{case.origin}/{case.kind}"
-        luck = Luck(run_seed=self.run_seed, paper_id=place, replicate=self.draw)
+        seeds = SeedScope(run_seed=self.run_seed, paper_id=place, replicate=self.draw)
         document = case.document if isinstance(case, PlantedExample) else ""
         paper = Paper(paper_id="planted", title="", text=document, source="")
-        return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=paper, luck=luck)
+        return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=paper, seeds=seeds)
 
 
 def _outcome(report: Report) -> Outcome:
