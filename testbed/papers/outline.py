@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
-from studbook.testbed.papers.domains import DOMAINS, Domain, Measure
-from studbook.testbed.papers.parts import PART_KINDS, PartKind
+from studbook.testbed.papers.ingredients import Domain, Measure, PartKind, domains, part_kinds
 
 T = TypeVar("T")
 
@@ -45,7 +44,7 @@ class Rival:
 
 
 @dataclass(slots=True, kw_only=True)
-class Draft:
+class Outline:
     """`random` goes on being drawn from while the prose is written."""
 
     random: Random
@@ -81,8 +80,8 @@ class Draft:
         return text[0].upper() + text[1:]
 
 
-def draw_draft(random: Random) -> Draft:
-    domain = random.choice(DOMAINS)
+def draw_outline(random: Random) -> Outline:
+    domain = random.choice(domains())
     main = domain.main
     baseline = round(random.uniform(main.low, main.high), 1)
     gain = round((main.high - main.low) * random.uniform(0.55, 1.1), 1)
@@ -90,7 +89,7 @@ def draw_draft(random: Random) -> Draft:
     parts = _draw_parts(random, domain, baseline, score)
     cost_before = round(random.uniform(domain.cost.low, domain.cost.high), 1)
     method = _invent_name(random) + random.choice(_SUFFIXES)
-    return Draft(
+    return Outline(
         random=random,
         domain=domain,
         method=method,
@@ -108,7 +107,7 @@ def draw_draft(random: Random) -> Draft:
 
 
 def _draw_parts(random: Random, domain: Domain, baseline: float, score: float) -> tuple[Part, ...]:
-    kinds = random.sample(PART_KINDS, random.randint(4, 6))
+    kinds = random.sample(part_kinds(), random.randint(4, 6))
     troubles = random.sample(domain.troubles, len(domain.troubles)) * 2
     return tuple(
         Part(
