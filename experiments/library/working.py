@@ -23,7 +23,7 @@ from studbook.experiments.run.execute import carry_out
 from studbook.experiments.run.folders import create_run
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
 from studbook.experiments.run.opening import open_target
-from studbook.experiments.run.stopping import StopSwitch
+from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
 from studbook.experiments.spec.bundled import harness_folder
 from studbook.experiments.views.display import Display, SilentDisplay
 from studbook.harnesses.folder import read_harness
@@ -107,9 +107,12 @@ def run(
     resolved = surroundings.load(str(spec), spec_flags(given, overrides))
     prepared = prepare(resolved, surroundings.variables)
     folder = create_run(Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared))
-    shown = display or SilentDisplay()
+    shown, switch = display or SilentDisplay(), StopSwitch()
     try:
-        with opened_job(folder, prepared, surroundings.variables, shown, StopSwitch()) as job:
+        with (
+            opened_job(folder, prepared, surroundings.variables, shown, switch) as job,
+            watching_stop_file(switch, folder.root, shown.notice),
+        ):
             ending = carry_out(job)
     finally:
         shown.close()

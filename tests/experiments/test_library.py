@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
 
 
+@pytest.mark.slow
 def test_the_page_is_executed_as_it_stands(tmp_path: Path):
     assert len(BLOCKS) == 6
     assert command("papers", "synth", "papers", "--count", "2", cwd=tmp_path).returncode == 0
@@ -50,6 +53,7 @@ def test_the_page_is_executed_as_it_stands(tmp_path: Path):
     assert "accepted examples" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_page_is_typed(tmp_path: Path):
     (tmp_path / "page.py").write_text(EXAMPLE, encoding="utf-8")
     settings = ["--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
@@ -104,6 +108,24 @@ def test_a_run_is_read_as_records(run: Run):
         mutants[0].validation.n,
     )
     assert [step.harness_id for step in run.lineage("seed")] == ["seed"]
+
+
+def test_a_run_can_be_read_while_it_goes_on_and_be_stopped_from_elsewhere(tmp_path: Path):
+    with ThreadPoolExecutor(1) as pool:
+        given = {**SHORT, "search.iterations": 1_000}
+        going = pool.submit(
+            studbook.run, "quickstart", sandbox="process", overrides=given, runs_dir=tmp_path, name="long"
+        )
+        until = time.monotonic() + 60
+        while not ((tmp_path / "long").is_dir() and studbook.open_run("long", tmp_path).evaluations()):
+            assert time.monotonic() < until and not going.done(), going.exception(0)
+            time.sleep(0.1)
+        assert studbook.open_run("long", tmp_path).is_running
+        assert command("stop", "long", "--runs-dir", str(tmp_path), cwd=tmp_path).returncode == 0
+        stopped = going.result(60)
+    assert stopped.summary.state == "interrupted"
+    assert stopped.summary.iterations < 1_000
+    assert stopped.champion is None
 
 
 def test_records_are_a_sequence(run: Run):
