@@ -10,10 +10,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Status
+from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Ruling, Status
 from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
 from studbook.evaluate.examples import example_hash
-from studbook.evaluate.predicates import Ruling
 from studbook.evaluate.replies import Check, read_check, read_marks
 from studbook.evaluate.rubric import note_rubric, score_marks
 from studbook.evaluate.screening import MAX_FINDINGS, Finding
@@ -73,7 +72,7 @@ class Evaluator:
         Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
         """
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
-        ruling = self._settings.predicate.rule([rollout.score for rollout in weak])
+        ruling = self._settings.predicate.rule([rollout.score for rollout in weak], ())
         report = _report(example, round_number, ruling, weak, ())
         return self.complete(example, report, findings) if solvers == "both" else report
 

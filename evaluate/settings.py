@@ -9,7 +9,8 @@ from functools import cache
 from importlib import resources
 
 from studbook.code_identity import code_hash
-from studbook.evaluate.predicates import DEPLOYED, Predicate
+from studbook.evaluate.contracts import Predicate
+from studbook.evaluate.predicates.deployed import DEPLOYED
 from studbook.identity import Json, hash_json
 from studbook.sandbox.contract import Limits
 
@@ -17,8 +18,10 @@ PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING = ("studbook.evaluate.paper_evaluator",)
 """Where the code that scores begins; what it imports is found from there."""
-KEEPING = ("studbook.evaluate.trajectories",)
-"""Imported by what scores, and keeps results without having a say in them."""
+KEEPING = ("studbook.evaluate.trajectories", "studbook.evaluate.predicates.deployed")
+"""Imported by what scores without a say in it: it keeps results, or is a default. The predicate in use has an
+identity of its own (`EvaluatorSettings.predicate_identity`).
+"""
 
 
 def read_prompts() -> dict[str, str]:
@@ -49,10 +52,12 @@ class EvaluatorSettings:
     max_tokens: int = 4_000_000
     reading_attempts: int = 3  # how often an unreadable mark sheet or final check is asked for again
     confirm: bool = True  # measure an accepted example once more on fresh rollouts, beside the verdict
+    predicate_identity: Json = None  # its name, parameters and code, where a spec named it
 
     def to_json(self) -> dict[str, Json]:
         plain: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
-        return plain | {"predicate": self.predicate.to_json()}
+        del plain["predicate_identity"]
+        return plain | {"predicate": self.predicate_identity or repr(self.predicate)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,9 @@ from itertools import combinations
 from studbook.errors import IntegrityError
 from studbook.evaluate.trajectories import trajectory_key
 from studbook.evolve.champion import FIRST_REPLICATE, candidates, choose
-from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.evolve.contracts import AdmissionRule, PromotionSettings, SearchSettings, Selection
 from studbook.evolve.iteration import draw_minibatch, iteration_seed, mutant_id
 from studbook.evolve.measuring import SPLITS, TRAIN, VALIDATION
-from studbook.evolve.policies.admission import Strict
-from studbook.evolve.policies.selection import Selector
 from studbook.evolve.racing import race_order, stop_rule
 from studbook.findings import Findings
 from studbook.populations.events import (
@@ -45,11 +43,16 @@ EVALUATED = frozenset({Verdict.ADMITTED, Verdict.REJECTED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the spec fixed about the search. `reasons`: the words a finished run may end with."""
+    """What the spec fixed about the search. `reasons`: the words a finished run may end with.
+
+    `selection` and `admission` are None where a policy of the user's own is not at hand: it is not asked
+    again.
+    """
 
     search: SearchSettings
     promotion: PromotionSettings
-    select: Selector
+    selection: Selection | None
+    admission: AdmissionRule | None
     reasons: tuple[str, ...]
 
 
@@ -77,8 +80,8 @@ class _Iteration:
         self._findings.checked["decisions"] += 1
         decision = self._decision
         seed = iteration_seed(self._rules.search, decision.iteration, "select")
-        if self._snapshot.members:
-            parent = self._rules.select(self._snapshot, self._rules.search.temperature, seed)
+        if self._snapshot.members and self._rules.selection is not None:
+            parent = self._rules.selection.select(self._snapshot, seed)
             self._same(
                 "selection from the population of then gives another parent", parent, decision.parent_id
             )
@@ -133,7 +136,9 @@ class _Iteration:
         rates = (parent.rate, mutant.rate)
         self._same("its rates are not those of its evaluations", rates, _rates(decision))
         papers = self._start.splits.get(VALIDATION, ()) if self._start else ()
-        admission = Strict().rule(parent.rate, mutant.rate, len(papers))
+        if self._rules.admission is None:
+            return
+        admission = self._rules.admission.rule(parent.rate, mutant.rate, len(papers))
         verdict = Verdict.ADMITTED if admission.admitted else Verdict.REJECTED
         self._same("the admission rule says otherwise", verdict.value, decision.verdict.value)
         self._same("the admission rule gives another reason", admission.reason, decision.reason)

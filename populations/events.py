@@ -240,7 +240,8 @@ class RunStarted:
     """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model.
 
     `sandbox_fingerprint` names what boxes were made of; "" in journals of before that was written down.
-    `harness_roles` are those the seed's manifest names.
+    `harness_roles` are those the seed's manifest names; `plugins` name what stands in each door, and its
+    code.
     """
 
     run_name: str
@@ -253,6 +254,7 @@ class RunStarted:
     models: dict[str, str] = field(default_factory=dict)
     sandbox_fingerprint: str = ""
     harness_roles: tuple[str, ...] = ()
+    plugins: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

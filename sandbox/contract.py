@@ -80,3 +80,9 @@ class Sandbox(Protocol):
     def run(self, job: Job, handler: Handler) -> Outcome: ...
 
     def close(self) -> None: ...
+
+
+class StatedSandbox(Sandbox, Protocol):
+    """A sandbox that says in one plain line what it is and what it promises."""
+
+    statement: str

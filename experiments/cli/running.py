@@ -173,10 +173,10 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
 
 def search_line(spec: Spec) -> str:
     search = spec.search
-    temperature = f" T={search.temperature:g}" if search.selection == "boltzmann" else ""
+    temperature = f" T={search.temperature:g}" if search.selection.name == "boltzmann" else ""
     return (
-        f"{count(search.iterations, 'iteration')}, {search.selection} parents{temperature}, "
-        f"predicate {spec.evaluator.predicate}, {count(spec.workers, 'worker')}"
+        f"{count(search.iterations, 'iteration')}, {search.selection.name} parents{temperature}, "
+        f"predicate {spec.evaluator.predicate.name}, {count(spec.workers, 'worker')}"
     )
 
 

@@ -28,7 +28,7 @@ from studbook.experiments.spec.model import Spec
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.family import lineage_chain
 from studbook.populations.records import PaperResult
-from studbook.sandbox.select import StatedSandbox
+from studbook.sandbox.contract import StatedSandbox
 
 
 def find_papers(run: OpenedRun, spec: Spec, given: Path | None) -> LoadedPapers:

@@ -32,7 +32,7 @@ from studbook.populations.lineage import Lineage
 from studbook.populations.population import SEED_ID
 from studbook.populations.records import MutationKind
 from studbook.populations.storage import this_process
-from studbook.sandbox.select import StatedSandbox
+from studbook.sandbox.contract import StatedSandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

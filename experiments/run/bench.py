@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.evaluate.contracts import Paper, PaperEvaluator
+from studbook.evaluate.doors import PREDICATE
 from studbook.evaluate.many import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
-from studbook.evaluate.predicates import PRESETS
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.experiments.run.models import build_client, evaluated_models, open_endpoints
 from studbook.experiments.run.notices import NoticeLog
+from studbook.experiments.run.plugins import find_plugin, plugin_folders
 from studbook.experiments.run.stopping import StoppableChat, StopSwitch
 from studbook.experiments.spec.model import LimitsSpec, SandboxSpec, Spec
 from studbook.harnesses.tree import HarnessTree
@@ -28,15 +29,16 @@ from studbook.llm.records import CallRecords
 from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
 from studbook.sandbox.bundle import kit_source, shim_source
-from studbook.sandbox.contract import Limits, Sandbox
+from studbook.sandbox.contract import Limits, Sandbox, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.doors import SANDBOX
 from studbook.sandbox.reaper import reap_containers, reap_processes
-from studbook.sandbox.select import StatedSandbox, open_sandbox
 
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
     """Boxes of living owners are spared. Raises UsageError, SandboxError."""
-    sandbox = open_sandbox(spec.kind, spec.image)
+    found = SANDBOX.find(spec.kind, spec.params, plugin_folders())
+    sandbox = SANDBOX.build(found, image=spec.image)
     if isinstance(sandbox, DockerSandbox):
         reap_containers(sandbox.engine)
     reap_processes()
@@ -164,8 +166,10 @@ def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:
 
 def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
     """All that decides a score besides harness and paper."""
+    predicate = find_plugin(PREDICATE, spec.evaluator.predicate)
     settings = EvaluatorSettings(
-        predicate=PRESETS[spec.evaluator.predicate],
+        predicate=PREDICATE.build(predicate),
+        predicate_identity=predicate.identity,
         weak_rollouts=spec.evaluator.weak_rollouts,
         strong_rollouts=spec.evaluator.strong_rollouts,
         max_rounds=spec.evaluator.max_rounds,

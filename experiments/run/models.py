@@ -13,18 +13,21 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from studbook.errors import SpecError
+from studbook.experiments.run.plugins import find_plugin
+from studbook.experiments.spec.choice import Choice
 from studbook.experiments.spec.model import FROZEN_TEMPERATURES, EndpointSpec, ModelsSpec, RoleSpec, Spec
 from studbook.identity import Json
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
+from studbook.llm.doors import BACKEND, BackendKind
 from studbook.llm.meter import Budget
 from studbook.llm.records import CallRecords
 from studbook.llm.retrying import RetryPolicy
 from studbook.llm.secrets import Secret
-from studbook.testbed.models.backend import TestbedBackend, program_hash
 
 DEFAULT_TEMPERATURE = 0.7
 OPENAI_HOST = "api.openai.com"
+TESTBED = "testbed"
 
 
 def role_models(spec: Spec) -> dict[str, RoleModel]:
@@ -34,7 +37,7 @@ def role_models(spec: Spec) -> dict[str, RoleModel]:
 def _role_model(spec: Spec, name: str, role: RoleSpec) -> RoleModel:
     return RoleModel(
         endpoint=role.endpoint,
-        model=f"{role.model}-{name.replace('_', '-')}" if is_testbed_role(spec, role) else role.model,
+        model=backend_kind(spec, role).model_of(role.model, name),
         temperature=_temperature(spec, name, role),
         max_tokens=role.max_tokens,
         dollars_per_million_in=role.dollars_per_million_input,
@@ -49,8 +52,17 @@ def _temperature(spec: Spec, name: str, role: RoleSpec) -> float:
     return DEFAULT_TEMPERATURE if role.temperature is None else role.temperature
 
 
+def backend_kind(spec: Spec, role: RoleSpec) -> BackendKind:
+    return _kind(spec.models.endpoints[role.endpoint].kind)
+
+
+def _kind(name: str) -> BackendKind:
+    return BACKEND.build(find_plugin(BACKEND, Choice(name=name)))
+
+
 def is_testbed_role(spec: Spec, role: RoleSpec) -> bool:
-    return spec.models.endpoints[role.endpoint].kind == "testbed"
+    """By its name alone: what a run is told to be, nothing is imported for."""
+    return spec.models.endpoints[role.endpoint].kind == TESTBED
 
 
 def uses_only_testbed(spec: Spec) -> bool:
@@ -72,10 +84,9 @@ def evaluated_models(spec: Spec, harness_roles: Collection[str]) -> dict[str, Js
 
 
 def _version(spec: Spec, name: str, role: RoleSpec) -> dict[str, Json]:
-    """The testbed's version is its source: no score of older text programs is ever taken for one of these."""
-    if is_testbed_role(spec, role):
-        return {"kind": "testbed", "code": program_hash(role_models(spec)[name].model)}
-    return {"kind": spec.models.endpoints[role.endpoint].kind}
+    version = backend_kind(spec, role).version_of(role_models(spec)[name].model)
+    kind: dict[str, Json] = {"kind": spec.models.endpoints[role.endpoint].kind}
+    return kind if version is None else {**kind, "code": version}
 
 
 def models_line(spec: Spec, testbed_words: str) -> str:
@@ -194,7 +205,7 @@ def other_secrets(environment: Mapping[str, str]) -> Iterator[Secret]:
 
 
 def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> Secret:
-    if endpoint.kind == "testbed":
+    if not _kind(endpoint.kind).needs_key:
         return Secret()
     key = environment.get(endpoint.api_key_env, "").strip()
     if not key and endpoint.base_url is None:
@@ -213,11 +224,7 @@ def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> S
 def _backend(
     name: str, endpoint: EndpointSpec, key: Secret, secrets: list[Secret], tell: Callable[[str], None]
 ) -> Backend:
-    if endpoint.kind == "testbed":
-        return TestbedBackend()
-    from studbook.llm.openai_backend import OpenAIBackend  # takes a second to import; most runs do without
-
-    return OpenAIBackend(
+    return _kind(endpoint.kind).open(
         name=name,
         base_url=endpoint.base_url,
         api_key=key,

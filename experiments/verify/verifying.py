@@ -16,13 +16,14 @@ from studbook.errors import CorpusError, IntegrityError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
 from studbook.evolve.audit import EventsAudit, Rules
-from studbook.evolve.policies.selection import get_selector
+from studbook.evolve.doors import ADMISSION, SELECTION
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import load_papers
 from studbook.experiments.run.environment import CHECK, environment_text
 from studbook.experiments.run.execute import WORDS, promotion_settings, search_settings
 from studbook.experiments.run.models import role_models
 from studbook.experiments.run.opening import is_being_written
+from studbook.experiments.run.plugins import find_plugin, plugins_at_hand
 from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.spec.loading import read_resolved, spec_hash, write_resolved
 from studbook.experiments.spec.model import Spec
@@ -82,7 +83,7 @@ class _Verification:
         if start is not None and spec is not None:
             self._check_start(start, spec)
         self._environment(start)
-        events = EventsAudit(_rules(spec) if spec else None, self._findings)
+        events = EventsAudit(_rules(spec, start.plugins if start else {}) if spec else None, self._findings)
         for line in journal.lines:
             events.read(line.event, line.place)
         self._lineage(events.population, journal, spec)
@@ -256,11 +257,17 @@ class _Verification:
                 self._findings.note(f"{entry.name} is none of Studbook's files, and was not looked at")
 
 
-def _rules(spec: Spec) -> Rules:
+def _rules(spec: Spec, recorded: Mapping[str, str]) -> Rules:
+    """A policy of the user's own is asked again where the very same code is at hand."""
+    here = plugins_at_hand(recorded, spec)
+    search = spec.search
     return Rules(
         search=search_settings(spec),
         promotion=promotion_settings(spec),
-        select=get_selector(spec.search.selection),
+        selection=SELECTION.build(find_plugin(SELECTION, search.selection), temperature=search.temperature)
+        if "selection" in here
+        else None,
+        admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)) if "admission" in here else None,
         reasons=tuple(WORDS.values()),
     )
 

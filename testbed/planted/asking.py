@@ -14,11 +14,11 @@ from fractions import Fraction
 from json import dumps
 from typing import TypeVar
 
+from studbook.evaluate.bounds import Bounds
 from studbook.evaluate.contracts import Example, Paper, Report, Status
 from studbook.evaluate.control import Unmeasurable
 from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.examples import Malformed, read_example
-from studbook.evaluate.predicates import Predicate
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
 from studbook.rate import NO_RATE, Rate
@@ -36,7 +36,7 @@ from studbook.testbed.planted.cases import (
 T = TypeVar("T")
 Case = TypeVar("Case", PlantedExample, PlantedAnswer)
 
-ANY_SCORES = Predicate(
+ANY_SCORES = Bounds(
     name="any",
     weak_average_max=Fraction(1),
     weak_average_max_allowed=True,

@@ -4,7 +4,7 @@ import pytest
 
 from studbook.code_identity import reached
 from studbook.evaluate import settings as module
-from studbook.evaluate.predicates import PROSE
+from studbook.evaluate.predicates.prose import PROSE
 from studbook.evaluate.settings import EvaluatorSettings, Frozen, read_prompts, scoring_code_hash
 from studbook.sandbox.contract import Limits
 
@@ -27,6 +27,7 @@ CHANGES = {
 }
 
 SETTING_CHANGES = {
+    "predicate_identity": {"name": "mine", "code": "x"},
     "predicate": PROSE,
     "weak_rollouts": 4,
     "strong_rollouts": 4,

@@ -1,19 +1,7 @@
-"""The rule that lets a mutant into the population. Loose on purpose: promotion to champion is strict."""
+"""Strict admission, the published rule. Loose on purpose: promotion to champion must be earned."""
 
-from typing import NamedTuple, Protocol
-
+from studbook.evolve.contracts import Admission
 from studbook.rate import Rate
-
-
-class Admission(NamedTuple):
-    admitted: bool
-    reason: str
-
-
-class AdmissionRule(Protocol):
-    """Rules on both rates over the same papers and replicate; pure."""
-
-    def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission: ...
 
 
 class Strict:
@@ -30,3 +18,6 @@ class Strict:
             return Admission(admitted=False, reason=f"cannot beat its parent any more: {measured}")
         relation = "equals" if mutant.passed == parent.passed else "is behind"
         return Admission(admitted=False, reason=f"{relation} its parent: {measured}")
+
+
+plugin = Strict

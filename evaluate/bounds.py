@@ -1,30 +1,20 @@
-"""Named, frozen rules that decide which examples are accepted, on exact fractions.
+"""Bounds on the rollouts of one example, on exact fractions: the form of the published predicates.
 
 A ruling is three-valued: weak rollouts alone can rule acceptance out, but never in. Quality is not judged
 here: the evaluator's final verifier has the last word on what a predicate would accept.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from studbook.errors import SpecError
-from studbook.evaluate.contracts import Status
+from studbook.evaluate.contracts import Ruling, Status
 from studbook.evaluate.rubric import average
-from studbook.identity import Json
 from studbook.populations.records import FailureCategory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    status: Status
-    category: FailureCategory | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predicate:
+class Bounds:
     """Bounds on the rollouts of one example. `None` means the preset has no such bound."""
 
     name: str
@@ -85,52 +75,8 @@ class Predicate:
             return FailureCategory.SMALL_GAP, f"gap {show(gap)} is under {show(self.gap_min)}"
         return None
 
-    def to_json(self) -> Json:
-        """Every bound, exactly: part of what is hashed into an evaluation."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__}
-
 
 def show(value: Fraction) -> str:
     """For reasons and screens: two digits where they are exact, three where they are not."""
     short = f"{float(value):.2f}"
     return short if Fraction(short) == value else f"{float(value):.3f}"
-
-
-def _plain(value: str | bool | Fraction | None) -> str | bool | None:
-    return str(value) if isinstance(value, Fraction) else value
-
-
-DEPLOYED = Predicate(
-    name="deployed",
-    weak_average_max=Fraction(65, 100),
-    weak_average_max_allowed=True,
-    weak_best_max=Fraction(75, 100),
-    zero_allowed=False,
-    strong_average_min=Fraction(60, 100),
-    strong_average_below=Fraction(95, 100),
-    gap_min=Fraction(20, 100),
-)
-"""The published prompt and the outer loop's criterion."""
-
-PROSE = Predicate(
-    name="prose",
-    weak_average_max=Fraction(50, 100),
-    weak_average_max_allowed=False,
-    weak_best_max=None,
-    zero_allowed=True,
-    strong_average_min=Fraction(65, 100),
-    strong_average_below=None,
-    gap_min=Fraction(20, 100),
-)
-"""Section 3.1 of the paper."""
-
-PRESETS = {preset.name: preset for preset in (DEPLOYED, PROSE)}
-
-
-def get_predicate(name: str) -> Predicate:
-    """Raises SpecError naming the presets there are, and the nearest one."""
-    if name in PRESETS:
-        return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f" Did you mean `{near[0]}`?" if near else ""
-    raise SpecError(f"predicate `{name}` is not known.{hint}\nKnown predicates: {', '.join(PRESETS)}.")
