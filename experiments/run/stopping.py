@@ -102,7 +102,7 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
             os._exit(EXIT_INTERRUPTED)  # the second one: the user does not want to wait for anything
         switch.press(by_signal=True)
-        tell("stopping: what is under way is finished or put aside; press Ctrl-C again to exit at once")
+        tell("Stopping: wrapping up work in progress (nothing is lost). Press Ctrl-C again to quit now.")
 
     for number in previous:
         signal.signal(number, pressed)
@@ -129,4 +129,4 @@ def _watch(stop_file: Path, switch: StopSwitch, ended: threading.Event, tell: Ca
     while not ended.wait(LOOK_SECONDS):
         if stop_file.exists() and not switch.event.is_set():
             switch.press()
-            tell("stopping, as the file STOP in the run's folder asks")
+            tell("Stopping: found a file STOP in the run folder; wrapping up work in progress.")
