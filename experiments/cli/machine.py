@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from studbook.errors import StorageError
+from studbook.errors import UsageError
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.doctor.boxes import BoxCheck, LimitReading, check_docker, check_process
 from studbook.experiments.doctor.checkup import Finding, State, check_endpoints, check_machine
@@ -106,10 +106,10 @@ def testbed_serve(options: Namespace, terminal: Terminal) -> int:
             seed=options.seed,
             slow_faults=options.slow_faults,
         )
-    except OSError as error:
-        where = f"{options.host}:{options.port}"
-        reason = f"cannot listen on {where}: {error.strerror}\n  choose another --port, or 0 for any"
-        raise StorageError(reason) from error
+    except UsageError as error:
+        problem, other = str(error).splitlines()[0], 8898 if options.port == 8899 else 8899
+        next_step = f"choose another port: --port {other}, or --port 0 for any free one"
+        raise UsageError(f"{problem}\n{next_step}") from error
     if terminal.wants_json:
         terminal.json({"schema": 1, "base_url": server.base_url, "models": server.models})
     else:

@@ -3,6 +3,7 @@
 The figures of an evaluation as lines.
 """
 
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from fractions import Fraction
@@ -162,10 +163,11 @@ def limited(corpus: Corpus, limit: int | None) -> Corpus:
 
 def init(options: Namespace, terminal: Terminal) -> int:
     folder = Path(options.folder)
+    pasted = shlex.quote(folder.as_posix())
     write_harness(read_harness(bundled_harnesses()[TEMPLATE]), folder)
     if terminal.wants_json:
         terminal.json({"schema": 1, "folder": folder.as_posix()})
     else:
-        terminal.result([f"a new harness is in {folder}: read {folder}/agent.py, then change it"])
-        terminal.progress(f"measure it: studbook evaluate {folder} --papers PAPERS")
+        terminal.result([f"a new harness is in {folder}: read {pasted}/agent.py, then change it"])
+        terminal.progress(f"measure it: studbook evaluate {pasted} --papers PAPERS")
     return 0
