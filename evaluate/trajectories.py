@@ -227,7 +227,7 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
         data = json.loads(body)
         if data["v"] != SCHEMA:
             raise IntegrityError(f"{place} has schema {data['v']}; this version reads {SCHEMA}.")
-        result = decode(PaperResult, data["result"])
+        result = decode(PaperResult, canonical_json(data["result"]))
         trajectory = Trajectory(
             result=replace(result, trajectory_hash=hash_bytes(body)),
             tree_hash=data["tree_hash"],
@@ -235,7 +235,7 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
             calls_by_role=data["calls_by_role"],
             truncated_by_role=data["truncated_by_role"],
             events=tuple(data["events"]),
-            evidence=decode(Evidence, data["rests"]),
+            evidence=decode(Evidence, canonical_json(data["rests"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{place} does not hold a trajectory: {error!r}") from error

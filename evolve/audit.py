@@ -189,7 +189,7 @@ class EventsAudit:
     def __init__(self, rules: Rules | None, findings: Findings) -> None:
         self._rules = rules
         self._findings = findings
-        self._draft = EMPTY.draft()
+        self._builder = EMPTY.builder()
         self._at_rest = EMPTY
         self._breaks = 0
         self._iteration: list[tuple[str, Event]] = []
@@ -205,8 +205,8 @@ class EventsAudit:
     @property
     def population(self) -> Population:
         """What could be folded so far."""
-        population = Population.of(self._draft)
-        self._draft = population.draft()  # a value and its draft share what they hold
+        population = self._builder.build()
+        self._builder = population.builder()  # a value and its builder share what they hold
         return population
 
     def read(self, event: Event, place: str) -> None:
@@ -221,7 +221,7 @@ class EventsAudit:
 
     def _fold(self, event: Event, place: str) -> None:
         try:
-            self._draft.apply(event)
+            self._builder.apply(event)
         except IntegrityError as error:
             self._breaks += 1
             if self._breaks <= SHOWN_BREAKS:
@@ -243,7 +243,7 @@ class EventsAudit:
             self._same(place, f"{one} and {two} share papers", [], common)
 
     def _made(self, event: MutantMade, place: str) -> None:
-        mutant, start = event.mutant, self._draft.start
+        mutant, start = event.mutant, self._builder.start
         name = SEED_ID if mutant.kind is MutationKind.SEED else mutant_id(mutant.iteration)
         self._same(place, "a mutant is named after its iteration", name, mutant.harness_id)
         if start is not None and mutant.kind is MutationKind.SEED:
@@ -251,10 +251,10 @@ class EventsAudit:
             self._same(place, problem, start.seed_tree_hash, mutant.tree_hash)
 
     def _evaluated(self, event: EvaluationDone, place: str) -> None:
-        evaluation, start = event.evaluation, self._draft.start
+        evaluation, start = event.evaluation, self._builder.start
         self._findings.checked["evaluations"] += 1
         self._same(place, "the split does not fit the purpose", SPLITS[event.purpose], evaluation.split)
-        mutant = self._draft.mutants.get(evaluation.harness_id)
+        mutant = self._builder.mutants.get(evaluation.harness_id)
         if mutant is not None:
             problem = f"the files measured are not those of {evaluation.harness_id}"
             self._same(place, problem, mutant.tree_hash, evaluation.tree_hash)
@@ -285,7 +285,7 @@ class EventsAudit:
         if event.purpose not in FIRST_REPLICATE:
             self._same(place, problem, event.iteration, found)
             return
-        self._same(place, "its iteration is another", len(self._draft.decisions), event.iteration)
+        self._same(place, "its iteration is another", len(self._builder.decisions), event.iteration)
         if self._rules is not None:
             promotion, first = self._rules.promotion, FIRST_REPLICATE[event.purpose]
             is_test = event.purpose is Purpose.TEST
@@ -316,7 +316,9 @@ class EventsAudit:
         self._same(place, "the reason is another one", expected.reason, event.reason)
 
     def _ended(self, event: SearchEnded | RunFinished, place: str) -> None:
-        self._same(place, "the number of iterations is another", len(self._draft.decisions), event.iterations)
+        self._same(
+            place, "the number of iterations is another", len(self._builder.decisions), event.iterations
+        )
         if self._rules is not None and event.reason not in self._rules.reasons:
             self._same(place, "no run ends for this reason", " / ".join(self._rules.reasons), event.reason)
 

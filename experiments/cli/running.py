@@ -27,9 +27,9 @@ from studbook.experiments.views.run_views import EndView, StartView
 from studbook.experiments.views.text import count
 from studbook.experiments.views.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
 from studbook.populations.events import Purpose
-from studbook.populations.layout import RunFolder, atomic_write
+from studbook.populations.layout import RunFolder
 from studbook.populations.population import SEED_ID
-from studbook.populations.storage import storage_errors
+from studbook.populations.storage import atomic_write, storage_errors
 
 
 def run(options: Namespace, terminal: Terminal) -> int:

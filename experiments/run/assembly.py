@@ -27,11 +27,11 @@ from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import RunStarted
-from studbook.populations.layout import RunFolder, atomic_write
+from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import SEED_ID
 from studbook.populations.records import MutationKind
-from studbook.populations.storage import this_process
+from studbook.populations.storage import atomic_write, this_process
 from studbook.sandbox.contract import StatedSandbox
 
 

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import MappingProxyType
 
 from studbook.errors import CorpusError, IntegrityError
@@ -30,9 +29,7 @@ from studbook.experiments.spec.model import Spec
 from studbook.experiments.verify.results import ResultsAudit, list_trajectories
 from studbook.findings import Findings
 from studbook.llm.records_audit import opened_for_audit
-from studbook.populations.checkpoint import fold_entries, read_checkpoint
 from studbook.populations.events import RunStarted
-from studbook.populations.journal import JournalReader
 from studbook.populations.journal_audit import AuditedJournal, audit_journal
 from studbook.populations.layout import RunFolder
 from studbook.populations.lineage_audit import NAME as LINEAGE
@@ -87,7 +84,6 @@ class _Verification:
         for line in journal.lines:
             events.read(line.event, line.place)
         self._lineage(events.population, journal, spec)
-        self._checkpoint()
         self._results(journal, start, spec)
         self._surroundings()
         if not journal.lines:
@@ -100,19 +96,6 @@ class _Verification:
             is_running=self._is_running,
             findings=self._findings,
         )
-
-    def _checkpoint(self) -> None:
-        """Whoever looks at the run or resumes it begins there, so it must tell what the journal tells."""
-        known = read_checkpoint(self._folder.checkpoint, self._folder.journal)
-        if known is None:
-            return
-        try:
-            entries = list(islice(JournalReader(self._folder.journal), known.place.lines))
-            told = fold_entries(entries)
-        except IntegrityError:
-            return  # the journal's own faults are named already
-        if told != known.population or entries[-1].hash != known.place.head:
-            self._findings.fault(self._folder.checkpoint.name, "it tells another run than the journal does")
 
     def _journal(self) -> AuditedJournal:
         if not self._folder.journal.is_file():
@@ -247,7 +230,6 @@ class _Verification:
         known = {path.name for path in (folder.spec, folder.environment, folder.journal, folder.lineage)}
         known |= {
             folder.trajectories.name,
-            folder.checkpoint.name,
             *(folder.calls.name + end for end in ("", "-wal", "-shm")),
         }
         for entry in sorted(os.scandir(folder.root), key=lambda entry: entry.name):

@@ -17,11 +17,10 @@ from studbook.experiments.views.views import (
     verdict_counts,
 )
 from studbook.populations.diff import diff_evaluations, diff_files
-from studbook.populations.events import Purpose, encode
+from studbook.populations.events import Purpose
 from studbook.populations.family import tree_rows
 from studbook.populations.population import fold
 from studbook.populations.records import Confirmation, Verdict
-from studbook.populations.tally import summarise, summarise_json
 from studbook.rate import Rate
 
 POPULATION = fold(small_run())
@@ -140,4 +139,3 @@ def test_how_many_acceptances_held_stands_beside_the_rate():
     population = fold([*small_run(), event])
     assert "; reproduced 2/3 (95% CI 20.8–93.9)" in plain(harness_lines(harness_view(population, "m0002")))
     assert confirmed_rate(population, "m0002", Purpose.CONFIRMATION) == Rate(2, 3)
-    assert summarise_json(encode(event)) == summarise(event)
