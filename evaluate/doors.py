@@ -9,6 +9,6 @@ from studbook.registry import Door
 PREDICATE = Door[Predicate](
     "predicate", ["rule"], ["studbook.evaluate.predicates"], takes_function=True, is_scoring=True
 )
-READER = Door[PaperReader]("reader", ["reads", "read"], ["studbook.evaluate.readers"])
+READER = Door[PaperReader]("reader", ["reads", "read"], ["studbook.evaluate.readers"], passes=(ValueError,))
 SOURCE = Door[PaperSource]("source", ["papers", "write"], ["studbook.testbed.sources"])
 """Papers that are made instead of read."""

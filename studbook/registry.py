@@ -98,7 +98,7 @@ class Door(Generic[T]):
     A class is instantiated with its parameters. Where the Protocol has one method a function may stand for it
     (`method`), its keyword-only arguments being the parameters; else a function is called to make the
     plug-in. Any other object is taken as it is. What `build` is given besides is passed to those that ask
-    for it by name.
+    for it by name. `passes`: errors that its Protocol lets it raise.
     """
 
     def __init__(
@@ -109,12 +109,14 @@ class Door(Generic[T]):
         *,
         takes_function: bool = False,
         is_scoring: bool = False,
+        passes: tuple[type[Exception], ...] = (),
     ):
         self.name = name
         self.methods = tuple(methods)
         self._packages = tuple(packages)
         self._takes_function = takes_function
         self._is_scoring = is_scoring
+        self._passes: tuple[type[Exception], ...] = (StudbookError, *passes)
 
     def builtin_names(self) -> tuple[str, ...]:
         return tuple(sorted(self._builtins()))
@@ -204,7 +206,7 @@ class Door(Generic[T]):
             raise PluginError(
                 f"{self.name} {found.name} has no method {lacking[0]}; it needs {', '.join(self.methods)}"
             )
-        return cast(T, made if found.is_ours else _Guarded(found, made))
+        return cast(T, made if found.is_ours else _Guarded(found, made, self._passes))
 
     def _call(self, found: Found, target: Callable[..., object], context: Mapping[str, object]) -> object:
         arguments = _arguments(found, target, context)
@@ -298,9 +300,10 @@ class _Function:
 class _Guarded:
     """A user's plug-in: what goes wrong in it is told as its fault, with its name."""
 
-    def __init__(self, found: Found, target: object) -> None:
+    def __init__(self, found: Found, target: object, passes: tuple[type[Exception], ...]) -> None:
         self._found = found
         self._target = target
+        self._passes = passes
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._target, name)
@@ -311,7 +314,7 @@ class _Guarded:
     ) -> object:
         try:
             return method(*arguments, **named)
-        except StudbookError:
+        except self._passes:
             raise
         except Exception as error:
             place = f"{self._found.door} {self._found.name}"

@@ -18,6 +18,7 @@ from studbook.experiments.run.folders import create_run, find_run
 from studbook.experiments.run.models import models_line, uses_only_testbed
 from studbook.experiments.run.opening import is_being_written, open_run
 from studbook.experiments.run.planning import plan_lines, plan_view
+from studbook.experiments.run.plugins import check_plugins
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
 from studbook.experiments.spec.loading import read_resolved, resume_overrides, write_resolved
 from studbook.experiments.spec.model import Spec
@@ -84,6 +85,7 @@ def _go(
         ):
             if job.ledger.population.start is not None:
                 check_version(folder.name, job.ledger.population.start)
+                check_plugins(folder.name, job.ledger.population.start.plugins, job.spec)
             atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
             display.started(start_view(job, prepared, folder))
             ending = carry_out(job)

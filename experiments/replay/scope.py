@@ -24,6 +24,7 @@ from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.execute import check_version
 from studbook.experiments.run.opening import OpenedRun, Target, find_paper
+from studbook.experiments.run.plugins import check_plugins
 from studbook.experiments.spec.model import Spec
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.family import lineage_chain
@@ -147,6 +148,7 @@ def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None) -> PreparedPar
 def check_evaluator(run: OpenedRun, spec: Spec) -> None:
     """Raises UsageError when this version would measure differently from the one that made the run."""
     check_version(run.folder.name, run.start)
+    check_plugins(run.folder.name, run.start.plugins, spec)
     if frozen_evaluator(spec, origin_of(run.start)).evaluator_hash != run.start.evaluator_hash:
         raise UsageError(
             f"run {run.folder.name} was measured by another evaluator: its code, prompts or settings differ\n"

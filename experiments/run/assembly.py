@@ -65,7 +65,8 @@ def prepare(
         with open_endpoints(spec, environment, lambda text: None):
             pass  # a missing key or a wrong proxy is told before anything is written
     sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
-    chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
+    kind = sandbox.name if spec.sandbox.kind == "auto" else spec.sandbox.kind
+    chosen = spec.sandbox.model_copy(update={"kind": kind})
     here = Origin(sandbox=sandbox.fingerprint, roles=tree.manifest.roles)
     return Prepared(
         spec=spec.model_copy(update={"sandbox": chosen}),
@@ -90,7 +91,7 @@ def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
     """What a run rests on, written before its first event: spec, environment, the seed's files."""
     atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
     environment = describe_environment(
-        sandbox=prepared.sandbox.identity,
+        sandbox={**prepared.sandbox.identity, "kind": prepared.spec.sandbox.kind},
         evaluator_hash=frozen_evaluator(prepared.spec, prepared.origin).evaluator_hash,
         started=now().isoformat(timespec="seconds"),
         home=application_root(),

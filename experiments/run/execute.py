@@ -112,7 +112,7 @@ def run_started(job: Job) -> RunStarted:
         evaluator_hash=job.bench.evaluator.evaluator_hash,
         seed_tree_hash=job.seed.tree_hash,
         splits=job.splits.paper_ids(),
-        sandbox=job.bench.sandbox.name,
+        sandbox=job.spec.sandbox.kind,
         isolates_untrusted_code=job.bench.sandbox.isolates_untrusted_code,
         models={name: role.model for name, role in job.spec.models.roles.items()},
         sandbox_fingerprint=job.bench.frozen.sandbox,

@@ -18,6 +18,7 @@ from studbook.evaluate.trajectories import (
     trajectory_key,
 )
 from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
+from studbook.evolve.doors import ANALYZER
 from studbook.findings import Findings
 from studbook.llm.evidence import Evidence
 from studbook.llm.records_audit import RecordedCalls
@@ -165,10 +166,17 @@ class ResultsAudit:
             event = line.event
             if isinstance(event, DiagnosisMade):
                 texts = self._texts(event.evidence, line.place)
-                if texts is not None and event.text not in texts and not event.text.startswith(NO_DIAGNOSIS):
+                is_answered = texts is None or event.text in texts or event.text.startswith(NO_DIAGNOSIS)
+                if not is_answered and self._is_analyzer_ours:
                     self.findings.fault(line.place, "no call record of the analyzer gave this diagnosis")
             elif isinstance(event, DecisionMade):
                 self._texts(event.evidence, line.place)
+
+    @property
+    def _is_analyzer_ours(self) -> bool:
+        """One of the user's own need not quote a model's words."""
+        plugins = self.start.plugins if self.start is not None else {}
+        return plugins.get("analyzer", "chat").partition(" ")[0] in ANALYZER.builtin_names()
 
     def _texts(self, evidence: Evidence, place: str) -> list[str] | None:
         """None when not all records are there."""
