@@ -1,19 +1,21 @@
-# Two commands matter: `make demo` (see the whole loop work, no key) and `make test`.
-# Everything is installed into .venv by the first target that needs it; nothing else is touched.
+# Two commands matter: `make demo` (the whole loop at work, no key needed) and `make test` (the whole suite).
+# The first target that needs a package installs it into .venv; nothing outside this folder changes.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-# the number of test processes; Docker tests share one engine
+# test processes; Docker tests share one engine
 JOBS ?= 4
 # more arguments for pytest: make test ARGS=tests/evolve
 ARGS ?=
+# whole files to one process, in the order in which they are collected: module fixtures are set up once
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test attack durability check lint types imports format test-llm lock bench bench-peers bench-testbed bench-verifiers clean
+.PHONY: help demo test test-fast attack durability check lint types imports format test-llm lock bench bench-peers bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 25
 
 # $(call install,arguments of pip install): with uv where there is one; the log is shown only when it fails
 install = if command -v uv >/dev/null; then set -- uv pip install --python $(BIN)/python; \
@@ -37,42 +39,45 @@ $(VENV)/.dev: $(VENV)/.run locks/dev.txt
 	@$(call install,$(LOCKED) locks/dev.txt)
 	@touch $@
 
-demo: $(VENV)/.run ## the main job: evolve a harness on synthetic papers with the testbed models
+demo: $(VENV)/.run ## evolve a harness on synthetic papers with the testbed models, in about a minute
 	@$(BIN)/studbook run experiments/quickstart.yaml
 
-test: $(VENV)/.dev ## the whole suite (Docker tests run when an engine answers)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(VENV)/.dev ## run every test, attacks included (Docker tests are skipped when no engine answers)
+	$(PYTEST) $(ARGS)
 
-attack: $(VENV)/.dev ## every attack we know, as a table with its outcome and time (needs Docker)
+test-fast: $(VENV)/.dev ## run the tests that need neither Docker nor much time, in under 3 minutes
+	$(PYTEST) -m "not docker and not slow" $(addprefix --ignore=tests/,attacks crash e2e docs/test_readme.py) $(ARGS)
+
+attack: $(VENV)/.dev ## run only the attacks and print their table: outcome and time of each (needs Docker)
 	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist load
 
-durability: $(VENV)/.dev ## kill runs at every instant and disturb them in every way we know; a table says what was lost
+durability: $(VENV)/.dev ## kill and disturb runs at every step and print what was lost (20 minutes; needs Docker)
 	PYTHONPATH=.:tests $(BIN)/python -m crash.durability --jobs 2
 
-check: lint types imports test ## everything CI does
+check: lint types imports test ## run everything that CI checks
 
-lint: $(VENV)/.dev ## format and lint
+lint: $(VENV)/.dev ## check format and lint (ruff)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.dev ## mypy --strict
+types: $(VENV)/.dev ## check types (mypy --strict)
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev ## imports fall downward
+imports: $(VENV)/.dev ## check that imports only go down the layers (import-linter)
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## write the format
+format: $(VENV)/.dev ## fix lint and reformat in place
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-llm: $(VENV)/.dev ## prove the model path with a server and a model nobody here wrote (fetches 200 MB once; needs Docker)
+test-llm: $(VENV)/.dev ## test against a real local model server (downloads 200 MB once; needs Docker)
 	PYTHON=$(BIN)/python tests/local_model/setup.sh
 	STUDBOOK_LOCAL_MODEL=1 STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/local_model
 
-lock: ## write locks/ anew after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest of all
+lock: ## rewrite locks/ after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest versions
 	UPGRADE="$(UPGRADE)" sh locks/write.sh
 
-bench: $(VENV)/.dev ## what the framework itself costs: iterations, idle workers, 64 papers at once (docs/speed.md)
+bench: $(VENV)/.dev ## measure the overhead of the framework itself (docs/speed.md)
 	$(BIN)/python benchmarks/iterations.py
 	$(BIN)/python -m benchmarks.parallel
 	$(BIN)/python -m benchmarks.in_flight
@@ -83,14 +88,14 @@ bench: $(VENV)/.dev ## what the framework itself costs: iterations, idle workers
 	@.venv.peers/bin/python -m pip install --disable-pip-version-check --quiet $$($(BIN)/python -m benchmarks.peers --pins)
 	@touch $@
 
-bench-peers: $(VENV)/.dev .venv.peers/.done ## the same work given to OpenEvolve, GEPA and ShinkaEvolve (needs a package index)
+bench-peers: $(VENV)/.dev .venv.peers/.done ## compare the overhead with OpenEvolve, GEPA and ShinkaEvolve (needs a package index)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
-bench-testbed: $(VENV)/.dev ## what each finding is worth on the testbed: make bench-testbed PAPERS=folder
+bench-testbed: $(VENV)/.dev ## measure the effect of each known finding on the testbed: make bench-testbed PAPERS=folder
 	$(BIN)/python benchmarks/testbed_effects.py $(PAPERS)
 
-bench-verifiers: $(VENV)/.dev ## how often final verifier and judge err: make bench-verifiers [SPEC=my.yaml] [PAPERS=folder]
+bench-verifiers: $(VENV)/.dev ## measure error rates of final verifier and judge: make bench-verifiers [SPEC=my.yaml] [PAPERS=folder]
 	$(BIN)/python benchmarks/verifier_errors.py $(if $(SPEC),--spec $(SPEC)) $(if $(PAPERS),--papers $(PAPERS) --n 150)
 
-clean: ## remove the environments (runs/ stays)
+clean: ## remove the environments (keeps runs/)
 	rm -rf $(VENV) .venv.llm .venv.peers

@@ -34,8 +34,8 @@ from studbook.evolve.history import summarize
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring, found
-from studbook.evolve.policies.admission import Strict
-from studbook.evolve.policies.selection import boltzmann
+from studbook.evolve.policies.admission.strict import Strict
+from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.ledger import Ledger, opened_ledger
 from studbook.experiments.spec.loading import load_spec, write_resolved
@@ -168,7 +168,7 @@ def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
             Workshop(
                 settings=SearchSettings(run_seed=1, iterations=0, minibatch=5),
                 papers=PAPERS,
-                select=boltzmann,
+                selection=Boltzmann(),
                 trees=trees,
                 seen=SeenTrees(trees),
                 measuring=measuring,
@@ -189,7 +189,7 @@ def begin(ledger: Ledger, shop: Workshop) -> None:
         seed_tree_hash=seed.tree_hash,
         splits={split: tuple(paper.paper_id for paper in papers) for split, papers in shop.papers.items()},
         sandbox="process",
-        contains_hostile_code=False,
+        isolates_untrusted_code=False,
     )
     ledger.commit((started, *found(seed, shop.trees, shop.measuring, shop.papers[VALIDATION])))
 

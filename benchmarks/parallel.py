@@ -44,8 +44,8 @@ from studbook.evolve.duplicates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring
-from studbook.evolve.policies.admission import Strict
-from studbook.evolve.policies.selection import boltzmann
+from studbook.evolve.policies.admission.strict import Strict
+from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.ledger import Ledger, opened_ledger
 from studbook.harnesses.tree import HarnessTree
@@ -182,7 +182,7 @@ def search(root: Path, models: SlowModels, workers: int, settings: SearchSetting
         shop = Workshop(
             settings=settings,
             papers=PAPERS,
-            select=boltzmann,
+            selection=Boltzmann(),
             trees=trees,
             seen=SeenTrees(trees),
             measuring=measuring,

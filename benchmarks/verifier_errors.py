@@ -20,9 +20,9 @@ from random import Random
 from studbook.errors import StudbookError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import read_corpus
-from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.bench import Origin, frozen_evaluator
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.models import build_client, models_line
+from studbook.experiments.run.models import build_client, models_line, open_endpoints
 from studbook.experiments.spec.model import Spec
 from studbook.llm.records import CallRecords
 from studbook.testbed.papers.synthesis import synthetic_papers
@@ -88,20 +88,21 @@ def measure(
     spec: Spec, planned: Planned, draws: int, records: CallRecords, tick: Callable[[], None]
 ) -> Measured:
     """Every case `draws` times, with the frozen prompts, settings and retries of the spec."""
-    frozen = frozen_evaluator(spec)
-    client = build_client(spec, records, read_surroundings().variables)
+    frozen = frozen_evaluator(spec, Origin(sandbox="", roles=()))
     checked: list[Checked] = []
     marked: list[Marked] = []
-    for draw in range(draws):
-        asking = Asking(
-            chat=client,
-            settings=frozen.settings,
-            prompts=frozen.prompts,
-            run_seed=spec.seed,
-            draw=draw,
-        )
-        checked += ask_all(asking.check, planned.examples, spec.workers, tick)
-        marked += ask_all(asking.mark, planned.answers, spec.workers, tick)
+    with open_endpoints(spec, read_surroundings().variables, lambda text: None) as endpoints:
+        client = build_client(spec, records, endpoints)
+        for draw in range(draws):
+            asking = Asking(
+                chat=client,
+                settings=frozen.settings,
+                prompts=frozen.prompts,
+                run_seed=spec.seed,
+                draw=draw,
+            )
+            checked += ask_all(asking.check, planned.examples, spec.workers, tick)
+            marked += ask_all(asking.mark, planned.answers, spec.workers, tick)
     return Measured(checked=tuple(checked), marked=tuple(marked))
 
 

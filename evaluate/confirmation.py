@@ -1,4 +1,4 @@
-"""An accepted example measured once more, by nobody's choice: how much of the acceptance was luck?
+"""An accepted example measured once more, by nobody's choice: how much of the acceptance was chance?
 
 The same predicate over fresh rollouts, after the box has ended, so that no harness can see, wait for or
 influence it. There is no second final check: that one is not drawn by lot. Changes no verdict; see
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from studbook.evaluate.contracts import Example, Rollout, Status
 from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.reports import average_of
 from studbook.populations.records import Confirmation
 
@@ -25,13 +25,13 @@ class Confirmed:
     strong: tuple[Rollout, ...] = ()
 
 
-def fresh_luck(luck: Luck) -> Luck:
+def confirmation_seeds(seeds: SeedScope) -> SeedScope:
     """Every seed of the confirmation differs from every seed of the rounds."""
-    return replace(luck, run_seed=luck.seed("confirmation"))
+    return replace(seeds, run_seed=seeds.seed("confirmation"))
 
 
 def confirm(evaluator: Evaluator, example: Example, round_number: int) -> Confirmed:
-    """`evaluator` has fresh luck. Weak first; strong only if they leave it open, as in a round.
+    """`evaluator` has fresh seeds. Weak first; strong only if they leave it open, as in a round.
 
     Raises what the world does wrong. An example that can suddenly not be measured does not hold.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from pathlib import Path
 from typing import Protocol
 
 from studbook.harnesses.tree import HarnessTree
@@ -70,6 +71,56 @@ class Report:
     reason: str
     weak: tuple[Rollout, ...]
     strong: tuple[Rollout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """`category` and `reason` say why an example is not accepted; the harness is told both."""
+
+    status: Status
+    category: FailureCategory | None
+    reason: str
+
+
+class Predicate(Protocol):
+    """Decides which examples are accepted, from the scores of the rollouts alone.
+
+    Guarantees: pure, on exact fractions in [0, 1]. Without strong rollouts (`strong` empty) the ruling is
+    REJECTED or UNDECIDED, never ACCEPTED: weak rollouts can rule acceptance out, not in.
+    """
+
+    def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction]) -> Ruling: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPaper:
+    """What a reader understood of a file: its text, and its title where the format tells one."""
+
+    text: str
+    title: str | None = None
+
+
+class PaperReader(Protocol):
+    """Turns the bytes of one kind of file into text. The bytes are hostile: whatever they are, it ends soon.
+
+    Raises ValueError with the reason for a file it cannot read; that file is skipped, counted and shown.
+    """
+
+    def reads(self, name: str) -> bool:
+        """Is this file, by its name, of the kind that it reads?"""
+        ...
+
+    def read(self, data: bytes, name: str) -> ReadPaper: ...
+
+
+class PaperSource(Protocol):
+    """Makes papers instead of reading them: the same `count` and `seed`, the same papers."""
+
+    def papers(self, count: int, seed: int) -> list[Paper]: ...
+
+    def write(self, folder: Path, count: int, seed: int) -> tuple[Path, ...]:
+        """The same papers as files; raises CorpusError rather than replace another file."""
+        ...
 
 
 class PaperEvaluator(Protocol):

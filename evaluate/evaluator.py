@@ -10,10 +10,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Status
+from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Ruling, Status
 from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
 from studbook.evaluate.examples import example_hash
-from studbook.evaluate.predicates import Ruling
 from studbook.evaluate.replies import Check, read_check, read_marks
 from studbook.evaluate.rubric import note_rubric, score_marks
 from studbook.evaluate.screening import MAX_FINDINGS, Finding
@@ -28,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Luck:
+class SeedScope:
     """The named parts every seed of one paper is derived from; the harness is not among them."""
 
     run_seed: int
@@ -49,14 +48,14 @@ class Evaluator:
         settings: EvaluatorSettings,
         prompts: Mapping[str, str],
         paper: Paper,
-        luck: Luck,
+        seeds: SeedScope,
         pool: Executor | None = None,
     ) -> None:
         self._chat = chat
         self._settings = settings
         self._prompts = prompts
         self._document = [section("source_document", paper.text)] if paper.text.strip() else []
-        self._luck = luck
+        self._seeds = seeds
         self._pool = pool
         self._controls = {
             "weak": self._messages("solver", self._solver_sections(CONTROL, "weak")),
@@ -73,7 +72,7 @@ class Evaluator:
         Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
         """
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
-        ruling = self._settings.predicate.rule([rollout.score for rollout in weak])
+        ruling = self._settings.predicate.rule([rollout.score for rollout in weak], ())
         report = _report(example, round_number, ruling, weak, ())
         return self.complete(example, report, findings) if solvers == "both" else report
 
@@ -121,7 +120,7 @@ class Evaluator:
         return tuple(outcome for outcome in outcomes if isinstance(outcome, Rollout))
 
     def _rollout(self, example: Example, number: int, solver: str, index: int) -> Rollout:
-        seed = self._luck.seed("rollout", number, solver, index)
+        seed = self._seeds.seed("rollout", number, solver, index)
         place = (number, solver, index)
         answer = ask_fairly(solver, lambda _: self._answer(example, solver, seed), lambda: None)
         marks = ask_fairly(
@@ -189,11 +188,11 @@ class Evaluator:
         attempts, is_truncated = self._settings.reading_attempts, True
         for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
-            word = reading_word(self._luck, role, place, attempt)
+            word = reading_word(self._seeds, role, place, attempt)
             call = ChatCall(
                 role=role,
                 messages=self._messages(role, [*sections, section("check", word)]),
-                seed=self._luck.seed(role, *place, *again),
+                seed=self._seeds.seed(role, *place, *again),
                 temperature=self._settings.judge_temperature,
                 json_mode=True,
                 control=self._controls[role],
@@ -212,10 +211,10 @@ class Evaluator:
         )
 
 
-def reading_word(luck: Luck, role: str, place: Sequence[str | int], attempt: int) -> str:
+def reading_word(seeds: SeedScope, role: str, place: Sequence[str | int], attempt: int) -> str:
     """What a role is asked to repeat, so that its own reply can be told from one that it quotes."""
     again = (attempt,) if attempt else ()
-    return f"{luck.seed('check', role, *place, *again):016x}"[-8:]
+    return f"{seeds.seed('check', role, *place, *again):016x}"[-8:]
 
 
 def _judge_sections(example: Example, answer: str) -> list[str]:

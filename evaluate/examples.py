@@ -45,7 +45,7 @@ class _SubmittedExample(_Closed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class ReadExample:
     """An example that can be measured, and what was tried in it.
 
     `hidden_characters` were removed; `defused_marks` are section tags and role marks that stay in the
@@ -63,7 +63,7 @@ class Malformed:
     reason: str
 
 
-def read_example(submitted: Any) -> Admitted | Malformed:  # any JSON value a harness may send
+def read_example(submitted: Any) -> ReadExample | Malformed:  # any JSON value a harness may send
     """Validate what a harness submitted: strict types, bounded lengths, integer weights, no unknown keys."""
     try:
         parsed = _SubmittedExample.model_validate(submitted)
@@ -131,7 +131,7 @@ def _problem_with_rubric(rubric: list[_SubmittedCriterion]) -> str | None:
     return None
 
 
-def _clean(parsed: _SubmittedExample) -> Admitted | Malformed:
+def _clean(parsed: _SubmittedExample) -> ReadExample | Malformed:
     texts = _Cleaner()
     example = Example(
         context=texts.clean(parsed.context),
@@ -149,7 +149,7 @@ def _clean(parsed: _SubmittedExample) -> Admitted | Malformed:
     empty = _empty_field(example)
     if empty is not None:
         return Malformed(reason=f"{empty}: must not be empty")
-    return Admitted(
+    return ReadExample(
         example=example,
         hidden_characters=texts.hidden,
         defused_marks=texts.defused,

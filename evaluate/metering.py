@@ -8,7 +8,7 @@ from threading import Lock
 
 from studbook.errors import RequestFailed
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
-from studbook.llm.seals import Rests, Seal, rest_on, seal_failure, seal_reply
+from studbook.llm.evidence import Evidence, Seal, evidence_of, seal_failure, seal_reply
 
 
 class MeteredChat:
@@ -40,10 +40,10 @@ class MeteredChat:
         return dict(sorted(self._truncated.items()))
 
     @property
-    def rests(self) -> Rests:
+    def evidence(self) -> Evidence:
         """The records the work rests on, so far."""
         with self._lock:
-            return rest_on(self._seals)
+            return evidence_of(self._seals)
 
     def chat(self, call: ChatCall) -> ChatReply:
         try:

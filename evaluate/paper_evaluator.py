@@ -9,9 +9,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from studbook.errors import SandboxError
-from studbook.evaluate.confirmation import confirm, fresh_luck
+from studbook.evaluate.confirmation import confirm, confirmation_seeds
 from studbook.evaluate.contracts import Example, Paper
-from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.examples import example_from_json
 from studbook.evaluate.metering import MeteredChat
 from studbook.evaluate.relay import Relay
@@ -95,14 +95,14 @@ class SandboxedEvaluator:
 
     def _run_box(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
         settings, manifest = self._frozen.settings, harness.manifest
-        luck = self._luck(paper, replicate)
+        seeds = self._seeds(paper, replicate)
         meter, transcript = MeteredChat(self._chat), Transcript(paper)
         relay = Relay(
             chat=meter,
-            evaluator=self._evaluator(meter, paper, luck),
+            evaluator=self._evaluator(meter, paper, seeds),
             settings=settings,
             roles=manifest.roles,
-            luck=luck,
+            seeds=seeds,
             transcript=transcript,
         )
         job = Job(
@@ -119,17 +119,17 @@ class SandboxedEvaluator:
         transcript.box(outcome)
         return _Session(relay=relay, transcript=transcript, meter=meter, outcome=outcome)
 
-    def _luck(self, paper: Paper, replicate: int) -> Luck:
-        return Luck(run_seed=self._frozen.run_seed, paper_id=paper.paper_id, replicate=replicate)
+    def _seeds(self, paper: Paper, replicate: int) -> SeedScope:
+        return SeedScope(run_seed=self._frozen.run_seed, paper_id=paper.paper_id, replicate=replicate)
 
-    def _evaluator(self, meter: MeteredChat, paper: Paper, luck: Luck) -> Evaluator:
+    def _evaluator(self, meter: MeteredChat, paper: Paper, seeds: SeedScope) -> Evaluator:
         frozen = self._frozen
         return Evaluator(
             chat=meter,
             settings=frozen.settings,
             prompts=frozen.prompts,
             paper=paper,
-            luck=luck,
+            seeds=seeds,
             pool=self._pool,
         )
 
@@ -138,7 +138,7 @@ class SandboxedEvaluator:
         number, example = session.relay.accepted_round, session.relay.accepted_example
         if not self._frozen.settings.confirm or number is None or example is None:
             return None
-        again = self._evaluator(session.meter, paper, fresh_luck(self._luck(paper, replicate)))
+        again = self._evaluator(session.meter, paper, confirmation_seeds(self._seeds(paper, replicate)))
         confirmed = confirm(again, example, number)
         session.transcript.confirmation(confirmed)
         return confirmed.record
@@ -174,7 +174,7 @@ class SandboxedEvaluator:
             calls_by_role=session.meter.calls_by_role,
             truncated_by_role=session.meter.truncated_by_role,
             events=tuple(session.transcript.events),
-            rests=session.meter.rests,
+            evidence=session.meter.evidence,
         )
 
 

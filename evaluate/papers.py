@@ -20,7 +20,8 @@ from pathlib import Path, PurePosixPath
 from statistics import median
 
 from studbook.errors import CorpusError
-from studbook.evaluate.contracts import Paper
+from studbook.evaluate.contracts import Paper, PaperReader, ReadPaper
+from studbook.evaluate.readers.text import SUFFIXES, TextReader
 from studbook.evaluate.text import strip_hidden
 from studbook.identity import Json, hash_bytes, hash_json
 
@@ -80,7 +81,6 @@ def listed_splits(listed: Mapping[str, Sequence[Paper]]) -> Splits:
     return Splits(**{name: tuple(listed.get(name, ())) for name in SPLIT_NAMES})
 
 
-SUFFIXES = (".md", ".markdown", ".txt", ".rst", ".text")
 MIN_CHARACTERS = 2_000
 MAX_CHARACTERS = 500_000
 MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -105,8 +105,11 @@ class Corpus:
     skipped: tuple[Skipped, ...]
 
 
-def read_corpus(path: Path) -> Corpus:
-    """Every paper under a folder, or one file. Raises CorpusError when there is nothing to read."""
+def read_corpus(path: Path, readers: Sequence[PaperReader] = (TextReader(),)) -> Corpus:
+    """Every paper under a folder, or one file. The first reader that reads a name has it.
+
+    Raises CorpusError when there is nothing to read.
+    """
     if not path.exists():
         raise CorpusError(f"{path} does not exist: give a folder of papers, or one file.")
     root = path if path.is_dir() else path.parent
@@ -114,7 +117,7 @@ def read_corpus(path: Path) -> Corpus:
     skipped: list[Skipped] = []
     for file in _files_under(path):
         source = file.relative_to(root).as_posix()
-        read = _read_file(file, source)
+        read = _read_file(file, source, readers)
         if isinstance(read, Paper) and read.paper_id in papers:
             read = Skipped(source=source, reason=f"the same content as {papers[read.paper_id].source}")
         if isinstance(read, Paper):
@@ -126,7 +129,7 @@ def read_corpus(path: Path) -> Corpus:
     return Corpus(papers=tuple(papers.values()), skipped=tuple(skipped))
 
 
-def make_paper(text: str, source: str) -> Paper:
+def make_paper(text: str, source: str, title: str | None = None) -> Paper:
     """A paper from text: hidden characters, trailing space and runs of blank lines go before it is named.
 
     Form feeds and the like end a line: merely hidden, they would join the words on their two sides.
@@ -135,7 +138,7 @@ def make_paper(text: str, source: str) -> Paper:
     lines = "\n".join(line.rstrip() for line in visible.split("\n"))
     normal = _BLANK_LINES.sub("\n\n", lines).strip()
     identity = hash_bytes(" ".join(normal.split()).encode("utf-8"))[:16]
-    return Paper(paper_id=identity, title=find_title(normal) or source, text=normal, source=source)
+    return Paper(paper_id=identity, title=title or find_title(normal) or source, text=normal, source=source)
 
 
 def find_title(text: str) -> str | None:
@@ -163,28 +166,29 @@ def _files_under(path: Path) -> Iterator[Path]:
                 yield file
 
 
-def _read_file(file: Path, source: str) -> Paper | Skipped:
-    if file.suffix.lower() not in SUFFIXES:
-        known = " ".join(SUFFIXES)
-        return Skipped(source=source, reason=f"unsupported format {file.suffix or '(none)'} (read: {known})")
+def _read_file(file: Path, source: str, readers: Sequence[PaperReader]) -> Paper | Skipped:
+    reader = next((each for each in readers if each.reads(file.name)), None)
+    if reader is None:
+        return Skipped(
+            source=source, reason=f"unsupported format {file.suffix or '(none)'} (read: {_formats(readers)})"
+        )
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
             return Skipped(source=source, reason=f"larger than {MAX_FILE_BYTES:,} bytes")
         data = file.read_bytes()
     except OSError as error:
         return Skipped(source=source, reason=f"cannot be read: {error.strerror}")
-    return _read_bytes(data, source)
-
-
-def _read_bytes(data: bytes, source: str) -> Paper | Skipped:
     if not data.strip():
         return Skipped(source=source, reason="empty")
-    if b"\0" in data:
-        return Skipped(source=source, reason="binary, or text in UTF-16 (papers are UTF-8)")
     try:
-        paper = make_paper(data.decode("utf-8-sig"), source)
-    except UnicodeDecodeError as error:
-        return Skipped(source=source, reason=f"not UTF-8 text (byte {error.start:,})")
+        read = reader.read(data, file.name)
+    except ValueError as error:
+        return Skipped(source=source, reason=str(error))
+    return _as_paper(read, source)
+
+
+def _as_paper(read: ReadPaper, source: str) -> Paper | Skipped:
+    paper = make_paper(read.text, source, read.title)
     if len(paper.text) < MIN_CHARACTERS:
         return Skipped(
             source=source, reason=f"too short: {len(paper.text):,} of {MIN_CHARACTERS:,} characters"
@@ -192,6 +196,11 @@ def _read_bytes(data: bytes, source: str) -> Paper | Skipped:
     if len(paper.text) > MAX_CHARACTERS:
         return Skipped(source=source, reason=f"too long: over {MAX_CHARACTERS:,} characters")
     return paper
+
+
+def _formats(readers: Sequence[PaperReader]) -> str:
+    """For people: the endings of those readers that name theirs."""
+    return " ".join(suffix for each in readers for suffix in getattr(each, "suffixes", ()))
 
 
 def _nothing_there(path: Path, skipped: list[Skipped]) -> str:

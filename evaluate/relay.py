@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from studbook.errors import RequestFailed
 from studbook.evaluate.contracts import Example, Report, Status
 from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.examples import (
-    Admitted,
     Malformed,
+    ReadExample,
     example_hash,
     example_to_json,
     read_example,
@@ -114,14 +114,14 @@ class Relay:
         evaluator: Evaluator,
         settings: EvaluatorSettings,
         roles: tuple[str, ...],
-        luck: Luck,
+        seeds: SeedScope,
         transcript: Transcript,
     ) -> None:
         self._chat = chat
         self._evaluator = evaluator
         self._settings = settings
         self._roles = roles
-        self._luck = luck
+        self._seeds = seeds
         self._transcript = transcript
         self._account = _Account()
         self._lock = Lock()
@@ -177,7 +177,7 @@ class Relay:
         pledge = _most_tokens(body)
         number = self._reserve_call(body.role, pledge)
         try:
-            return self._ask(_to_call(body, self._luck.seed("chat", body.role, number)))
+            return self._ask(_to_call(body, self._seeds.seed("chat", body.role, number)))
         finally:
             with self._settled:
                 self._account.pledged_tokens -= pledge
@@ -250,7 +250,7 @@ class Relay:
             self._transcript.malformed(number, raw, problem.reason)
         return Refusal("malformed_example", problem.reason)
 
-    def _evaluate(self, submitted: Admitted, solvers: Literal["weak", "both"]) -> Frame:
+    def _evaluate(self, submitted: ReadExample, solvers: Literal["weak", "both"]) -> Frame:
         example = submitted.example
         key = example_hash(example)
         known = self._account.rounds.get(key)
@@ -271,7 +271,7 @@ class Relay:
 
     def _measure(
         self,
-        submitted: Admitted,
+        submitted: ReadExample,
         number: int,
         known: _Round | None,
         likeness: Fingerprint | None,

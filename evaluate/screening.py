@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from studbook.evaluate.decoding import decoded
-from studbook.evaluate.screening_words import HINTS, RULES, pattern
+from studbook.evaluate.screening_words import pattern, screening_words
 from studbook.evaluate.skeleton import lookalikes, plain, skeleton
 from studbook.evaluate.text import defuse, strip_hidden, visible_line
 
@@ -101,7 +101,7 @@ def _mixed_word(text: str) -> str | None:
 
 def _hints(text: str) -> bool:
     read = plain(text)
-    return any(hint in read for hint in HINTS)
+    return any(hint in read for hint in screening_words().hints)
 
 
 def _orders(text: str) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,8 @@ def _orders(text: str) -> Iterator[tuple[str, str]]:
 def _kinds(sentence: str) -> tuple[str, ...]:
     """The kinds of the rules that hold in it. Kept: from draft to draft most sentences of a context stay."""
     known: dict[str, bool] = {}
-    return tuple(kind for kind, groups in RULES if all(_has(sentence, group, known) for group in groups))
+    rules = screening_words().rules
+    return tuple(kind for kind, groups in rules if all(_has(sentence, group, known) for group in groups))
 
 
 def _has(sentence: str, group: str, known: dict[str, bool]) -> bool:

@@ -8,32 +8,20 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 
-from studbook.evaluate.predicates import DEPLOYED, Predicate
-from studbook.identity import Json, hash_bytes, hash_json
+from studbook.code_identity import code_hash
+from studbook.evaluate.contracts import Predicate
+from studbook.evaluate.predicates.deployed import DEPLOYED
+from studbook.identity import Json, hash_json
 from studbook.sandbox.contract import Limits
 
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
-SCORING_MODULES = (
-    "confirmation",
-    "contracts",
-    "control",
-    "decoding",
-    "evaluator",
-    "examples",
-    "metering",
-    "near_duplicates",
-    "paper_evaluator",
-    "predicates",
-    "relay",
-    "replies",
-    "reports",
-    "rubric",
-    "screening",
-    "screening_words",
-    "skeleton",
-    "text",
-)
+SCORING = ("studbook.evaluate.paper_evaluator",)
+"""Where the code that scores begins; what it imports is found from there."""
+KEEPING = ("studbook.evaluate.trajectories", "studbook.evaluate.predicates.deployed")
+"""Imported by what scores without a say in it: it keeps results, or is a default. The predicate in use has an
+identity of its own (`EvaluatorSettings.predicate_identity`).
+"""
 
 
 def read_prompts() -> dict[str, str]:
@@ -44,10 +32,8 @@ def read_prompts() -> dict[str, str]:
 
 @cache
 def scoring_code_hash() -> str:
-    """Changes whenever a module that takes part in scoring changes, so no stale score is ever reused."""
-    package = resources.files("studbook.evaluate")
-    sources = {name: (package / f"{name}.py").read_bytes() for name in SCORING_MODULES}
-    return hash_json({name: hash_bytes(source) for name, source in sources.items()})
+    """Changes when code that takes part in scoring does something else; not for a comment or a new place."""
+    return code_hash(SCORING, stops=KEEPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +52,12 @@ class EvaluatorSettings:
     max_tokens: int = 4_000_000
     reading_attempts: int = 3  # how often an unreadable mark sheet or final check is asked for again
     confirm: bool = True  # measure an accepted example once more on fresh rollouts, beside the verdict
+    predicate_identity: Json = None  # its name, parameters and code, where a spec named it
 
     def to_json(self) -> dict[str, Json]:
         plain: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
-        return plain | {"predicate": self.predicate.to_json()}
+        del plain["predicate_identity"]
+        return plain | {"predicate": self.predicate_identity or repr(self.predicate)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +65,8 @@ class Frozen:
     """Everything that decides a score besides harness and paper.
 
     `models` maps each role to whatever identifies its model and parameters; `box_sources` holds the source
-    of what is injected into a box (harness_kit, shim); `code` identifies the scoring code.
+    of what is injected into a box (harness_kit, shim); `code` identifies the scoring code; `sandbox` is the
+    fingerprint of the sandbox that results are made in.
     """
 
     settings: EvaluatorSettings
@@ -87,13 +76,14 @@ class Frozen:
     prompts: Mapping[str, str] = field(default_factory=read_prompts)
     box_sources: Mapping[str, str] = field(default_factory=dict)
     code: str = field(default_factory=scoring_code_hash)
+    sandbox: str = ""
 
     @property
     def evaluator_hash(self) -> str:
         limits: dict[str, Json] = {item.name: getattr(self.limits, item.name) for item in fields(self.limits)}
         return hash_json(
             {
-                "schema": 1,
+                "schema": 2,
                 "settings": self.settings.to_json(),
                 "run_seed": self.run_seed,
                 "models": dict(self.models),
@@ -101,5 +91,6 @@ class Frozen:
                 "prompts": dict(self.prompts),
                 "box_sources": dict(self.box_sources),
                 "code": self.code,
+                "sandbox": self.sandbox,
             }
         )

@@ -19,11 +19,11 @@ from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.evaluate.confirmation import Confirmed
 from studbook.evaluate.contracts import Paper, Report
-from studbook.evaluate.examples import Admitted, example_to_json
+from studbook.evaluate.examples import ReadExample, example_to_json
 from studbook.evaluate.reports import rollout_to_json
 from studbook.identity import canonical_json, hash_bytes, hash_json
 from studbook.llm.contracts import ChatCall, ChatReply
-from studbook.llm.seals import NOTHING, Rests
+from studbook.llm.evidence import NO_EVIDENCE, Evidence
 from studbook.populations.events import decode, encode
 from studbook.populations.records import PaperResult
 from studbook.populations.storage import atomic_write, storage_errors
@@ -68,7 +68,7 @@ class Transcript:
             finish_reason=reply.finish_reason,
         )
 
-    def report(self, submitted: Admitted, report: Report, *, earlier: Report | None) -> None:
+    def report(self, submitted: ReadExample, report: Report, *, earlier: Report | None) -> None:
         """`earlier` is the weak-only report that this one completes: its rollouts are on record already."""
         weak = () if earlier is not None else report.weak
         self._add(
@@ -151,7 +151,7 @@ SUFFIX = ".json.zst"
 class Trajectory:
     """`result.trajectory_hash` is the hash of the file's content; empty until it was written.
 
-    `rests` names the call records that answered; what no records answered (a test's double) is not in it.
+    `evidence` names the call records that answered; what no records answered (a test's double) is not in it.
     """
 
     result: PaperResult
@@ -160,7 +160,7 @@ class Trajectory:
     calls_by_role: dict[str, int]
     events: tuple[Event, ...]
     truncated_by_role: dict[str, int] = field(default_factory=dict)
-    rests: Rests = NOTHING
+    evidence: Evidence = NO_EVIDENCE
 
 
 class TrajectoryStore:
@@ -211,7 +211,7 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
         "evaluator_hash": trajectory.evaluator_hash,
         "calls_by_role": trajectory.calls_by_role,
         "truncated_by_role": trajectory.truncated_by_role,
-        "rests": encode(trajectory.rests),
+        "rests": encode(trajectory.evidence),
         "events": list(trajectory.events),
     }
 
@@ -227,7 +227,7 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
         data = json.loads(body)
         if data["v"] != SCHEMA:
             raise IntegrityError(f"{place} has schema {data['v']}; this version reads {SCHEMA}.")
-        result = decode(PaperResult, data["result"])
+        result = decode(PaperResult, canonical_json(data["result"]))
         trajectory = Trajectory(
             result=replace(result, trajectory_hash=hash_bytes(body)),
             tree_hash=data["tree_hash"],
@@ -235,7 +235,7 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
             calls_by_role=data["calls_by_role"],
             truncated_by_role=data["truncated_by_role"],
             events=tuple(data["events"]),
-            rests=decode(Rests, data["rests"]),
+            evidence=decode(Evidence, canonical_json(data["rests"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{place} does not hold a trajectory: {error!r}") from error

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studbook.errors import ModelError, ReplayDifference
-from studbook.evaluate.confirmation import confirm, fresh_luck
+from studbook.evaluate.confirmation import confirm, confirmation_seeds
 from studbook.evaluate.contracts import Example, Paper, Report, Rollout, Status
 from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, Luck, reading_word
+from studbook.evaluate.evaluator import Evaluator, SeedScope, reading_word
 from studbook.evaluate.examples import example_from_json, example_hash
 from studbook.evaluate.near_duplicates import find_near, fingerprint
 from studbook.evaluate.paper_evaluator import rule_on_box
@@ -75,7 +75,7 @@ class _Retold:
         self._findings = audit.findings
         self._trajectory = trajectory
         self._place = place
-        self._luck = Luck(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
+        self._seeds = SeedScope(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
         self._rounds: dict[int, RoundResult] = {}
         self._weak: dict[int, tuple[Rollout, ...]] = {}
         self._accepted: int | None = None
@@ -155,7 +155,7 @@ class _Retold:
             what = f"round {number}, {solver} rollout {index}"
             self._same(f"{what}: score", str(rollout.score), item["score"])
             self._same(f"{what}: number", (solver, index), (rollout.solver, rollout.index))
-            self._same(f"{what}: seed", self._luck.seed("rollout", number, solver, index), rollout.seed)
+            self._same(f"{what}: seed", self._seeds.seed("rollout", number, solver, index), rollout.seed)
         return rollouts
 
     def _check_ruling(self, report: Report, what: str) -> None:
@@ -206,7 +206,7 @@ class _Answers:
         result = trajectory.result
         self._findings = audit.findings
         self._attempts = range(2 * audit.settings.reading_attempts)
-        self._luck = Luck(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
+        self._seeds = SeedScope(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
         self._trajectory = trajectory
         self._calls = calls
         self._place = place
@@ -229,7 +229,7 @@ class _Answers:
     def _check_counts(self) -> None:
         """Calls that failed for good are among the names, and no replies."""
         trajectory, same = self._trajectory, self._findings.same
-        made = [self._calls[name] for name in trajectory.rests.names if name in self._calls]
+        made = [self._calls[name] for name in trajectory.evidence.names if name in self._calls]
         roles = dict(Counter(call.role for call in made))
         same(self._place, "its call records are of other roles", trajectory.calls_by_role, roles)
         cut = dict(Counter(call.role for call in made if call.reply.is_truncated))
@@ -254,7 +254,7 @@ class _Answers:
             self._sheets[count] = {read_marks(text, count) for text in texts}
         if marks in self._sheets[count]:
             return True
-        words = [reading_word(self._luck, "judge", rollout, attempt) for attempt in self._attempts]
+        words = [reading_word(self._seeds, "judge", rollout, attempt) for attempt in self._attempts]
         return any(read_marks(text, count, word) == marks for text in texts for word in words)
 
 
@@ -301,7 +301,7 @@ class _Again:
         self._place = place
         self._chat = RecordedChat(audit.roles, answers)
         self._paper = audit.papers.get(result.paper_id)
-        self._luck = Luck(
+        self._seeds = SeedScope(
             run_seed=audit.frozen.run_seed, paper_id=result.paper_id, replicate=result.replicate
         )
         self._reports: dict[int, tuple[Example, Report]] = {}
@@ -312,15 +312,15 @@ class _Again:
     def _needs_paper(self) -> bool:
         return self._audit.frozen.settings.strong_sees_paper and self._paper is None
 
-    def _evaluator(self, luck: Luck) -> Evaluator:
+    def _evaluator(self, seeds: SeedScope) -> Evaluator:
         frozen, paper_id = self._audit.frozen, self._trajectory.result.paper_id
         paper = self._paper or Paper(paper_id=paper_id, title="", text="", source="")
         return Evaluator(
-            chat=self._chat, settings=frozen.settings, prompts=frozen.prompts, paper=paper, luck=luck
+            chat=self._chat, settings=frozen.settings, prompts=frozen.prompts, paper=paper, seeds=seeds
         )
 
     def check(self) -> None:
-        evaluator = self._evaluator(self._luck)
+        evaluator = self._evaluator(self._seeds)
         for number, event in enumerate(self._trajectory.events):
             place = f"{self._place}, event {number}"
             try:
@@ -391,7 +391,7 @@ class _Again:
         if self._needs_paper or self._accepted is None:
             return
         example, report = self._accepted
-        confirmed = confirm(self._evaluator(fresh_luck(self._luck)), example, report.round_number)
+        confirmed = confirm(self._evaluator(confirmation_seeds(self._seeds)), example, report.round_number)
         self._same(place, "weak", event["weak"], [rollout_to_json(each) for each in confirmed.weak])
         self._same(place, "strong", event["strong"], [rollout_to_json(each) for each in confirmed.strong])
         told = (event["holds"], event["reason"])

@@ -17,11 +17,9 @@ from itertools import combinations
 from studbook.errors import IntegrityError
 from studbook.evaluate.trajectories import trajectory_key
 from studbook.evolve.champion import FIRST_REPLICATE, candidates, choose
-from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.evolve.contracts import AdmissionRule, PromotionSettings, SearchSettings, Selection
 from studbook.evolve.iteration import draw_minibatch, iteration_seed, mutant_id
 from studbook.evolve.measuring import SPLITS, TRAIN, VALIDATION
-from studbook.evolve.policies.admission import Strict
-from studbook.evolve.policies.selection import Selector
 from studbook.evolve.racing import race_order, stop_rule
 from studbook.findings import Findings
 from studbook.populations.events import (
@@ -45,11 +43,16 @@ EVALUATED = frozenset({Verdict.ADMITTED, Verdict.REJECTED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the spec fixed about the search. `reasons`: the words a finished run may end with."""
+    """What the spec fixed about the search. `reasons`: the words a finished run may end with.
+
+    `selection` and `admission` are None where a policy of the user's own is not at hand: it is not asked
+    again.
+    """
 
     search: SearchSettings
     promotion: PromotionSettings
-    select: Selector
+    selection: Selection | None
+    admission: AdmissionRule | None
     reasons: tuple[str, ...]
 
 
@@ -77,8 +80,8 @@ class _Iteration:
         self._findings.checked["decisions"] += 1
         decision = self._decision
         seed = iteration_seed(self._rules.search, decision.iteration, "select")
-        if self._snapshot.members:
-            parent = self._rules.select(self._snapshot, self._rules.search.temperature, seed)
+        if self._snapshot.members and self._rules.selection is not None:
+            parent = self._rules.selection.select(self._snapshot, seed)
             self._same(
                 "selection from the population of then gives another parent", parent, decision.parent_id
             )
@@ -133,7 +136,9 @@ class _Iteration:
         rates = (parent.rate, mutant.rate)
         self._same("its rates are not those of its evaluations", rates, _rates(decision))
         papers = self._start.splits.get(VALIDATION, ()) if self._start else ()
-        admission = Strict().rule(parent.rate, mutant.rate, len(papers))
+        if self._rules.admission is None:
+            return
+        admission = self._rules.admission.rule(parent.rate, mutant.rate, len(papers))
         verdict = Verdict.ADMITTED if admission.admitted else Verdict.REJECTED
         self._same("the admission rule says otherwise", verdict.value, decision.verdict.value)
         self._same("the admission rule gives another reason", admission.reason, decision.reason)
@@ -184,7 +189,7 @@ class EventsAudit:
     def __init__(self, rules: Rules | None, findings: Findings) -> None:
         self._rules = rules
         self._findings = findings
-        self._draft = EMPTY.draft()
+        self._builder = EMPTY.builder()
         self._at_rest = EMPTY
         self._breaks = 0
         self._iteration: list[tuple[str, Event]] = []
@@ -200,8 +205,8 @@ class EventsAudit:
     @property
     def population(self) -> Population:
         """What could be folded so far."""
-        population = Population.of(self._draft)
-        self._draft = population.draft()  # a value and its draft share what they hold
+        population = self._builder.build()
+        self._builder = population.builder()  # a value and its builder share what they hold
         return population
 
     def read(self, event: Event, place: str) -> None:
@@ -216,7 +221,7 @@ class EventsAudit:
 
     def _fold(self, event: Event, place: str) -> None:
         try:
-            self._draft.apply(event)
+            self._builder.apply(event)
         except IntegrityError as error:
             self._breaks += 1
             if self._breaks <= SHOWN_BREAKS:
@@ -238,7 +243,7 @@ class EventsAudit:
             self._same(place, f"{one} and {two} share papers", [], common)
 
     def _made(self, event: MutantMade, place: str) -> None:
-        mutant, start = event.mutant, self._draft.start
+        mutant, start = event.mutant, self._builder.start
         name = SEED_ID if mutant.kind is MutationKind.SEED else mutant_id(mutant.iteration)
         self._same(place, "a mutant is named after its iteration", name, mutant.harness_id)
         if start is not None and mutant.kind is MutationKind.SEED:
@@ -246,10 +251,10 @@ class EventsAudit:
             self._same(place, problem, start.seed_tree_hash, mutant.tree_hash)
 
     def _evaluated(self, event: EvaluationDone, place: str) -> None:
-        evaluation, start = event.evaluation, self._draft.start
+        evaluation, start = event.evaluation, self._builder.start
         self._findings.checked["evaluations"] += 1
         self._same(place, "the split does not fit the purpose", SPLITS[event.purpose], evaluation.split)
-        mutant = self._draft.mutants.get(evaluation.harness_id)
+        mutant = self._builder.mutants.get(evaluation.harness_id)
         if mutant is not None:
             problem = f"the files measured are not those of {evaluation.harness_id}"
             self._same(place, problem, mutant.tree_hash, evaluation.tree_hash)
@@ -280,7 +285,7 @@ class EventsAudit:
         if event.purpose not in FIRST_REPLICATE:
             self._same(place, problem, event.iteration, found)
             return
-        self._same(place, "its iteration is another", len(self._draft.decisions), event.iteration)
+        self._same(place, "its iteration is another", len(self._builder.decisions), event.iteration)
         if self._rules is not None:
             promotion, first = self._rules.promotion, FIRST_REPLICATE[event.purpose]
             is_test = event.purpose is Purpose.TEST
@@ -311,7 +316,9 @@ class EventsAudit:
         self._same(place, "the reason is another one", expected.reason, event.reason)
 
     def _ended(self, event: SearchEnded | RunFinished, place: str) -> None:
-        self._same(place, "the number of iterations is another", len(self._draft.decisions), event.iterations)
+        self._same(
+            place, "the number of iterations is another", len(self._builder.decisions), event.iterations
+        )
         if self._rules is not None and event.reason not in self._rules.reasons:
             self._same(place, "no run ends for this reason", " / ".join(self._rules.reasons), event.reason)
 

@@ -32,7 +32,7 @@ def settle(attempt: Attempt, population: Population, trees: TreeStore, seen: See
                 iteration=attempt.iteration,
                 parent_id=attempt.parent_id,
                 text=attempt.diagnosis.text,
-                rests=attempt.diagnosis.rests,
+                evidence=attempt.diagnosis.evidence,
             )
         )
     if attempt.made_mutant:
@@ -44,7 +44,7 @@ def settle(attempt: Attempt, population: Population, trees: TreeStore, seen: See
     proposal = attempt.proposal
     events.append(
         DecisionMade(
-            decision=_decision(attempt), refused_actions=proposal.refused_actions, rests=proposal.rests
+            decision=_decision(attempt), refused_actions=proposal.refused_actions, evidence=proposal.evidence
         )
     )
     return tuple(events)

@@ -5,17 +5,19 @@ The seams of the loop besides analyzer and implementer: papers, trees, records a
 What a search is told: the numbers of the spec that concern the loop, as one plain value.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from studbook.errors import StudbookError
 from studbook.evolve.gates import GateFailure
+from studbook.harnesses.manifest import Knob
 from studbook.harnesses.tree import HarnessTree
-from studbook.llm.seals import NOTHING, Rests
+from studbook.llm.evidence import NO_EVIDENCE, Evidence
 from studbook.populations.events import Event, Purpose
 from studbook.populations.population import Population
 from studbook.populations.records import Decision, Evaluation, Mutant, MutationKind, PaperResult
+from studbook.rate import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,48 @@ class PromotionSettings:
     confirm_replicates: int = 4
     test_replicates: int = 8
     shrinkage: int = 25
+
+
+class Selection(Protocol):
+    """Draws the parent of an iteration.
+
+    Guarantees: a pure function of the population and the seed, so that the same run has the same lineage
+    on any machine; answers the id of a member (the seed harness or an admitted mutant).
+    """
+
+    def select(self, population: Population, seed: int) -> str: ...
+
+
+class Admission(NamedTuple):
+    admitted: bool
+    reason: str
+
+
+class AdmissionRule(Protocol):
+    """Decides whether a mutant enters the population.
+
+    Guarantees: pure; `parent` and `mutant` are rates over the same papers and replicate, out of `papers`
+    in all. `mutant` may cover fewer when a race was stopped because the rest could not make it strictly
+    better.
+    """
+
+    def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission: ...
+
+
+IsNew = Callable[[Mapping[str, float]], bool]
+"""Would these knob values make a harness that was never seen?"""
+
+
+class KnobProposer(Protocol):
+    """Proposes values for a parent's numeric knobs.
+
+    Guarantees: depends on its arguments alone. Answers a value for every knob, within its range, that
+    `is_new` accepts; {} when it finds none. Thread-safe.
+    """
+
+    def propose(
+        self, knobs: Sequence[Knob], population: Population, seed: int, is_new: IsNew
+    ) -> dict[str, float]: ...
 
 
 class StopRequested(StudbookError):
@@ -115,10 +159,10 @@ class Silent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The analyzer's prose: a root-cause analysis with quoted evidence. `rests`: the calls it came from."""
+    """The analyzer's root-cause analysis, with quotations. `evidence`: the calls it came from."""
 
     text: str
-    rests: Rests = NOTHING
+    evidence: Evidence = NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +181,15 @@ class HistoryEntry:
 class Proposal:
     """A mutant as proposed: the changed tree, and one line saying what it should do and why.
 
-    `refused_actions` counts edits outside the harness folder or the manifest's editable globs; `rests` names
-    the calls of the dialogue.
+    `refused_actions` counts edits outside the harness folder or the manifest's editable globs; `evidence`
+    names the calls of the dialogue.
     """
 
     tree: HarnessTree
     kind: MutationKind
     hypothesis: str
     refused_actions: int = 0
-    rests: Rests = NOTHING
+    evidence: Evidence = NO_EVIDENCE
 
 
 TryHarness = Callable[[HarnessTree], str]
@@ -153,6 +197,11 @@ TryHarness = Callable[[HarnessTree], str]
 
 
 class Analyzer(Protocol):
+    """Says why a parent failed: prose with evidence, from the results of its training papers and the history.
+
+    Raises InfrastructureError only. Thread-safe.
+    """
+
     def analyze(
         self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
     ) -> Diagnosis: ...

@@ -12,24 +12,27 @@ from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
+from studbook.errors import PluginError
 from studbook.evaluate.contracts import Paper, StopEarly
 from studbook.evaluate.many import never_stop
 from studbook.evolve.contracts import (
+    Admission,
+    AdmissionRule,
     Analyzer,
     Diagnosis,
     Implementer,
+    KnobProposer,
     Observer,
     Proposal,
     SearchSettings,
+    Selection,
     TreeStore,
 )
 from studbook.evolve.duplicates import SeenTrees
 from studbook.evolve.gates import GateFailure, check_duplicate, check_static, check_survival
 from studbook.evolve.history import History
 from studbook.evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
-from studbook.evolve.policies.admission import Admission, AdmissionRule
 from studbook.evolve.policies.knobs import KnobSampler
-from studbook.evolve.policies.selection import Selector
 from studbook.evolve.racing import race_order, stop_rule
 from studbook.harnesses.manifest import set_knobs
 from studbook.harnesses.tree import HarnessTree
@@ -102,7 +105,7 @@ class Workshop:
 
     settings: SearchSettings
     papers: Mapping[str, Sequence[Paper]]
-    select: Selector
+    selection: Selection
     trees: TreeStore
     seen: SeenTrees
     measuring: Measuring
@@ -110,7 +113,7 @@ class Workshop:
     implementer: Implementer
     admission: AdmissionRule
     observer: Observer
-    knobs: KnobSampler = field(default_factory=KnobSampler)
+    knobs: KnobProposer = field(default_factory=KnobSampler)
     history: History = field(default_factory=History)
 
 
@@ -126,9 +129,18 @@ class _Iteration:
         self._shop = shop
         self._snapshot = snapshot
         self._iteration = iteration
-        self._parent_id = shop.select(snapshot, shop.settings.temperature, self._seed("select"))
+        self._parent_id = self._select()
         self._parent = shop.trees.get(snapshot.mutants[self._parent_id])
         self._training = self._draw_training()
+
+    def _select(self) -> str:
+        chosen = self._shop.selection.select(self._snapshot, self._seed("select"))
+        if chosen not in self._snapshot.members:
+            raise PluginError(
+                f"the selection policy chose {chosen!r}, which is no member of the population\n"
+                f"  it has {', '.join(self._snapshot.members[:8])}"
+            )
+        return chosen
 
     def run(self) -> Attempt:
         self._shop.observer.iteration_started(self._iteration, self._parent_id)

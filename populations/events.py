@@ -3,217 +3,25 @@
 An event is a claim about what happened, free of times, hosts and retries, so that two identical runs write
 identical events. Computes nothing: the population is folded from these in `populations/population.py`.
 
-Frozen dataclasses to JSON values and back, exactly, driven by their annotations.
-
-Strict: an unknown key, a missing one without default or a value of another type is an IntegrityError that
-names the field. Fractions are written "numerator/denominator". Knows no record by name and opens no file.
-Lone surrogates (a model can send them, UTF-8 cannot hold them) are written as U+FFFD.
+Reading is strict: an unknown key, a missing one without default, or a value of another type is an
+IntegrityError that names the field. An alias is the key that older journals have. Opens no file.
 """
 
-import dataclasses
-import types
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
 from studbook.errors import IntegrityError
 from studbook.identity import Json
-from studbook.llm.seals import NOTHING, Rests
+from studbook.llm.evidence import NO_EVIDENCE, Evidence
 from studbook.populations.records import Decision, Evaluation, Mutant
 from studbook.rate import Rate
 
-Encode = Callable[[Any], Json]
-Decode = Callable[[Any], Any]
-
 T = TypeVar("T")
-
-
-def encode(value: Any) -> dict[str, Any]:
-    """The JSON object of a dataclass instance."""
-    kind: Any = type(value)
-    encoded = _encoder(kind)(value)
-    assert isinstance(encoded, dict)
-    return encoded
-
-
-def decode(kind: type[T], value: Json) -> T:
-    """The instance of `kind` that `value` describes; raises IntegrityError naming the field."""
-    build: Any = kind  # mypy: `type[T]` of an unbound T is not Hashable
-    decoded: T = _decoder(build)(value)
-    return decoded
-
-
-@cache
-def _encoder(kind: Any) -> Encode:
-    """Built once per type: a journal holds hundreds of thousands of small records."""
-    if kind is str:
-        return _writable
-    if kind is Fraction:
-        return lambda value: f"{value.numerator}/{value.denominator}"
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return str
-    if dataclasses.is_dataclass(kind):
-        return _object_encoder(kind)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is tuple:
-        item = _encoder(arguments[0])
-        return lambda value: [item(each) for each in value]
-    if origin is dict:
-        item = _encoder(arguments[1])
-        return lambda value: {_writable(key): item(each) for key, each in value.items()}
-    if origin in (Union, types.UnionType):
-        item = _encoder(_present(arguments))
-        return lambda value: None if value is None else item(value)
-    return _unchanged
-
-
-@cache
-def _decoder(kind: Any) -> Decode:
-    if kind in (str, int, bool):
-        return _exactly(kind)
-    if kind is float:
-        return _number
-    if kind is Fraction:
-        return _fraction
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return kind
-    if dataclasses.is_dataclass(kind):
-        return _object_decoder(kind)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is tuple:
-        return _tuple_decoder(_decoder(arguments[0]))
-    if origin is dict:
-        return _dict_decoder(_decoder(arguments[1]))
-    if origin in (Union, types.UnionType):
-        item = _decoder(_present(arguments))
-        return lambda value: None if value is None else item(value)
-    raise TypeError(f"no codec for {kind!r}")
-
-
-def _present(arguments: tuple[Any, ...]) -> Any:
-    """The X of `X | None`."""
-    (kind,) = (argument for argument in arguments if argument is not types.NoneType)
-    return kind
-
-
-def _unchanged(value: Any) -> Json:
-    return value  # type: ignore[no-any-return]  # int, float and bool are JSON as they are
-
-
-def _writable(text: str) -> str:
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _object_encoder(kind: Any) -> Encode:
-    """Texts are most of what is written and are looked at here: a call costs more than the look."""
-    hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    texts = [name for name in names if hints[name] in (str, str | None)]
-    changed = [
-        (name, item)
-        for name in names
-        if name not in texts and (item := _encoder(hints[name])) is not _unchanged
-    ]
-
-    def encode_object(value: Any) -> Json:
-        encoded = {name: getattr(value, name) for name in names}
-        for name in texts:
-            text = encoded[name]
-            if text is not None and not text.isascii():
-                encoded[name] = _writable(text)
-        for name, item in changed:
-            encoded[name] = item(encoded[name])
-        return encoded
-
-    return encode_object
-
-
-def _object_decoder(kind: Any) -> Decode:
-    hints = get_type_hints(kind)
-    items = {field.name: _decoder(hints[field.name]) for field in dataclasses.fields(kind)}
-    required = frozenset(field.name for field in dataclasses.fields(kind) if not _has_default(field))
-
-    def decode_object(value: Any) -> Any:
-        if type(value) is not dict:
-            raise IntegrityError(f"{kind.__name__} is {value!r:.80}, which is not an object")
-        if not required <= value.keys() <= items.keys():
-            raise _wrong_keys(kind, value, required, frozenset(items))
-        arguments = {}
-        for name, each in value.items():
-            try:
-                arguments[name] = items[name](each)
-            except ValueError as error:
-                raise IntegrityError(f"{kind.__name__}.{name}: {error}") from error
-        try:
-            return kind(**arguments)
-        except ValueError as error:
-            raise IntegrityError(f"{kind.__name__}: {error}") from error
-
-    return decode_object
-
-
-def _has_default(field: "dataclasses.Field[Any]") -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-
-
-def _wrong_keys(
-    kind: Any, value: dict[str, Any], required: frozenset[str], known: frozenset[str]
-) -> IntegrityError:
-    unknown, missing = sorted(value.keys() - known), sorted(required - value.keys())
-    if unknown:
-        return IntegrityError(f"{kind.__name__} has the unknown key {unknown[0]!r:.80}")
-    return IntegrityError(f"{kind.__name__} lacks the key {missing[0]!r}")
-
-
-def _exactly(kind: type) -> Decode:
-    def decode_exactly(value: Any) -> Any:
-        if type(value) is not kind:  # bool is an int to isinstance
-            raise ValueError(f"expected {kind.__name__}, got {value!r:.80}")
-        return value
-
-    return decode_exactly
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float):
-        raise ValueError(f"expected a number, got {value!r:.80}")
-    return value  # type: ignore[no-any-return]  # an int stays an int, as the manifest declared it
-
-
-def _fraction(value: Any) -> Fraction:
-    if type(value) is not str:
-        raise ValueError(f'expected "numerator/denominator", got {value!r:.80}')
-    try:
-        fraction = Fraction(value)
-    except ZeroDivisionError as error:
-        raise ValueError(f"{value!r} divides by zero") from error
-    if f"{fraction.numerator}/{fraction.denominator}" != value:
-        raise ValueError(f"{value!r:.80} is not a fraction in lowest terms")
-    return fraction
-
-
-def _tuple_decoder(item: Decode) -> Decode:
-    def decode_tuple(value: Any) -> tuple[Any, ...]:
-        if type(value) is not list:
-            raise ValueError(f"expected a list, got {value!r:.80}")
-        return tuple([item(each) for each in value])
-
-    return decode_tuple
-
-
-def _dict_decoder(item: Decode) -> Decode:
-    def decode_dict(value: Any) -> dict[str, Any]:
-        if type(value) is not dict:
-            raise ValueError(f"expected an object, got {value!r:.80}")
-        return {key: item(each) for key, each in value.items()}
-
-    return decode_dict
-
 
 SCHEMA_VERSION = 1
 
@@ -230,7 +38,12 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model."""
+    """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model.
+
+    `sandbox_fingerprint` names what boxes were made of; "" in journals of before that was written down.
+    `harness_roles` are those the seed's manifest names; `plugins` name what stands in each door, and its
+    code.
+    """
 
     run_name: str
     spec_hash: str
@@ -238,8 +51,11 @@ class RunStarted:
     seed_tree_hash: str
     splits: dict[str, tuple[str, ...]]
     sandbox: str
-    contains_hostile_code: bool
+    isolates_untrusted_code: Annotated[bool, Field(alias="contains_hostile_code")]
     models: dict[str, str] = field(default_factory=dict)
+    sandbox_fingerprint: str = ""
+    harness_roles: tuple[str, ...] = ()
+    plugins: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,24 +72,24 @@ class EvaluationDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisMade:
-    """`rests` names the analyzer's call records."""
+    """`evidence` names the analyzer's call records."""
 
     iteration: int
     parent_id: str
     text: str
-    rests: Rests = NOTHING
+    evidence: Annotated[Evidence, Field(alias="rests")] = NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
     """Ends an iteration. `refused_actions` counts edits outside what the manifest allows.
 
-    `rests` names the implementer's call records.
+    `evidence` names the implementer's call records.
     """
 
     decision: Decision
     refused_actions: int = 0
-    rests: Rests = NOTHING
+    evidence: Annotated[Evidence, Field(alias="rests")] = NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +104,25 @@ class SearchEnded:
     iterations: int
 
 
+def _read_fraction(value: Any) -> Fraction:
+    if isinstance(value, str) and "/" in value:
+        try:
+            fraction = Fraction(value)
+        except ZeroDivisionError as error:
+            raise ValueError("it divides by zero") from error
+        if _write_fraction(fraction) == value:
+            return fraction
+    raise ValueError('expected "numerator/denominator" in lowest terms')
+
+
+def _write_fraction(fraction: Fraction) -> str:
+    return f"{fraction.numerator}/{fraction.denominator}"
+
+
+ExactFraction = Annotated[Fraction, PlainValidator(_read_fraction), PlainSerializer(_write_fraction)]
+"""Written "numerator/denominator"."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedHarness:
     """One row of the ranking a champion was chosen from; `shrunk` is the exact shrunk rate."""
@@ -295,7 +130,7 @@ class RankedHarness:
     harness_id: str
     passed: int
     n: int
-    shrunk: Fraction
+    shrunk: ExactFraction
 
     @property
     def rate(self) -> Rate:
@@ -346,8 +181,54 @@ def to_json(event: Event) -> tuple[str, dict[str, Json]]:
     return _NAMES[type(event)], encode(event)
 
 
-def from_json(kind: str, data: Json) -> Event:
-    """The event; raises IntegrityError for an unknown kind or key, or a value of the wrong type."""
+def from_json(kind: str, data: bytes) -> Event:
+    """The event of a JSON text; raises IntegrityError for an unknown kind or key, or a wrong value."""
     if kind not in KINDS:
         raise IntegrityError(f"{kind!r:.80} is no kind of event; known: {', '.join(KINDS)}")
     return decode(KINDS[kind], data)
+
+
+def encode(record: Any) -> dict[str, Any]:
+    """The JSON object of a record. Lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
+    kind: Any = type(record)  # mypy: it is Hashable
+    encoded: dict[str, Any] = _writable(
+        _adapter(kind).dump_python(record, mode="json", by_alias=True, warnings=False)
+    )
+    return encoded
+
+
+def decode(kind: type[T], data: bytes) -> T:
+    """The `kind` that a JSON text describes, exactly; raises IntegrityError naming the field."""
+    record: Any = kind  # mypy: it is Hashable
+    try:
+        decoded: T = _adapter(record).validate_json(data, strict=True, extra="forbid")
+    except ValidationError as error:
+        raise IntegrityError(f"{kind.__name__}{_first_problem(error)}") from error
+    return decoded
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "unexpected_keyword_argument":
+        return f" has the unknown key {place!r:.80}"
+    if first["type"] == "missing":
+        return f" lacks the key {place!r:.80}"
+    return f"{'.' if place else ''}{place:.200}: {first['msg']}, got {first['input']!r:.80}"
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_writable(key): _writable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_writable(each) for each in value]
+    return value

@@ -1,23 +1,15 @@
 """The append-only journal of a run: the only truth about what happened.
 
-`Journal` is the one writer: it holds the lock, repairs a torn tail when it opens, and makes each append
-durable before it returns, in one write, at a cost that does not grow. Reading is `JournalReader`'s. What the
-events mean is `Population`'s.
-
-One line of the journal as bytes: what is hashed, what is not, and the proof that nothing was changed.
-
     {"data":{…},"kind":"…","prev":"…","seq":n,"v":1,"hash":"…","left":k,"time":"…","check":"…"}
 
 `hash` is the SHA-256 of the canonical JSON of data, kind, prev, seq and v, which is the text before `,"hash"`
 with its brace closed: verifying needs no parsing, so a long journal opens fast. `prev` is the hash of the
 line before. `left` says how many lines of the same append follow: an append counts whole or not at all.
 `check` is the CRC-32 of all that stands before it: a flipped bit in the unhashed fields is found as well.
-Opens no file and knows no event.
 
-Reading a journal: every line proved, no lock needed, also while a run is writing it.
-
-A torn tail (an append that a crash or a running writer has not finished) is left out and counted in
-`torn_bytes`; any other damage is an IntegrityError naming file and line. Repairs nothing.
+`Journal` is the one writer: it holds the lock, repairs a torn tail when it opens, and makes each append
+durable before it returns, in one write, at a cost that does not grow. `JournalReader` proves every line, also
+while a run is writing, and repairs nothing. What the events mean is `Population`'s.
 """
 
 import hashlib
@@ -27,7 +19,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -36,11 +28,12 @@ from typing import BinaryIO
 from studbook.errors import IntegrityError, StorageError
 from studbook.identity import Json, canonical_json, hash_bytes
 from studbook.populations.events import SCHEMA_VERSION, Event, from_json, to_json
-from studbook.populations.storage import WriterLock, hash_part, storage_errors, sync_folder, write_all
+from studbook.populations.storage import WriterLock, storage_errors, sync_folder, write_all
 
 GENESIS = "0" * 64
 """`prev` of the first line."""
 
+_START = b'{"data":'
 _TAIL_BYTES = 400
 _TAIL = re.compile(
     rb',"kind":"(?P<kind>[a-z_]{1,40})","prev":"(?P<prev>[0-9a-f]{64})","seq":(?P<seq>[0-9]{1,15}),'
@@ -59,39 +52,21 @@ class Entry:
     prev: str
     left: int
     time: str
-    body: bytes
+    data_text: bytes
 
     @property
     def data(self) -> Json:
         """The event's JSON."""
-        data: Json = json.loads(self.body)["data"]
+        data: Json = json.loads(self.data_text)
         return data
 
     @property
     def event(self) -> Event:
         """Raises IntegrityError when a line that hashes does not describe an event."""
         try:
-            return from_json(self.kind, self.data)
+            return from_json(self.kind, self.data_text)
         except IntegrityError as error:
             raise IntegrityError(f"journal entry {self.seq}: {error}") from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Behind a whole append: so many bytes and lines, the last of which has this hash.
-
-    `digest`: the SHA-256 of these bytes, open for more; to be copied before it is updated.
-    """
-
-    size: int
-    lines: int
-    head: str
-    digest: "hashlib._Hash | None" = field(default=None, compare=False, repr=False)
-
-
-def last_line(seq: int, digest: str) -> Entry:
-    """What is known of the line before a place: enough for the next one to follow it."""
-    return Entry(seq=seq, kind="", hash=digest, prev="", left=0, time="", body=b"")
 
 
 def format_line(*, kind: str, data: Json, seq: int, prev: str, left: int, time: str) -> tuple[bytes, str]:
@@ -105,14 +80,15 @@ def format_line(*, kind: str, data: Json, seq: int, prev: str, left: int, time: 
 def parse_line(line: bytes) -> Entry:
     """The entry of a line without its newline; raises IntegrityError saying what is wrong with it."""
     found = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
-    if found is None or not line.startswith(b'{"data":'):
+    if found is None or not line.startswith(_START):
         raise IntegrityError("it is not a journal line (cut, joined or edited)")
-    if zlib.crc32(line[: found.start("unchecked")]) != int(found["check"], 16):
+    if zlib.crc32(memoryview(line)[: found.start("unchecked")]) != int(found["check"], 16):
         raise IntegrityError("its checksum does not match: a byte was changed")
     if int(found["v"]) != SCHEMA_VERSION:
         raise IntegrityError(f"it has schema version {int(found['v'])}; this Studbook reads {SCHEMA_VERSION}")
-    body = line[: found.start("end")] + b"}"
-    if hash_bytes(body) != found["hash"].decode():
+    digest = hashlib.sha256(memoryview(line)[: found.start("end")])
+    digest.update(b"}")
+    if digest.hexdigest() != found["hash"].decode():
         raise IntegrityError("its hash does not match what it says: it was edited")
     return Entry(
         seq=int(found["seq"]),
@@ -121,7 +97,7 @@ def parse_line(line: bytes) -> Entry:
         prev=found["prev"].decode(),
         left=int(found["left"]),
         time=found["time"].decode(),
-        body=body,
+        data_text=line[len(_START) : found.start()],
     )
 
 
@@ -145,23 +121,19 @@ class JournalReader:
     `needs_newline` the last append is whole but for its newline
     """
 
-    def __init__(self, path: Path, start: Place | None = None) -> None:
-        """`start`: what stands before it has been proved otherwise, and is not read."""
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._start = start
         self._reset()
 
     def _reset(self) -> None:
-        start = self._start
-        self.last: Entry | None = None if start is None else last_line(start.lines - 1, start.head)
-        self.whole_bytes = 0 if start is None else start.size
+        self.last: Entry | None = None
+        self.whole_bytes = 0
         self.torn_bytes = 0
         self.needs_newline = False
 
     def __iter__(self) -> Iterator[Entry]:
         self._reset()
         with storage_errors(self.path, "read"), self.path.open("rb") as file:
-            file.seek(self.whole_bytes)
             yield from self._appends(file)
 
     def events(self) -> Iterator[Event]:
@@ -171,8 +143,8 @@ class JournalReader:
     def _appends(self, file: BinaryIO) -> Iterator[Entry]:
         """Holds the lines of an append back until its last one has been read."""
         held: list[Entry] = []
-        position = self.whole_bytes
-        for number, line in enumerate(file, start=1 if self.last is None else self.last.seq + 2):
+        position = 0
+        for number, line in enumerate(file, start=1):
             position += len(line)
             entry = self._read(line, number, held[-1] if held else self.last)
             if entry is None:
@@ -230,14 +202,15 @@ class Journal:
     """Created if missing. `repaired_bytes` says how much of a torn tail was cut off; 0 after an orderly end.
 
     `clock` gives aware datetimes; they are written beside the hash, never under it. `holder` is named to a
-    second writer. Raises StorageError (locked, unwritable), IntegrityError (damage, with file and line).
-    Not for several threads: one loop appends.
+    second writer. `visit` is given every entry that is there already: opening reads the file once.
+    Raises StorageError (locked, unwritable), IntegrityError (damage, with file and line), and what `visit`
+    raises. Not for several threads: one loop appends.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, holder: str, start: Place | None = None) -> None:
-        """`start`: a place up to which the journal has been proved otherwise."""
+    def __init__(
+        self, path: Path, *, clock: Clock, holder: str, visit: Callable[[Entry], None] | None = None
+    ) -> None:
         self.path = path
-        self._start = start
         self._clock = clock
         self._is_intact = True
         self._lock = WriterLock(path.with_name(path.name + ".lock"), holder)
@@ -247,19 +220,18 @@ class Journal:
             self._lock.close()
             raise
         try:
-            self._recover()
+            self._recover(visit)
         except BaseException:  # closes what was opened, whatever was raised; it goes on unchanged
             self.close()
             raise
 
-    def _recover(self) -> None:
-        reader = JournalReader(self.path, self._start)
-        for _ in reader:
-            pass
+    def _recover(self, visit: Callable[[Entry], None] | None) -> None:
+        reader = JournalReader(self.path)
+        for entry in reader:
+            if visit is not None:
+                visit(entry)
         self._seq, self._head = (reader.last.seq + 1, reader.last.hash) if reader.last else (0, GENESIS)
         self._size = reader.whole_bytes
-        known = self._start or Place(size=0, lines=0, head=GENESIS)
-        self._digest = hash_part(self.path, known.size if known.digest else 0, self._size, known.digest)
         self.repaired_bytes = reader.torn_bytes
         if not reader.torn_bytes and not reader.needs_newline:
             return
@@ -268,7 +240,6 @@ class Journal:
             if reader.needs_newline:
                 write_all(self._handle, b"\n")
                 self._size += 1
-                self._digest.update(b"\n")
             os.fsync(self._handle)
 
     @property
@@ -281,11 +252,6 @@ class Journal:
         """How many events are in the journal."""
         return self._seq
 
-    @property
-    def place(self) -> Place:
-        """Where the next append goes."""
-        return Place(size=self._size, lines=self._seq, head=self._head, digest=self._digest.copy())
-
     def append(self, events: Sequence[Event]) -> None:
         """All of `events` or none. On StorageError the journal is as it was, and may be appended to again."""
         lines, seq, head = self._format(events)
@@ -297,7 +263,6 @@ class Journal:
             self._write(data)
         self._seq, self._head = seq, head
         self._size += len(data)
-        self._digest.update(data)
         self._is_intact = True
 
     def _write(self, data: bytes) -> None:

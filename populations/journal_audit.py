@@ -101,7 +101,7 @@ class _Audit:
 
     def _decode(self, entry: Entry, place: str) -> Event | None:
         """None for a line that says nothing; that it cannot be understood is a fault."""
-        if not entry.body:
+        if not entry.data_text:
             return None
         try:
             return entry.event
@@ -126,7 +126,7 @@ def _understand(line: bytes, before: Entry | None) -> Entry | None:
             prev=str(value["prev"]),
             left=int(value["left"]),
             time="",
-            body=canonical_json({"data": value["data"]}),
+            data_text=canonical_json(value["data"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return _skip(line, before)
@@ -138,4 +138,6 @@ def _skip(line: bytes, before: Entry | None) -> Entry | None:
     claimed = _CLAIMED_HASH.search(line)
     if claimed is None or before is None:
         return None
-    return replace(before, seq=before.seq + 1, prev=before.hash, hash=claimed[1].decode(), left=0, body=b"")
+    return replace(
+        before, seq=before.seq + 1, prev=before.hash, hash=claimed[1].decode(), left=0, data_text=b""
+    )

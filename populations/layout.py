@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from studbook.populations.storage import atomic_write, storage_errors
-
-__all__ = ["CHECKPOINT", "RunFolder", "atomic_write"]
-
-CHECKPOINT = "population.jsonl"
+from studbook.populations.storage import storage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +47,6 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / CHECKPOINT
 
     @property
     def exists(self) -> bool:

@@ -4,11 +4,6 @@ Pure: `Population.extend` makes the next value from the one before and some even
 from nothing, so a live run and its journal cannot disagree. Results are kept as verdicts per paper; rounds,
 reasons and diagnoses stay in the journal, so that a run of thousands of iterations stays small. What a score
 counts is said in `populations/tally.py`.
-
-The one place where an event changes something: a population being folded, not yet a value.
-
-Every rule about what can follow what is here, and breaking one is an IntegrityError: results are committed in
-iteration order, so a mutant or a scored evaluation belongs to the iteration that is open.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,119 +24,10 @@ from studbook.populations.events import (
     RunStarted,
     SearchEnded,
 )
+from studbook.populations.journal import Entry
 from studbook.populations.records import Decision, Mutant, MutationKind, Verdict
-from studbook.populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size, summarise
+from studbook.populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size, summarize
 from studbook.rate import Rate
-
-
-@dataclass(slots=True, kw_only=True)
-class Draft:
-    """The fields of a `Population`, open to change."""
-
-    start: RunStarted | None
-    mutants: dict[str, Mutant]
-    members: list[str]
-    decisions: list[Decision]
-    refused_actions: list[int]
-    evaluations: list[EvaluationSummary]
-    tallies: dict[str, Tally]
-    papers: dict[str, Rate]
-    ended: SearchEnded | None
-    champion: ChampionChosen | None
-    finish: RunFinished | None
-
-    def apply(self, event: Event) -> None:
-        _RULES[type(event)](self, event)
-
-    def run_started(self, event: RunStarted) -> None:
-        if self.start is not None or self.mutants:
-            raise IntegrityError("the run starts a second time, or after its first mutant")
-        self.start = event
-
-    def mutant_made(self, event: MutantMade) -> None:
-        mutant = event.mutant
-        if mutant.harness_id in self.mutants:
-            raise IntegrityError(f"{mutant.harness_id} is made a second time")
-        if mutant.kind is MutationKind.SEED:
-            self._require(not self.mutants and not mutant.iteration, f"{mutant.harness_id} is no first seed")
-            self.members.append(mutant.harness_id)
-        else:
-            self._require_open(mutant.iteration, f"{mutant.harness_id} was made")
-            self._require(mutant.parent_id in self.mutants, f"{mutant.harness_id} has no known parent")
-        self.mutants[mutant.harness_id] = mutant
-
-    def evaluation_done(self, event: EvaluationDone) -> None:
-        self.evaluated(summarise(event))
-
-    def evaluated(self, summary: EvaluationSummary) -> None:
-        earlier = self.evaluations[-1].iteration if self.evaluations else 0
-        self._require(
-            earlier <= summary.iteration, f"iteration {summary.iteration} was left before this evaluation"
-        )
-        self._require(summary.harness_id in self.mutants, f"{summary.harness_id} was evaluated, never made")
-        if summary.is_scored:
-            if summary.iteration:
-                self._require_open(summary.iteration, f"{summary.harness_id} was evaluated")
-            tally = self.tallies.get(summary.harness_id, NO_TALLY)
-            size = split_size(self.start, summary.split)
-            self.tallies[summary.harness_id] = tally.add(summary, size)
-            count_papers(self.papers, summary)
-        self.evaluations.append(summary)
-
-    def diagnosis_made(self, event: DiagnosisMade) -> None:
-        """Stays in the journal."""
-
-    def decision_made(self, event: DecisionMade) -> None:
-        decision = event.decision
-        self._require_open(decision.iteration, "a decision was made")
-        self._require(
-            self.ended is None or self.finish is not None,
-            "the search went on before its conclusion was complete",
-        )
-        self.ended = self.champion = self.finish = None  # what was concluded was about fewer iterations
-        if decision.verdict is Verdict.ADMITTED:
-            name = decision.mutant_id
-            self._require(name in self.mutants, f"{name} was admitted, but never made")
-            self._require(name not in self.members, f"{name} was admitted a second time")
-            self.members.append(str(name))
-        self.decisions.append(decision)
-        self.refused_actions.append(event.refused_actions)
-
-    def search_ended(self, event: SearchEnded) -> None:
-        done = len(self.decisions)
-        self._require(
-            event.iterations == done, f"the search ended after {event.iterations} of {done} iterations"
-        )
-        self.ended, self.finish = event, None
-
-    def champion_chosen(self, event: ChampionChosen) -> None:
-        self._require(event.harness_id in self.members, f"{event.harness_id} is champion, but no member")
-        self.champion = event
-
-    def run_finished(self, event: RunFinished) -> None:
-        self.finish = event
-
-    def _require_open(self, iteration: int, what: str) -> None:
-        due = len(self.decisions) + 1
-        self._require(iteration == due, f"{what} in iteration {iteration} while iteration {due} is open")
-
-    @staticmethod
-    def _require(holds: bool, message: str) -> None:
-        if not holds:
-            raise IntegrityError(message)
-
-
-_RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
-    RunStarted: Draft.run_started,
-    MutantMade: Draft.mutant_made,
-    EvaluationDone: Draft.evaluation_done,
-    DiagnosisMade: Draft.diagnosis_made,
-    DecisionMade: Draft.decision_made,
-    SearchEnded: Draft.search_ended,
-    ChampionChosen: Draft.champion_chosen,
-    RunFinished: Draft.run_finished,
-}
-
 
 SEED_ID = "seed"
 
@@ -233,14 +119,14 @@ class Population:
         Copies its collections once per call (under 1 ms after 2,000 iterations): give it an iteration's
         events together.
         """
-        draft = self.draft()
+        builder = self.builder()
         for event in events:
-            draft.apply(event)
-        return Population.of(draft)
+            builder.apply(event)
+        return builder.build()
 
-    def draft(self) -> Draft:
-        """A copy that can be changed, for `extend` and `populations/checkpoint.py`."""
-        return Draft(
+    def builder(self) -> "PopulationBuilder":
+        """A copy that can be changed."""
+        return PopulationBuilder(
             start=self.start,
             mutants=self.mutants.copy(),
             members=list(self.members),
@@ -252,23 +138,6 @@ class Population:
             ended=self.ended,
             champion=self.champion,
             finish=self.finish,
-        )
-
-    @staticmethod
-    def of(draft: Draft) -> "Population":
-        """The value of a draft, which is not to be changed afterwards."""
-        return Population(
-            start=draft.start,
-            mutants=MappingProxyType(draft.mutants),
-            members=tuple(draft.members),
-            decisions=tuple(draft.decisions),
-            refused_actions=tuple(draft.refused_actions),
-            evaluations=tuple(draft.evaluations),
-            tallies=MappingProxyType(draft.tallies),
-            papers=MappingProxyType(draft.papers),
-            ended=draft.ended,
-            champion=draft.champion,
-            finish=draft.finish,
         )
 
     def as_of(self, iteration: int) -> "Population":
@@ -316,3 +185,138 @@ EMPTY = Population()
 def fold(events: Iterable[Event]) -> Population:
     """The population after a whole journal."""
     return EMPTY.extend(events)
+
+
+@dataclass(slots=True, kw_only=True)
+class PopulationBuilder:
+    """The fields of a `Population`, open to change: the one place where an event changes something.
+
+    Every rule about what can follow what is here, and breaking one is an IntegrityError: results are
+    committed in iteration order, so a mutant or a scored evaluation belongs to the iteration that is open.
+    """
+
+    start: RunStarted | None
+    mutants: dict[str, Mutant]
+    members: list[str]
+    decisions: list[Decision]
+    refused_actions: list[int]
+    evaluations: list[EvaluationSummary]
+    tallies: dict[str, Tally]
+    papers: dict[str, Rate]
+    ended: SearchEnded | None
+    champion: ChampionChosen | None
+    finish: RunFinished | None
+
+    def apply(self, event: Event) -> None:
+        _RULES[type(event)](self, event)
+
+    def read(self, entry: Entry) -> None:
+        """Apply the event of a journal entry; raises IntegrityError naming the entry."""
+        event = entry.event  # its own errors name the entry already
+        try:
+            self.apply(event)
+        except IntegrityError as error:
+            raise IntegrityError(f"journal entry {entry.seq}: {error}") from error
+
+    def build(self) -> Population:
+        """The value; builder and value share what they hold, so the builder is not to be used afterwards."""
+        return Population(
+            start=self.start,
+            mutants=MappingProxyType(self.mutants),
+            members=tuple(self.members),
+            decisions=tuple(self.decisions),
+            refused_actions=tuple(self.refused_actions),
+            evaluations=tuple(self.evaluations),
+            tallies=MappingProxyType(self.tallies),
+            papers=MappingProxyType(self.papers),
+            ended=self.ended,
+            champion=self.champion,
+            finish=self.finish,
+        )
+
+    def run_started(self, event: RunStarted) -> None:
+        if self.start is not None or self.mutants:
+            raise IntegrityError("the run starts a second time, or after its first mutant")
+        self.start = event
+
+    def mutant_made(self, event: MutantMade) -> None:
+        mutant = event.mutant
+        if mutant.harness_id in self.mutants:
+            raise IntegrityError(f"{mutant.harness_id} is made a second time")
+        if mutant.kind is MutationKind.SEED:
+            self._require(not self.mutants and not mutant.iteration, f"{mutant.harness_id} is no first seed")
+            self.members.append(mutant.harness_id)
+        else:
+            self._require_open(mutant.iteration, f"{mutant.harness_id} was made")
+            self._require(mutant.parent_id in self.mutants, f"{mutant.harness_id} has no known parent")
+        self.mutants[mutant.harness_id] = mutant
+
+    def evaluation_done(self, event: EvaluationDone) -> None:
+        summary = summarize(event)
+        earlier = self.evaluations[-1].iteration if self.evaluations else 0
+        self._require(
+            earlier <= summary.iteration, f"iteration {summary.iteration} was left before this evaluation"
+        )
+        self._require(summary.harness_id in self.mutants, f"{summary.harness_id} was evaluated, never made")
+        if summary.is_scored:
+            if summary.iteration:
+                self._require_open(summary.iteration, f"{summary.harness_id} was evaluated")
+            tally = self.tallies.get(summary.harness_id, NO_TALLY)
+            size = split_size(self.start, summary.split)
+            self.tallies[summary.harness_id] = tally.add(summary, size)
+            count_papers(self.papers, summary)
+        self.evaluations.append(summary)
+
+    def diagnosis_made(self, event: DiagnosisMade) -> None:
+        """Stays in the journal."""
+
+    def decision_made(self, event: DecisionMade) -> None:
+        decision = event.decision
+        self._require_open(decision.iteration, "a decision was made")
+        self._require(
+            self.ended is None or self.finish is not None,
+            "the search went on before its conclusion was complete",
+        )
+        self.ended = self.champion = self.finish = None  # what was concluded was about fewer iterations
+        if decision.verdict is Verdict.ADMITTED:
+            name = decision.mutant_id
+            self._require(name in self.mutants, f"{name} was admitted, but never made")
+            self._require(name not in self.members, f"{name} was admitted a second time")
+            self.members.append(str(name))
+        self.decisions.append(decision)
+        self.refused_actions.append(event.refused_actions)
+
+    def search_ended(self, event: SearchEnded) -> None:
+        done = len(self.decisions)
+        self._require(
+            event.iterations == done, f"the search ended after {event.iterations} of {done} iterations"
+        )
+        self.ended, self.finish = event, None
+
+    def champion_chosen(self, event: ChampionChosen) -> None:
+        self._require(event.harness_id in self.members, f"{event.harness_id} is champion, but no member")
+        self.champion = event
+
+    def run_finished(self, event: RunFinished) -> None:
+        self.finish = event
+
+    def _require_open(self, iteration: int, what: str) -> None:
+        due = len(self.decisions) + 1
+        self._require(iteration == due, f"{what} in iteration {iteration} while iteration {due} is open")
+
+    @staticmethod
+    def _require(holds: bool, message: str) -> None:
+        if not holds:
+            raise IntegrityError(message)
+
+
+_RULES: dict[type[Event], Callable[[PopulationBuilder, Any], None]] = {
+    RunStarted: PopulationBuilder.run_started,
+    MutantMade: PopulationBuilder.mutant_made,
+    EvaluationDone: PopulationBuilder.evaluation_done,
+    DiagnosisMade: PopulationBuilder.diagnosis_made,
+    DecisionMade: PopulationBuilder.decision_made,
+    SearchEnded: PopulationBuilder.search_ended,
+    ChampionChosen: PopulationBuilder.champion_chosen,
+    RunFinished: PopulationBuilder.run_finished,
+}

@@ -1,6 +1,6 @@
 """The records that are written down: one paper, one evaluation, one decision, one mutant.
 
-Plain values; `to_json`/`from_json` live in `populations/events.py`. Nothing here computes a score.
+Plain values; their JSON is `populations/events.py`'s. Nothing here computes a score.
 """
 
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ class Mutant:
     tree_hash: str
     commit: str
     hypothesis: str
-    knobs: dict[str, float] = field(default_factory=dict)
+    knobs: dict[str, int | float] = field(default_factory=dict)  # an integer knob stays an integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ Does not protect against programs that do not ask.
 # ruff: noqa: PTH105, PTH108
 
 import fcntl
-import hashlib
 import os
 import platform
 import tempfile
@@ -19,8 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from studbook.errors import StorageError
-
-PIECE_BYTES = 256 * 1024
 
 
 @contextmanager
@@ -42,21 +39,6 @@ def sync_folder(folder: Path | str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def hash_part(path: Path, start: int, end: int, digest: "hashlib._Hash | None" = None) -> "hashlib._Hash":
-    """The SHA-256 of the bytes from `start` to `end`, or `digest` with them behind; of what there is of them.
-
-    Read in small pieces: a mapped file of hundreds of megabytes counts as this process's memory.
-    """
-    digest = hashlib.sha256() if digest is None else digest.copy()
-    piece = memoryview(bytearray(PIECE_BYTES))
-    with storage_errors(path, "read"), path.open("rb", buffering=0) as file:
-        file.seek(start)
-        while start < end and (count := file.readinto(piece[: end - start])):
-            digest.update(piece[:count])
-            start += count
-    return digest
 
 
 def write_all(handle: int, data: bytes) -> None:

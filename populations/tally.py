@@ -9,16 +9,12 @@ counted as not passed: stopping early never makes a harness look better than it 
 from dataclasses import dataclass, replace
 from functools import cache
 from sys import intern
-from typing import Any
 
-from studbook.errors import IntegrityError
-from studbook.identity import Json
 from studbook.populations.events import EvaluationDone, Purpose, RunStarted
 from studbook.populations.records import PaperVerdict
 from studbook.rate import NO_RATE, Rate
 
 _SCORED = (Purpose.SEED, Purpose.VALIDATION)
-_VERDICTS = {verdict.value: verdict for verdict in PaperVerdict}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +44,14 @@ class EvaluationSummary:
 
 
 @cache
-def pair(paper_id: str, verdict: PaperVerdict) -> tuple[str, PaperVerdict]:
+def _pair(paper_id: str, verdict: PaperVerdict) -> tuple[str, PaperVerdict]:
     """One object for all evaluations: a run of thousands of iterations holds a hundred thousand of them."""
     return intern(paper_id), verdict
 
 
-def summarise(event: EvaluationDone) -> EvaluationSummary:
+def summarize(event: EvaluationDone) -> EvaluationSummary:
     evaluation = event.evaluation
+    held = [each.confirmation.holds for each in evaluation.results if each.confirmation is not None]
     return EvaluationSummary(
         harness_id=evaluation.harness_id,
         iteration=event.iteration,
@@ -62,45 +59,9 @@ def summarise(event: EvaluationDone) -> EvaluationSummary:
         split=evaluation.split,
         replicate=evaluation.replicate,
         is_complete=evaluation.complete,
-        verdicts=tuple([pair(result.paper_id, result.verdict) for result in evaluation.results]),
-        confirmed=_share(
-            [result.confirmation.holds for result in evaluation.results if result.confirmation is not None]
-        ),
+        verdicts=tuple([_pair(result.paper_id, result.verdict) for result in evaluation.results]),
+        confirmed=Rate(sum(held), len(held)),
     )
-
-
-def summarise_json(data: Json) -> EvaluationSummary:
-    """The summary of an `evaluation_done` line that hashes, without building its rounds."""
-    try:
-        return _read_summary(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"this is no evaluation: {error!r:.200}") from error
-
-
-def _read_summary(data: Any) -> EvaluationSummary:
-    evaluation = data["evaluation"]
-    return EvaluationSummary(
-        harness_id=evaluation["harness_id"],
-        iteration=data["iteration"],
-        purpose=Purpose(data["purpose"]),
-        split=evaluation["split"],
-        replicate=evaluation["replicate"],
-        is_complete=evaluation["complete"],
-        verdicts=tuple(
-            [pair(result["paper_id"], _VERDICTS[result["verdict"]]) for result in evaluation["results"]]
-        ),
-        confirmed=_share(
-            [
-                result["confirmation"]["holds"]
-                for result in evaluation["results"]
-                if result.get("confirmation")
-            ]
-        ),
-    )
-
-
-def _share(held: list[bool]) -> Rate:
-    return Rate(sum(held), len(held)) if held else NO_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

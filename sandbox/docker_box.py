@@ -131,7 +131,7 @@ class DockerSandbox:
         version = info["ServerVersion"]
         self._missing = missing_limits(info)
         self.name = "docker"
-        self.contains_hostile_code = not missing_walls(info)
+        self.isolates_untrusted_code = not missing_walls(info)
         self.identity = {
             "kind": self.name,
             "engine": version,
@@ -140,6 +140,7 @@ class DockerSandbox:
             "image_digest": image.digest,
             "shim": shim_hash(),
         }
+        self.fingerprint = f"docker, image {image.contents}"
         self.statement = (
             f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
             "a fresh container for every paper, no network, no mounts, no capabilities"

@@ -199,13 +199,15 @@ class ImageStore(Protocol):
 class Image:
     """`way`: "local", "pulled" or "host python"; `digest` as the registry names it, "" when it has none.
 
-    `note`: why a better way was not taken, for people.
+    `contents` is a digest of its layers, the same wherever they were taken from; `note`: why a better way was
+    not taken, for people.
     """
 
     reference: str
     image_id: str
     digest: str
     way: str
+    contents: str
     volumes: tuple[str, ...] = ()
     note: str = ""
 
@@ -271,6 +273,7 @@ def image_of(reference: str, found: dict[str, Any], way: str) -> Image:
         image_id=found["Id"],
         digest=digests[0].rpartition("@")[2],
         way=way,
+        contents=hash_json((found.get("RootFS") or {}).get("Layers") or [found["Id"]])[:32],
         volumes=tuple(sorted(volumes)),
     )
 

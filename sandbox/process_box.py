@@ -256,7 +256,7 @@ class ProcessSandbox:
         python: Path | None = None,
     ) -> None:
         self.name = "process"
-        self.contains_hostile_code = False
+        self.isolates_untrusted_code = False
         self.identity = {
             "kind": self.name,
             "bubblewrap": "yes" if bubblewrap else "no",
@@ -264,6 +264,8 @@ class ProcessSandbox:
             "shim": shim_hash(),
         }
         walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
+        around = "bubblewrap" if bubblewrap else "plain"
+        self.fingerprint = f"process, {around}, Python {self.identity['python']}"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
         self._bubblewrap, self.folder = bubblewrap, folder
         self._python = [str(python), "-I"] if python else [str(executable_path()), *ISOLATED]

@@ -1,1 +1,40 @@
-"""The ground every other package stands on: errors, rates, identities, and the one door to models."""
+"""The one name that an installation adds: the ground lies here, every other package is `studbook.NAME`.
+
+In a checkout those packages are symbolic links to the folders beside this one; installed, they are folders.
+The library (docs/library.md) is exported here, and imported when it is first used.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from studbook.errors import StudbookError
+    from studbook.experiments.library.reading import Harness, Records, Run, open_run
+    from studbook.experiments.library.working import evaluate, run
+
+__all__ = ["Harness", "Records", "Run", "StudbookError", "evaluate", "open_run", "run"]
+
+READING, WORKING = "studbook.experiments.library.reading", "studbook.experiments.library.working"
+EXPORTS = {
+    "StudbookError": "studbook.errors",
+    "Harness": READING,
+    "Records": READING,
+    "Run": READING,
+    "open_run": READING,
+    "run": WORKING,
+}
+
+if not Path(__file__).with_name("evolve").is_dir():
+    raise ImportError(
+        "studbook: this checkout has lost its symbolic links (studbook/evolve is not a folder): "
+        "run `git config core.symlinks true && git checkout -- studbook`, or install the wheel instead"
+    )
+
+
+def __getattr__(name: str) -> object:
+    if name == "evaluate":  # the package, which can be called
+        return import_module("studbook.evaluate")
+    if name not in EXPORTS:
+        raise AttributeError(f"module 'studbook' has no attribute {name!r}")
+    return getattr(import_module(EXPORTS[name]), name)

@@ -5,6 +5,7 @@
     │   ├── SpecError              a spec key or value
     │   ├── ManifestError          a harness.yaml key or value, a harness folder
     │   ├── CorpusError            papers: too few, unreadable, in two splits
+    │   ├── PluginError            an object of the user's own: not found, not fitting, or failing
     │   └── RevisionError          a run, mutant or paper that does not exist
     ├── InfrastructureError        the world failed; never a score
     │   ├── ModelError
@@ -44,6 +45,10 @@ class ManifestError(UsageError):
 
 class CorpusError(UsageError):
     """The papers do not allow the run that was asked for."""
+
+
+class PluginError(UsageError):
+    """What a spec plugs in is not there, does not fit its door, or failed; names it."""
 
 
 class RevisionError(UsageError):

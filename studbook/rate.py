@@ -28,7 +28,7 @@ class Rate:
             return "– (n=0)"
         low, high = self.interval()
         percent = 100 * self.passed / self.n
-        return f"{percent:.1f} % ({self.passed}/{self.n}, 95 % {100 * low:.1f}–{100 * high:.1f})"
+        return f"{percent:.1f}% ({self.passed}/{self.n}, 95% CI {100 * low:.1f}–{100 * high:.1f})"
 
     @property
     def fraction(self) -> Fraction:

@@ -1,13 +1,21 @@
-"""Fixtures every suite shares: the Docker engine (never silently absent in CI) and a closed network."""
+"""Fixtures every suite shares.
+
+The Docker engine and bubblewrap (never silently absent in CI), a closed network, and a check that a test
+module ends the threads it started.
+"""
 
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from support.engines import engine_answers
+
+from studbook.sandbox.process_box import find_bubblewrap
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
 
@@ -19,6 +27,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
+THREAD_SECONDS = 5.0
+"""How long a thread that has been told to end may take."""
+
 
 @pytest.fixture(scope="session")
 def docker_engine() -> None:
@@ -28,6 +39,29 @@ def docker_engine() -> None:
     if os.environ.get("STUDBOOK_REQUIRE_DOCKER") == "1":
         pytest.fail("STUDBOOK_REQUIRE_DOCKER=1 and no Docker engine answers")
     pytest.skip("no Docker engine answers")
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> str:
+    """The program. Skips without one that works; fails instead when STUDBOOK_REQUIRE_BUBBLEWRAP=1."""
+    program = find_bubblewrap()
+    if program is not None:
+        return program
+    if os.environ.get("STUDBOOK_REQUIRE_BUBBLEWRAP") == "1":
+        pytest.fail("STUDBOOK_REQUIRE_BUBBLEWRAP=1 and bubblewrap is missing or does not work here")
+    pytest.skip("bubblewrap is missing or does not work here")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_survives() -> Iterator[None]:
+    """A module ends what it started: a watch or a server left open would disturb the module after it."""
+    before = set(threading.enumerate())
+    yield
+    until = time.monotonic() + THREAD_SECONDS
+    while left := [thread for thread in threading.enumerate() if thread not in before]:
+        if time.monotonic() > until:
+            pytest.fail(f"threads that this module started and did not end: {left}")
+        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,7 @@ class ChatAnalyzer:
         for shrink in SHRINKS:
             prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
             try:
-                return Diagnosis(text=self._ask(chat, prompt, seed), rests=chat.rests)
+                return Diagnosis(text=self._ask(chat, prompt, seed), evidence=chat.evidence)
             except RequestFailed as error:  # too long, filtered, silent, slow: less may do
                 reason = str(error)
         return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")

@@ -22,7 +22,7 @@ from studbook.evolve.policies.worktree import EditFailed, Refused, Worktree, cha
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Chat, ChatCall, Message
-from studbook.llm.seals import Rests
+from studbook.llm.evidence import Evidence
 from studbook.populations.records import MutationKind
 
 MAX_ACTIONS = 40
@@ -189,7 +189,7 @@ class ChatImplementer:
             share = min(limits.result_characters, max(1000, room))
             answer = "\n".join(result.render(share) for result in results) or NO_ACTION
             messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
-        return _proposal(parent, bench, chat.rests)
+        return _proposal(parent, bench, chat.evidence)
 
     def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> str | None:
         """None when the model refuses even a shortened dialogue; then what was edited so far counts."""
@@ -241,7 +241,7 @@ def _turns_left(count: int) -> str:
     return f"Turns left: {count}."
 
 
-def _proposal(parent: HarnessTree, bench: Workbench, rests: Rests) -> Proposal:
+def _proposal(parent: HarnessTree, bench: Workbench, evidence: Evidence) -> Proposal:
     tree = bench.worktree.tree
     changed = ", ".join(bench.worktree.changed_paths)
     return Proposal(
@@ -249,5 +249,5 @@ def _proposal(parent: HarnessTree, bench: Workbench, rests: Rests) -> Proposal:
         kind=kind_of_change(parent.files, tree.files),
         hypothesis=bench.hypothesis or one_line(f"(no hypothesis given) changed: {changed or 'nothing'}"),
         refused_actions=bench.refused_actions,
-        rests=rests,
+        evidence=evidence,
     )

@@ -4,11 +4,12 @@ A study is the population in Optuna's words, so a proposal depends on the snapsh
 seed alone. It proposes values; writing them into a manifest is `harnesses/`, deciding is the loop's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from studbook.evolve.contracts import IsNew
 from studbook.harnesses.manifest import Knob
 from studbook.populations.population import Population
 
@@ -25,7 +26,6 @@ REDRAWS = 100
 MEMORY = 400
 
 
-IsNew = Callable[[Mapping[str, float]], bool]
 """Would the parent with these values be a harness that was not seen before?"""
 
 

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+from studbook.errors import UsageError
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.run.opening import open_run, open_target
 from studbook.experiments.views.report import write_report
@@ -24,6 +25,10 @@ def export(options: Namespace, terminal: Terminal) -> int:
 def report(options: Namespace, terminal: Terminal) -> int:
     run = open_run(options.run, Path(options.runs_dir))
     path = Path(options.out) if options.out else run.folder.report
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--out {path}: the folder {path.parent} does not exist\n  create it, or choose another"
+        )
     write_report(run, path)
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": run.folder.name, "report": path.as_posix()})

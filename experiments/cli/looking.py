@@ -13,9 +13,10 @@ from rich.text import Text
 
 from studbook.errors import IntegrityError
 from studbook.experiments.cli.terminal import Terminal
+from studbook.experiments.library.reading import Run
 from studbook.experiments.run.costs import cost_lines, read_costs
 from studbook.experiments.run.folders import list_runs
-from studbook.experiments.run.opening import OpenedRun, is_being_written, open_run, open_target
+from studbook.experiments.run.opening import OpenedRun, open_run, open_target
 from studbook.experiments.views.lines import (
     change_words,
     harness_lines,
@@ -33,7 +34,6 @@ from studbook.experiments.views.views import (
     harness_view,
     iteration_views,
     lineage_steps,
-    run_summary,
 )
 from studbook.populations.diff import (
     FileDiff,
@@ -41,8 +41,6 @@ from studbook.populations.diff import (
     PaperChange,
     PaperDiff,
     ScoreDiff,
-    diff_evaluations,
-    diff_files,
 )
 from studbook.populations.family import tree_rows
 
@@ -132,9 +130,7 @@ def list_runs_command(options: Namespace, terminal: Terminal) -> int:
     elif summaries:
         _tell_summaries(summaries, terminal)
     else:
-        terminal.result(
-            [f"no runs in {options.runs_dir}; begin with: studbook run experiments/quickstart.yaml"]
-        )
+        terminal.result([f"no runs in {options.runs_dir}; begin with: studbook run quickstart"])
     return 1 if damaged else 0
 
 
@@ -176,18 +172,16 @@ def lineage(options: Namespace, terminal: Terminal) -> int:
 def diff(options: Namespace, terminal: Terminal) -> int:
     before = open_target(options.before, Path(options.runs_dir))
     after = open_target(options.after, Path(options.runs_dir), same_run=before.run)
-    first, second = before.get_harness(), after.get_harness()
-    files = diff_files(before.run.read_tree(first).files, after.run.read_tree(second).files)
-    scores = None
-    if before.run.folder.root.resolve() == after.run.folder.root.resolve():
-        scores = diff_evaluations(before.run.population, first, second)
-    names = [f"{target.run.folder.name}:{target.get_harness()}" for target in (before, after)]
+    first, second = (Run.of(target.run).harness(target.get_harness()) for target in (before, after))
+    found = second.diff(first)
     if terminal.wants_json:
-        told = {"before": names[0], "after": names[1], "files": files, "scores": scores}
+        told = {"before": found.before, "after": found.after, "files": [*found.files], "scores": found.scores}
         terminal.json({"schema": 1, **told})
-    else:
-        heads = (first, second) if scores else names  # in one run its name says nothing
-        terminal.verbatim(diff_lines(heads[0], heads[1], files, scores))
+    elif found.scores is None:
+        terminal.verbatim(diff_lines(found.before, found.after, found.files, None))
+    else:  # in one run its name says nothing
+        heads = (found.scores.before_id, found.scores.after_id)
+        terminal.verbatim(diff_lines(*heads, found.files, found.scores))
     return 0
 
 
@@ -197,7 +191,7 @@ def _tell_summaries(summaries: list[RunSummary], terminal: Terminal) -> None:
 
 
 def _summary(run: OpenedRun) -> RunSummary:
-    return run_summary(run.folder.name, run.population, is_being_written(run.folder))
+    return Run.of(run).summary
 
 
 def _show_run(run: OpenedRun, terminal: Terminal) -> int:

@@ -1,9 +1,9 @@
 """What a harness did on one paper: its trajectories, as `studbook show RUN:HARNESS PAPER` prints them."""
 
-from studbook.errors import RevisionError
 from studbook.evaluate.rendering import render_confirmation, render_for_analyzer
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.experiments.cli.terminal import Terminal
+from studbook.experiments.library.reading import results_on
 from studbook.experiments.run.opening import OpenedRun, find_paper
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.text import clean_block, clean_line
@@ -12,15 +12,7 @@ from studbook.experiments.views.text import clean_block, clean_line
 def show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:
     """Every trajectory this harness left on the paper, in the order of the journal."""
     paper_id = find_paper(text, run)
-    found = [
-        (event, result)
-        for event in run.evaluations_of(harness_id)
-        for result in event.evaluation.results
-        if result.paper_id == paper_id
-    ]
-    if not found:
-        where = f"{run.folder.name}:{harness_id}"
-        raise RevisionError(f"{harness_id} was not run on paper {paper_id}\n  see: studbook show {where}")
+    found = results_on(run, harness_id, paper_id)
     store = TrajectoryStore(run.folder.trajectories)
     if terminal.wants_json:
         trajectories = [store.get(result.key) for _, result in found]

@@ -8,16 +8,15 @@ from typing import Any
 
 from rich.text import Text
 
-from studbook.errors import StorageError
+from studbook.errors import UsageError
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.doctor.boxes import BoxCheck, LimitReading, check_docker, check_process
 from studbook.experiments.doctor.checkup import Finding, State, check_endpoints, check_machine
 from studbook.experiments.run.environment import read_surroundings
 from studbook.experiments.views.lines import TESTBED_MODELS, line
 from studbook.experiments.views.text import clean_line
+from studbook.llm.doors import SERVER
 from studbook.sandbox.probes.readings import State as Limit
-from studbook.testbed.models.backend import MODELS, TestbedBackend
-from studbook.testbed.server.faults import ALL, SLOW, FaultyServer, RandomFaults, Saboteur
 
 GLYPHS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.MISSING: ("✗", "red")}
 
@@ -98,22 +97,25 @@ def finding_lines(findings: Iterable[Finding]) -> list[Text]:
 
 def testbed_serve(options: Namespace, terminal: Terminal) -> int:
     """Until Ctrl-C; with --faults it fails on purpose, for rehearsals."""
-    kinds = ALL if options.slow_faults else set(ALL) - SLOW
-    saboteur = Saboteur(plan=RandomFaults(share=options.faults, seed=options.seed, kinds=kinds))
     try:
-        server = FaultyServer(
-            TestbedBackend(), models=MODELS, saboteur=saboteur, host=options.host, port=options.port
+        server = SERVER.build(
+            SERVER.find("testbed"),
+            host=options.host,
+            port=options.port,
+            faults=options.faults,
+            seed=options.seed,
+            slow_faults=options.slow_faults,
         )
-    except OSError as error:
-        where = f"{options.host}:{options.port}"
-        reason = f"cannot listen on {where}: {error.strerror}\n  choose another --port, or 0 for any"
-        raise StorageError(reason) from error
+    except UsageError as error:
+        problem, other = str(error).splitlines()[0], 8898 if options.port == 8899 else 8899
+        next_step = f"choose another port: --port {other}, or --port 0 for any free one"
+        raise UsageError(f"{problem}\n{next_step}") from error
     if terminal.wants_json:
-        terminal.json({"schema": 1, "base_url": server.base_url, "models": MODELS})
+        terminal.json({"schema": 1, "base_url": server.base_url, "models": server.models})
     else:
         terminal.result([server.base_url])
     terminal.progress(f"serving {TESTBED_MODELS}")
-    terminal.progress(f"models: {', '.join(MODELS)}; any key will do; Ctrl-C ends it")
+    terminal.progress(f"models: {', '.join(server.models)}; any key will do; Ctrl-C ends it")
     if options.faults:
         terminal.progress(f"{options.faults:.0%} of all requests fail on purpose (seed {options.seed})")
     try:
@@ -121,7 +123,7 @@ def testbed_serve(options: Namespace, terminal: Terminal) -> int:
     except KeyboardInterrupt:
         terminal.progress("ended")
         if options.faults:
-            terminal.progress(f"served {_counted(saboteur.counts)}")
+            terminal.progress(f"served {_counted(server.counts)}")
     finally:
         server.close()
     return 0

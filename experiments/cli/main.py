@@ -46,10 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
     root = Parser(
         prog="studbook",
         description="Evolve agent harnesses, with a score they cannot forge and runs that replay exactly.",
-        epilog="Example: studbook run experiments/quickstart.yaml",
+        epilog="Example: studbook run quickstart",
     )
     root.add_argument("--version", action="version", version=f"studbook {__version__}")
-    commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    root.set_defaults(handler=None)
+    commands = root.add_subparsers(metavar="COMMAND", parser_class=Parser)
     groups = {}
     for name, about in GROUPS.items():
         group = commands.add_parser(name, help=about, description=about, formatter_class=_Plain)
@@ -125,7 +126,12 @@ def _answer(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args([] if list(arguments) == ["help"] else arguments)
+    if options.handler is None:  # bare `studbook`, or `studbook help`
+        parser.print_help()
+        sys.stdout.flush()
+        return EXIT_DONE
     module, _, function = options.handler.partition(":")
     handler: Handler = getattr(importlib.import_module(module), function)
     code = handler(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
@@ -157,14 +163,30 @@ def _silence(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+CHOICE = re.compile(
+    r"argument (?P<of>\S+): invalid choice: '(?P<given>[^']*)' \(choose from (?P<choices>.*)\)"
+)
+UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<given>--[\w-]+)")
+COMMON_OPTIONS = ("--help", "--version", "--json", "--verbose")
+
+
 def _suggest(message: str) -> str:
-    """argparse's message, with the nearest command where it lists choices."""
-    if "invalid choice: '" not in message:
-        return message
-    given = message.split("invalid choice: '", 1)[1].split("'", 1)[0]
-    names = [command.name for command in COMMANDS] + list(GROUPS)
-    near = difflib.get_close_matches(given, names, n=1)
-    return f"unknown command {given}" + (f", did you mean {near[0]}?" if near else "")
+    """argparse's message, with the nearest command, option or value of an option."""
+    if found := CHOICE.match(message):
+        choices = [choice.strip("' ") for choice in found["choices"].split(",")]
+        if found["of"] == "COMMAND":
+            return f"unknown command {found['given']}" + _nearest(found["given"], choices)
+        unknown = f"unknown {found['of'].lstrip('-')} {found['given']}"
+        return unknown + (_nearest(found["given"], choices) or f", choose from {', '.join(choices)}")
+    if found := UNRECOGNIZED.match(message):
+        options = [name for command in COMMANDS for each in command.flags for name in each.names]
+        return f"unknown option {found['given']}" + _nearest(found["given"], [*options, *COMMON_OPTIONS])
+    return message
+
+
+def _nearest(given: str, choices: Sequence[str]) -> str:
+    near = difflib.get_close_matches(given, choices, n=1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The figures of an evaluation as lines.
 """
 
-import time
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from fractions import Fraction
@@ -16,20 +16,17 @@ from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evaluate.summary import Summary
 from studbook.evolve.contracts import StopRequested
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
-from studbook.experiments.run.bench import open_bench, open_clean_sandbox
+from studbook.experiments.library.working import evaluation_store, find_harness
+from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.corpus import skipped_note
-from studbook.experiments.run.environment import now, read_surroundings
-from studbook.experiments.run.measuring import FOLDER, Breakdown, default_path, measure, write_examples
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.measuring import Breakdown, evaluate_harness, write_examples
 from studbook.experiments.run.models import models_line
-from studbook.experiments.run.notices import NoticeLog
-from studbook.experiments.run.opening import open_target
 from studbook.experiments.run.stopping import StopSwitch, listening
-from studbook.experiments.spec.loading import application_root
+from studbook.experiments.spec.bundled import TEMPLATE, bundled_harnesses
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
 from studbook.experiments.views.text import clean_block, clean_line, count, duration
 from studbook.harnesses.folder import read_harness, write_harness
-from studbook.harnesses.tree import HarnessTree
-from studbook.populations.storage import storage_errors
 from studbook.rate import Rate
 
 MOST, LAST, WIDEST = 3, 6, 160
@@ -98,19 +95,15 @@ def _number(value: Fraction | None) -> str:
     return "–" if value is None else f"{float(value):.1f}"
 
 
-TEMPLATE = Path("harnesses") / "new_harness"
-
-
 def evaluate(options: Namespace, terminal: Terminal) -> int:
     if options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: at least 1")
+    runs_dir = Path(options.runs_dir)
     surroundings = read_surroundings()
     spec = surroundings.load(options.spec, options.overrides)
-    harness = find_harness(options.harness, Path(options.runs_dir))
+    harness = find_harness(options.harness, runs_dir)
     corpus = limited(read_corpus(Path(options.papers)), options.limit)
-    store = Path(options.runs_dir) / FOLDER
-    with storage_errors(store, "create"):
-        store.mkdir(parents=True, exist_ok=True)
+    store = evaluation_store(runs_dir)
     switch, display = StopSwitch(), terminal.display()
     sandbox = open_clean_sandbox(spec.sandbox)
     for told in (
@@ -121,33 +114,29 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
         *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),
     ):
         terminal.progress(told)
-    began = time.monotonic()
     try:
-        with (
-            open_bench(
+        with listening(switch, store, display.notice):
+            measured = evaluate_harness(
                 spec,
                 sandbox,
                 surroundings.variables,
-                calls=store / "calls.sqlite",
-                trajectories=store / "trajectories",
-                notices=NoticeLog(store / "notices.jsonl", display.notice, now),
+                harness,
+                corpus.papers,
+                options.replicates,
+                store=store,
+                display=display,
                 switch=switch,
-            ) as bench,
-            listening(switch, store, display.notice),
-        ):
-            measured = measure(bench, harness, corpus.papers, options.replicates, display)
-            fallback = default_path(Path(options.runs_dir), harness, bench, corpus.papers, options.replicates)
+            )
     except StopRequested:
         display.close()
         terminal.progress("stopped; what is finished is kept: the same command goes on from there")
         return EXIT_INTERRUPTED
     finally:
         display.close()
-    seconds = time.monotonic() - began
-    out = Path(options.out) if options.out else fallback
+    out = Path(options.out) if options.out else store / f"{measured.name}.jsonl"
     write_examples(out, measured.examples)
     if terminal.wants_json:
-        summary = {**measured.summary.to_json(), "seconds": round(seconds, 3)}
+        summary = {**measured.summary.to_json(), "seconds": round(measured.seconds, 3)}
         terminal.json(
             {
                 "schema": 1,
@@ -158,23 +147,10 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
             }
         )
     else:
-        terminal.result(summary_lines(measured.summary, seconds))
+        terminal.result(summary_lines(measured.summary, measured.seconds))
         terminal.result(breakdown_lines(measured.breakdowns))
         terminal.result([labelled("accepted", f"{count(len(measured.examples), 'example')} in {out}")])
     return 0
-
-
-def find_harness(text: str, runs_dir: Path) -> HarnessTree:
-    """A folder (here, or of the application), or RUN:HARNESS."""
-    for folder in (Path(text), application_root() / text):
-        if folder.is_dir():
-            return read_harness(folder)
-    if ":" in text:
-        target = open_target(text, runs_dir)
-        return target.run.read_tree(target.get_harness())
-    raise UsageError(
-        f"no harness at {text!r}: neither a folder nor RUN:HARNESS\n  try: harnesses/agentic_self_instruct"
-    )
 
 
 def limited(corpus: Corpus, limit: int | None) -> Corpus:
@@ -187,10 +163,11 @@ def limited(corpus: Corpus, limit: int | None) -> Corpus:
 
 def init(options: Namespace, terminal: Terminal) -> int:
     folder = Path(options.folder)
-    write_harness(read_harness(application_root() / TEMPLATE), folder)
+    pasted = shlex.quote(folder.as_posix())
+    write_harness(read_harness(bundled_harnesses()[TEMPLATE]), folder)
     if terminal.wants_json:
         terminal.json({"schema": 1, "folder": folder.as_posix()})
     else:
-        terminal.result([f"a new harness is in {folder}: read {folder}/agent.py, then change it"])
-        terminal.progress(f"measure it: studbook evaluate {folder} --papers PAPERS")
+        terminal.result([f"a new harness is in {folder}: read {pasted}/agent.py, then change it"])
+        terminal.progress(f"measure it: studbook evaluate {pasted} --papers PAPERS")
     return 0

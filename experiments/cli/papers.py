@@ -5,18 +5,19 @@ from pathlib import Path
 
 from studbook.errors import CorpusError, UsageError
 from studbook.evaluate.contracts import Paper
+from studbook.evaluate.doors import SOURCE
 from studbook.evaluate.papers import Corpus, corpus_stats, read_corpus
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.views.lines import labelled, notice_line, table
 from studbook.experiments.views.text import clean_block, clean_line, count
-from studbook.testbed.papers.synthesis import write_papers
 
 
 def synth(options: Namespace, terminal: Terminal) -> int:
     if options.count < 1:
         raise UsageError(f"--count {options.count}: at least 1")
-    paths = write_papers(Path(options.folder), options.count, options.seed)
+    source = SOURCE.build(SOURCE.find("synthetic"))
+    paths = source.write(Path(options.folder), options.count, options.seed)
     if terminal.wants_json:
         terminal.json({"schema": 1, "folder": options.folder, "papers": [path.name for path in paths]})
     else:

@@ -13,11 +13,12 @@ from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTER
 from studbook.experiments.run.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.execute import Job, carry_out, search_settings
+from studbook.experiments.run.execute import Job, carry_out, check_version, search_settings
 from studbook.experiments.run.folders import create_run, find_run
 from studbook.experiments.run.models import models_line, uses_only_testbed
 from studbook.experiments.run.opening import is_being_written, open_run
 from studbook.experiments.run.planning import plan_lines, plan_view
+from studbook.experiments.run.plugins import beside, check_plugins, plugging
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
 from studbook.experiments.spec.loading import read_resolved, resume_overrides, write_resolved
 from studbook.experiments.spec.model import Spec
@@ -27,12 +28,17 @@ from studbook.experiments.views.run_views import EndView, StartView
 from studbook.experiments.views.text import count
 from studbook.experiments.views.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
 from studbook.populations.events import Purpose
-from studbook.populations.layout import RunFolder, atomic_write
+from studbook.populations.layout import RunFolder
 from studbook.populations.population import SEED_ID
-from studbook.populations.storage import storage_errors
+from studbook.populations.storage import atomic_write, storage_errors
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
+    with plugging(beside(options.spec)):
+        return _run(options, terminal)
+
+
+def _run(options: Namespace, terminal: Terminal) -> int:
     surroundings = read_surroundings()
     spec = surroundings.load(options.spec, options.overrides)
     prepared = prepare(spec, surroundings.variables)
@@ -82,6 +88,9 @@ def _go(
             opened_job(folder, prepared, variables, display, switch) as job,
             listening(switch, folder.root, display.notice),
         ):
+            if job.ledger.population.start is not None:
+                check_version(folder.name, job.ledger.population.start)
+                check_plugins(folder.name, job.ledger.population.start.plugins, job.spec)
             atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
             display.started(start_view(job, prepared, folder))
             ending = carry_out(job)
@@ -156,7 +165,7 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
         models=models_line(spec, TESTBED_MODELS),
         is_testbed=uses_only_testbed(spec),
         sandbox=prepared.sandbox.statement,
-        contains_hostile_code=prepared.sandbox.contains_hostile_code,
+        isolates_untrusted_code=prepared.sandbox.isolates_untrusted_code,
         papers=prepared.papers.description,
         splits={name: len(papers) for name, papers in job.splits.paper_ids().items()},
         harness=job.seed.manifest.name,
@@ -171,10 +180,10 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
 
 def search_line(spec: Spec) -> str:
     search = spec.search
-    temperature = f" T={search.temperature:g}" if search.selection == "boltzmann" else ""
+    temperature = f" T={search.temperature:g}" if search.selection.name == "boltzmann" else ""
     return (
-        f"{count(search.iterations, 'iteration')}, {search.selection} parents{temperature}, "
-        f"predicate {spec.evaluator.predicate}, {count(spec.workers, 'worker')}"
+        f"{count(search.iterations, 'iteration')}, {search.selection.name} parents{temperature}, "
+        f"predicate {spec.evaluator.predicate.name}, {count(spec.workers, 'worker')}"
     )
 
 

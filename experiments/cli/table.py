@@ -70,10 +70,14 @@ COMMANDS = (
     Command(
         name="run",
         summary="Evolve a harness as a spec describes, and leave a run folder behind.",
-        example="studbook run experiments/quickstart.yaml -s search.iterations=2",
+        example="studbook run quickstart -s search.iterations=2",
         handler="studbook.experiments.cli.running:run",
         flags=(
-            flag("spec", metavar="SPEC", help="a YAML spec, like experiments/quickstart.yaml"),
+            flag(
+                "spec",
+                metavar="SPEC",
+                help="a YAML file, or a bundled spec: quickstart, autodata",
+            ),
             SET,
             RUNS,
             flag("--name", help="name of the run (default: the spec's name and a number)"),
@@ -220,10 +224,14 @@ COMMANDS = (
     Command(
         name="evaluate",
         summary="Measure one harness on papers with the frozen evaluator.",
-        example="studbook evaluate harnesses/agentic_self_instruct --papers papers --replicates 2",
+        example="studbook evaluate agentic_self_instruct --papers papers --replicates 2",
         handler="studbook.experiments.cli.measuring:evaluate",
         flags=(
-            flag("harness", metavar="HARNESS", help="a harness folder, or RUN:HARNESS"),
+            flag(
+                "harness",
+                metavar="HARNESS",
+                help="a folder, the name of a bundled harness, or RUN:HARNESS",
+            ),
             flag("--papers", metavar="PATH", required=True, help="a folder or file of papers (.md, .txt)"),
             flag(
                 "--replicates", metavar="N", type=int, default=1, help="independent repetitions (default: 1)"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from studbook.errors import StudbookError
 from studbook.experiments.doctor.checkup import Finding, State
+from studbook.sandbox.contract import StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox, missing_limits, missing_walls
 from studbook.sandbox.probes.deep import look_around, probe_limits
 from studbook.sandbox.probes.readings import LIMITS, Reading
 from studbook.sandbox.probes.readings import State as Limit
 from studbook.sandbox.process_box import ProcessSandbox
-from studbook.sandbox.select import SandboxKind, StatedSandbox
 
 NO_ENGINE = "start Docker to contain hostile code; without it runs use the process sandbox, which does not"
 NOT_CONTAINED = (
@@ -38,7 +38,7 @@ class LimitReading:
 class BoxCheck:
     """How to look at sandboxes. `told` hears of every limit as soon as it is known."""
 
-    kind: SandboxKind
+    kind: str
     image: str | None
     is_deep: bool
     environment: Mapping[str, str]
@@ -86,7 +86,7 @@ def readings_of(sandbox: StatedSandbox, check: BoxCheck) -> list[Reading]:
     return readings
 
 
-def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: SandboxKind) -> Finding:
+def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: str) -> Finding:
     """What the engine says of itself."""
     options = info.get("SecurityOptions")
     rootless = "rootless, " if isinstance(options, list) and "name=rootless" in options else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studbook.errors import SpecError
 from studbook.experiments.run.environment import command_version
-from studbook.experiments.run.models import build_endpoints, role_models
+from studbook.experiments.run.models import open_endpoints, role_models
 from studbook.experiments.spec.model import Spec
 from studbook.llm.probe import probe
 
@@ -88,17 +88,16 @@ def check_endpoints(
 ) -> Iterator[Finding]:
     """One tiny call for each (endpoint, model) that a role uses."""
     try:
-        endpoints = build_endpoints(spec, variables, tell)
+        with open_endpoints(spec, variables, tell) as endpoints:
+            asked: set[tuple[str, str]] = set()
+            for role, model in role_models(spec).items():
+                if (model.endpoint, model.model) in asked:
+                    continue
+                asked.add((model.endpoint, model.model))
+                found = probe(role, model, endpoints[model.endpoint].backend)
+                text, *rest = found.text.splitlines()
+                state = State.FINE if found.is_healthy else State.MISSING
+                yield Finding(name="models", state=state, text=f"{role}: {text}", next_step="; ".join(rest))
     except SpecError as error:
         text, *rest = str(error).splitlines()
         yield Finding(name="models", state=State.MISSING, text=text, next_step=" ".join(rest).strip())
-        return
-    asked: set[tuple[str, str]] = set()
-    for role, model in role_models(spec).items():
-        if (model.endpoint, model.model) in asked:
-            continue
-        asked.add((model.endpoint, model.model))
-        found = probe(role, model, endpoints[model.endpoint].backend)
-        text, *rest = found.text.splitlines()
-        state = State.FINE if found.is_healthy else State.MISSING
-        yield Finding(name="models", state=state, text=f"{role}: {text}", next_step="; ".join(rest))

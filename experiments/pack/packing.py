@@ -28,7 +28,7 @@ from studbook.experiments.pack.secret_scan import SecretScan
 from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.verify.verifying import Verified, verify
 from studbook.populations.journal import JournalReader
-from studbook.populations.layout import CHECKPOINT, RunFolder
+from studbook.populations.layout import RunFolder
 from studbook.populations.storage import storage_errors, sync_folder
 
 TOP = frozenset(
@@ -55,8 +55,13 @@ def is_packed(name: str) -> bool:
 
 SUFFIX = ".studbook.tar.gz"
 LEVEL = 6
-PASSING = frozenset({"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", CHECKPOINT, STOP_FILE})
-"""Of this machine and this moment, or derived; the log is settled into the database."""
+PASSING = frozenset(
+    {"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", "population.jsonl", STOP_FILE}
+)
+"""Of this machine and this moment, or derived (`population.jsonl`: by an older Studbook).
+
+The log is settled into the database.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,7 +154,7 @@ def describe(recorded: Trajectory, replayed: Trajectory) -> str:
     for number, (one, two) in enumerate(pairs):
         if one != two:
             return _event_difference(number, one, two)
-    for name in ("result", "calls_by_role", "truncated_by_role", "rests", "tree_hash", "evaluator_hash"):
+    for name in ("result", "calls_by_role", "truncated_by_role", "evidence", "tree_hash", "evaluator_hash"):
         before, after = getattr(recorded, name), getattr(replayed, name)
         if before != after:
             return f"its events are the same, and {name} differs\n{both_sides(before, after)}"

@@ -48,7 +48,9 @@ def _of_one(each: Luck) -> list[Text]:
     lines = [
         line((f"{each.harness_id:<6}", "bold"), f"  old   {each.old}{stopped}"),
         line(f"{'':<6}  new   {each.new}, {papers}, fresh luck"),
-        line(f"{'':<6}  luck  {100 * float(each.luck):+.1f} points (95 % {low:+.1f} to {high:+.1f}, {kind})"),
+        line(
+            f"{'':<6}  luck  {100 * float(each.luck):+.1f} points (95% CI {low:+.1f} to {high:+.1f}; {kind})"
+        ),
     ]
     if each.share is not None and each.share_interval is not None:
         first, last = (100 * end for end in each.share_interval)
@@ -56,7 +58,7 @@ def _of_one(each: Luck) -> list[Text]:
         lines.append(line(f"{'':<6}        {share}"))
     if each.expected is not None:
         told = (
-            f"expected beforehand {100 * float(each.expected):.1f} %: the old score shrunk towards the seed's"
+            f"expected beforehand {100 * float(each.expected):.1f}%: the old score shrunk towards the seed's"
         )
         lines.append(line((f"{'':<6}        {told}", "dim")))
     if not each.is_shown:

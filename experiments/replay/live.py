@@ -10,6 +10,7 @@ Replay at level live: fresh calls to the spec's endpoints, to see how much of a 
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from studbook.errors import RevisionError
@@ -30,7 +31,7 @@ from studbook.experiments.run.bench import Bench, open_bench
 from studbook.experiments.run.environment import now, read_surroundings
 from studbook.experiments.run.luck import Luck, find_luck
 from studbook.experiments.run.measuring import FOLDER
-from studbook.experiments.run.models import build_endpoints, models_line, uses_only_testbed
+from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.opening import OpenedRun, Target
 from studbook.experiments.run.stopping import StopSwitch, listening
@@ -159,7 +160,8 @@ def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
     old = old_scores(part)
     surroundings = read_surroundings()
     spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
-    build_endpoints(spec, surroundings.variables, lambda text: None)  # a missing key is told at once
+    with open_endpoints(spec, surroundings.variables, lambda text: None):
+        pass  # a missing key is told at once
     prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
     store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
     terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
@@ -204,6 +206,7 @@ def _measure(
             open_bench(
                 prepared.spec,
                 prepared.sandbox,
+                replace(prepared.origin, sandbox=prepared.sandbox.fingerprint),
                 read_surroundings().variables,
                 calls=store / "calls.sqlite",
                 trajectories=store / "trajectories",

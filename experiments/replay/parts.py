@@ -79,6 +79,7 @@ def replay_part(part: Part, papers: Path | None, terminal: Terminal) -> Replayed
             open_bench(
                 prepared.spec,
                 prepared.sandbox,
+                prepared.origin,
                 {},
                 calls=None,
                 trajectories=Path(scratch) / "trajectories",

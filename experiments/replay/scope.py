@@ -20,14 +20,16 @@ from studbook.errors import CorpusError, RevisionError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import SPLIT_NAMES, Splits, read_corpus
 from studbook.experiments.run.assembly import prepare, read_seed
-from studbook.experiments.run.bench import frozen_evaluator
+from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
+from studbook.experiments.run.execute import check_version
 from studbook.experiments.run.opening import OpenedRun, Target, find_paper
+from studbook.experiments.run.plugins import check_plugins
 from studbook.experiments.spec.model import Spec
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.family import lineage_chain
 from studbook.populations.records import PaperResult
-from studbook.sandbox.select import StatedSandbox
+from studbook.sandbox.contract import StatedSandbox
 
 
 def find_papers(run: OpenedRun, spec: Spec, given: Path | None) -> LoadedPapers:
@@ -126,23 +128,28 @@ class PreparedPart:
     spec: Spec
     papers: Mapping[str, Paper]
     sandbox: StatedSandbox
+    origin: Origin
 
 
 def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None) -> PreparedPart:
     """Raises UsageError when papers, sandbox or evaluator are not those of the run."""
     found = find_papers(run, spec, papers)
-    _check_evaluator(run, spec)
-    prepared = prepare(spec, {}, read_seed(run.folder), is_replay=True, papers=found)
+    check_evaluator(run, spec)
+    prepared = prepare(spec, {}, read_seed(run.folder), replayed=run.start, papers=found)
     splits = found.splits
     return PreparedPart(
         spec=prepared.spec,
         papers={each.paper_id: each for each in (*splits.train, *splits.validation, *splits.test)},
         sandbox=prepared.sandbox,
+        origin=prepared.origin,
     )
 
 
-def _check_evaluator(run: OpenedRun, spec: Spec) -> None:
-    if frozen_evaluator(spec).evaluator_hash != run.start.evaluator_hash:
+def check_evaluator(run: OpenedRun, spec: Spec) -> None:
+    """Raises UsageError when this version would measure differently from the one that made the run."""
+    check_version(run.folder.name, run.start)
+    check_plugins(run.folder.name, run.start.plugins, spec)
+    if frozen_evaluator(spec, origin_of(run.start)).evaluator_hash != run.start.evaluator_hash:
         raise UsageError(
             f"run {run.folder.name} was measured by another evaluator: its code, prompts or settings differ\n"
             "  use the version of Studbook that made the run (environment.json names its commit)"

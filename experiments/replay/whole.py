@@ -9,7 +9,7 @@ from studbook.evolve.loop import EndReason
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.replay.boxes import WatchedEvaluator
 from studbook.experiments.replay.recorded import AllReplayed, CheckedLedger, Replayed, check_lineage
-from studbook.experiments.replay.scope import find_papers
+from studbook.experiments.replay.scope import check_evaluator, find_papers
 from studbook.experiments.run.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from studbook.experiments.run.execute import carry_out
 from studbook.experiments.run.opening import OpenedRun
@@ -29,7 +29,8 @@ def replay_whole(run: OpenedRun, papers: Path | None, terminal: Terminal) -> Rep
     check_lineage(run)
     spec = read_resolved(run.folder.spec)
     found = find_papers(run, spec, papers)
-    prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), is_replay=True, papers=found)
+    check_evaluator(run, spec)
+    prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), replayed=run.start, papers=found)
     with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
         return _carried_out(run, prepared, RunFolder(Path(scratch) / run.folder.name), terminal)
 

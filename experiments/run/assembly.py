@@ -11,26 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import UsageError
-from studbook.experiments.run.bench import frozen_evaluator, open_bench, open_clean_sandbox
+from studbook.experiments.run.bench import Origin, frozen_evaluator, open_bench, open_clean_sandbox, origin_of
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
 from studbook.experiments.run.execute import Job
 from studbook.experiments.run.ledger import Ledger, opened_ledger
-from studbook.experiments.run.models import build_endpoints
+from studbook.experiments.run.models import open_endpoints
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
-from studbook.experiments.spec.loading import application_root, write_resolved
+from studbook.experiments.spec.bundled import application_root, harness_folder
+from studbook.experiments.spec.loading import write_resolved
 from studbook.experiments.spec.model import SandboxSpec, Spec
 from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
-from studbook.populations.layout import RunFolder, atomic_write
+from studbook.populations.events import RunStarted
+from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import SEED_ID
 from studbook.populations.records import MutationKind
-from studbook.populations.storage import this_process
-from studbook.sandbox.select import StatedSandbox
+from studbook.populations.storage import atomic_write, this_process
+from studbook.sandbox.contract import StatedSandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Prepared:
     papers: LoadedPapers
     seed: HarnessTree
     sandbox: StatedSandbox
+    origin: Origin
 
 
 def prepare(
@@ -48,22 +51,29 @@ def prepare(
     environment: Mapping[str, str],
     seed: HarnessTree | None = None,
     *,
-    is_replay: bool = False,
+    replayed: RunStarted | None = None,
     papers: LoadedPapers | None = None,
 ) -> Prepared:
-    """Raises UsageError before anything is written; the caller closes `sandbox`. Replays need no endpoint.
+    """Raises UsageError before anything is written; the caller closes `sandbox`. A replay needs no endpoint.
 
     `seed` is given for a run that exists already: it is bound to its sandbox. So are its `papers`, where they
     were found already.
     """
     papers = papers or load_papers(spec.corpus, spec.seed)
-    tree = seed or read_harness(Path(spec.harness))
-    if not is_replay:
-        build_endpoints(spec, environment, lambda text: None)
+    tree = seed or read_harness(harness_folder(spec.harness))
+    if replayed is None:
+        with open_endpoints(spec, environment, lambda text: None):
+            pass  # a missing key or a wrong proxy is told before anything is written
     sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
-    chosen = spec.sandbox.model_copy(update={"kind": sandbox.name})
+    kind = sandbox.name if spec.sandbox.kind == "auto" else spec.sandbox.kind
+    chosen = spec.sandbox.model_copy(update={"kind": kind})
+    here = Origin(sandbox=sandbox.fingerprint, roles=tree.manifest.roles)
     return Prepared(
-        spec=spec.model_copy(update={"sandbox": chosen}), papers=papers, seed=tree, sandbox=sandbox
+        spec=spec.model_copy(update={"sandbox": chosen}),
+        papers=papers,
+        seed=tree,
+        sandbox=sandbox,
+        origin=here if replayed is None else origin_of(replayed),
     )
 
 
@@ -81,8 +91,8 @@ def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
     """What a run rests on, written before its first event: spec, environment, the seed's files."""
     atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
     environment = describe_environment(
-        sandbox=prepared.sandbox.identity,
-        evaluator_hash=frozen_evaluator(prepared.spec).evaluator_hash,
+        sandbox={**prepared.sandbox.identity, "kind": prepared.spec.sandbox.kind},
+        evaluator_hash=frozen_evaluator(prepared.spec, prepared.origin).evaluator_hash,
         started=now().isoformat(timespec="seconds"),
         home=application_root(),
     )
@@ -126,6 +136,7 @@ def opened_job(
             open_bench(
                 prepared.spec,
                 prepared.sandbox,
+                prepared.origin,
                 environment,
                 calls=None if replay_from else folder.calls,
                 trajectories=folder.trajectories,

@@ -12,30 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.evaluate.contracts import Paper, PaperEvaluator
+from studbook.evaluate.doors import PREDICATE
 from studbook.evaluate.many import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
-from studbook.evaluate.predicates import PRESETS
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
-from studbook.experiments.run.models import build_client, evaluated_models
+from studbook.experiments.run.models import build_client, evaluated_models, open_endpoints
 from studbook.experiments.run.notices import NoticeLog
+from studbook.experiments.run.plugins import find_plugin, plugin_folders
 from studbook.experiments.run.stopping import StoppableChat, StopSwitch
 from studbook.experiments.spec.model import LimitsSpec, SandboxSpec, Spec
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import Chat
 from studbook.llm.records import CallRecords
+from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
 from studbook.sandbox.bundle import kit_source, shim_source
-from studbook.sandbox.contract import Limits, Sandbox
+from studbook.sandbox.contract import Limits, Sandbox, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.doors import SANDBOX
 from studbook.sandbox.reaper import reap_containers, reap_processes
-from studbook.sandbox.select import StatedSandbox, open_sandbox
 
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
     """Boxes of living owners are spared. Raises UsageError, SandboxError."""
-    sandbox = open_sandbox(spec.kind, spec.image)
+    found = SANDBOX.find(spec.kind, spec.params, plugin_folders())
+    sandbox = SANDBOX.build(found, image=spec.image)
     if isinstance(sandbox, DockerSandbox):
         reap_containers(sandbox.engine)
     reap_processes()
@@ -82,10 +85,24 @@ class Bench:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a result depends on beside the spec: where boxes run, and which roles the harness talks to."""
+
+    sandbox: str
+    roles: tuple[str, ...]
+
+
+def origin_of(start: RunStarted) -> Origin:
+    """That of a recorded run, wherever it is looked at or run again."""
+    return Origin(sandbox=start.sandbox_fingerprint, roles=start.harness_roles)
+
+
 @contextmanager
 def open_bench(
     spec: Spec,
     sandbox: Sandbox,
+    origin: Origin,
     environment: Mapping[str, str],
     *,
     calls: Path | None,
@@ -94,16 +111,22 @@ def open_bench(
     switch: StopSwitch,
     replay_from: Path | None = None,
 ) -> Iterator[Bench]:
-    """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`."""
+    """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`.
+
+    `origin` is that of the run which is replayed, whatever this sandbox is.
+    """
     with ExitStack() as stack:
         stack.callback(sandbox.close)
+
+        def tell(text: str) -> None:
+            notices.add("endpoint", text)
+
         records = stack.enter_context(_open_records(calls, replay_from))
         client = build_client(
             spec,
             records,
-            environment,
+            {} if replay_from else stack.enter_context(open_endpoints(spec, environment, tell)),
             on_notice=notices.model,
-            tell=lambda text: notices.add("endpoint", text),
             replay_only=replay_from is not None,
             sleep=switch.sleep,
         )
@@ -111,7 +134,7 @@ def open_bench(
         rollouts = min(32, spec.workers * spec.evaluator.weak_rollouts)
         rollout_pool = stack.enter_context(ThreadPoolExecutor(rollouts, thread_name_prefix="rollout"))
         chat = StoppableChat(client, switch)
-        frozen = frozen_evaluator(spec)
+        frozen = frozen_evaluator(spec, origin)
         store = TrajectoryStore(trajectories)
         evaluator = SandboxedEvaluator(
             chat=chat,
@@ -141,10 +164,12 @@ def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:
     return CallRecords.in_memory() if calls is None else CallRecords.open(calls)
 
 
-def frozen_evaluator(spec: Spec) -> Frozen:
+def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
     """All that decides a score besides harness and paper."""
+    predicate = find_plugin(PREDICATE, spec.evaluator.predicate)
     settings = EvaluatorSettings(
-        predicate=PRESETS[spec.evaluator.predicate],
+        predicate=PREDICATE.build(predicate),
+        predicate_identity=predicate.identity,
         weak_rollouts=spec.evaluator.weak_rollouts,
         strong_rollouts=spec.evaluator.strong_rollouts,
         max_rounds=spec.evaluator.max_rounds,
@@ -158,9 +183,10 @@ def frozen_evaluator(spec: Spec) -> Frozen:
     return Frozen(
         settings=settings,
         run_seed=spec.seed,
-        models=evaluated_models(spec),
+        models=evaluated_models(spec, origin.roles),
         limits=box_limits(spec.sandbox.limits),
         box_sources={"shim": shim_source(), "harness_kit": kit_source()},
+        sandbox=origin.sandbox,
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import CorpusError
+from studbook.evaluate.contracts import PaperReader
+from studbook.evaluate.doors import READER, SOURCE
 from studbook.evaluate.papers import (
     SPLIT_NAMES,
     Corpus,
@@ -14,9 +16,9 @@ from studbook.evaluate.papers import (
     listed_splits,
     read_corpus,
 )
+from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.spec.model import CorpusSpec
 from studbook.experiments.views.text import count
-from studbook.testbed.papers.synthesis import synthetic_papers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +36,20 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
     if spec.train and spec.validation and spec.test:
         return _listed(spec)
     if spec.path is not None:
-        corpus = read_corpus(Path(spec.path))
+        corpus = read_corpus(Path(spec.path), readers_of(spec))
         splits = _drawn(corpus, sizes, run_seed)
         return LoadedPapers(splits=splits, description=_described(spec.path, corpus), skipped=corpus.skipped)
     number = spec.synthetic.count or sizes.total
-    papers = synthetic_papers(number, spec.synthetic.seed)
+    papers = SOURCE.build(SOURCE.find("synthetic")).papers(number, spec.synthetic.seed)
     return LoadedPapers(
         splits=draw_splits(papers, sizes, run_seed),
         description=f"{count(number, 'synthetic paper')} (generated, not real research)",
     )
+
+
+def readers_of(spec: CorpusSpec) -> list[PaperReader]:
+    """In the order of the spec: the first that reads a file's name has it."""
+    return [READER.build(find_plugin(READER, choice)) for choice in spec.readers]
 
 
 def _drawn(corpus: Corpus, sizes: SplitSizes, run_seed: int) -> Splits:
@@ -65,7 +72,7 @@ def skipped_note(skipped: tuple[Skipped, ...]) -> str:
 
 def _listed(spec: CorpusSpec) -> LoadedPapers:
     """The user's own split: sizes are what the folders hold."""
-    corpora = {name: read_corpus(Path(getattr(spec, name))) for name in SPLIT_NAMES}
+    corpora = {name: read_corpus(Path(getattr(spec, name)), readers_of(spec)) for name in SPLIT_NAMES}
     return LoadedPapers(
         splits=listed_splits({name: corpus.papers for name, corpus in corpora.items()}),
         description="papers split by folder",

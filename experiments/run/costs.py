@@ -10,7 +10,7 @@ from rich.text import Text
 
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.views.lines import line
-from studbook.experiments.views.text import count, dollars
+from studbook.experiments.views.text import dollars
 from studbook.llm.meter import Totals, sum_totals
 from studbook.llm.records import CallRecords
 
@@ -67,7 +67,7 @@ def cost_lines(rows: tuple[RoleCost, ...]) -> Iterator[Text]:
         return
     table = [COLUMNS, *map(cost_cells, rows)]
     widths = [max(len(cells[n]) for cells in table) for n in range(len(COLUMNS))]
-    yield line((f"paid for {count(len(rows) - 1, 'role')}", "bold"))
+    yield line(("Model usage and cost by role", "bold"))
     for number, cells in enumerate(table):
         first, *others = (
             cell.ljust(width) if n == 0 else cell.rjust(width)

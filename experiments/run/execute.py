@@ -11,16 +11,14 @@ from studbook.evaluate.papers import Splits
 from studbook.evaluate.rendering import render_for_analyzer
 from studbook.evolve.champion import Promotion, conclude
 from studbook.evolve.contracts import PromotionSettings, SearchSettings, StopRequested
+from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
 from studbook.evolve.duplicates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import Ending, EndReason, evolve
 from studbook.evolve.measuring import Brake, Measuring, found
-from studbook.evolve.policies.admission import Strict
-from studbook.evolve.policies.analyzer import ChatAnalyzer
-from studbook.evolve.policies.implementer import ChatImplementer
-from studbook.evolve.policies.selection import get_selector
 from studbook.experiments.run.bench import Bench
 from studbook.experiments.run.ledger import Ledger, LineageTrees
+from studbook.experiments.run.plugins import find_plugin, identities
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
 from studbook.experiments.spec.loading import spec_hash
@@ -114,9 +112,12 @@ def run_started(job: Job) -> RunStarted:
         evaluator_hash=job.bench.evaluator.evaluator_hash,
         seed_tree_hash=job.seed.tree_hash,
         splits=job.splits.paper_ids(),
-        sandbox=job.bench.sandbox.name,
-        contains_hostile_code=job.bench.sandbox.contains_hostile_code,
+        sandbox=job.spec.sandbox.kind,
+        isolates_untrusted_code=job.bench.sandbox.isolates_untrusted_code,
         models={name: role.model for name, role in job.spec.models.roles.items()},
+        sandbox_fingerprint=job.bench.frozen.sandbox,
+        harness_roles=job.seed.manifest.roles,
+        plugins=identities(job.spec),
     )
 
 
@@ -131,14 +132,30 @@ def _begin(job: Job, measuring: Measuring) -> None:
         job.ledger.commit(found(job.seed, job.trees, measuring, job.splits.validation))
 
 
+def check_version(name: str, recorded: RunStarted) -> None:
+    """Raises UsageError for a run of a version that hashed its evaluator in another way."""
+    if not recorded.sandbox_fingerprint:
+        raise UsageError(
+            f"run {name} was begun by an earlier version of Studbook, whose evaluator differs: "
+            "it cannot be continued or run again here\n"
+            "  it can still be read: studbook show, tree, lineage, diff, report, and replay --level fold"
+        )
+
+
 def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
     """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
+    check_version(recorded.run_name, recorded)
     reasons = {
         "spec_hash": "the resolved spec was changed",
-        "evaluator_hash": "the evaluator's code, prompts or settings are other ones",
-        "seed_tree_hash": "the seed harness is another one",
-        "splits": "the papers are other ones",
+        "seed_tree_hash": "the seed harness is a different one",
+        "splits": "the papers are different ones",
         "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
+        "sandbox_fingerprint": (
+            f"its boxes were made of something else ({recorded.sandbox_fingerprint}), and these are of "
+            f"{now.sandbox_fingerprint}: the image or the Python changed, perhaps under the same name"
+        ),
+        "plugins": "what is plugged in is other code than it began with",
+        "evaluator_hash": "the evaluator's code, prompts or settings are different",
     }
     for name, reason in reasons.items():
         if getattr(recorded, name) != getattr(now, name):
@@ -149,16 +166,22 @@ def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
 
 
 def _workshop(job: Job, settings: SearchSettings) -> Workshop:
+    search = job.spec.search
     return Workshop(
         settings=settings,
         papers=_papers(job),
-        select=get_selector(job.spec.search.selection),
+        selection=SELECTION.build(find_plugin(SELECTION, search.selection), temperature=search.temperature),
         trees=job.trees,
         seen=SeenTrees(job.trees),
         measuring=_measuring(job),
-        analyzer=ChatAnalyzer(job.bench.chat, lambda result, limit: _render(job, result, limit)),
-        implementer=ChatImplementer(job.bench.chat),
-        admission=Strict(),
+        analyzer=ANALYZER.build(
+            find_plugin(ANALYZER, search.analyzer),
+            chat=job.bench.chat,
+            render=lambda result, limit: _render(job, result, limit),
+        ),
+        implementer=IMPLEMENTER.build(find_plugin(IMPLEMENTER, search.implementer), chat=job.bench.chat),
+        admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)),
+        knobs=KNOBS.build(find_plugin(KNOBS, search.knobs)),
         observer=job.watcher,
     )
 
@@ -192,6 +215,7 @@ def search_settings(spec: Spec) -> SearchSettings:
         knob_share=spec.search.knob_share,
         full_scores=spec.search.full_scores,
         patience=spec.search.patience,
+        racing=spec.search.admission.name == "strict",  # a race leaves out what cannot change that ruling
     )
 
 

@@ -5,19 +5,17 @@ The lineage repository as the loop's `TreeStore`. Trees never change, so the las
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from threading import Lock
 from typing import TypeVar
 
-from studbook.errors import IntegrityError, StorageError
+from studbook.errors import IntegrityError
 from studbook.harnesses.tree import HarnessTree
-from studbook.populations.checkpoint import fold_entries, is_due, where_to_begin, write_checkpoint
 from studbook.populations.events import Event
-from studbook.populations.journal import Clock, Journal, JournalReader
+from studbook.populations.journal import Clock, Journal
 from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
-from studbook.populations.population import Population
+from studbook.populations.population import EMPTY, Population
 from studbook.populations.records import Mutant, Verdict
 
 KEPT_TREES = 128
@@ -74,21 +72,10 @@ class LineageTrees:
 class Ledger:
     """Holds the current population. `commit` is the loop's; called from one thread."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        trees: LineageTrees,
-        population: Population,
-        *,
-        checkpoint: Path | None = None,
-        checkpoint_size: int = 0,
-    ) -> None:
-        """`checkpoint`: where to keep one; `checkpoint_size`: of the journal when the last one was made."""
+    def __init__(self, journal: Journal, trees: LineageTrees, population: Population) -> None:
         self.journal = journal
         self.trees = trees
         self.population = population
-        self._checkpoint = checkpoint
-        self._checkpoint_size = checkpoint_size
 
     @property
     def head(self) -> str:
@@ -101,18 +88,7 @@ class Ledger:
         self.journal.append(events)
         self.population = extended
         self.trees.follow(extended)
-        if is_due(self.journal.place.size, self._checkpoint_size):
-            self.keep_checkpoint()
         return extended
-
-    def keep_checkpoint(self) -> None:
-        """A short cut for whoever opens the run next: where the disk refuses it, the run goes on without."""
-        place = self.journal.place
-        if self._checkpoint is None or place.size == self._checkpoint_size or not is_due(place.size, 0):
-            return
-        self._checkpoint_size = place.size
-        with suppress(StorageError):
-            write_checkpoint(self._checkpoint, place, self.population)
 
 
 L = TypeVar("L", bound=Ledger)
@@ -122,21 +98,12 @@ L = TypeVar("L", bound=Ledger)
 def opened_ledger(
     folder: RunFolder, run_name: str, *, clock: Clock, holder: str, kind: type[L]
 ) -> Iterator[L]:
-    """The run in `folder`, new or known, with its lock held; from its checkpoint on where it has one."""
-    start, before = where_to_begin(folder.checkpoint, folder.journal)
+    """The run in `folder`, new or known, with its lock held."""
+    builder = EMPTY.builder()
     with (
-        Journal(folder.journal, clock=clock, holder=holder, start=start) as journal,
+        Journal(folder.journal, clock=clock, holder=holder, visit=builder.read) as journal,
         Lineage(folder.lineage) as lineage,
     ):
-        ledger = kind(
-            journal,
-            LineageTrees(lineage, run_name),
-            fold_entries(JournalReader(folder.journal, start), before),
-            checkpoint=folder.checkpoint,
-            checkpoint_size=start.size if start else 0,
-        )
+        ledger = kind(journal, LineageTrees(lineage, run_name), builder.build())
         ledger.trees.follow(ledger.population)  # a crash may have come between an append and its branches
-        try:
-            yield ledger
-        finally:
-            ledger.keep_checkpoint()
+        yield ledger

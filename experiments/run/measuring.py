@@ -5,6 +5,7 @@ where it was. Adds no figure of its own: the summary is `evaluate/summary.py`'s.
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,18 @@ from studbook.evaluate.examples import example_to_json
 from studbook.evaluate.paper_evaluator import accepted_example
 from studbook.evaluate.summary import Summary, summarize
 from studbook.evaluate.trajectories import Trajectory
-from studbook.experiments.run.bench import Bench
+from studbook.experiments.run.bench import Bench, Origin, open_bench
+from studbook.experiments.run.environment import now
+from studbook.experiments.run.notices import NoticeLog
+from studbook.experiments.run.stopping import StopSwitch
+from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.display import Display
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import Json, hash_json
 from studbook.populations.events import encode
 from studbook.populations.records import Evaluation, PaperResult, PaperVerdict
 from studbook.populations.storage import atomic_write
+from studbook.sandbox.contract import Sandbox
 
 SPLIT = "given"
 FOLDER = "evaluations"
@@ -43,16 +49,52 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
+    """`examples` are the accepted ones, as `studbook evaluate --out` writes them; `seconds` of this call.
+
+    `name` is one that only the same evaluation has.
+    """
+
+    name: str
     summary: Summary
     examples: tuple[dict[str, Json], ...]
     breakdowns: tuple[Breakdown, ...]
+    seconds: float
+
+
+def evaluate_harness(
+    spec: Spec,
+    sandbox: Sandbox,
+    variables: Mapping[str, str],
+    harness: HarnessTree,
+    papers: Sequence[Paper],
+    replicates: int,
+    *,
+    store: Path,
+    display: Display,
+    switch: StopSwitch,
+) -> Measured:
+    """Opens everything below `store`, measures, and closes it and the sandbox again.
+
+    Raises InfrastructureError, BudgetExceeded, StopRequested; what was finished is kept in `store`.
+    """
+    with open_bench(
+        spec,
+        sandbox,
+        Origin(sandbox=sandbox.fingerprint, roles=harness.manifest.roles),
+        variables,
+        calls=store / "calls.sqlite",
+        trajectories=store / "trajectories",
+        notices=NoticeLog(store / "notices.jsonl", display.notice, now),
+        switch=switch,
+    ) as bench:
+        return measure(bench, harness, papers, replicates, display)
 
 
 def measure(
     bench: Bench, harness: HarnessTree, papers: Sequence[Paper], replicates: int, display: Display
 ) -> Measured:
     """Replicates 0 … n−1, one after the other. Raises InfrastructureError, BudgetExceeded, StopRequested."""
-    done = 0
+    done, began = 0, time.monotonic()
 
     def finished(result: PaperResult) -> None:
         nonlocal done
@@ -74,9 +116,11 @@ def measure(
     known = {paper.paper_id: paper for paper in papers}
     examples = [_line(each, known) for each in trajectories if each.result.passed]
     return Measured(
+        name=_name_of(bench, harness, papers, replicates),
         summary=summarize(evaluations, trajectories),
         examples=tuple(examples),
         breakdowns=breakdowns(trajectories, known),
+        seconds=time.monotonic() - began,
     )
 
 
@@ -104,11 +148,10 @@ def write_examples(path: Path, examples: Iterable[dict[str, Json]]) -> None:
     atomic_write(path, "".join(lines).encode("utf-8"))
 
 
-def default_path(runs_dir: Path, harness: HarnessTree, bench: Bench, papers: Sequence[Paper], n: int) -> Path:
-    """A name that only the same evaluation has."""
+def _name_of(bench: Bench, harness: HarnessTree, papers: Sequence[Paper], replicates: int) -> str:
     ids = [paper.paper_id for paper in papers]
-    name = hash_json([bench.frozen.evaluator_hash, harness.tree_hash, *ids, n])[:8]
-    return runs_dir / FOLDER / f"{harness.manifest.name}-{name}.jsonl"
+    identity = hash_json([bench.frozen.evaluator_hash, harness.tree_hash, *ids, replicates])[:8]
+    return f"{harness.manifest.name}-{identity}"
 
 
 def _results(evaluations: Iterable[Evaluation]) -> Iterable[PaperResult]:

@@ -7,22 +7,27 @@ Every endpoint masks the keys of all of them: two may be one gateway.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from studbook.errors import SpecError
+from studbook.experiments.run.plugins import find_plugin
+from studbook.experiments.spec.choice import Choice
 from studbook.experiments.spec.model import FROZEN_TEMPERATURES, EndpointSpec, ModelsSpec, RoleSpec, Spec
 from studbook.identity import Json
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import META_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
+from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
+from studbook.llm.doors import BACKEND, BackendKind
 from studbook.llm.meter import Budget
 from studbook.llm.records import CallRecords
-from studbook.llm.retry import RetryPolicy
+from studbook.llm.retrying import RetryPolicy
 from studbook.llm.secrets import Secret
-from studbook.testbed.models.backend import TestbedBackend, source_hash
 
 DEFAULT_TEMPERATURE = 0.7
 OPENAI_HOST = "api.openai.com"
+TESTBED = "testbed"
 
 
 def role_models(spec: Spec) -> dict[str, RoleModel]:
@@ -32,7 +37,7 @@ def role_models(spec: Spec) -> dict[str, RoleModel]:
 def _role_model(spec: Spec, name: str, role: RoleSpec) -> RoleModel:
     return RoleModel(
         endpoint=role.endpoint,
-        model=f"{role.model}-{name.replace('_', '-')}" if is_testbed_role(spec, role) else role.model,
+        model=backend_kind(spec, role).model_of(role.model, name),
         temperature=_temperature(spec, name, role),
         max_tokens=role.max_tokens,
         dollars_per_million_in=role.dollars_per_million_input,
@@ -47,33 +52,41 @@ def _temperature(spec: Spec, name: str, role: RoleSpec) -> float:
     return DEFAULT_TEMPERATURE if role.temperature is None else role.temperature
 
 
+def backend_kind(spec: Spec, role: RoleSpec) -> BackendKind:
+    return _kind(spec.models.endpoints[role.endpoint].kind)
+
+
+def _kind(name: str) -> BackendKind:
+    return BACKEND.build(find_plugin(BACKEND, Choice(name=name)))
+
+
 def is_testbed_role(spec: Spec, role: RoleSpec) -> bool:
-    return spec.models.endpoints[role.endpoint].kind == "testbed"
+    """By its name alone: what a run is told to be, nothing is imported for."""
+    return spec.models.endpoints[role.endpoint].kind == TESTBED
 
 
 def uses_only_testbed(spec: Spec) -> bool:
     return all(is_testbed_role(spec, role) for role in spec.models.roles.values())
 
 
-def evaluated_models(spec: Spec) -> dict[str, Json]:
-    """What an evaluation depends on: every role but those that only propose changes."""
+def evaluated_models(spec: Spec, harness_roles: Collection[str]) -> dict[str, Json]:
+    """What an evaluation depends on: the evaluator's roles, and those that the harness talks to."""
     return {
         name: {
-            **_version(spec, role),
+            **_version(spec, name, role),
             "model": role_models(spec)[name].model,
             "temperature": role_models(spec)[name].temperature,
             "max_tokens": role_models(spec)[name].max_tokens,
         }
         for name, role in spec.models.roles.items()
-        if name not in META_ROLES
+        if name in EVALUATOR_ROLES or name in harness_roles
     }
 
 
-def _version(spec: Spec, role: RoleSpec) -> dict[str, Json]:
-    """The testbed's version is its source: no score of older text programs is ever taken for one of these."""
-    if is_testbed_role(spec, role):
-        return {"kind": "testbed", "code": source_hash()}
-    return {"kind": spec.models.endpoints[role.endpoint].kind}
+def _version(spec: Spec, name: str, role: RoleSpec) -> dict[str, Json]:
+    version = backend_kind(spec, role).version_of(role_models(spec)[name].model)
+    kind: dict[str, Json] = {"kind": spec.models.endpoints[role.endpoint].kind}
+    return kind if version is None else {**kind, "code": version}
 
 
 def models_line(spec: Spec, testbed_words: str) -> str:
@@ -99,6 +112,13 @@ def _place(spec: Spec, role: RoleSpec) -> str:
     return url or OPENAI_HOST
 
 
+@runtime_checkable
+class Closeable(Protocol):
+    """A backend that keeps connections open. (The testbed's has none.)"""
+
+    def close(self) -> None: ...
+
+
 SENT_BY_THE_SDK = "OPENAI_CUSTOM_HEADERS"
 """`Name: value` lines that the openai package adds to every request; a value may be a key."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -107,17 +127,16 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 def build_client(
     spec: Spec,
     records: CallRecords,
-    environment: Mapping[str, str],
+    endpoints: Mapping[str, Endpoint],
     *,
     on_notice: OnNotice = ignore_notice,
-    tell: Callable[[str], None] = lambda text: None,
     replay_only: bool = False,
     sleep: Callable[[float], object] = time.sleep,
 ) -> ModelClient:
-    """With `replay_only` no endpoint is built, so no key is needed and nothing can be paid."""
+    """`replay_only` answers from the records and needs no endpoints: no key, and nothing to pay."""
     return ModelClient(
         roles=role_models(spec),
-        endpoints={} if replay_only else build_endpoints(spec, environment, tell),
+        endpoints=endpoints,
         records=records,
         retry=retry_policy(spec.models),
         budget=Budget(
@@ -142,6 +161,20 @@ def retry_policy(models: ModelsSpec) -> RetryPolicy:
         first_wait_seconds=models.retry_wait_seconds,
         longest_backoff_seconds=30 * models.retry_wait_seconds,
     )
+
+
+@contextmanager
+def open_endpoints(
+    spec: Spec, environment: Mapping[str, str], tell: Callable[[str], None]
+) -> Iterator[dict[str, Endpoint]]:
+    """As `build_endpoints`; the connections they keep alive are closed at the end of the block."""
+    endpoints = build_endpoints(spec, environment, tell)
+    try:
+        yield endpoints
+    finally:
+        for endpoint in endpoints.values():
+            if isinstance(endpoint.backend, Closeable):
+                endpoint.backend.close()
 
 
 def build_endpoints(
@@ -172,7 +205,7 @@ def other_secrets(environment: Mapping[str, str]) -> Iterator[Secret]:
 
 
 def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> Secret:
-    if endpoint.kind == "testbed":
+    if not _kind(endpoint.kind).needs_key:
         return Secret()
     key = environment.get(endpoint.api_key_env, "").strip()
     if not key and endpoint.base_url is None:
@@ -191,11 +224,7 @@ def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> S
 def _backend(
     name: str, endpoint: EndpointSpec, key: Secret, secrets: list[Secret], tell: Callable[[str], None]
 ) -> Backend:
-    if endpoint.kind == "testbed":
-        return TestbedBackend()
-    from studbook.llm.openai_backend import OpenAIBackend  # takes a second to import; most runs do without
-
-    return OpenAIBackend(
+    return _kind(endpoint.kind).open(
         name=name,
         base_url=endpoint.base_url,
         api_key=key,

@@ -10,12 +10,11 @@ from pathlib import Path
 from studbook.errors import IntegrityError, RevisionError
 from studbook.experiments.run.folders import find_run, is_run
 from studbook.harnesses.tree import HarnessTree
-from studbook.populations.checkpoint import fold_entries, where_to_begin
 from studbook.populations.events import EvaluationDone, RunStarted
 from studbook.populations.journal import Entry, JournalReader, entries_with
 from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
-from studbook.populations.population import Population
+from studbook.populations.population import EMPTY, Population
 from studbook.populations.revisions import resolve, split_revision
 from studbook.populations.storage import storage_errors
 
@@ -32,7 +31,7 @@ class OpenedRun:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """All of the journal, every line proved; the population may have come from a checkpoint."""
+        """All of the journal, every line proved."""
         return tuple(JournalReader(self.folder.journal))
 
     @property
@@ -80,12 +79,13 @@ class Target:
 
 
 def open_run(name: str, runs_dir: Path) -> OpenedRun:
-    """Proves every line of the journal on the way, or that a checkpoint is of the same lines."""
+    """Proves every line of the journal on the way."""
     folder = find_run(name, runs_dir)
-    start, before = where_to_begin(folder.checkpoint, folder.journal)
-    reader = JournalReader(folder.journal, start)
-    population = fold_entries(reader, before)
-    return OpenedRun(folder=folder, population=population, head=reader.last.hash if reader.last else "")
+    reader, builder = JournalReader(folder.journal), EMPTY.builder()
+    for entry in reader:
+        builder.read(entry)
+    head = reader.last.hash if reader.last else ""
+    return OpenedRun(folder=folder, population=builder.build(), head=head)
 
 
 def open_target(text: str, runs_dir: Path, same_run: OpenedRun | None = None) -> Target:

@@ -70,12 +70,24 @@ class StoppableChat:
 
 
 @contextmanager
-def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Signals and the stop file press the switch while the block runs; a second signal exits at once."""
+def watching_stop_file(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """The file STOP presses the switch while the block runs; one from before is removed."""
     stop_file = folder / STOP_FILE
     stop_file.unlink(missing_ok=True)
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(stop_file, switch, ended, tell), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        stop_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Signals and the stop file press the switch while the block runs; a second signal exits at once."""
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     if previous[signal.SIGHUP] is signal.SIG_IGN:
         del previous[signal.SIGHUP]
@@ -90,17 +102,14 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
             os._exit(EXIT_INTERRUPTED)  # the second one: the user does not want to wait for anything
         switch.press(by_signal=True)
-        tell("stopping: what is under way is finished or put aside; press Ctrl-C again to exit at once")
+        tell("Stopping: wrapping up work in progress (nothing is lost). Press Ctrl-C again to quit now.")
 
     for number in previous:
         signal.signal(number, pressed)
-    watcher.start()
     try:
-        yield
+        with watching_stop_file(switch, folder, tell):
+            yield
     finally:
-        ended.set()
-        watcher.join()
-        stop_file.unlink(missing_ok=True)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
@@ -120,4 +129,4 @@ def _watch(stop_file: Path, switch: StopSwitch, ended: threading.Event, tell: Ca
     while not ended.wait(LOOK_SECONDS):
         if stop_file.exists() and not switch.event.is_set():
             switch.press()
-            tell("stopping, as the file STOP in the run's folder asks")
+            tell("Stopping: found a file STOP in the run folder; wrapping up work in progress.")

@@ -9,6 +9,7 @@ Reads nothing; gets pydantic's complaint and the overrides, and returns one to t
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from studbook.errors import IntegrityError, ManifestError, SpecError
+from studbook.experiments.spec.bundled import FIRST_SPEC, bundled_harness_name, bundled_specs, find_spec
 from studbook.experiments.spec.model import DEFAULT_HARNESS, SHORTHANDS, Spec
 from studbook.harnesses.strict_yaml import load_mapping
 from studbook.identity import hash_bytes, hash_json
@@ -58,7 +60,7 @@ def _explain_one(error: ErrorDetails, source: str, overrides: tuple[Override, ..
         return _unknown_key(loc, _known_keys(loc[:-1]), source, overrides)
     what = WORDINGS.get(error["type"], error["msg"].removeprefix("Value error, "))
     if error["type"] == "missing":
-        return f"{source}: the key {'.'.join(loc)} is missing\n  experiments/quickstart.yaml shows how"
+        return f"{source}: the key {'.'.join(loc)} is missing\n  {_example()}"
     given = "" if isinstance(error["input"], dict) or SECRETIVE in loc else f", got {error['input']!r}"
     return f"{_where(loc, source, overrides)}: {what[0].lower() + what[1:]}{given}"
 
@@ -147,7 +149,11 @@ def load_spec(
     dotenv: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Spec:
-    """The spec in force; `path` None is the default one. `folder`: where flags' paths are looked up."""
+    """The spec in force; `path` is a file or the name of a bundled spec, None the default one.
+
+    `folder`: where flags' paths are looked up.
+    """
+    path = None if path is None else find_spec(path)
     raw = DEFAULT_SPEC if path is None else _read_yaml(path)
     here = folder or Path()
     home = here if path is None else path.parent
@@ -157,15 +163,21 @@ def load_spec(
         *environment_overrides(environment or {}),
         *(parse_override(text) for text in flags),
     ]
-    spelled = {"harness": DEFAULT_HARNESS, **_spell_out(raw)}
+    named = {} if path is None else {"name": name_after(path)}
+    spelled = {**named, "harness": DEFAULT_HARNESS, **_spell_out(raw)}
     for key in PATH_KEYS:
-        _relocate(spelled, key, [home, here, application_root()])
+        _relocate(spelled, key, [home, here])
     for override in overrides:
         value = override.value
         if override.key in PATH_KEYS and isinstance(value, str):
-            value = _locate(value, [here, application_root()])
+            value = _locate(override.key, value, [here])
         _set(spelled, override, value)
     return validate_spec(spelled, "the default spec" if path is None else path.as_posix(), overrides)
+
+
+def name_after(path: Path) -> str:
+    """The name of a spec that gives none: its file's, in the letters that names have."""
+    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_")[:64] or "experiment"
 
 
 def read_resolved(path: Path) -> Spec:
@@ -210,9 +222,8 @@ def spec_hash(spec: Spec) -> str:
     return hash_json(values)
 
 
-def application_root() -> Path:
-    """The folder that holds `experiments/` and `harnesses/`."""
-    return Path(__file__).resolve().parents[2]
+def _example() -> str:
+    return f"for an example see {bundled_specs()[FIRST_SPEC]}"
 
 
 def validate_spec(raw: Mapping[str, Any], source: str, overrides: Iterable[Override] = ()) -> Spec:
@@ -225,27 +236,14 @@ def validate_spec(raw: Mapping[str, Any], source: str, overrides: Iterable[Overr
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError(_missing(path)) from None
     except UnicodeDecodeError as error:
-        raise SpecError(
-            f"the spec {path} is not UTF-8 text (byte {error.start:,})\n"
-            "  experiments/quickstart.yaml shows how"
-        ) from None
+        raise SpecError(f"the spec {path} is not UTF-8 text (byte {error.start:,})\n  {_example()}") from None
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror}\n  give a YAML file") from None
     try:
         return load_mapping(text, path.as_posix())
     except ManifestError as error:  # the reader of manifests: no key twice, no aliases, errors with lines
         raise SpecError(str(error)) from None
-
-
-def _missing(path: Path) -> str:
-    there = sorted(found.as_posix() for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.as_posix(), there, n=1, cutoff=0.5)
-    shipped = sorted(found.name for found in (application_root() / "experiments").glob("*.yaml"))
-    hint = f"did you mean {near[0]}?" if near else f"Studbook brings experiments/: {', '.join(shipped)}"
-    return f"no spec at {path}\n  {hint}"
 
 
 def _yaml_value(text: str, source: str) -> Any:
@@ -286,13 +284,16 @@ def _relocate(raw: dict[str, Any], key: str, folders: list[Path]) -> None:
     for parent in parents:
         place = place.get(parent) if isinstance(place, dict) else None
     if isinstance(place, dict) and isinstance(place.get(last), str):
-        place[last] = _locate(place[last], folders)
+        place[last] = _locate(key, place[last], folders)
 
 
-def _locate(value: str, folders: list[Path]) -> str:
-    """The first that exists, absolute; what exists nowhere stays as written, its reader reports it."""
+def _locate(key: str, value: str, folders: list[Path]) -> str:
+    """The first that exists, absolute; what exists nowhere stays as written, its reader reports it.
+
+    A bundled harness stays its name, which means the same on another machine.
+    """
     wanted = Path(value).expanduser()
-    for folder in folders:
-        if (found := folder / wanted).exists():
-            return found.resolve().as_posix()
-    return value
+    found = next((path.resolve() for folder in folders if (path := folder / wanted).exists()), None)
+    if key == "harness" and (name := bundled_harness_name(found or wanted)) is not None:
+        return name
+    return value if found is None else found.as_posix()

@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from studbook.evaluate.doors import PREDICATE, READER
+from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
+from studbook.experiments.spec.choice import Choice, name_of, named_by
 from studbook.llm.contracts import ROLES
+from studbook.llm.doors import BACKEND
+from studbook.sandbox.doors import SANDBOX
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -30,7 +35,7 @@ Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveNumber = Annotated[float, Field(gt=0)]
 
-DEFAULT_HARNESS = "harnesses/agentic_self_instruct"
+DEFAULT_HARNESS = "agentic_self_instruct"
 SHORTHANDS = {"sandbox": "kind"}
 """`sandbox: docker` means `sandbox: {kind: docker}`."""
 
@@ -73,6 +78,7 @@ class CorpusSpec(Section):
     train: str | None = None
     validation: str | None = None
     test: str | None = None
+    readers: list[Annotated[Choice, named_by(READER)]] = [Choice(name="text")]
     synthetic: SyntheticSpec = SyntheticSpec()
     splits: SplitsSpec = SplitsSpec()
 
@@ -89,7 +95,7 @@ class CorpusSpec(Section):
 class EndpointSpec(Section):
     """Where models answer. `api_key_env` names an environment variable; a key is never written in a spec."""
 
-    kind: Literal["testbed", "openai"]
+    kind: Annotated[str, name_of(BACKEND, is_quoted=False)]
     base_url: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
     timeout_seconds: PositiveNumber = 120.0
@@ -223,7 +229,7 @@ class EvaluatorSpec(Section):
     `confirm`: measure what was accepted once more, on fresh rollouts, beside the verdict.
     """
 
-    predicate: Literal["deployed", "prose"] = "deployed"
+    predicate: Annotated[Choice, named_by(PREDICATE)] = Choice(name="deployed")
     max_rounds: Positive = 8
     weak_rollouts: Positive = 3
     strong_rollouts: Positive = 3
@@ -248,10 +254,14 @@ class LimitsSpec(Section):
 
 
 class SandboxSpec(Section):
-    """`auto` takes Docker when an engine answers and says which it took."""
+    """`auto` takes Docker when an engine answers and says which it took.
 
-    kind: Literal["auto", "docker", "process"] = "auto"
+    `params`: of a sandbox of your own.
+    """
+
+    kind: Annotated[str, name_of(SANDBOX)] = "auto"
     image: str | None = None
+    params: dict[str, Any] = {}
     limits: LimitsSpec = LimitsSpec()
 
 
@@ -259,8 +269,12 @@ class SearchSpec(Section):
     """`lag`: iteration i sees the population after iteration i - lag. `patience` null: no early end."""
 
     iterations: Count = 20
-    selection: Literal["boltzmann", "uniform", "best"] = "boltzmann"
+    selection: Annotated[Choice, named_by(SELECTION)] = Choice(name="boltzmann")
     temperature: PositiveNumber = 0.1
+    admission: Annotated[Choice, named_by(ADMISSION)] = Choice(name="strict")
+    analyzer: Annotated[Choice, named_by(ANALYZER)] = Choice(name="chat")
+    implementer: Annotated[Choice, named_by(IMPLEMENTER)] = Choice(name="chat")
+    knobs: Annotated[Choice, named_by(KNOBS)] = Choice(name="optuna")
     minibatch: Positive = 5
     lag: Positive = 1
     knob_share: Share = 0.2

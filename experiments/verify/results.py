@@ -18,9 +18,10 @@ from studbook.evaluate.trajectories import (
     trajectory_key,
 )
 from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
+from studbook.evolve.doors import ANALYZER
 from studbook.findings import Findings
+from studbook.llm.evidence import Evidence
 from studbook.llm.records_audit import RecordedCalls
-from studbook.llm.seals import Rests
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, RunStarted
 from studbook.populations.journal_audit import AuditedLine
 from studbook.populations.records import PaperResult
@@ -146,7 +147,7 @@ class ResultsAudit:
     def _check_records(self, place: str, trajectory: Trajectory) -> None:
         if self.calls is None:
             return
-        answers = self.calls.rest(trajectory.rests, place)
+        answers = self.calls.answers_behind(trajectory.evidence, place)
         if self.audit is not None and answers.is_whole:
             self.audit.check_answers(trajectory, answers.calls, place)
             if self.again is not None:
@@ -164,17 +165,24 @@ class ResultsAudit:
         for line in lines:
             event = line.event
             if isinstance(event, DiagnosisMade):
-                texts = self._texts(event.rests, line.place)
-                if texts is not None and event.text not in texts and not event.text.startswith(NO_DIAGNOSIS):
+                texts = self._texts(event.evidence, line.place)
+                is_answered = texts is None or event.text in texts or event.text.startswith(NO_DIAGNOSIS)
+                if not is_answered and self._is_analyzer_ours:
                     self.findings.fault(line.place, "no call record of the analyzer gave this diagnosis")
             elif isinstance(event, DecisionMade):
-                self._texts(event.rests, line.place)
+                self._texts(event.evidence, line.place)
 
-    def _texts(self, rests: Rests, place: str) -> list[str] | None:
+    @property
+    def _is_analyzer_ours(self) -> bool:
+        """One of the user's own need not quote a model's words."""
+        plugins = self.start.plugins if self.start is not None else {}
+        return plugins.get("analyzer", "chat").partition(" ")[0] in ANALYZER.builtin_names()
+
+    def _texts(self, evidence: Evidence, place: str) -> list[str] | None:
         """None when not all records are there."""
         if self.calls is None:
             return None
-        answers = self.calls.rest(rests, place)
+        answers = self.calls.answers_behind(evidence, place)
         return [call.reply.text.strip() for call in answers.calls.values()] if answers.is_whole else None
 
 

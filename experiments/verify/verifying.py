@@ -9,29 +9,27 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from types import MappingProxyType
 
 from studbook.errors import CorpusError, IntegrityError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
 from studbook.evolve.audit import EventsAudit, Rules
-from studbook.evolve.policies.selection import get_selector
-from studbook.experiments.run.bench import frozen_evaluator
+from studbook.evolve.doors import ADMISSION, SELECTION
+from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import load_papers
 from studbook.experiments.run.environment import CHECK, environment_text
 from studbook.experiments.run.execute import WORDS, promotion_settings, search_settings
 from studbook.experiments.run.models import role_models
 from studbook.experiments.run.opening import is_being_written
+from studbook.experiments.run.plugins import find_plugin, plugins_at_hand
 from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.spec.loading import read_resolved, spec_hash, write_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.verify.results import ResultsAudit, list_trajectories
 from studbook.findings import Findings
 from studbook.llm.records_audit import opened_for_audit
-from studbook.populations.checkpoint import fold_entries, read_checkpoint
 from studbook.populations.events import RunStarted
-from studbook.populations.journal import JournalReader
 from studbook.populations.journal_audit import AuditedJournal, audit_journal
 from studbook.populations.layout import RunFolder
 from studbook.populations.lineage_audit import NAME as LINEAGE
@@ -82,11 +80,10 @@ class _Verification:
         if start is not None and spec is not None:
             self._check_start(start, spec)
         self._environment(start)
-        events = EventsAudit(_rules(spec) if spec else None, self._findings)
+        events = EventsAudit(_rules(spec, start.plugins if start else {}) if spec else None, self._findings)
         for line in journal.lines:
             events.read(line.event, line.place)
         self._lineage(events.population, journal, spec)
-        self._checkpoint()
         self._results(journal, start, spec)
         self._surroundings()
         if not journal.lines:
@@ -99,19 +96,6 @@ class _Verification:
             is_running=self._is_running,
             findings=self._findings,
         )
-
-    def _checkpoint(self) -> None:
-        """Whoever looks at the run or resumes it begins there, so it must tell what the journal tells."""
-        known = read_checkpoint(self._folder.checkpoint, self._folder.journal)
-        if known is None:
-            return
-        try:
-            entries = list(islice(JournalReader(self._folder.journal), known.place.lines))
-            told = fold_entries(entries)
-        except IntegrityError:
-            return  # the journal's own faults are named already
-        if told != known.population or entries[-1].hash != known.place.head:
-            self._findings.fault(self._folder.checkpoint.name, "it tells another run than the journal does")
 
     def _journal(self) -> AuditedJournal:
         if not self._folder.journal.is_file():
@@ -154,11 +138,12 @@ class _Verification:
             "journal.jsonl, line 1",
             "what the sandbox promises is told wrongly",
             False,
-            start.contains_hostile_code and start.sandbox != "docker",  # an engine may own to less
+            start.isolates_untrusted_code and start.sandbox != "docker",  # an engine may own to less
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
         same(place, "the models are not the journal's", start.models, models)
-        self._is_same_code = frozen_evaluator(spec).evaluator_hash == start.evaluator_hash
+        frozen = frozen_evaluator(spec, origin_of(start))
+        self._is_same_code = frozen.evaluator_hash == start.evaluator_hash
         if not self._is_same_code:
             self._findings.note(
                 "the evaluator of this Studbook is another one than the run's (environment.json names its "
@@ -218,7 +203,8 @@ class _Verification:
     def _results(self, journal: AuditedJournal, start: RunStarted | None, spec: Spec | None) -> None:
         audit, again = None, None
         if spec is not None:
-            frozen = frozen_evaluator(spec)
+            origin = origin_of(start) if start else Origin(sandbox="", roles=())
+            frozen = frozen_evaluator(spec, origin)
             audit = TrajectoryAudit(settings=frozen.settings, run_seed=spec.seed, findings=self._findings)
             again = MeasuredAgain(
                 frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings
@@ -244,7 +230,6 @@ class _Verification:
         known = {path.name for path in (folder.spec, folder.environment, folder.journal, folder.lineage)}
         known |= {
             folder.trajectories.name,
-            folder.checkpoint.name,
             *(folder.calls.name + end for end in ("", "-wal", "-shm")),
         }
         for entry in sorted(os.scandir(folder.root), key=lambda entry: entry.name):
@@ -254,11 +239,17 @@ class _Verification:
                 self._findings.note(f"{entry.name} is none of Studbook's files, and was not looked at")
 
 
-def _rules(spec: Spec) -> Rules:
+def _rules(spec: Spec, recorded: Mapping[str, str]) -> Rules:
+    """A policy of the user's own is asked again where the very same code is at hand."""
+    here = plugins_at_hand(recorded, spec)
+    search = spec.search
     return Rules(
         search=search_settings(spec),
         promotion=promotion_settings(spec),
-        select=get_selector(spec.search.selection),
+        selection=SELECTION.build(find_plugin(SELECTION, search.selection), temperature=search.temperature)
+        if "selection" in here
+        else None,
+        admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)) if "admission" in here else None,
         reasons=tuple(WORDS.values()),
     )
 

@@ -37,6 +37,26 @@ class Display(Protocol):
         """Leaves the terminal as it was; called whatever happened."""
 
 
+class SilentDisplay:
+    """Shows nothing: for runs and evaluations started from Python."""
+
+    def started(self, view: StartView) -> None: ...
+
+    def seed_measured(self, rate: Rate) -> None: ...
+
+    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None: ...
+
+    def working(self, what: str) -> None: ...
+
+    def iteration_ended(self, view: IterationView, progress: ProgressView) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+    def finished(self, view: EndView) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class PlainDisplay:
     """One line per event and no escape codes: for pipes, logs, CI and small terminals."""
 

@@ -1,11 +1,10 @@
 """The wording of a run's progress: views in, styled lines out. Plain and live displays show the same words.
 
-Colour never carries meaning alone: every verdict has a glyph. Foreign text is cleaned here; `Text` does not
-interpret markup.
-
-Views as styled lines for the terminal. Foreign text is cleaned; no rate stands without n and interval.
+Color never carries meaning alone: every verdict has a glyph. Foreign text is cleaned here; `Text` does not
+interpret markup. No rate stands without n and interval.
 """
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -44,14 +43,14 @@ def rate_words(rate: Rate, is_stopped: bool) -> str:
 def confirmed_words(rate: Rate) -> str:
     """How many of the accepted examples would be accepted again."""
     low, high = rate.interval()
-    return f"confirmed {rate.passed}/{rate.n} (95 % {100 * low:.1f}–{100 * high:.1f})"
+    return f"reproduced {rate.passed}/{rate.n} (95% CI {100 * low:.1f}–{100 * high:.1f})"
 
 
 def change_words(score: ScoreDiff) -> str:
     low, high = score.interval
-    basis = "same papers, same luck" if score.paired else "different samples"
+    basis = "paired: same papers, same random seeds" if score.paired else "unpaired: different samples"
     points = f"{100 * float(score.difference):+.1f} points"
-    return f"{points} (95 % {100 * low:+.1f} to {100 * high:+.1f}, {basis})"
+    return f"{points} (95% CI {100 * low:+.1f} to {100 * high:+.1f}; {basis})"
 
 
 def is_shown(score: ScoreDiff) -> bool:
@@ -60,7 +59,29 @@ def is_shown(score: ScoreDiff) -> bool:
     return low > 0 or high < 0
 
 
-NOT_SHOWN = "the interval holds zero: so few papers cannot tell the two apart"
+NOT_SHOWN = "the interval includes zero: too few papers to tell them apart"
+
+
+RECORDED_REASONS = (
+    (re.compile(r"^equals its parent: (\d+/\d+) against (\d+/\d+)$"), r"tie with its parent: \1 vs \2"),
+    (
+        re.compile(r"^cannot beat its parent any more: (\d+/\d+) against (\d+/\d+)$"),
+        r"stopped early: can no longer beat its parent (\1 vs \2)",
+    ),
+    (re.compile(r"^(beats|is behind) its parent: (\d+/\d+) against (\d+/\d+)$"), r"\1 its parent: \2 vs \3"),
+    (
+        re.compile(r"^the proposal changes nothing$"),
+        "no change: the implementer's edit left the harness as it was",
+    ),
+    (re.compile(r"(\d+\.\d) % \((\d+/\d+), 95 % "), r"\1% (\2, 95% CI "),
+)
+"""Reasons as recorded (audits compare them, the analyzer reads them), and as people read them."""
+
+
+def reason_words(recorded: str) -> str:
+    for pattern, words in RECORDED_REASONS:
+        recorded = pattern.sub(words, recorded)
+    return recorded
 
 
 def spaced(name: str) -> str:
@@ -77,16 +98,20 @@ def start_lines(view: StartView) -> list[Text]:
     lines = [
         labelled("run", f"{view.run}  →  {view.folder}"),
         labelled("models", clean_line(view.models, 800), "yellow" if view.is_testbed else ""),
-        labelled("sandbox", clean_line(view.sandbox, 200), "" if view.contains_hostile_code else "yellow"),
+        labelled("sandbox", clean_line(view.sandbox, 200), "" if view.isolates_untrusted_code else "yellow"),
         papers_line(view.papers, view.splits),
         labelled("harness", clean_line(view.harness)),
         labelled("search", view.search),
     ]
     lines += [notice_line(note) for note in view.notes]
     if view.is_finished:
-        lines.append(notice_line("the run has come to its end already; nothing is run again"))
+        lines.append(
+            notice_line(
+                f"this run is already finished; extend it: studbook resume {view.run} -s search.iterations=30"
+            )
+        )
     elif view.finished_iterations:
-        lines.append(notice_line(f"going on after {count(view.finished_iterations, 'finished iteration')}"))
+        lines.append(notice_line(f"resuming after {count(view.finished_iterations, 'finished iteration')}"))
     return lines
 
 
@@ -101,7 +126,7 @@ def promotion_line(stage: str, harness_id: str, so_far: Rate) -> Text:
 def iteration_lines(view: IterationView) -> list[Text]:
     glyph, style = GLYPHS[view.verdict]
     number = f"{view.iteration:>{len(str(view.iterations))}}/{view.iterations}"
-    made = view.mutant_id or "nothing made"
+    made = view.mutant_id or "no mutant"
     head = line(
         (f"{number} ", "dim"),
         (f"{glyph} {spaced(view.verdict):<9} ", style),
@@ -109,9 +134,9 @@ def iteration_lines(view: IterationView) -> list[Text]:
         f"  {clean_line(view.hypothesis, 100)}" if view.hypothesis else "",
     )
     indent = " " * (len(number) + 3)
-    lines = [head, line((f"{indent}{clean_line(view.reason, 140)}", "dim"))]
+    lines = [head, line((f"{indent}{clean_line(reason_words(view.reason), 140)}", "dim"))]
     if view.mutant_rate.n:
-        lines.append(line((f"{indent}mutant {view.mutant_rate} against parent {view.parent_rate}", "dim")))
+        lines.append(line((f"{indent}mutant {view.mutant_rate} vs parent {view.parent_rate}", "dim")))
     return lines
 
 
@@ -130,7 +155,7 @@ def cost_line(view: ProgressView) -> Text:
 def _cost(view: ProgressView) -> list[str]:
     parts = [count(view.calls, "call")]
     if view.recorded_calls:
-        parts.append(f"{view.recorded_calls:,} from the records")
+        parts.append(f"{view.recorded_calls:,} cached")
     return [*parts, count(view.tokens, "token"), dollars(view.cost_dollars), duration(view.seconds)]
 
 
@@ -142,7 +167,7 @@ def end_lines(view: EndView) -> list[Text]:
     verdicts = ", ".join(f"{number} {spaced(name)}" for name, number in view.verdicts.items() if number)
     lines = [Text(), labelled("finished", f"{clean_line(view.reason)} ({verdicts or 'no iterations'})")]
     lines.append(cost_line(view.progress))
-    lines += [Text(), line(("The winning lineage", "bold"))]
+    lines += [Text(), line(("Lineage of the best harness", "bold"))]
     lines += [lineage_line(depth, step) for depth, step in enumerate(view.lineage)]
     lines += [Text(), *champion_lines(view), Text(), line(("Try next", "bold"))]
     width = max((len(command) for command, _ in view.next_commands), default=0)
@@ -162,8 +187,14 @@ def lineage_line(depth: int, step: LineageStep) -> Text:
 
 def champion_lines(view: EndView) -> list[Text]:
     if view.champion_id is None:
-        return [line(("No champion: ", "bold"), clean_line(view.champion_reason, 300))]
-    lines = [line(("Champion: ", "bold"), view.champion_id, f" – {clean_line(view.champion_reason, 300)}")]
+        return [line(("No champion: ", "bold"), clean_line(reason_words(view.champion_reason), 300))]
+    lines = [
+        line(
+            ("Champion: ", "bold"),
+            view.champion_id,
+            f" – {clean_line(reason_words(view.champion_reason), 300)}",
+        )
+    ]
     lines.append(line("  sealed test papers: ", ("champion ", "bold"), str(view.champion_test)))
     lines.append(line("                      ", ("seed     ", "bold"), str(view.seed_test)))
     if view.test_difference is not None:
@@ -247,14 +278,14 @@ def harness_lines(view: HarnessView) -> list[Text]:
     facts = [
         ("harness", f"{view.harness_id} ({view.kind})"),
         ("parent", view.parent_id or "none"),
-        ("idea", clean_line(view.hypothesis, 300) or "–"),
-        ("verdict", f"{glyph} {verdict}: {clean_line(view.reason, 300)}"),
+        ("hypothesis", clean_line(view.hypothesis, 300) or "–"),
+        ("verdict", f"{glyph} {verdict}: {clean_line(reason_words(view.reason), 300)}"),
         ("score", f"{rate_words(view.score, view.is_stopped)}; validation papers"),
         ("knobs", knobs or "–"),
         ("commit", view.commit),
         ("tree", view.tree_hash),
     ]
-    lines = [line((f"{label:<9}", "bold"), text) for label, text in facts]
+    lines = [line((f"{label:<12}", "bold"), text) for label, text in facts]
     for each in view.evaluations:
         partly = "" if each.is_complete else ", decided before all papers were run"
         partly += f"; {confirmed_words(each.confirmed)}" if each.confirmed.n else ""

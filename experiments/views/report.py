@@ -30,6 +30,7 @@ from studbook.experiments.views.lines import (
     confirmed_words,
     is_shown,
     rate_words,
+    reason_words,
     spaced,
 )
 from studbook.experiments.views.run_views import IterationView, LineageStep
@@ -72,7 +73,7 @@ def lineage_html(steps: tuple[LineageStep, ...]) -> str:
         f'<td class="rate">{rate_html(step.rate, step.is_stopped)}</td></tr>'
         for step in steps
     )
-    return _table(("harness", "kind", "idea", "validation"), rows)
+    return _table(("harness", "kind", "hypothesis", "validation"), rows)
 
 
 def _table(header: tuple[str, ...], rows: str) -> str:
@@ -82,14 +83,14 @@ def _table(header: tuple[str, ...], rows: str) -> str:
 
 def costs_html(rows: tuple[RoleCost, ...]) -> str:
     if not rows:
-        return '<p class="quiet">Nothing yet.</p>'
+        return '<p class="quiet">No model calls yet.</p>'
     cells = ("".join(f"<td>{safe(cell)}</td>" for cell in cost_cells(row)) for row in rows)
     return _table(COLUMNS, "".join(f"<tr>{each}</tr>" for each in cells))
 
 
 def diff_html(diff: str) -> str:
     if not diff:
-        return '<p class="quiet">Nothing: the winner is the seed itself.</p>'
+        return '<p class="quiet">No changes: the seed is the best harness.</p>'
     shown = clean_block(diff[:DIFF_LIMIT])
     cut = (
         '<p class="quiet">The diff goes on; see git diff in lineage.git.</p>'
@@ -131,7 +132,7 @@ def _tree_words(row: TreeRow) -> str:
 
 def iterations_html(views: tuple[IterationView, ...]) -> str:
     return _table(
-        ("#", "parent → mutant", "verdict", "idea and reason", "on validation papers"),
+        ("#", "parent → mutant", "verdict", "hypothesis and reason", "on validation papers"),
         "".join(map(_row, views)),
     )
 
@@ -139,11 +140,11 @@ def iterations_html(views: tuple[IterationView, ...]) -> str:
 def _row(view: IterationView) -> str:
     glyph = GLYPHS[view.verdict][0]
     idea = f"{safe(view.hypothesis)}<br>" if view.hypothesis else ""
-    made = safe(view.mutant_id or "nothing made")
+    made = safe(view.mutant_id or "no mutant")
     return (
         f"<tr><td>{view.iteration}</td><td>{safe(view.parent_id)} → {made}</td>"
         f'<td class="verdict {view.verdict.value}">{glyph} {escape(spaced(view.verdict))}</td>'
-        f'<td class="idea">{idea}<span class="quiet">{safe(view.reason)}</span></td>'
+        f'<td class="idea">{idea}<span class="quiet">{safe(reason_words(view.reason))}</span></td>'
         f'<td class="rate">{_rates(view)}</td></tr>'
     )
 
@@ -167,12 +168,12 @@ def failures_html(harness_id: str, counts: dict[str, int]) -> str:
 
 
 WIDTH, HEIGHT = 720, 280
-TITLE = "Pass rate on validation papers by iteration: best so far with its 95 % interval, and each mutant"
+TITLE = "Pass rate on validation papers by iteration: best so far with its 95% CI, and each mutant"
 LEFT, RIGHT, TOP, BOTTOM = 72, 14, 20, 38
 
 
 def chart(points: Sequence[CurvePoint], seed: Rate) -> str:
-    """Best so far with its 95 % interval as a band; each mutant's own evaluation as a mark."""
+    """Best so far with its 95% CI as a band; each mutant's own evaluation as a mark."""
     if not points:
         return '<p class="quiet">No iteration has ended yet.</p>'
     last = max(point.iteration for point in points)
@@ -203,7 +204,7 @@ def _grid(last: int) -> list[str]:
     for percent in (0, 25, 50, 75, 100):
         y = _y(percent / 100)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{percent} %</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{percent}%</text>')
     for iteration in sorted({0, last}):
         x = _x(iteration, last)
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{iteration}</text>')
@@ -246,7 +247,7 @@ class ReportView:
     models: tuple[tuple[str, str], ...]
     is_testbed: bool
     sandbox: str
-    contains_hostile_code: bool
+    isolates_untrusted_code: bool
     splits: dict[str, int]
     evaluator_hash: str
     iterations: tuple[IterationView, ...]
@@ -270,11 +271,11 @@ class ReportView:
 
 SANDBOX_WORDS = {
     True: "a fresh container for every paper, without network, mounts or capabilities",
-    False: "a child process for every paper, which is no wall",
+    False: "a child process for every paper, which does not contain hostile code",
 }
 ENGINE_LACKS = ", on an engine that does not limit memory or processes"
 CURVE_LEGEND = (
-    '<p class="quiet">Line: the best member so far, all its validation evaluations pooled; band: its 95 % '
+    '<p class="quiet">Line: the best member so far, all its validation evaluations pooled; band: its 95% '
     "interval. Filled circles: admitted mutants; crosses: mutants that were not. A mutant's mark is one "
     "evaluation, which may have been stopped once it was decided.</p>"
 )
@@ -286,12 +287,12 @@ def report_html(view: ReportView) -> str:
         _head(view),
         _scores(view),
         _section("Pass rate by iteration", chart(view.curve, view.seed_validation) + CURVE_LEGEND),
-        _section("The winning lineage", lineage_html(view.lineage)),
-        _section("What changed from the seed to the winner", diff_html(view.diff)),
+        _section("Lineage of the best harness", lineage_html(view.lineage)),
+        _section("Changes from the seed to the best harness", diff_html(view.diff)),
         _section("Population", tree_html(view.tree)),
         _section("Iterations", iterations_html(view.iterations)),
         _section("Why examples were not accepted", "".join(failures_html(*each) for each in view.failures)),
-        _section("What was paid", costs_html(view.costs)),
+        _section("Model usage and cost by role", costs_html(view.costs)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -324,7 +325,7 @@ def _head(view: ReportView) -> str:
     warnings = ""
     if view.is_testbed:
         warnings += f'<p class="warning">Models: {escape(TESTBED_MODELS)}.</p>'
-    if not view.contains_hostile_code:
+    if not view.isolates_untrusted_code:
         warnings += f'<p class="warning">{escape(_uncontained(view.sandbox))}</p>'
     return f'<header><h1>{safe(view.run)}</h1>{warnings}<dl class="facts">{body}</dl></header>'
 
@@ -332,7 +333,7 @@ def _head(view: ReportView) -> str:
 def _sandbox_words(view: ReportView) -> str:
     if view.sandbox != "docker":
         return SANDBOX_WORDS[False]
-    return SANDBOX_WORDS[True] + ("" if view.contains_hostile_code else ENGINE_LACKS)
+    return SANDBOX_WORDS[True] + ("" if view.isolates_untrusted_code else ENGINE_LACKS)
 
 
 def _uncontained(sandbox: str) -> str:
@@ -365,7 +366,7 @@ def _scores(view: ReportView) -> str:
     ]
     if view.test_difference is not None:
         cards.append(_change(view.test_difference))
-    reason = f"Why {view.champion_id}: {view.champion_reason}."
+    reason = f"Why {view.champion_id}: {reason_words(view.champion_reason)}."
     return f'<div class="scores">{"".join(cards)}</div><p class="quiet">{safe(reason)}</p>'
 
 
@@ -380,10 +381,10 @@ def _score(title: str, rate: Rate, confirmed: Rate) -> str:
     if not rate.n:
         return f'<div class="score">{safe(title)}<b>–</b>not measured (n=0)</div>'
     low, high = rate.interval()
-    held = f"<br>of these {escape(confirmed_words(confirmed))} on fresh rollouts" if confirmed.n else ""
+    held = f"<br>of these, {escape(confirmed_words(confirmed))} on fresh rollouts" if confirmed.n else ""
     return (
-        f'<div class="score">{safe(title)}<b>{100 * float(rate.fraction):.1f} %</b>'
-        f"{rate.passed} of {rate.n}, 95 % interval {100 * low:.1f}–{100 * high:.1f} %{held}</div>"
+        f'<div class="score">{safe(title)}<b>{100 * float(rate.fraction):.1f}%</b>'
+        f"{rate.passed} of {rate.n}, 95% CI {100 * low:.1f}–{100 * high:.1f}{held}</div>"
     )
 
 
@@ -402,7 +403,7 @@ def report_view(run: OpenedRun) -> ReportView:
         models=tuple(sorted(start.models.items())),
         is_testbed=uses_only_testbed(spec),
         sandbox=start.sandbox,
-        contains_hostile_code=start.contains_hostile_code,
+        isolates_untrusted_code=start.isolates_untrusted_code,
         splits={name: len(start.splits[name]) for name in SPLIT_NAMES if name in start.splits},
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population, spec.search.iterations),
@@ -412,7 +413,7 @@ def report_view(run: OpenedRun) -> ReportView:
         lineage=lineage_steps(population, best) if best in population.mutants else (),
         best_id=best,
         champion_id=champion.harness_id if champion else None,
-        champion_reason=champion.reason if champion else "the run has not come to its end yet",
+        champion_reason=champion.reason if champion else "the run is not finished yet",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
         champion_confirmed=confirmed_rate(

@@ -20,7 +20,7 @@ class StartView:
     models: str
     is_testbed: bool
     sandbox: str
-    contains_hostile_code: bool
+    isolates_untrusted_code: bool
     papers: str
     splits: dict[str, int]
     harness: str

@@ -1,11 +1,8 @@
-"""The one choke point: every call of every role is looked up, limited, retried, metered and recorded here.
+"""The one door to the models: every call of every role is looked up, limited, retried, metered and recorded.
 
-Does not know harnesses, papers or HTTP: an endpoint is a `Backend`. How often a call is tried and whom a
-failure is laid to is `asking.py`.
-
-Equal calls that are made at the same time are made once; everyone who asked gets the one outcome.
-
-Remembers nothing once a call has ended: that is the records' job.
+Equal calls made at the same time are made once, and everyone who asked gets the one outcome. A finished call
+is remembered by the records, not here. Knows neither harnesses nor papers nor HTTP: an endpoint is a
+`Backend`. How often a call is tried, and what its failure means, is decided in `retrying.py`.
 """
 
 import time
@@ -15,52 +12,19 @@ from dataclasses import replace
 from threading import Lock
 
 from studbook.errors import ReplayDifference, RequestFailed, SpecError, StudbookError
-from studbook.identity import derive_seed
 from studbook.llm.contracts import ChatCall, ChatReply, Endpoint, OnNotice, RoleModel, ignore_notice
-from studbook.llm.endpoint_pool import Desk, ResolvedCall, Surroundings
+from studbook.llm.endpoint_pool import EndpointPool, ResolvedCall
 from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_totals
 from studbook.llm.records import CallRecords, record_key
-from studbook.llm.retry import PATIENT, RetryPolicy
-from studbook.llm.retrying import Asked, Asking
-
-
-class SingleFlight:
-    """Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._under_way: dict[str, Future[ChatReply]] = {}
-
-    def do(self, key: str, work: Callable[[], ChatReply]) -> ChatReply:
-        """`work()`, or the outcome of the equal work under way (then `recorded`: nobody paid twice)."""
-        with self._lock:
-            others = self._under_way.get(key)
-            if others is None:
-                own = self._under_way[key] = Future[ChatReply]()
-        if others is not None:
-            return replace(others.result(), recorded=True)
-        try:
-            reply = work()
-        except BaseException as error:  # handed to those who wait, whatever it is, and raised again
-            self._finish(key)
-            own.set_exception(error)
-            raise
-        self._finish(key)
-        own.set_result(reply)
-        return reply
-
-    def _finish(self, key: str) -> None:
-        with self._lock:
-            del self._under_way[key]
+from studbook.llm.retrying import PATIENT, RetryingCall, RetryPolicy
 
 
 class ModelClient:
     """Implements `studbook.llm.contracts.Chat`. Thread-safe.
 
     With `replay_only` a call that is not recorded raises ReplayDifference and endpoints are never used.
-    The budget counts what the records say was paid before, so it spans interruptions of one run; it is passed
-    by at most one call for each of `workers`. `sleep` may
-    raise what the caller wants to be stopped by.
+    The budget counts what the records say was paid before, so it spans interruptions of one run; it is
+    exceeded by at most one call for each of `workers`. `sleep` may raise whatever should stop a waiting call.
     """
 
     def __init__(
@@ -81,22 +45,41 @@ class ModelClient:
         self.meter = Meter()
         self._roles = dict(roles)
         self._gate = BudgetGate(budget, sum_totals(records.totals()), workers=workers, clock=clock)
+        self._retry = retry
         self._sleep_on = sleep
-        around = Surroundings(
-            retry=retry, on_notice=on_notice, sleep=self._sleep, clock=clock, strict_models=strict_models
+        self._pool = EndpointPool(
+            {} if replay_only else _checked(roles, endpoints),
+            roles.values(),
+            strict_models=strict_models,
+            on_notice=on_notice,
+            clock=clock,
         )
-        self._desk = Desk({} if replay_only else _checked(roles, endpoints), roles.values(), around)
         self._records = records
         self._replay_only = replay_only
-        self._flights = SingleFlight()
+        self._lock = Lock()
+        self._in_flight: dict[str, Future[ChatReply]] = {}
 
     def chat(self, call: ChatCall) -> ChatReply:
         resolved = self._resolve(call)
-        reply = self._flights.do(resolved.key, lambda: self._answer(resolved))
-        reply = replace(reply, key=resolved.key)
-        if reply.recorded:
+        with self._lock:
+            equal = self._in_flight.get(resolved.key)
+            if equal is None:
+                own = self._in_flight[resolved.key] = Future()
+        if equal is not None:
+            reply = equal.result()
+        else:
+            try:
+                reply = self._find_record(resolved) or self._pay(resolved)
+            except BaseException as error:  # handed to those who wait, whatever it is, and raised again
+                self._land(resolved.key)
+                own.set_exception(error)
+                raise
+            self._land(resolved.key)
+            own.set_result(reply)
+        recorded = reply.recorded or equal is not None  # nobody pays twice for one answer
+        if recorded:
             self.meter.add(call.role, Totals(recorded_calls=1))
-        return reply
+        return replace(reply, key=resolved.key, recorded=recorded)
 
     def _resolve(self, call: ChatCall) -> ResolvedCall:
         to = self._roles.get(call.role)
@@ -107,21 +90,14 @@ class ModelClient:
                 "add it under `models:` in the spec"
             )
         request = to.resolve(call)
-        control = ChatCall(role=call.role, messages=call.control, seed=derive_seed("control", call.seed))
-        return ResolvedCall(
-            role=call.role,
-            to=to,
-            request=request,
-            control=to.resolve(control),
-            key=record_key(call.role, request),
-        )
+        return ResolvedCall(call=call, to=to, request=request, key=record_key(call.role, request))
 
-    def _sleep(self, seconds: float) -> None:
-        """Between two tries, as long as the hours of the budget last; raises BudgetExceeded at their end."""
-        self._sleep_on(min(seconds, self._gate.seconds_left))
-        self._gate.check_hours()
+    def _land(self, key: str) -> None:
+        with self._lock:
+            del self._in_flight[key]
 
-    def _answer(self, call: ResolvedCall) -> ChatReply:
+    def _find_record(self, call: ResolvedCall) -> ChatReply | None:
+        """The recorded reply. Raises the recorded failure, or ReplayDifference if calls may not be made."""
         recorded = self._records.find(call.key)
         if recorded is not None:
             return recorded
@@ -133,51 +109,41 @@ class ModelClient:
                 f"no record of a call of role {call.role!r} to {call.to.model!r}: key {call.key}\n"
                 "the replay asks what the recorded run did not ask: code, prompts, papers or seeds differ"
             )
-        return self._pay(call)
+        return None
 
     def _pay(self, call: ResolvedCall) -> ChatReply:
-        most = self._most(call) if self._gate.weighs_calls else Totals()
-        self._gate.enter(most)
-        answered = False
-        try:
-            reply = self._paid(call)
-            answered = True
-        finally:
-            self._gate.leave(most, answered=answered)
-        return reply
+        usage = call.to.most_tokens(call.request) if self._gate.weighs_calls else None
+        most = Totals() if usage is None else Totals(usage=usage, dollars=call.to.cost_dollars(usage))
+        with self._gate.admit(most):
+            asking = RetryingCall(
+                call,
+                self._pool,
+                policy=self._retry,
+                sleep=self._sleep,
+                on_waste=lambda reply: self._waste(call, reply),
+                on_retry=lambda: self.meter.add(call.role, Totals(retries=1)),
+            )
+            try:
+                answer = asking.run()
+            except StudbookError as error:  # of the model, or whatever `sleep` was stopped by
+                self.meter.add(call.role, Totals(failures=1))
+                if isinstance(error, RequestFailed):
+                    self._records.put_failure(call.key, role=call.role, failure=error)
+                raise
+            reply, dollars = answer.reply, call.to.cost_dollars(answer.reply.usage)
+            self._gate.paid(reply.usage, dollars)
+            paid = Totals(calls=1, usage=reply.usage, dollars=dollars, seconds=answer.seconds)
+            self.meter.add(call.role, paid)
+            self._records.put(call.key, role=call.role, reply=reply, dollars=dollars)
+            return reply
 
-    @staticmethod
-    def _most(call: ResolvedCall) -> Totals:
-        """What it may cost, whatever is answered."""
-        usage = call.to.most_tokens(call.request)
-        return Totals(usage=usage, dollars=call.to.cost_dollars(usage))
-
-    def _paid(self, call: ResolvedCall) -> ChatReply:
-        try:
-            asked = self._ask(call)
-        except StudbookError as error:  # of the model, or whatever `sleep` was stopped by
-            self.meter.add(call.role, Totals(failures=1))
-            if isinstance(error, RequestFailed):
-                self._records.put_failure(call.key, role=call.role, failure=error)
-            raise
-        reply, dollars = asked.reply, call.to.cost_dollars(asked.reply.usage)
-        self._gate.paid(reply.usage, dollars)
-        paid = Totals(calls=1, usage=reply.usage, dollars=dollars, seconds=asked.seconds)
-        self.meter.add(call.role, paid)
-        self._records.put(call.key, role=call.role, reply=reply, dollars=dollars)
-        return reply
-
-    def _ask(self, call: ResolvedCall) -> Asked:
-        asking = Asking(
-            self._desk,
-            call,
-            wasted=lambda reply: self._waste(call, reply),
-            retried=lambda: self.meter.add(call.role, Totals(retries=1)),
-        )
-        return asking.ask()
+    def _sleep(self, seconds: float) -> None:
+        """Between two attempts, at most until the budget's hours end; raises BudgetExceeded at their end."""
+        self._sleep_on(min(seconds, self._gate.seconds_left))
+        self._gate.check_hours()
 
     def _waste(self, call: ResolvedCall, reply: ChatReply) -> None:
-        """A reply that is nobody's answer was paid for all the same. Raises BudgetExceeded."""
+        """Counts a reply that answers nothing and was paid for all the same. Raises BudgetExceeded."""
         dollars = call.to.cost_dollars(reply.usage)
         self._gate.paid(reply.usage, dollars)
         self.meter.add(call.role, Totals(usage=reply.usage, dollars=dollars))

@@ -1,25 +1,19 @@
-"""What all calls of one client share: endpoints and their slots, their health, time, and whom to tell.
+"""The endpoints that all calls of one client share: their slots, and whether they answer at present.
 
-Sends one request once. Does not try again and keeps no records.
-
-Whether an endpoint's model answers at present: since when it does not, and whether it ever did.
-
-Remembers times it is told, reads no clock, judges nothing.
-
-Is the model that answered the one that was asked? Names only; what a server really runs nobody can see.
-
-Providers answer with a dated name, or without the owner's: `gpt-x` becomes `gpt-x-2026-01-31`, `owner/small`
-becomes `small`. A name that differs otherwise is another model, perhaps put in silently by a proxy.
+Sends a request once, and checks that the model that answered is the one that was asked. Does not try again
+and keeps no records.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
 
 from studbook.errors import ModelUnavailable, RequestRefused
+from studbook.identity import derive_seed
 from studbook.llm.contracts import (
+    ChatCall,
     ChatReply,
     ChatRequest,
     Endpoint,
@@ -29,7 +23,8 @@ from studbook.llm.contracts import (
     RoleModel,
     valid_text,
 )
-from studbook.llm.retry import RetryPolicy
+
+SHORTEST_REPORTED_OUTAGE_SECONDS = 10.0
 
 VERSION = re.compile(
     r"""(?: [-@:._] (?: latest | preview | v?\d{3,8} | \d{4}-\d{2}-\d{2} | \d{2}-\d{2} | v\d{1,2} ) )+ $""",
@@ -38,7 +33,12 @@ VERSION = re.compile(
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """An endpoint that names no model is believed."""
+    """By their names only: what a server really runs cannot be seen.
+
+    Providers answer with a dated name, or without the owner's: `gpt-x` becomes `gpt-x-2026-01-31`,
+    `owner/small` becomes `small`. A name that differs otherwise is another model, perhaps put in silently by
+    a proxy. An endpoint that names no model is believed.
+    """
     return not answered.strip() or _family(asked) == _family(answered)
 
 
@@ -47,29 +47,45 @@ def _family(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedCall:
+    """A call with all that is needed to answer it; `key` names its record."""
+
+    call: ChatCall
+    to: RoleModel
+    request: ChatRequest
+    key: str
+
+    @property
+    def role(self) -> str:
+        return self.call.role
+
+    @property
+    def control(self) -> ChatRequest:
+        """What the role is asked when it fails at `request`."""
+        seed = derive_seed("control", self.call.seed)
+        return self.to.resolve(ChatCall(role=self.role, messages=self.call.control, seed=seed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """No usable answer from then on: seconds of a steady clock, and the time of day for people."""
+    """No usable answer since then: seconds of a steady clock, and the time of day for people."""
 
     began: float
     since: datetime
 
 
 class Health:
-    """Of one model at one endpoint. Thread-safe."""
+    """Since when one model at one endpoint does not answer, and whether it ever did. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._silence: Silence | None = None
-        self._has_answered = False
-
-    @property
-    def has_answered(self) -> bool:
-        return self._has_answered
+        self.has_answered = False
 
     def answered(self) -> Silence | None:
         """An answer came, of whatever kind; returns the silence that it ended."""
         with self._lock:
-            ended, self._silence, self._has_answered = self._silence, None, True
+            ended, self._silence, self.has_answered = self._silence, None, True
             return ended
 
     def failed(self, began: float, since: datetime) -> Silence:
@@ -80,54 +96,26 @@ class Health:
             return self._silence
 
 
-WORTH_TELLING_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedCall:
-    """A call with all that is needed to answer it; `control` is what its role is asked when it fails."""
-
-    role: str
-    to: RoleModel
-    request: ChatRequest
-    control: ChatRequest
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a client is given. `clock` counts seconds, `now` tells the time of day."""
-
-    retry: RetryPolicy
-    on_notice: OnNotice
-    sleep: Callable[[float], object]
-    clock: Callable[[], float]
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    strict_models: bool = False
-
-
-class Desk:
-    """Thread-safe."""
+class EndpointPool:
+    """Thread-safe. `clock` counts seconds."""
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         roles: Iterable[RoleModel],
-        around: Surroundings,
+        *,
+        strict_models: bool,
+        on_notice: OnNotice,
+        clock: Callable[[], float],
     ) -> None:
-        self.around = around
+        self.clock = clock
         self._endpoints = dict(endpoints)
         self._slots = {name: BoundedSemaphore(e.max_concurrent) for name, e in endpoints.items()}
         self._health = {(to.endpoint, to.model): Health() for to in roles}
-        self._strangers: set[tuple[str, str, str]] = set()
+        self._strict_models = strict_models
+        self._on_notice = on_notice
+        self._reported_models: set[tuple[str, str, str]] = set()
         self._lock = Lock()
-
-    def health_of(self, to: RoleModel) -> Health:
-        return self._health[to.endpoint, to.model]
-
-    def has_answered(self, endpoint: str) -> bool:
-        """Has any model there answered anything since this client was made?"""
-        return any(health.has_answered for (name, _), health in self._health.items() if name == endpoint)
 
     def send(self, call: ResolvedCall, request: ChatRequest) -> ChatReply:
         """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
@@ -141,7 +129,15 @@ class Desk:
         self._answered(call)
         return replace(reply, text=valid_text(reply.text), recorded=False)
 
-    def tell(
+    def failed(self, to: RoleModel, now: float) -> Silence:
+        """An attempt got no usable answer at `now` (of `clock`); returns since when there has been none."""
+        return self._health[to.endpoint, to.model].failed(now, datetime.now(UTC))
+
+    def has_answered(self, endpoint: str) -> bool:
+        """Has any model there answered anything since this client was made?"""
+        return any(health.has_answered for (name, _), health in self._health.items() if name == endpoint)
+
+    def notify(
         self, kind: NoticeKind, call: ResolvedCall, message: str, *, attempt: int = 1, wait: float = 0.0
     ) -> None:
         notice = ModelNotice(
@@ -154,15 +150,15 @@ class Desk:
             wait_seconds=wait,
             message=message,
         )
-        self.around.on_notice(notice)
+        self._on_notice(notice)
 
     def _answered(self, call: ResolvedCall) -> None:
-        ended = self.health_of(call.to).answered()
-        if ended is not None and (seconds := self.around.clock() - ended.began) >= WORTH_TELLING_SECONDS:
-            self.tell(NoticeKind.RECOVERED, call, f"answers again after {seconds:.0f} s")
+        ended = self._health[call.to.endpoint, call.to.model].answered()
+        if ended is not None and (seconds := self.clock() - ended.began) >= SHORTEST_REPORTED_OUTAGE_SECONDS:
+            self.notify(NoticeKind.RECOVERED, call, f"answers again after {seconds:.0f} s")
 
     def _check_model(self, call: ResolvedCall, reply: ChatReply) -> None:
-        """Tells once of a model that was not asked for; raises ModelUnavailable where that is not wanted."""
+        """Reports another model's answer once; raises ModelUnavailable if model names are strict."""
         if is_same_model(call.to.model, reply.model):
             return
         name = " ".join(valid_text(reply.model).split())[:100]
@@ -171,11 +167,11 @@ class Desk:
             f"endpoint {call.to.endpoint!r}\n"
             "a proxy may put in another model: name the one that answers, or another endpoint"
         )
-        if self.around.strict_models:
+        if self._strict_models:
             raise ModelUnavailable(message)
-        stranger = (call.to.endpoint, call.to.model, name)
+        other = (call.to.endpoint, call.to.model, name)
         with self._lock:
-            is_new = stranger not in self._strangers
-            self._strangers.add(stranger)
+            is_new = other not in self._reported_models
+            self._reported_models.add(other)
         if is_new:
-            self.tell(NoticeKind.OTHER_MODEL, call, message)
+            self.notify(NoticeKind.OTHER_MODEL, call, message)

@@ -1,10 +1,11 @@
-"""What the calls of each role came to: the counter, and the budget that looks at it.
+"""What the calls of each role cost: the meter that adds it up, and the gate that keeps it within the budget.
 
 Recorded answers are counted apart, because nothing was paid for them. Prints nothing.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
 from threading import Condition, Lock
@@ -79,12 +80,12 @@ NO_LIMIT = Budget()
 
 
 class BudgetGate:
-    """Lets a call pass while the budget lasts; what the calls under way may still cost is thought of.
+    """Admits a call while the budget lasts, and reserves what the calls in flight may still cost.
 
-    Calls are counted when they start, so `max_calls` is never passed. Tokens and dollars are known only when
-    a call ends: more than `workers` calls are under way only while all of them together cannot pass the
-    limit, whatever they cost. So it is passed by at most one call per worker. When the hours are over, the
-    calls under way are waited for and none begins. `clock` counts seconds.
+    Calls are counted when they start, so `max_calls` is never exceeded. Tokens and dollars are known only
+    when a call ends: more than `workers` calls are in flight only while all of them together cannot exceed
+    the limit, whatever they cost. So it is exceeded by at most one call per worker. When the hours are over,
+    no call starts, and those in flight may end. `clock` counts seconds.
     """
 
     def __init__(
@@ -103,6 +104,17 @@ class BudgetGate:
         self._reserved: list[Totals] = []
         self._changed = Condition()
 
+    @contextmanager
+    def admit(self, most: Totals) -> Iterator[None]:
+        """`enter`, and `leave` at the end of the block; a call that raises is not counted."""
+        self.enter(most)
+        has_answered = False
+        try:
+            yield
+            has_answered = True
+        finally:
+            self.leave(most, answered=has_answered)
+
     def enter(self, most: Totals) -> None:
         """Counts one call that costs `most` at most, or raises BudgetExceeded. Near the end it waits."""
         with self._changed:
@@ -113,6 +125,14 @@ class BudgetGate:
                 self._changed.wait()
             self._reserved.append(most)
             self._spent = replace(self._spent, calls=self._spent.calls + 1)
+
+    def leave(self, most: Totals, *, answered: bool) -> None:
+        """The call that entered has ended; a call that failed is not counted."""
+        with self._changed:
+            self._reserved.remove(most)
+            if not answered:
+                self._spent = replace(self._spent, calls=self._spent.calls - 1)
+            self._changed.notify_all()
 
     def check(self) -> None:
         """Raises BudgetExceeded when nothing more may be paid."""
@@ -141,17 +161,9 @@ class BudgetGate:
         with self._changed:
             self._spent += Totals(usage=usage, dollars=dollars)
 
-    def leave(self, most: Totals, *, answered: bool) -> None:
-        """The call that entered has ended; one that came to nothing is no call."""
-        with self._changed:
-            self._reserved.remove(most)
-            if not answered:
-                self._spent = replace(self._spent, calls=self._spent.calls - 1)
-            self._changed.notify_all()
-
     @property
     def weighs_calls(self) -> bool:
-        """Whether it matters what a call may cost: only then need anybody find out."""
+        """Whether the most that a call may cost matters: only then need it be computed."""
         return self._budget.max_tokens is not None or self._budget.max_dollars is not None
 
     def _has_room_for(self, most: Totals) -> bool:

@@ -29,8 +29,8 @@ from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import canonical_json, hash_json
 from studbook.llm.contracts import DIGITS, PICODOLLARS, ChatReply, ChatRequest, Usage, valid_text
+from studbook.llm.evidence import Seal, seal_reply
 from studbook.llm.meter import Totals
-from studbook.llm.seals import Seal, seal_reply
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 

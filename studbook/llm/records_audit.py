@@ -17,8 +17,8 @@ from typing import Any
 from studbook.errors import IntegrityError, ReplayDifference, RequestFailed
 from studbook.findings import Findings
 from studbook.llm.contracts import ChatCall, ChatReply, RoleModel
+from studbook.llm.evidence import NAME_LENGTH, Evidence, Seal, evidence_of, seal_failure, split_name
 from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall, record_key, unpack
-from studbook.llm.seals import NAME_LENGTH, Rests, Seal, rest_on, seal_failure, split_name
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
 FAILURE = "SELECT key, role, kind, message FROM failures"
@@ -39,7 +39,7 @@ class Answers:
 
 
 class RecordedCalls:
-    """The rows of one open database. `check` first; then `rest` for everything that rests on them."""
+    """The rows of one open database. `check` first; then `answers_behind` for each piece of work."""
 
     def __init__(self, connection: sqlite3.Connection, name: str, findings: Findings) -> None:
         self._connection = connection
@@ -129,11 +129,11 @@ class RecordedCalls:
             self._findings.fault(place, str(error).removeprefix(f"{place} ").partition("\n")[0])
             return None
 
-    def rest(self, rests: Rests, place: str) -> Answers:
+    def answers_behind(self, evidence: Evidence, place: str) -> Answers:
         """The records that `place` rests on; a fault for each that is missing or was changed."""
         answers, lost = Answers(), 0
         seals: dict[str, Seal] = {}
-        for name in dict.fromkeys(rests.names) if self._is_readable else ():
+        for name in dict.fromkeys(evidence.names) if self._is_readable else ():
             key, digest = split_name(name)
             candidates = self._find(key)
             sound = next((each for each in candidates if each[0].digest.startswith(digest)), None)
@@ -151,9 +151,9 @@ class RecordedCalls:
             problem = f"{lost} of the {lost + len(seals)} call records it rests on are missing or changed"
             self._findings.fault(place, problem)
         if self._is_readable and not lost:
-            whole = rest_on([seals[name] for name in rests.names]).whole
+            whole = evidence_of([seals[name] for name in evidence.names]).whole
             problem = "the hash over its call records is another one"
-            answers.is_whole = self._findings.same(place, problem, rests.whole, whole)
+            answers.is_whole = self._findings.same(place, problem, evidence.whole, whole)
         return answers
 
     def _tell(self, key: str, digest: str, seals: list[Seal], place: str, number: int) -> None:

@@ -2,37 +2,17 @@
 
 They are not language models. They look only at the messages, the temperature and the seed of a request: never
 at a mutant's id, its files, its diff or its history. The same request has the same reply on any machine.
-
-Which testbed this is: a hash of the source of the programs that take part in an evaluation.
-
-The analyzer and the implementer are left out: they propose harnesses and score none.
 """
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib import import_module, resources
+from importlib import import_module
 from types import MappingProxyType
 
+from studbook.code_identity import code_hash
 from studbook.errors import ModelRejected
-from studbook.identity import hash_bytes, hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.testbed.models import challenger, judge, orchestrator, solvers, verifiers
-
-PROPOSING = ("analyzer", "implementer", "ideas")
-
-
-@cache
-def source_hash() -> str:
-    """Changes whenever a program that answers for a harness or for the evaluator changes."""
-    modules = resources.files("studbook.testbed.models").iterdir()
-    return hash_json(
-        {
-            module.name: hash_bytes(module.read_bytes())
-            for module in modules
-            if module.name.endswith(".py") and not module.name.startswith(PROPOSING)
-        }
-    )
-
 
 Answer = Callable[[ChatRequest], str]
 
@@ -80,6 +60,16 @@ def _answer_of(model: str) -> Answer:
     if name not in _ANSWERS or model == name:
         raise ModelRejected(f"the testbed has no model `{model}`.\nIt has: {', '.join(MODELS)}.")
     return _ANSWERS[name]
+
+
+@cache
+def program_hash(model: str) -> str:
+    """Changes when the program behind a model, or what it imports, does something else; "" for no model."""
+    name = model.removeprefix(PREFIX)
+    if model not in MODELS:
+        return ""
+    answer = _ANSWERS.get(name)
+    return code_hash([answer.__module__ if answer else f"studbook.testbed.models.{name}"])
 
 
 def _load(name: str) -> Answer:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from studbook.testbed.papers.draft import Draft, Part, better_by
+from studbook.testbed.papers.outline import Outline, Part, better_by
 
-Section = Callable[[Draft], str]
+Section = Callable[[Outline], str]
 
 
-def abstract(d: Draft) -> str:
+def abstract(d: Outline) -> str:
     gain = better_by(d.domain.main, d.score, d.baseline)
     first, second = d.parts[0], d.parts[1]
     opening = d.pick(
@@ -35,7 +35,7 @@ def abstract(d: Draft) -> str:
     )
 
 
-def problem(d: Draft) -> str:
+def problem(d: Outline) -> str:
     heading = d.pick(("Introduction", "The problem", "Why this is hard", "Motivation"))
     lines = [f"## {heading}\n"]
     places = d.random.sample(d.domain.places, 2)
@@ -76,7 +76,7 @@ def problem(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def earlier(d: Draft) -> str:
+def earlier(d: Outline) -> str:
     heading = d.pick(("Earlier approaches", "Related work", "What has been tried"))
     lines = [f"## {heading}\n"]
     for rival in d.rivals:
@@ -110,7 +110,7 @@ def earlier(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def mechanism(d: Draft) -> str:
+def mechanism(d: Outline) -> str:
     heading = d.pick((f"The {d.method} mechanism", "Mechanism", f"How {d.method} works", "Method"))
     intro = (
         f"## {heading}\n\n{d.method} has {_number_word(len(d.parts))} parts: {_names(d)}. They act in "
@@ -119,7 +119,7 @@ def mechanism(d: Draft) -> str:
     return "\n\n".join([intro, *(_part(d, number, part) for number, part in enumerate(d.parts, 1))])
 
 
-def interplay(d: Draft) -> str:
+def interplay(d: Outline) -> str:
     lines = [f"## {d.pick(('How the parts work together', 'Interplay', 'Order of operations'))}\n"]
     lines += [d.fill(part.kind.link, part) for part in d.parts]
     first, last = d.parts[0], d.parts[-1]
@@ -132,7 +132,7 @@ def interplay(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def setup(d: Draft) -> str:
+def setup(d: Outline) -> str:
     train = d.random.randint(55, 80)
     lines = [
         f"## {d.pick(('Set-up', 'Experimental set-up', 'Data and protocol'))}\n",
@@ -156,7 +156,7 @@ def setup(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def results(d: Draft) -> str:
+def results(d: Outline) -> str:
     main, cost = d.domain.main, d.domain.cost
     rows = [f"| {rival.name} | {rival.score} | {_rival_cost(d)} |" for rival in d.rivals]
     head = f"| approach | {main.name} ({main.unit}) | {cost.name} ({cost.unit}) |"
@@ -184,7 +184,7 @@ def results(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def ablations(d: Draft) -> str:
+def ablations(d: Outline) -> str:
     main = d.domain.main
     lines = [f"## {d.pick(('Ablations', 'What each part is worth', 'Removing the parts'))}\n"]
     for part in d.parts:
@@ -223,7 +223,7 @@ def ablations(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def sensitivity(d: Draft) -> str:
+def sensitivity(d: Outline) -> str:
     lines = [f"## {d.pick(('Sensitivity', 'Choosing the settings', 'How robust the settings are'))}\n"]
     for part in d.random.sample(d.parts, 3):
         half, double = d.random.uniform(0.3, 4.8), d.random.uniform(0.3, 4.8)
@@ -236,7 +236,7 @@ def sensitivity(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def limits(d: Draft) -> str:
+def limits(d: Outline) -> str:
     part, other = d.random.sample(d.parts, 2)
     lines = [
         f"## {d.pick(('Limits', 'Limitations', 'Where it fails'))}\n",
@@ -267,7 +267,7 @@ def limits(d: Draft) -> str:
     return _paragraphs(lines)
 
 
-def conclusion(d: Draft) -> str:
+def conclusion(d: Outline) -> str:
     strongest = max(d.parts, key=lambda part: better_by(d.domain.main, d.score, part.ablated))
     return (
         f"## Conclusion\n\n{d.method} shows that a {d.domain.system} can live with {strongest.trouble} "
@@ -285,7 +285,7 @@ MIDDLE: tuple[Section, ...] = (ablations, sensitivity)
 CLOSING: tuple[Section, ...] = (limits, conclusion)
 
 
-def _part(d: Draft, number: int, part: Part) -> str:
+def _part(d: Outline, number: int, part: Part) -> str:
     heading = part.name.removeprefix("the ")
     sentences = [d.fill(d.pick(part.kind.deeds), part)]
     sentences += [
@@ -318,28 +318,28 @@ def _paragraphs(lines: list[str]) -> str:
     return "\n\n".join(line.strip("\n") for line in lines)
 
 
-def _names(d: Draft) -> str:
+def _names(d: Outline) -> str:
     names = [part.name for part in d.parts]
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _losses(d: Draft) -> list[float]:
+def _losses(d: Outline) -> list[float]:
     return [better_by(d.domain.main, d.score, part.ablated) for part in d.parts]
 
 
-def _smallest_loss(d: Draft) -> float:
+def _smallest_loss(d: Outline) -> float:
     return min(_losses(d))
 
 
-def _largest_loss(d: Draft) -> float:
+def _largest_loss(d: Outline) -> float:
     return max(_losses(d))
 
 
-def _between(d: Draft) -> float:
+def _between(d: Outline) -> float:
     return round(d.baseline + (d.score - d.baseline) * d.random.uniform(0.2, 0.7), 1)
 
 
-def _rival_cost(d: Draft) -> float:
+def _rival_cost(d: Outline) -> float:
     return round(d.cost_before * d.random.uniform(0.8, 1.4), 1)
 
 

@@ -12,7 +12,7 @@ from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import make_paper
 from studbook.identity import derive_seed
 from studbook.populations.storage import atomic_write, storage_errors
-from studbook.testbed.papers.draft import Draft, draw_draft
+from studbook.testbed.papers.outline import Outline, draw_outline
 from studbook.testbed.papers.sections import CLOSING, MIDDLE, OPENING
 
 MIN_SYNTHETIC_CHARACTERS = 8_000
@@ -25,8 +25,8 @@ NOTICE = (
 
 def synthetic_paper(seed: int, number: int) -> Paper:
     """Paper `number` of the corpus that `seed` names; the same on every machine."""
-    draft = draw_draft(Random(derive_seed("synthetic paper", seed, number)))
-    text = _write(draft, NOTICE.format(seed=seed, number=number))
+    outline = draw_outline(Random(derive_seed("synthetic paper", seed, number)))
+    text = _write(outline, NOTICE.format(seed=seed, number=number))
     return make_paper(text, f"synthetic-{seed}-{number:04d}.md")
 
 
@@ -49,7 +49,7 @@ def write_papers(folder: Path, count: int, seed: int) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _write(draft: Draft, notice: str) -> str:
-    middle = MIDDLE if draft.random.random() < 0.6 else MIDDLE[::-1]
-    sections = [build(draft) for build in (*OPENING, *middle, *CLOSING)]
-    return "\n\n".join([f"# {draft.title}", notice, *sections])
+def _write(outline: Outline, notice: str) -> str:
+    middle = MIDDLE if outline.random.random() < 0.6 else MIDDLE[::-1]
+    sections = [build(outline) for build in (*OPENING, *middle, *CLOSING)]
+    return "\n\n".join([f"# {outline.title}", notice, *sections])

@@ -14,11 +14,11 @@ from fractions import Fraction
 from json import dumps
 from typing import TypeVar
 
+from studbook.evaluate.bounds import Bounds
 from studbook.evaluate.contracts import Example, Paper, Report, Status
 from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.examples import Malformed, read_example
-from studbook.evaluate.predicates import Predicate
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
 from studbook.rate import NO_RATE, Rate
@@ -36,7 +36,7 @@ from studbook.testbed.planted.cases import (
 T = TypeVar("T")
 Case = TypeVar("Case", PlantedExample, PlantedAnswer)
 
-ANY_SCORES = Predicate(
+ANY_SCORES = Bounds(
     name="any",
     weak_average_max=Fraction(1),
     weak_average_max_allowed=True,
@@ -125,10 +125,10 @@ class Asking:
     def _evaluator(self, chat: Chat, case: PlantedExample | PlantedAnswer) -> Evaluator:
         settings = replace(self.settings, predicate=ANY_SCORES, weak_rollouts=1, strong_rollouts=1)
         place = f"{case.source}/{case.origin}/{case.kind}"
-        luck = Luck(run_seed=self.run_seed, paper_id=place, replicate=self.draw)
+        seeds = SeedScope(run_seed=self.run_seed, paper_id=place, replicate=self.draw)
         document = case.document if isinstance(case, PlantedExample) else ""
         paper = Paper(paper_id="planted", title="", text=document, source="")
-        return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=paper, luck=luck)
+        return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=paper, seeds=seeds)
 
 
 def _outcome(report: Report) -> Outcome:

@@ -22,9 +22,9 @@ from studbook.evolve.duplicates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import VALIDATION, Brake, Measuring, found
-from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.policies.implementer import ChatImplementer
-from studbook.evolve.policies.selection import boltzmann
+from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.ledger import LineageTrees
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
@@ -245,7 +245,7 @@ def one_iteration(folder: Path, replies: list[str]) -> Outcome:
         shop = Workshop(
             settings=SearchSettings(run_seed=1, iterations=1, minibatch=1, knob_share=0.0),
             papers=PAPERS,
-            select=boltzmann,
+            selection=Boltzmann(),
             trees=trees,
             seen=SeenTrees(trees),
             measuring=measuring,

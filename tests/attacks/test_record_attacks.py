@@ -22,8 +22,8 @@ from studbook.evaluate.trajectories import trajectory_key
 from studbook.experiments.run.environment import environment_text
 from studbook.experiments.spec.loading import read_resolved, write_resolved
 from studbook.experiments.verify.verifying import NOT_CHECKED, verify
+from studbook.llm.evidence import Seal, evidence_of, seal_reply
 from studbook.llm.records import StoredCall, unpack
-from studbook.llm.seals import Seal, rest_on, seal_reply
 from studbook.populations.layout import RunFolder
 
 Act = Callable[[RunFolder, RunFolder], object]
@@ -948,10 +948,10 @@ def rewrite_everything(run: RunFolder, other: RunFolder) -> None:
         )
         call = _stored(run, full)
         seals.append(seal_reply(full, call.role, call.reply))
-    rests = rest_on(seals)
+    evidence = evidence_of(seals)
 
     def change(kept: t.Json) -> None:
-        kept.update(value, rests={"names": list(rests.names), "whole": rests.whole})
+        kept.update(value, rests={"names": list(evidence.names), "whole": evidence.whole})
 
     t.follow_up(run, key, change)
 

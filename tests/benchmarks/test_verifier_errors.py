@@ -8,7 +8,7 @@ import pytest
 from support.verifier_errors import load_verifier_errors
 
 benchmark = load_verifier_errors()
-SHARE = re.compile(r"\((\d+)/(\d+), 95 %")
+SHARE = re.compile(r"\((\d+)/(\d+), 95% CI")
 
 
 def run(*arguments):

@@ -1,7 +1,7 @@
 """The examples in the docs are run, section by section.
 
-A fenced block with `title="name"` is a file that is written under that name; a `bash` block is a list of commands
-that are run beside it; a `yaml` block with `version: 1` is a spec, and is loaded.
+A fenced block with `title="name"` is a file that is written under that name; a `bash` block is a list of
+commands that are run beside it; a `yaml` block with `version: 1` is a spec, and is loaded.
 """
 
 import os

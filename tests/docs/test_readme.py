@@ -3,17 +3,16 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support.demo_run import demo_run, given_demo_run
+from support.repository import REPOSITORY, copy_of_the_repository
 
 from studbook.experiments.cli.main import build_parser
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 LEFT_OUT = {"make test"}
 """CI runs it, and this test with it."""
@@ -31,16 +30,6 @@ def named_commands() -> list[str]:
     """Lines of any block, and code within sentences, that begin with `studbook`."""
     inline = re.findall(r"`(studbook [^`]+)`", README)
     return sorted({*inline, *re.findall(r"^studbook .+$", README, re.MULTILINE)})
-
-
-def copy_of_the_repository(target: Path) -> Path:
-    """What git knows, as it stands in the working tree."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
-    for name in filter(None, listed.decode("utf-8").split("\0")):
-        if (REPOSITORY / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, target / name)
-    return target
 
 
 def readers_environment(copy: Path) -> dict[str, str]:

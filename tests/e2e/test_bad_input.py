@@ -184,7 +184,7 @@ def test_the_first_call_finds_a_bad_endpoint_and_the_run_can_go_on_later(here, c
         assert code == 0, (
             "garbage from the harness's own roles is the harness's failure, never a crash of ours"
         )
-        assert "0.0 % (0/3" in err
+        assert "0.0% (0/3" in err
     assert "Traceback" not in err
 
 

@@ -71,7 +71,7 @@ def test_more_iterations_than_planned_give_the_run_that_was_planned_longer(here,
     assert main(["run", "tiny.yaml", "-s", "search.iterations=1"]) == 0
     capsys.readouterr()
     assert main(["resume", "tiny-1", "-s", "search.iterations=3"]) == 0
-    assert "going on after 1 finished iteration" in capsys.readouterr().err
+    assert "resuming after 1 finished iteration" in capsys.readouterr().err
     assert search_of(here) == search_of(here, "long")
     assert [line["data"]["iterations"] for line in journal(here) if line["kind"] == "run_finished"] == [1, 3]
     for command in (["replay", "tiny-1", "--level", "recorded"], ["verify", "tiny-1"], ["ls"]):

@@ -55,8 +55,8 @@ def test_a_folder_that_is_no_run_is_not_offered_for_going_on(here, capsys):
 def test_resuming_a_finished_run_says_that_nothing_is_run_again(done, capsys):
     assert main(["resume", "trial"]) == 0
     shown = capsys.readouterr().err
-    assert "the run has come to its end already; nothing is run again" in shown
-    assert "going on after" not in shown
+    assert "this run is already finished; extend it: studbook resume" in shown
+    assert "resuming after" not in shown
 
 
 def test_the_commands_to_try_next_work_for_a_run_named_by_its_path(done, capsys):

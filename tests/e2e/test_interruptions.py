@@ -65,7 +65,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_if_nothing_had_happened(tmp_pa
 
     resumed = studbook("resume", "trial", cwd=broken)
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on after" in resumed.stderr
+    assert "resuming after" in resumed.stderr
     assert hashes(broken) == hashes(whole)
     assert studbook("resume", "trial", cwd=broken).returncode == 0
     assert hashes(broken) == hashes(whole), "a finished run has nothing left to do"

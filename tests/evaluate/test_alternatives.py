@@ -2,7 +2,9 @@ import re
 
 import pytest
 
-from studbook.evaluate.screening_words import GROUPS, joined, pattern
+from studbook.evaluate.screening_words import joined, pattern, screening_words
+
+GROUPS = screening_words().groups
 
 
 def test_what_alternatives_begin_with_is_written_once():

@@ -4,8 +4,8 @@ import pytest
 from support.evaluation import HOPELESS, PAPER, facts, harness
 
 from studbook.errors import ModelUnavailable
-from studbook.evaluate.confirmation import fresh_luck
-from studbook.evaluate.evaluator import Luck
+from studbook.evaluate.confirmation import confirmation_seeds
+from studbook.evaluate.evaluator import SeedScope
 from studbook.evaluate.rendering import render_for_analyzer
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.summary import summarize
@@ -105,13 +105,13 @@ def test_the_analyzer_is_not_shown_it(rig):
     assert "onfirm" not in render_for_analyzer(trajectory)
 
 
-def test_fresh_luck_gives_no_seed_of_the_rounds():
-    luck = Luck(run_seed=7, paper_id="p", replicate=0)
+def test_a_confirmation_gives_no_seed_of_the_rounds():
+    seeds = SeedScope(run_seed=7, paper_id="p", replicate=0)
     places = [
         ("rollout", n, solver, k) for n in range(1, 9) for solver in ("weak", "strong") for k in range(3)
     ]
-    assert {luck.seed(*place) for place in places}.isdisjoint(
-        fresh_luck(luck).seed(*place) for place in places
+    assert {seeds.seed(*place) for place in places}.isdisjoint(
+        confirmation_seeds(seeds).seed(*place) for place in places
     )
 
 

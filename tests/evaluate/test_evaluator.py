@@ -157,7 +157,7 @@ def test_seeds_come_from_paper_replicate_and_attempt_alone(rig):
 
 def test_another_replicate_brings_other_luck(rig):
     one = rig.evaluator().evaluate(EXAMPLE, 1, "weak")
-    two = rig.evaluator(luck=rig.luck(replicate=1)).evaluate(EXAMPLE, 1, "weak")
+    two = rig.evaluator(seeds=rig.seeds(replicate=1)).evaluate(EXAMPLE, 1, "weak")
     assert not {rollout.seed for rollout in one.weak} & {rollout.seed for rollout in two.weak}
 
 

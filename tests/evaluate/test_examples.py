@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from support.evaluation import EXAMPLE, example_body
 
 from studbook.evaluate.examples import (
-    Admitted,
     Malformed,
+    ReadExample,
     example_from_json,
     example_hash,
     example_to_json,
@@ -26,7 +26,7 @@ def with_weight(weight):
 
 def test_a_proper_example_is_admitted_as_it_is():
     admitted = read_example(example_body())
-    assert isinstance(admitted, Admitted)
+    assert isinstance(admitted, ReadExample)
     assert admitted.example == EXAMPLE
     assert (admitted.hidden_characters, admitted.defused_marks) == (0, 0)
 
@@ -61,13 +61,13 @@ def test_what_cannot_be_read_is_told_by_place(change, reason):
 
 def test_all_fields_together_are_bounded_well_below_what_a_model_can_read():
     fields = dict.fromkeys(("context", "question", "reference_answer"), "x" * 13_000)
-    assert isinstance(read_example({**example_body(facts=1), **fields}), Admitted)
+    assert isinstance(read_example({**example_body(facts=1), **fields}), ReadExample)
     longer = {**example_body(facts=1), **fields, "context": "x" * 15_000}
     assert read_example(longer) == Malformed(reason="example: 41033 characters in all, at most 40000")
 
 
 def test_forty_criteria_are_enough():
-    assert isinstance(read_example(example_body(facts=40)), Admitted)
+    assert isinstance(read_example(example_body(facts=40)), ReadExample)
     assert isinstance(read_example(example_body(facts=41)), Malformed)
 
 
@@ -78,7 +78,7 @@ def test_something_else_than_an_example_is_malformed(submitted):
 
 def test_hidden_characters_go_and_are_counted_with_the_defused_marks():
     read = read_example({**example_body(), "question": "Which\u202e facts</question> hold?"})
-    assert isinstance(read, Admitted)
+    assert isinstance(read, ReadExample)
     assert read.example.question == "Which facts</question> hold?"
     assert (read.hidden_characters, read.defused_marks) == (1, 1)
 
@@ -95,15 +95,15 @@ def test_an_example_survives_the_way_through_json():
 
 def test_one_changed_word_is_another_example():
     other = read_example(example_body(marker="two"))
-    assert isinstance(other, Admitted)
+    assert isinstance(other, ReadExample)
     assert example_hash(other.example) != example_hash(EXAMPLE)
 
 
 @given(json_values)
 def test_no_json_value_is_ever_an_exception(value):
-    assert isinstance(read_example(value), Admitted | Malformed)
+    assert isinstance(read_example(value), ReadExample | Malformed)
 
 
 @given(st.sampled_from(sorted(example_body())), json_values)
 def test_no_field_value_is_ever_an_exception(name, value):
-    assert isinstance(read_example({**example_body(), name: value}), Admitted | Malformed)
+    assert isinstance(read_example({**example_body(), name: value}), ReadExample | Malformed)

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from studbook.errors import SpecError
+from studbook.code_identity import reached
 from studbook.evaluate.contracts import Status
-from studbook.evaluate.predicates import DEPLOYED, PRESETS, PROSE, get_predicate
+from studbook.evaluate.doors import PREDICATE
+from studbook.evaluate.predicates.deployed import DEPLOYED
+from studbook.evaluate.predicates.prose import PROSE
 from studbook.evaluate.rubric import average
 from studbook.populations.records import FailureCategory
 
@@ -16,7 +18,7 @@ def hundredths(*values):
 
 
 scores = st.lists(st.fractions(0, 1, max_denominator=60), min_size=1, max_size=5)
-presets = st.sampled_from(list(PRESETS.values()))
+presets = st.sampled_from([DEPLOYED, PROSE])
 
 
 @pytest.mark.parametrize(
@@ -74,26 +76,23 @@ def test_a_third_is_not_rounded_onto_the_bound():
     assert DEPLOYED.rule([Fraction(2, 5)] * 3, [Fraction(3, 5)] * 3).status is Status.ACCEPTED
 
 
-def test_an_unknown_preset_is_answered_with_the_nearest_one():
-    with pytest.raises(SpecError, match="Did you mean `deployed`"):
-        get_predicate("deploied")
+def test_an_unknown_predicate_is_answered_with_the_nearest_one():
+    with pytest.raises(ValueError, match=r"no predicate named 'deploied'; did you mean 'deployed'\?"):
+        PREDICATE.check_name("deploied")
 
 
 def test_presets_are_found_by_name():
-    assert [get_predicate(name).name for name in ("deployed", "prose")] == ["deployed", "prose"]
+    assert PREDICATE.builtin_names() == ("deployed", "prose")
+    assert PREDICATE.build(PREDICATE.find("deployed")) is DEPLOYED
+    assert PREDICATE.build(PREDICATE.find("prose")) is PROSE
 
 
-def test_every_bound_is_part_of_what_is_hashed():
-    assert DEPLOYED.to_json() == {
-        "name": "deployed",
-        "weak_average_max": "13/20",
-        "weak_average_max_allowed": True,
-        "weak_best_max": "3/4",
-        "zero_allowed": False,
-        "strong_average_min": "3/5",
-        "strong_average_below": "19/20",
-        "gap_min": "1/5",
-    }
+def test_a_predicate_is_identified_by_its_own_code_and_what_that_needs_and_not_by_other_presets():
+    deployed, prose = (PREDICATE.find(name).identity["code"] for name in ("deployed", "prose"))
+    assert deployed != prose
+    reached_by_deployed = reached([PREDICATE.find("deployed").module])
+    assert "studbook.evaluate.bounds" in reached_by_deployed
+    assert PREDICATE.find("prose").module not in reached_by_deployed
 
 
 @given(presets, scores)

@@ -15,8 +15,8 @@ from studbook.harnesses.folder import read_harness
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import ROLES, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
+from studbook.sandbox.kinds import docker
 from studbook.sandbox.process_box import ProcessSandbox
-from studbook.sandbox.select import open_sandbox
 from studbook.testbed.models.backend import TestbedBackend
 from studbook.testbed.papers.synthesis import synthetic_papers
 
@@ -75,7 +75,7 @@ def test_workers_leave_every_byte_of_an_evaluation_as_it_is(process_sandbox, tmp
 def test_a_container_and_a_process_leave_the_same_trajectory(process_sandbox, tmp_path):
     papers = synthetic_papers(1, seed=7)
     in_process, _ = evaluate(process_sandbox, tmp_path / "process", papers, workers=1)
-    sandbox = open_sandbox("docker")
+    sandbox = docker.plugin()
     try:
         in_container, _ = evaluate(sandbox, tmp_path / "docker", papers, workers=1)
     finally:

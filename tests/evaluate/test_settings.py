@@ -2,8 +2,9 @@ from dataclasses import fields, replace
 
 import pytest
 
+from studbook.code_identity import reached
 from studbook.evaluate import settings as module
-from studbook.evaluate.predicates import PROSE
+from studbook.evaluate.predicates.prose import PROSE
 from studbook.evaluate.settings import EvaluatorSettings, Frozen, read_prompts, scoring_code_hash
 from studbook.sandbox.contract import Limits
 
@@ -26,6 +27,7 @@ CHANGES = {
 }
 
 SETTING_CHANGES = {
+    "predicate_identity": {"name": "mine", "code": "x"},
     "predicate": PROSE,
     "weak_rollouts": 4,
     "strong_rollouts": 4,
@@ -77,26 +79,17 @@ def test_the_prompts_tell_what_is_material_and_what_to_reply():
     assert all("Everything inside the tags is material" in text for text in prompts.values())
 
 
-def test_every_module_that_takes_part_in_scoring_is_hashed():
-    assert set(module.SCORING_MODULES) == {
-        "alternatives",
-        "confirmation",
-        "contracts",
-        "control",
-        "decoding",
-        "evaluator",
-        "examples",
-        "metering",
-        "near_duplicates",
-        "paper_evaluator",
-        "predicates",
-        "relay",
-        "replies",
-        "reports",
-        "rubric",
-        "rubric_notes",
-        "screening",
-        "screening_words",
-        "skeleton",
-        "text",
-    }
+def test_what_scores_is_found_from_its_imports_and_what_keeps_or_shows_results_is_left_out():
+    found = set(reached(module.SCORING, stops=module.KEEPING))
+    assert {
+        "studbook.evaluate.evaluator",
+        "studbook.evaluate.relay",
+        "studbook.evaluate.rubric",
+        "studbook.evaluate.screening",
+        "studbook.evaluate.text",
+        "studbook.identity",  # derive_seed: which rollouts there are
+    } <= found
+    assert not any(
+        name.startswith(("studbook.experiments", "studbook.evolve", "studbook.testbed")) for name in found
+    )
+    assert not {name for name in found if "journal" in name or "trajectories" in name}

@@ -73,7 +73,7 @@ def audit(rig: Rig, trajectory: Trajectory, *, has_paper: bool = True) -> list[s
         assert calls is not None
         calls.check()
         retold.check(trajectory, "t")
-        answers = calls.rest(trajectory.rests, "t")
+        answers = calls.answers_behind(trajectory.evidence, "t")
         retold.check_answers(trajectory, answers.calls, "t")
         again.check(trajectory, answers, "t")
     return [f"{fault.place}: {fault.problem}" for fault in findings.faults]
@@ -83,7 +83,7 @@ def changed(trajectory: Trajectory, change: Callable[[dict[str, Any]], object]) 
     value = json.loads(trajectory_body(trajectory))
     change(value)
     key = trajectory.result.key
-    return replace(read_trajectory(json.dumps(value).encode(), key, "t"), rests=trajectory.rests)
+    return replace(read_trajectory(json.dumps(value).encode(), key, "t"), evidence=trajectory.evidence)
 
 
 def test_an_honest_trajectory_with_every_kind_of_round_has_no_fault(rig, trajectory):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.admission.strict import Strict
 from studbook.rate import Rate
 
 

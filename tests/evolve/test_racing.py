@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studbook.evolve.policies.admission import Strict
+from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.racing import expected_papers, is_decided, pass_chances, race_order, stop_rule
 from studbook.llm.contracts import Usage
 from studbook.populations.records import PaperResult, PaperVerdict

@@ -9,14 +9,10 @@ from hypothesis import strategies as st
 from support.births import iteration_events, seed_events, small_run
 
 from studbook.errors import SpecError
-from studbook.evolve.policies.selection import (
-    SELECTORS,
-    best,
-    boltzmann,
-    get_selector,
-    probabilities,
-    uniform,
-)
+from studbook.evolve.doors import SELECTION
+from studbook.evolve.policies.selection.best import Best
+from studbook.evolve.policies.selection.boltzmann import Boltzmann, probabilities
+from studbook.evolve.policies.selection.uniform import Uniform
 from studbook.identity import derive_seed
 from studbook.populations.population import Population, fold
 
@@ -72,26 +68,28 @@ def test_only_differences_between_scores_matter(scores, shift, temperature):
 @pytest.mark.parametrize("temperature", [0, -0.1, math.nan])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
     with pytest.raises(SpecError, match="must be greater than 0"):
-        boltzmann(trio(), temperature, 1)
+        Boltzmann(temperature).select(trio(), 1)
 
 
 def test_draws_follow_the_distribution():
     """Chi-square over 20,000 draws, 2 degrees of freedom: 13.8 is the 99.9 % point."""
     population, draws = trio(), 20_000
-    drawn = Counter(boltzmann(population, 0.3, derive_seed("select", 7, number)) for number in range(draws))
+    drawn = Counter(
+        Boltzmann(0.3).select(population, derive_seed("select", 7, number)) for number in range(draws)
+    )
     shares = probabilities([1 / 12, 2 / 4, 4 / 4], 0.3)
     expected = dict(zip(("seed", "m0001", "m0002"), (draws * share for share in shares), strict=True))
     assert sum((drawn[name] - e) ** 2 / e for name, e in expected.items()) < 13.8
 
 
 def test_the_same_seed_draws_the_same_parent():
-    assert [boltzmann(trio(), 0.5, seed) for seed in range(20)] == [
-        boltzmann(trio(), 0.5, seed) for seed in range(20)
+    assert [Boltzmann(0.5).select(trio(), seed) for seed in range(20)] == [
+        Boltzmann(0.5).select(trio(), seed) for seed in range(20)
     ]
 
 
 def test_the_draws_of_the_first_seeds_are_these_on_every_machine():
-    assert [boltzmann(trio(), 0.3, seed) for seed in range(6)] == [
+    assert [Boltzmann(0.3).select(trio(), seed) for seed in range(6)] == [
         "m0002",
         "m0001",
         "m0002",
@@ -103,29 +101,32 @@ def test_the_draws_of_the_first_seeds_are_these_on_every_machine():
 
 def test_a_rejected_mutant_is_never_chosen():
     population = fold(small_run())
-    for select in SELECTORS.values():
-        assert {select(population, 100.0, seed) for seed in range(200)} <= {"seed", "m0002"}
+    for policy in (Boltzmann(100.0), Uniform(), Best()):
+        assert {policy.select(population, seed) for seed in range(200)} <= {"seed", "m0002"}
 
 
 def test_uniform_reaches_every_member():
-    drawn = Counter(uniform(trio(), 0.1, derive_seed("uniform", number)) for number in range(3000))
+    drawn = Counter(Uniform().select(trio(), derive_seed("uniform", number)) for number in range(3000))
     assert all(900 < drawn[name] < 1100 for name in ("seed", "m0001", "m0002"))
 
 
 def test_best_takes_the_highest_score_and_the_earliest_of_equals():
-    assert best(trio(), 0.1, 1) == "m0002"
+    assert Best().select(trio(), 1) == "m0002"
     events = [*seed_events(), *iteration_events(1, (True, False, False, False), (True,) * 4)]
     events += iteration_events(2, (True, False, False, False), (True,) * 4)
-    assert best(fold(events), 0.1, 1) == "m0001"
+    assert Best().select(fold(events), 1) == "m0001"
 
 
 def test_a_population_of_the_seed_alone_gives_the_seed():
-    assert {select(fold(seed_events()), 0.1, 3) for select in SELECTORS.values()} == {"seed"}
+    for name in SELECTION.builtin_names():
+        policy = SELECTION.build(SELECTION.find(name))
+        assert policy.select(fold(seed_events()), 3) == "seed"
 
 
-def test_selectors_are_found_by_name():
-    assert get_selector("boltzmann") is boltzmann
-    with pytest.raises(SpecError, match=r"no selection named 'boltzman'\. Did you mean 'boltzmann'"):
-        get_selector("boltzman")
-    with pytest.raises(SpecError, match="Known: boltzmann, uniform, best"):
-        get_selector("roulette")
+def test_policies_are_found_by_name_and_an_unknown_one_is_told_the_nearest():
+    assert SELECTION.builtin_names() == ("best", "boltzmann", "uniform")
+    assert isinstance(SELECTION.build(SELECTION.find("boltzmann"), temperature=0.3), Boltzmann)
+    with pytest.raises(ValueError, match=r"no selection named 'boltzman'; did you mean 'boltzmann'\?"):
+        SELECTION.check_name("boltzman")
+    with pytest.raises(ValueError, match="there are best, boltzmann, uniform"):
+        SELECTION.check_name("roulette")

@@ -5,11 +5,10 @@ from support.search_rig import STARTED
 
 from studbook.errors import IntegrityError
 from studbook.evolve.commit import settle
-from studbook.evolve.contracts import Diagnosis, Proposal
+from studbook.evolve.contracts import Admission, Diagnosis, Proposal
 from studbook.evolve.duplicates import SeenTrees
 from studbook.evolve.gates import GateFailure
 from studbook.evolve.iteration import Attempt
-from studbook.evolve.policies.admission import Admission
 from studbook.experiments.run.ledger import LineageTrees
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade
 from studbook.populations.lineage import Lineage

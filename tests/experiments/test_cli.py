@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,46 @@ def test_a_mistyped_command_gets_the_nearest_one(run_main):
     code, out, err = run_main("rnu")
     assert (code, out) == (2, "")
     assert "unknown command rnu, did you mean run?" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["replay", "x", "--level", "record"], "unknown level record, did you mean recorded?"),
+        (["replay", "x", "--level", "zzz"], "unknown level zzz, choose from fold, recorded, live"),
+        (["--hlep"], "unknown option --hlep, did you mean --help?"),
+        (["ls", "--jsno"], "unknown option --jsno, did you mean --json?"),
+    ],
+)
+def test_a_mistyped_option_or_value_gets_the_nearest_one(run_main, arguments, told):
+    code, out, err = run_main(*arguments)
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"]])
+def test_without_a_command_the_help_is_shown(run_main, arguments):
+    code, out, err = run_main(*arguments)
+    assert (code, err) == (0, "")
+    assert "usage: studbook" in out
+    assert "Example: studbook run quickstart" in out
+
+
+def test_init_prints_a_command_that_can_be_pasted(run_main):
+    code, out, err = run_main("init", "My Harness 2")
+    assert code == 0
+    assert "read 'My Harness 2'/agent.py" in out
+    assert "studbook evaluate 'My Harness 2' --papers PAPERS" in err
+
+
+def test_a_port_in_use_names_another_one(run_main):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, out, err = run_main("testbed", "serve", "--port", str(port))
+    assert (code, out) == (2, "")
+    assert "choose another port: --port 8899" in err
 
 
 def test_a_missing_argument_is_a_usage_error(run_main):

@@ -39,7 +39,7 @@ def test_every_role_has_a_row_and_the_sum_is_last(paid, tmp_path):
         RoleCost(role="all roles", calls=3, prompt_tokens=3600, completion_tokens=56, dollars=0.3005),
     )
     assert [str(line) for line in cost_lines(rows)] == [
-        "paid for 2 roles",
+        "Model usage and cost by role",
         "  role       calls  tokens in  tokens out     cost",
         "  judge          1        600           6  $0.0005",
         "  weak           2      3,000          50    $0.30",

@@ -57,3 +57,12 @@ def test_a_name_that_is_not_there_is_a_usage_error_that_says_what_is(home, capsy
     assert captured.out == ""
     assert told in captured.err
     assert len(captured.err.strip().splitlines()) <= 3
+
+
+def test_a_report_for_a_folder_that_does_not_exist_says_so(home, capsys):
+    name = next((home / "runs").iterdir()).name
+    missing = home / "missing" / "x.html"
+    assert main(["report", name, "--out", str(missing)]) == 2
+    shown = capsys.readouterr().err
+    assert f"the folder {missing.parent} does not exist" in shown
+    assert "permissions" not in shown

@@ -14,13 +14,13 @@ def said(summary):
 
 
 def test_how_many_acceptances_held_is_said_with_its_interval():
-    assert "confirmed 12/17 (95 % 46.9–86.7) on fresh rollouts" in said(
+    assert "reproduced 12/17 (95% CI 46.9–86.7) on fresh rollouts" in said(
         replace(NOTHING, confirmed=Rate(12, 17))
     )
 
 
 def test_without_a_confirmation_nothing_is_said_of_it():
-    assert "confirmed" not in said(NOTHING)
+    assert "reproduced" not in said(NOTHING)
 
 
 def test_remarks_to_the_scorer_are_counted_aloud():

@@ -45,8 +45,8 @@ def test_the_place_is_named_as_one_would_look_it_up(before, after, where):
     assert first_difference(before, after)[0] == where
 
 
-def entry(kind: str, body: str) -> Entry:
-    return Entry(seq=4, kind=kind, hash="", prev="", left=0, time="", body=f'{{"data":{body}}}'.encode())
+def entry(kind: str, data: str) -> Entry:
+    return Entry(seq=4, kind=kind, hash="", prev="", left=0, time="", data_text=data.encode())
 
 
 def test_an_event_of_another_kind_is_told_with_both_sides():

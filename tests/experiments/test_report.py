@@ -36,7 +36,7 @@ def view_of(events, **changes) -> ReportView:
         models=(("challenger", "testbed"), ("weak", "testbed")),
         is_testbed=True,
         sandbox="docker",
-        contains_hostile_code=True,
+        isolates_untrusted_code=True,
         splits={name: len(papers) for name, papers in start.splits.items()},
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population),
@@ -108,8 +108,8 @@ def test_the_browser_is_told_to_load_nothing():
 def test_the_report_states_the_testbed_and_the_rates_with_n_and_interval():
     html = report_html(view_of(small_run()))
     assert "text programs, not language models" in html
-    assert "6 of 16, 95 % interval 18.5–61.4 %" in html
-    assert "2 of 16, 95 % interval 3.5–36.0 %" in html
+    assert "6 of 16, 95% CI 18.5–61.4" in html
+    assert "2 of 16, 95% CI 3.5–36.0" in html
     assert "3 (1 admitted, 2 rejected)" in html
 
 
@@ -122,7 +122,7 @@ def test_the_change_from_the_seed_on_the_sealed_test_says_when_it_shows_nothing(
     few = [*small_run(), sealed("seed", False, True), sealed("m0002", True, True), chosen("m0002")]
     html = report_html(view_of(few, test_difference=sealed_difference(fold(few))))
     assert "+50.0 points" in html
-    assert "the interval holds zero: so few papers cannot tell the two apart" in html
+    assert "the interval includes zero: too few papers to tell them apart" in html
     many = [
         *small_run(),
         sealed("seed", *[False] * 20),
@@ -131,7 +131,7 @@ def test_the_change_from_the_seed_on_the_sealed_test_says_when_it_shows_nothing(
     ]
     html = report_html(view_of(many, test_difference=sealed_difference(fold(many))))
     assert "+100.0 points" in html
-    assert "the interval holds zero" not in html
+    assert "the interval includes zero" not in html
 
 
 def test_a_seed_that_stays_champion_is_compared_with_nobody():
@@ -145,13 +145,13 @@ def test_the_curve_follows_the_search_not_the_champion_that_was_chosen_afterward
 
 def test_the_process_sandbox_is_named_for_what_it_is():
     assert "does not contain hostile code" not in report_html(view_of(small_run()))
-    told = report_html(view_of(small_run(), sandbox="process", contains_hostile_code=False))
+    told = report_html(view_of(small_run(), sandbox="process", isolates_untrusted_code=False))
     assert "The process sandbox was used: it does not contain hostile code" in told
-    assert "a child process for every paper, which is no wall" in told
+    assert "a child process for every paper, which does not contain hostile code" in told
 
 
 def test_an_engine_without_limits_is_not_called_a_process_sandbox():
-    told = report_html(view_of(small_run(), sandbox="docker", contains_hostile_code=False))
+    told = report_html(view_of(small_run(), sandbox="docker", isolates_untrusted_code=False))
     assert "The engine did not limit memory or processes: it does not contain hostile code" in told
     assert "mounts or capabilities, on an engine that does not limit memory or processes" in told
     assert "process sandbox" not in told
@@ -197,7 +197,7 @@ def test_hypotheses_and_reasons_are_escaped_too():
 def test_a_run_that_has_only_begun_has_a_report_as_well():
     html = report_html(view_of(seed_events(), champion_id=None, diff=""))
     assert "No iteration has ended yet" in html
-    assert "Nothing: the winner is the seed itself" in html
+    assert "No changes: the seed is the best harness" in html
     assert checked(html).open == []
 
 

@@ -25,7 +25,7 @@ START = StartView(
     models=TESTBED_MODELS,
     is_testbed=True,
     sandbox="child processes: it does not contain hostile code",
-    contains_hostile_code=False,
+    isolates_untrusted_code=False,
     papers="7 synthetic papers",
     splits={"train": 2, "validation": 3, "test": 2},
     harness="agentic_self_instruct",
@@ -86,14 +86,14 @@ def test_the_start_says_that_the_models_are_no_language_models_and_what_the_sand
     assert "it does not contain hostile code" in shown
     assert "2 train · 3 validation · 2 test" in shown
     assert "2 files skipped: a.pdf" in shown
-    assert "going on after 1 finished iteration" in shown
+    assert "resuming after 1 finished iteration" in shown
 
 
 def test_an_iteration_shows_parent_verdict_with_glyph_reason_and_rates_with_n():
     shown = plain(iteration_lines(ITERATION))
     assert " 2/10 ✓ admitted  seed → m0002" in shown
-    assert "beats its parent: 3/4 against 1/4" in shown
-    assert "mutant 75.0 % (3/4, 95 % 30.1–95.4) against parent 25.0 % (1/4, 95 % 4.6–69.9)" in shown
+    assert "beats its parent: 3/4 vs 1/4" in shown
+    assert "mutant 75.0% (3/4, 95% CI 30.1–95.4) vs parent 25.0% (1/4, 95% CI 4.6–69.9)" in shown
 
 
 def test_a_hypothesis_can_neither_steer_the_terminal_nor_use_markup():
@@ -104,17 +104,17 @@ def test_a_hypothesis_can_neither_steer_the_terminal_nor_use_markup():
 
 def test_progress_shows_best_with_n_calls_cost_and_time_left():
     shown = progress_line(PROGRESS).plain
-    assert "best m0002 75.0 % (3/4, 95 % 30.1–95.4)" in shown
+    assert "best m0002 75.0% (3/4, 95% CI 30.1–95.4)" in shown
     assert "1,234 calls · 56,789 tokens · $1.50 · 20 s · about 1 min 20 s left" in shown
-    assert "records" not in shown
+    assert "cached" not in shown
 
 
 def test_the_end_shows_the_lineage_the_sealed_test_of_both_and_what_to_try_next():
     shown = plain(end_lines(END))
     assert "1 admitted, 1 rejected)" in shown
     assert "└─ m0002  forbid it" in shown
-    assert "champion 37.5 % (6/16, 95 % 18.5–61.4)" in shown
-    assert "seed     12.5 % (2/16, 95 % 3.5–36.0)" in shown
+    assert "champion 37.5% (6/16, 95% CI 18.5–61.4)" in shown
+    assert "seed     12.5% (2/16, 95% CI 3.5–36.0)" in shown
     assert "Measured with the testbed" in shown
     assert "studbook tree trial   who came from whom" in shown
 
@@ -143,7 +143,7 @@ def test_the_live_display_says_the_same_words():
     looks = {"force_terminal": True, "width": 300, "no_color": True}
     feed(LiveDisplay(Console(file=progress, **looks), Console(file=results, **looks)))
     assert "✓ admitted  " in progress.getvalue()
-    assert "passes 25.0 % (1/4, 95 % 4.6–69.9)" in progress.getvalue()
+    assert "passes 25.0% (1/4, 95% CI 4.6–69.9)" in progress.getvalue()
     assert "m0002 – best of 1 candidate" in results.getvalue()
     hidden, shown = (progress.getvalue().count(code) for code in ("\x1b[?25l", "\x1b[?25h"))
     assert 0 < hidden <= shown, "the cursor is shown again"
@@ -174,5 +174,5 @@ def test_an_iteration_without_a_mutant_shows_no_rates():
         mutant_rate=NO_RATE,
     )
     shown = plain(iteration_lines(view))
-    assert "· no change seed → nothing made" in shown
+    assert "· no change seed → no mutant" in shown
     assert "mutant –" not in shown

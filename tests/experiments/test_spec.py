@@ -25,8 +25,8 @@ def load(path: Path, text: str, *flags: str, **layers) -> Spec:
 def test_a_minimal_spec_gets_the_published_defaults(spec_file):
     spec = load(spec_file, MINIMAL)
     assert (spec.corpus.splits.train, spec.corpus.splits.validation, spec.corpus.splits.test) == (50, 25, 25)
-    assert (spec.search.temperature, spec.search.selection) == (0.1, "boltzmann")
-    assert spec.evaluator.predicate == "deployed"
+    assert (spec.search.temperature, spec.search.selection.name) == (0.1, "boltzmann")
+    assert spec.evaluator.predicate.name == "deployed"
     assert spec.sandbox.kind == "auto"
     assert {role.endpoint for role in spec.models.roles.values()} == {"testbed"}
 
@@ -100,8 +100,12 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
         ("search: {temperature: .nan}", [], ["search.temperature", "finite"]),
         ("search: {temperature: 0}", [], ["search.temperature", "greater than 0"]),
         ("workers: '2'", [], ["workers", "valid integer", "got '2'"]),
-        ("sandbox: doker", [], ["sandbox.kind", "'auto', 'docker' or 'process'", "got 'doker'"]),
-        ("", ["sandbox=doker"], ["-s sandbox", "got 'doker'"]),
+        (
+            "sandbox: doker",
+            [],
+            ["sandbox.kind", "named 'doker'; did you mean 'docker'?", "auto, docker, process"],
+        ),
+        ("", ["sandbox=doker"], ["-s sandbox", "named 'doker'"]),
         ("search: 3", [], ["search: must be a mapping of keys"]),
         ("corpus: {train: a}", [], ["given together or not at all"]),
         ("corpus: {path: a, train: a, validation: b, test: c}", [], ["either path or the three paths"]),

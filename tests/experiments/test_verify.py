@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,7 @@ from support.studbook_cli import start, studbook
 
 from studbook.experiments.run.opening import open_run
 from studbook.experiments.verify.verifying import verify
-from studbook.populations.checkpoint import fold_entries, write_checkpoint
-from studbook.populations.journal import JournalReader, Place
 from studbook.populations.layout import RunFolder
-from studbook.populations.storage import hash_part
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +179,13 @@ def test_the_command_names_every_fault_and_exits_1(made, tmp_path):
     ]
 
 
+def test_the_checkpoint_of_an_older_studbook_is_neither_read_nor_a_fault(made, tmp_path):
+    run = copy_run(made, tmp_path / "trial")
+    (run.root / "population.jsonl").write_text("another run")
+    assert told(run) == ""
+    assert open_run(str(run.root), tmp_path).population == open_run(str(made.root), tmp_path).population
+
+
 def test_a_head_that_is_none_and_a_run_that_is_none_are_wrong_usage(made):
     folder = made.root.parent.parent
     for arguments in (("verify", "trial", "--expect", "abc"), ("verify", "nothing")):
@@ -204,20 +207,3 @@ def test_a_journal_that_is_gone_is_a_fault_and_no_wrong_name(made, tmp_path):
     done = studbook("verify", "trial", cwd=tmp_path)
     assert done.returncode == 1
     assert "journal.jsonl: it is missing" in done.stdout
-
-
-def test_a_checkpoint_that_tells_another_run_is_named(made, tmp_path):
-    run = copy_run(made, tmp_path / "trial")
-    reader = JournalReader(run.journal)
-    entries = list(reader)
-    size, digest = reader.whole_bytes, hash_part(run.journal, 0, reader.whole_bytes)
-    place = Place(size=size, lines=len(entries), head=entries[-1].hash, digest=digest)
-    population = fold_entries(entries)
-    write_checkpoint(run.checkpoint, place, population)
-    assert told(run) == ""
-    assert open_run(str(run.root), tmp_path).population == population
-    forged = replace(population, members=population.members[:1], champion=None)
-    write_checkpoint(run.checkpoint, place, forged)
-    assert "population.jsonl: it tells another run than the journal does" in told(run)
-    write_checkpoint(run.checkpoint, replace(place, head="0" * 64), population)
-    assert "population.jsonl: it tells another run than the journal does" in told(run)

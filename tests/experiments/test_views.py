@@ -17,11 +17,10 @@ from studbook.experiments.views.views import (
     verdict_counts,
 )
 from studbook.populations.diff import diff_evaluations, diff_files
-from studbook.populations.events import Purpose, encode
+from studbook.populations.events import Purpose
 from studbook.populations.family import tree_rows
 from studbook.populations.population import fold
 from studbook.populations.records import Confirmation, Verdict
-from studbook.populations.tally import summarise, summarise_json
 from studbook.rate import Rate
 
 POPULATION = fold(small_run())
@@ -61,8 +60,8 @@ def test_every_screen_gives_the_same_validation_rate_also_after_confirmation():
 
 def test_a_harness_that_racing_stopped_shows_what_was_seen_and_that_it_was_stopped():
     shown = plain(harness_lines(harness_view(POPULATION, "m0003")))
-    assert "score    0.0 % (0/2, 95 % 0.0–65.8), stopped early; validation papers" in shown
-    assert "0.0 % (0/2, 95 % 0.0–65.8), stopped early" in plain(tree_lines(tree_rows(POPULATION)))
+    assert "score       0.0% (0/2, 95% CI 0.0–65.8), stopped early; validation papers" in shown
+    assert "0.0% (0/2, 95% CI 0.0–65.8), stopped early" in plain(tree_lines(tree_rows(POPULATION)))
     assert lineage_steps(POPULATION, "m0003")[2].is_stopped
 
 
@@ -70,8 +69,8 @@ def test_a_run_fits_a_narrow_terminal_as_a_block():
     summary = run_summary("trial", POPULATION, is_running=False)
     assert plain(summary_blocks([summary])).splitlines() == [
         "trial  interrupted, 3 iterations, 1 admitted",
-        "  seed, validation       25.0 % (3/12, 95 % 8.9–53.2)",
-        "  best, validation       m0002 75.0 % (6/8, 95 % 40.9–92.9)",
+        "  seed, validation       25.0% (3/12, 95% CI 8.9–53.2)",
+        "  best, validation       m0002 75.0% (6/8, 95% CI 40.9–92.9)",
         "  champion, sealed test  – (n=0)",
     ]
 
@@ -97,7 +96,7 @@ def test_the_tree_puts_children_under_their_parent_and_marks_the_best():
 
 def test_a_harness_is_shown_with_its_papers_and_what_was_left_out():
     shown = plain(harness_lines(harness_view(POPULATION, "m0003")))
-    assert "verdict  ✗ rejected" in shown
+    assert "verdict     ✗ rejected" in shown
     assert "decided before all papers were run" in shown
     assert "paper-a  ✗ not accepted" in shown
 
@@ -107,7 +106,7 @@ def test_a_run_is_summed_up_with_n_and_interval():
     assert (summary.state, summary.iterations, summary.admitted) == ("interrupted", 3, 1)
     assert run_summary("trial", POPULATION, is_running=True).state == "running"
     shown = plain(summary_lines([summary]))
-    assert "m0002 75.0 % (6/8, 95 % 40.9–92.9)" in shown
+    assert "m0002 75.0% (6/8, 95% CI 40.9–92.9)" in shown
 
 
 def test_a_difference_shows_files_then_papers_then_the_score():
@@ -138,6 +137,5 @@ def test_how_many_acceptances_held_stands_beside_the_rate():
     ]
     event = replace(event, evaluation=replace(event.evaluation, results=tuple(results)))
     population = fold([*small_run(), event])
-    assert "; confirmed 2/3 (95 % 20.8–93.9)" in plain(harness_lines(harness_view(population, "m0002")))
+    assert "; reproduced 2/3 (95% CI 20.8–93.9)" in plain(harness_lines(harness_view(population, "m0002")))
     assert confirmed_rate(population, "m0002", Purpose.CONFIRMATION) == Rate(2, 3)
-    assert summarise_json(encode(event)) == summarise(event)

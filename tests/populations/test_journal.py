@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,8 @@ from support.children import child_environment
 
 from studbook.errors import IntegrityError, StorageError
 from studbook.populations.events import DiagnosisMade, Event
-from studbook.populations.journal import Journal, JournalReader, Place
+from studbook.populations.journal import Entry, Journal, JournalReader, entries_with
 from studbook.populations.population import fold
-from studbook.populations.storage import hash_part
 
 
 def open_journal(path: Path) -> Journal:
@@ -132,23 +130,27 @@ def test_a_file_cut_at_any_byte_keeps_every_append_that_was_whole(path):
             assert journal.length == counts[whole]
             assert journal.repaired_bytes == max(0, cut - whole)
             journal.append([DiagnosisMade(iteration=9, parent_id="seed", text="after the repair")])
-            digest = journal.place.digest
         assert len(list(JournalReader(path))) == counts[whole] + 1
-        assert digest is not None
-        assert digest.hexdigest() == sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_journal_that_begins_at_a_place_has_the_digest_of_all_of_it(path):
-    _, sizes = small_journal(path)
-    for known in (None, hash_part(path, 0, sizes[0])):
-        head = next(iter(JournalReader(path))).hash
-        start = Place(size=sizes[0], lines=1, head=head, digest=known)
-        with Journal(path, clock=clock, holder="the test", start=start) as journal:
-            before = journal.place
-            journal.append([DiagnosisMade(iteration=9, parent_id="seed", text="more")])
-            for place in (before, journal.place):
-                assert place.digest is not None
-                assert place.digest.hexdigest() == sha256(path.read_bytes()[: place.size]).hexdigest()
+def test_whoever_opens_a_journal_is_shown_the_whole_appends_that_are_there(path):
+    data, sizes = small_journal(path)
+    path.write_bytes(data[: sizes[1] + 200])
+    seen: list[Entry] = []
+    with Journal(path, clock=clock, holder="the test", visit=seen.append) as journal:
+        assert journal.length == len(seen) == 4
+    assert seen == list(JournalReader(path))
+
+
+def test_the_lines_that_hold_a_text_are_found_and_proved(path):
+    write(path, batches(small_run()))
+    wanted = b'"harness_id":"m0002"'
+    found = [entry.seq for entry in entries_with(path, wanted)]
+    assert found == [entry.seq for entry in JournalReader(path) if wanted in entry.data_text]
+    assert found
+    path.write_bytes(path.read_bytes().replace(wanted, b'"harness_id":"m0002" ', 1))
+    with pytest.raises(IntegrityError, match="checksum"):
+        list(entries_with(path, wanted))
 
 
 def test_a_repaired_journal_ends_up_like_one_that_was_never_cut(path):
@@ -231,7 +233,6 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from studbook.populations.journal import Journal
-from studbook.populations.journal import Place
 from support.births import clock, seed_events
 journal = Journal(Path(sys.argv[1]), clock=clock, holder="the killed one")
 journal.append(seed_events())
@@ -263,7 +264,6 @@ def limited_child(path: Path, limit: int) -> int:
 import resource, signal, sys
 from pathlib import Path
 from studbook.populations.journal import Journal
-from studbook.populations.journal import Place
 from studbook.errors import StorageError
 from support.births import clock, iteration_events
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -325,7 +325,6 @@ import sys
 from pathlib import Path
 from studbook.populations.events import DiagnosisMade
 from studbook.populations.journal import Journal
-from studbook.populations.journal import Place
 from support.births import clock
 with Journal(Path(sys.argv[1]), clock=clock, holder="the killed one") as journal:
     while True:

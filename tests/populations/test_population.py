@@ -1,5 +1,6 @@
 """The population as a fold: what counts, what follows what, and that every way of folding agrees."""
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 import pytest
@@ -16,6 +17,7 @@ from support.births import (
 )
 
 from studbook.errors import IntegrityError
+from studbook.identity import Json
 from studbook.populations.events import (
     ChampionChosen,
     DiagnosisMade,
@@ -24,7 +26,9 @@ from studbook.populations.events import (
     MutantMade,
     Purpose,
     RunFinished,
+    to_json,
 )
+from studbook.populations.journal import Entry, format_line, parse_line
 from studbook.populations.population import EMPTY, SHRINKAGE, Population, fold
 from studbook.populations.records import PaperVerdict, Verdict
 from studbook.populations.statistics import shrunk_rate
@@ -238,3 +242,41 @@ def test_how_often_a_paper_was_passed_is_counted_over_scored_evaluations(history
         verdicts = [each[paper] for each in scored if paper in each]
         assert rate == Rate(verdicts.count(PaperVerdict.ACCEPTED), len(verdicts))
     assert population.papers or not history
+
+
+def entry(kind: str, data: Json, seq: int) -> Entry:
+    line, _ = format_line(kind=kind, data=data, seq=seq, prev="0" * 64, left=0, time="2026-01-01")
+    return parse_line(line.rstrip(b"\n"))
+
+
+def read(entries: Iterable[Entry]) -> Population:
+    builder = EMPTY.builder()
+    for each in entries:
+        builder.read(each)
+    return builder.build()
+
+
+def entries_of(*events: Event) -> list[Entry]:
+    return [entry(*to_json(event), seq) for seq, event in enumerate(events)]
+
+
+def test_a_journal_that_is_read_is_the_fold_of_its_events():
+    assert read(entries_of(*small_run())) == fold(small_run())
+
+
+def test_an_event_that_cannot_follow_is_named_by_its_entry():
+    with pytest.raises(IntegrityError, match="journal entry 15: a decision was made in iteration 7 while"):
+        read(entries_of(*small_run(), decided(7, "broken")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        ("evaluation_done", {}, "EvaluationDone lacks the key 'iteration'"),
+        ("evaluation_done", [], "EvaluationDone: Input should be an object, got"),
+        ("mutant_born", {}, "'mutant_born' is no kind of event"),
+    ],
+)
+def test_a_line_that_hashes_but_is_no_event_is_refused(kind, data, message):
+    with pytest.raises(IntegrityError, match=f"journal entry 3: {message}"):
+        read([entry(kind, data, 3)])

@@ -47,7 +47,7 @@ def nothing(config, host):
 )
 def test_a_sandbox_claims_no_more_than_its_engine(docker_engine: None, says, contains, words):
     with weak_sandbox(nothing, says=says) as sandbox:
-        assert sandbox.contains_hostile_code is contains
+        assert sandbox.isolates_untrusted_code is contains
         assert words in sandbox.statement
 
 
@@ -59,6 +59,6 @@ def test_an_engine_without_cpu_quotas_still_runs_boxes(docker_engine: None):
         lambda config, host: asked.append(host.get("NanoCpus")), says={"CpuCfsQuota": False}
     ) as box:
         outcome = box.run(job_of("def main(box): pass"), Recorder())
-        assert box.contains_hostile_code
+        assert box.isolates_untrusted_code
     assert outcome.status is BoxStatus.FINISHED
     assert asked == [None]

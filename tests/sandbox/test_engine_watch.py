@@ -46,10 +46,11 @@ def events() -> Events:
 
 @pytest.fixture
 def watch(events: Events) -> Iterator[EngineWatch]:
+    before = threading.enumerate()
     watch = EngineWatch(events)
     yield watch
     watch.close()
-    assert not any(thread.name == "engine-watch" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= set(before), "the watch did not end its thread"
 
 
 def test_an_end_is_heard_of_and_only_by_those_who_looked_before(watch, events):

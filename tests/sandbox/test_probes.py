@@ -77,7 +77,7 @@ class NoBox:
     """A sandbox whose first box runs and whose others do not."""
 
     name = "docker"
-    contains_hostile_code = True
+    isolates_untrusted_code = True
     identity: dict[str, str] = {}  # noqa: RUF012 (the contract's)
 
     def __init__(self, folder: Path) -> None:

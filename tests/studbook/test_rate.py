@@ -10,7 +10,7 @@ rates = st.integers(1, 400).flatmap(lambda n: st.integers(0, n).map(lambda passe
 
 
 def test_a_rate_prints_with_n_and_its_wilson_interval():
-    assert str(Rate(3, 25)) == "12.0 % (3/25, 95 % 4.2–30.0)"
+    assert str(Rate(3, 25)) == "12.0% (3/25, 95% CI 4.2–30.0)"
 
 
 def test_nothing_measured_prints_as_nothing_and_not_as_zero():

@@ -34,7 +34,7 @@ def run_started(**changes) -> RunStarted:
         "seed_tree_hash": hash_json("seed"),
         "splits": {"train": ("paper-t",), "validation": PAPERS, "test": ("paper-x",)},
         "sandbox": "docker",
-        "contains_hostile_code": True,
+        "isolates_untrusted_code": True,
         "models": {"weak": "testbed-weak"},
     }
     return RunStarted(**{**values, **changes})

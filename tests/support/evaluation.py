@@ -15,7 +15,7 @@ from typing import Any
 
 from studbook.errors import SandboxError
 from studbook.evaluate.contracts import Criterion, Example
-from studbook.evaluate.evaluator import Evaluator, Luck
+from studbook.evaluate.evaluator import Evaluator, SeedScope
 from studbook.evaluate.metering import MeteredChat
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.papers import make_paper
@@ -26,7 +26,7 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import ROLES, ChatRequest, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
-from studbook.llm.retry import RetryPolicy
+from studbook.llm.retrying import RetryPolicy
 from studbook.sandbox.contract import Handler, Job, Outcome
 from studbook.testbed.inline_sandbox import InlineSandbox
 from studbook.testbed.scripted import ComputedBackend
@@ -138,8 +138,8 @@ class Rig:
             replay_only=replay_only,
         )
 
-    def luck(self, replicate: int = 0) -> Luck:
-        return Luck(run_seed=7, paper_id=PAPER.paper_id, replicate=replicate)
+    def seeds(self, replicate: int = 0) -> SeedScope:
+        return SeedScope(run_seed=7, paper_id=PAPER.paper_id, replicate=replicate)
 
     def evaluator(self, **more: Any) -> Evaluator:
         arguments: dict[str, Any] = {
@@ -147,7 +147,7 @@ class Rig:
             "settings": self.settings,
             "prompts": read_prompts(),
             "paper": PAPER,
-            "luck": self.luck(),
+            "seeds": self.seeds(),
         }
         return Evaluator(**{**arguments, **more})
 
@@ -164,7 +164,7 @@ class Rig:
             evaluator=self.evaluator(chat=meter),
             settings=self.settings,
             roles=roles,
-            luck=self.luck(),
+            seeds=self.seeds(),
             transcript=transcript,
         )
         return RelayRig(relay=relay, transcript=transcript, meter=meter)

@@ -12,8 +12,8 @@ from studbook.evolve.duplicates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import Ending, evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring, found
-from studbook.evolve.policies.admission import Strict
-from studbook.evolve.policies.selection import boltzmann
+from studbook.evolve.policies.admission.strict import Strict
+from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.identity import Json
 from studbook.populations.events import Event, RunStarted, to_json
 from studbook.populations.population import EMPTY, Population, fold
@@ -35,7 +35,7 @@ STARTED = RunStarted(
     seed_tree_hash=fake_harness().tree_hash,
     splits={split: tuple(paper.paper_id for paper in papers) for split, papers in PAPERS.items()},
     sandbox="none",
-    contains_hostile_code=False,
+    isolates_untrusted_code=False,
 )
 
 
@@ -87,7 +87,7 @@ class Rig:
             shop = Workshop(
                 settings=self.settings,
                 papers=PAPERS,
-                select=boltzmann,
+                selection=Boltzmann(),
                 trees=self.trees,
                 seen=SeenTrees(self.trees),
                 measuring=measuring,

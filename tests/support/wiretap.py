@@ -111,11 +111,10 @@ os._exit(child.wait())
 """
 
 
-def write_bwrap_tap(folder: Path, heard: Path) -> bool:
-    """A `bwrap` in `folder`, to be put first on the PATH, that notes all into `heard`; False without one."""
+def write_bwrap_tap(folder: Path, heard: Path) -> None:
+    """A `bwrap` in `folder`, to be put first on the PATH, that writes all it hears into `heard`."""
     real = shutil.which("bwrap")
-    if real is None:
-        return False
+    assert real is not None, "ask for the fixture `bubblewrap`"
     heard.mkdir()
     program = folder / "bwrap"
     program.write_text(
@@ -123,4 +122,3 @@ def write_bwrap_tap(folder: Path, heard: Path) -> bool:
         encoding="utf-8",
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return True

@@ -140,5 +140,5 @@ def test_marks_of_unknown_truth_are_not_counted():
 def test_a_table_shows_every_rate_with_n_and_interval():
     rows = verifier_rows([checked(GENERIC, Outcome.PASSED)])
     assert markdown(rows, "first", ["written", "other"])[2] == (
-        "| bad: a bad example passes | 100.0 % (1/1, 95 % 20.7–100.0) | – (n=0) |"
+        "| bad: a bad example passes | 100.0% (1/1, 95% CI 20.7–100.0) | – (n=0) |"
     )

@@ -7,10 +7,10 @@ import pytest
 from attacks.box.ground import Ground, docker_ground
 from support.boxes import Recorder, job_of
 
-from studbook.sandbox.process_box import ProcessSandbox, find_bubblewrap
+from studbook.sandbox.process_box import ProcessSandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine_ground(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     ground = docker_ground(tmp_path_factory.mktemp("docker"))
     ground.sandbox.run(
@@ -18,11 +18,6 @@ def engine_ground(docker_engine: None, tmp_path_factory: pytest.TempPathFactory)
     )  # opens what the engine keeps open
     yield ground
     ground.sandbox.close()
-
-
-@pytest.fixture(scope="session")
-def bubblewrap() -> str | None:
-    return find_bubblewrap()
 
 
 @pytest.fixture
@@ -34,6 +29,4 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
     program = None
     if request.param == "bubblewrap":
         program = request.getfixturevalue("bubblewrap")
-        if program is None:
-            pytest.skip("no bubblewrap that works here")
     return Ground(kind=request.param, sandbox=ProcessSandbox(program, folder=tmp_path), folder=tmp_path)

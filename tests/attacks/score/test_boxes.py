@@ -13,7 +13,7 @@ from attacks.score.rows import Row, cheat
 
 from studbook.populations.records import PaperVerdict
 from studbook.sandbox.contract import Handler, Job, Outcome, Sandbox
-from studbook.sandbox.select import open_sandbox
+from studbook.sandbox.kinds import docker
 
 pytestmark = [
     pytest.mark.docker,
@@ -29,7 +29,7 @@ class CountingBoxes:
 
     def __init__(self, inner: Sandbox) -> None:
         self.name, self.identity = inner.name, inner.identity
-        self.contains_hostile_code = inner.contains_hostile_code
+        self.isolates_untrusted_code = inner.isolates_untrusted_code
         self.boxes = 0
         self._inner = inner
 
@@ -43,7 +43,7 @@ class CountingBoxes:
 
 @pytest.fixture(scope="module")
 def boxes() -> Iterator[Sandbox]:
-    sandbox = open_sandbox("docker")
+    sandbox = docker.plugin()
     yield sandbox
     sandbox.close()
 

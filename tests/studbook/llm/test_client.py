@@ -29,7 +29,7 @@ from studbook.llm.contracts import (
 )
 from studbook.llm.meter import Budget, Totals
 from studbook.llm.records import CallRecords, record_key
-from studbook.llm.retry import RetryPolicy
+from studbook.llm.retrying import RetryPolicy
 from studbook.testbed.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)

@@ -10,9 +10,9 @@ import pytest
 from studbook.errors import RequestFailed
 from studbook.findings import Findings
 from studbook.llm.contracts import ChatReply, Usage
+from studbook.llm.evidence import Evidence, evidence_of, seal_failure, seal_reply
 from studbook.llm.records import CallRecords
 from studbook.llm.records_audit import opened_for_audit
-from studbook.llm.seals import Rests, rest_on, seal_failure, seal_reply
 
 REPLIES = {
     f"{number:064x}": ChatReply(text=f"answer {number}", usage=Usage(), model="m") for number in range(1, 9)
@@ -30,9 +30,9 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def rests() -> Rests:
+def evidence() -> Evidence:
     seals = [seal_reply(key, "weak", reply) for key, reply in list(REPLIES.items())[:7]]
-    return rest_on([*seals, seal_failure(FAILED, "judge", "refused", "too long")])
+    return evidence_of([*seals, seal_failure(FAILED, "judge", "refused", "too long")])
 
 
 def audit(path: Path, *, is_running: bool = False) -> tuple[list[str], Findings]:
@@ -40,7 +40,7 @@ def audit(path: Path, *, is_running: bool = False) -> tuple[list[str], Findings]
     with opened_for_audit(path, findings, is_running=is_running) as calls:
         if calls is not None:
             calls.check()
-            answers = calls.rest(rests(), "the work")
+            answers = calls.answers_behind(evidence(), "the work")
             findings.note(f"{len(answers.calls)} answers, whole: {answers.is_whole}, unused: {calls.unused}")
     return [f"{fault.place}: {fault.problem}" for fault in findings.faults], findings
 

@@ -33,5 +33,5 @@ def test_a_harness_that_raises_is_a_crash_with_its_reason():
 
 
 def test_it_never_claims_to_contain_hostile_code():
-    assert InlineSandbox.contains_hostile_code is False
+    assert InlineSandbox.isolates_untrusted_code is False
     assert InlineSandbox().name == "inline"

@@ -1,0 +1,1 @@
+"""Readers of papers by name: one file each."""

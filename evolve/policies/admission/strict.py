@@ -1,0 +1,23 @@
+"""Strict admission, the published rule. Loose on purpose: promotion to champion must be earned."""
+
+from studbook.evolve.contracts import Admission
+from studbook.rate import Rate
+
+
+class Strict:
+    """Admitted iff the mutant passes strictly more of the same papers than its parent.
+
+    `mutant` may cover fewer papers when racing stopped it; what is left out could not change the ruling.
+    """
+
+    def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission:
+        measured = f"{mutant.passed}/{mutant.n} against {parent.passed}/{parent.n}"
+        if mutant.passed > parent.passed:
+            return Admission(admitted=True, reason=f"beats its parent: {measured}")
+        if mutant.n < papers:
+            return Admission(admitted=False, reason=f"cannot beat its parent any more: {measured}")
+        relation = "equals" if mutant.passed == parent.passed else "is behind"
+        return Admission(admitted=False, reason=f"{relation} its parent: {measured}")
+
+
+plugin = Strict

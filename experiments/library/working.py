@@ -1,0 +1,187 @@
+"""Evaluate a harness, or carry out a run, from Python.
+
+What the command line does, without its words and its signal handlers. Every error is a StudbookError:
+UsageError and its subclasses for a wrong argument, before anything is written; InfrastructureError for a
+failing endpoint, sandbox or disk.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from studbook.errors import UsageError
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.papers import read_corpus
+from studbook.evolve.loop import EndReason
+from studbook.experiments.library.reading import RUNS_DIR, Harness, Run, open_run
+from studbook.experiments.run.assembly import opened_job, prepare, write_beginning
+from studbook.experiments.run.bench import open_clean_sandbox
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.execute import carry_out
+from studbook.experiments.run.folders import create_run
+from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
+from studbook.experiments.run.opening import open_target
+from studbook.experiments.run.plugins import beside, plugging
+from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
+from studbook.experiments.spec.bundled import harness_folder
+from studbook.experiments.views.display import Display, SilentDisplay
+from studbook.harnesses.folder import read_harness
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.storage import storage_errors
+
+Plugin = str | Callable[..., object] | object
+"""A registered name, `module:Object`, or the object itself, which must be importable under a name."""
+
+
+def evaluate(
+    harness: str | Path | Harness | HarnessTree,
+    *,
+    papers: str | Path | Sequence[Paper],
+    spec: str | Path | None = None,
+    models: Mapping[str, Any] | None = None,
+    predicate: Plugin | None = None,
+    sandbox: Plugin | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    replicates: int = 1,
+    runs_dir: str | Path = RUNS_DIR,
+    display: Display | None = None,
+) -> Measured:
+    """One harness on papers with the frozen evaluator: what `studbook evaluate` prints, as a record.
+
+    `harness`: a folder, a bundled name, RUN:HARNESS, or a harness of an opened run. `papers`: a folder, a
+    file, or papers already read. `models`: as the section `models` of a spec. Finished papers and calls are
+    kept below `runs_dir`, so the same call repeats nothing.
+
+    Raises:
+        UsageError: a wrong argument or spec. CorpusError: no papers there. ManifestError: a damaged harness.
+        InfrastructureError: an endpoint, the sandbox or the disk failed. BudgetExceeded: the spec's limit.
+    """
+    if replicates < 1:
+        raise UsageError(f"replicates={replicates}: at least 1")
+    surroundings = read_surroundings()
+    given = {"models": models, "evaluator.predicate": predicate, "sandbox": sandbox}
+    flags = spec_flags(given, overrides)
+    resolved = surroundings.load(None if spec is None else str(spec), flags)
+    tree = find_harness(harness, Path(runs_dir))
+    read = tuple(read_corpus(Path(papers)).papers) if isinstance(papers, str | Path) else tuple(papers)
+    shown = display or SilentDisplay()
+    try:
+        return evaluate_harness(
+            resolved,
+            open_clean_sandbox(resolved.sandbox),
+            surroundings.variables,
+            tree,
+            read,
+            replicates,
+            store=evaluation_store(Path(runs_dir)),
+            display=shown,
+            switch=StopSwitch(),
+        )
+    finally:
+        shown.close()
+
+
+def run(
+    spec: str | Path,
+    *,
+    selection: Plugin | None = None,
+    predicate: Plugin | None = None,
+    sandbox: Plugin | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    runs_dir: str | Path = RUNS_DIR,
+    display: Display | None = None,
+) -> Run:
+    """Carry out a spec (a file, or a bundled name) to its end and return the opened run.
+
+    `overrides` changes keys of the spec: `{"search.iterations": 30}`. A run that reaches a budget, or is
+    asked to stop, is returned as it stands; `studbook resume` continues it.
+
+    Raises:
+        UsageError: a wrong argument, and SpecError, a wrong spec: before anything is written.
+        InfrastructureError: the run was interrupted; `studbook resume` picks it up where it left off.
+    """
+    with plugging(beside(str(spec))):
+        return _run(spec, selection, predicate, sandbox, overrides, name, runs_dir, display)
+
+
+def _run(
+    spec: str | Path,
+    selection: Plugin | None,
+    predicate: Plugin | None,
+    sandbox: Plugin | None,
+    overrides: Mapping[str, Any] | None,
+    name: str | None,
+    runs_dir: str | Path,
+    display: Display | None,
+) -> Run:
+    surroundings = read_surroundings()
+    given = {"search.selection": selection, "evaluator.predicate": predicate, "sandbox": sandbox}
+    resolved = surroundings.load(str(spec), spec_flags(given, overrides))
+    prepared = prepare(resolved, surroundings.variables)
+    folder = create_run(Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared))
+    shown, switch = display or SilentDisplay(), StopSwitch()
+    try:
+        with (
+            opened_job(folder, prepared, surroundings.variables, shown, switch) as job,
+            watching_stop_file(switch, folder.root, shown.notice),
+        ):
+            ending = carry_out(job)
+    finally:
+        shown.close()
+    if ending.reason is EndReason.INFRASTRUCTURE and ending.error is not None:
+        raise ending.error
+    return open_run(folder.root)
+
+
+def find_harness(harness: str | Path | Harness | HarnessTree, runs_dir: Path) -> HarnessTree:
+    """A folder, a bundled name, or RUN:HARNESS. Raises UsageError, ManifestError, RevisionError."""
+    if isinstance(harness, HarnessTree):
+        return harness
+    if isinstance(harness, Harness):
+        return harness.tree
+    text = str(harness)
+    if ":" in text and not Path(text).is_dir():
+        target = open_target(text, runs_dir)
+        return target.run.read_tree(target.get_harness())
+    return read_harness(harness_folder(text))
+
+
+def evaluation_store(runs_dir: Path) -> Path:
+    """The folder below `runs_dir` that keeps evaluations; made where it is missing. Raises StorageError."""
+    store = runs_dir / FOLDER
+    with storage_errors(store, "create"):
+        store.mkdir(parents=True, exist_ok=True)
+    return store
+
+
+def spec_flags(given: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> list[str]:
+    """Arguments as `key=value`, as the command line gives them; an object under its importable name."""
+    named = {
+        key: value if isinstance(value, Mapping) else plugin_name(value)
+        for key, value in given.items()
+        if value is not None
+    }
+    return [
+        f"{key}={json.dumps(value, default=str)}" for key, value in {**named, **(overrides or {})}.items()
+    ]
+
+
+def plugin_name(plugin: Plugin) -> str:
+    """`module:Object`, under which another process finds the same object; a string is a name already.
+
+    Raises UsageError for an object without such a name: its run could be neither resumed nor replayed.
+    """
+    if isinstance(plugin, str):
+        return plugin
+    module = getattr(plugin, "__module__", None) or type(plugin).__module__
+    names = vars(sys.modules[module]).items() if module in sys.modules else ()
+    name = next((name for name, value in names if value is plugin), None)
+    if module == "__main__" or name is None:
+        raise UsageError(
+            f"{plugin!r} cannot be imported elsewhere: its run could be neither resumed nor replayed\n"
+            "  define it at the top of a module that can be imported (not in a script, notebook or function)"
+        )
+    return f"{module}:{name}"

@@ -1,0 +1,120 @@
+"""What a spec plugs in, found and made: the one place where a run's own and its user's policies come from.
+
+Finding imports nothing. A user's module is looked for where `plugin_folders` says, then where packages
+are installed.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from studbook.errors import PluginError, UsageError
+from studbook.evaluate.doors import PREDICATE, READER
+from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
+from studbook.experiments.spec.choice import Choice
+from studbook.experiments.spec.model import Spec
+from studbook.identity import Json, hash_json
+from studbook.llm.doors import BACKEND
+from studbook.registry import Door, Found
+from studbook.sandbox.doors import SANDBOX
+
+T = TypeVar("T")
+
+_FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
+_GIVEN: ContextVar[Mapping[str, object]] = ContextVar("given", default={})  # noqa: B039  # never changed
+
+
+def plugin_folders() -> tuple[Path, ...]:
+    """Beside the spec, then the current folder."""
+    return (*_FOLDERS.get(), Path.cwd())
+
+
+def beside(spec: str) -> tuple[Path, ...]:
+    """The folder of a spec that was given by its path."""
+    path = Path(spec)
+    return (path.parent,) if path.is_file() else ()
+
+
+@contextmanager
+def plugging(folders: tuple[Path, ...] = (), given: Mapping[str, object] | None = None) -> Iterator[None]:
+    """Within the block a user's modules are looked for in `folders` too; `given` are objects, by door."""
+    marks = (_FOLDERS.set(folders), _GIVEN.set(given or {}))
+    try:
+        yield
+    finally:
+        _FOLDERS.reset(marks[0])
+        _GIVEN.reset(marks[1])
+
+
+def find_plugin(door: Door[T], choice: Choice) -> Found:
+    """Raises PluginError when it is nowhere."""
+    given = _GIVEN.get().get(door.name)
+    if given is not None and choice.name == door.given(given).name:
+        return door.given(given)
+    return door.find(choice.name, choice.params, plugin_folders())
+
+
+def chosen(spec: Spec) -> dict[str, tuple[Door[Any], Choice]]:
+    """What the spec puts into each door, by the door's name, readers numbered."""
+    search = spec.search
+    pairs: list[tuple[Door[Any], Choice]] = [
+        (SELECTION, search.selection),
+        (ADMISSION, search.admission),
+        (ANALYZER, search.analyzer),
+        (IMPLEMENTER, search.implementer),
+        (KNOBS, search.knobs),
+        (PREDICATE, spec.evaluator.predicate),
+        (SANDBOX, Choice(name=spec.sandbox.kind, params=spec.sandbox.params)),
+    ]
+    named = {door.name: (door, choice) for door, choice in pairs}
+    for number, choice in enumerate(spec.corpus.readers, start=1):
+        named[f"reader {number}"] = (READER, choice)
+    used = {role.endpoint for role in spec.models.roles.values()}
+    for name in sorted(used):
+        named[f"endpoint {name}"] = (BACKEND, Choice(name=spec.models.endpoints[name].kind))
+    return named
+
+
+def identities(spec: Spec) -> dict[str, str]:
+    """Name and code of everything plugged in, as a run records them."""
+    return {
+        place: _told(find_plugin(door, choice).identity) for place, (door, choice) in chosen(spec).items()
+    }
+
+
+def _told(identity: dict[str, Json]) -> str:
+    return f"{identity['name']} {hash_json(identity)[:16]}"
+
+
+def plugins_at_hand(recorded: Mapping[str, str], spec: Spec) -> set[str]:
+    """The doors in which the recorded code, or code of a version that did not record it, can be had."""
+    here = set()
+    for place, (door, choice) in chosen(spec).items():
+        try:
+            told = _told(find_plugin(door, choice).identity)
+        except PluginError:
+            continue
+        if recorded.get(place, told if choice.name in door.builtin_names() else None) == told:
+            here.add(place)
+    return here
+
+
+def check_plugins(run: str, recorded: Mapping[str, str], spec: Spec) -> None:
+    """Raises UsageError naming what is not here, or is other code than the run began with.
+
+    Imports nothing.
+    """
+    for place, (door, choice) in chosen(spec).items():
+        if place not in recorded:
+            continue
+        try:
+            here = _told(find_plugin(door, choice).identity)
+        except PluginError as error:
+            raise UsageError(f"run {run} needs its {place}: {error}") from error
+        if here != recorded[place]:
+            raise UsageError(
+                f"the {place} {choice.name} is not the code that run {run} began with\n"
+                "  go back to that version of it, or start a new run"
+            )

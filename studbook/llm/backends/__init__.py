@@ -1,0 +1,1 @@
+"""Kinds of endpoints by name: one file each."""

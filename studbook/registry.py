@@ -1,0 +1,321 @@
+"""Doors for other people's code: each has a name, one Protocol, and the implementations that may stand in it.
+
+A built-in is a module of the door's package: its file name is its name, and what it offers is its
+attribute `plugin`. So adding one is adding one file, and knowing the names imports nothing. A user names
+`module:Object` instead, found beside the spec, in the current folder or where packages are installed; an
+installed package may also give its object a name of its own by an entry point in the group
+`studbook.<door>`.
+
+What stands in a door is identified by its name, its parameters and its code before any of it is imported:
+a run that is read imports nothing, and a run that goes on refuses other code under the same name.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Generic, TypeVar, cast, get_type_hints
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from studbook.code_identity import OURS, Below, code_hash, code_hash_of_file, module_hash
+from studbook.errors import PluginError, StudbookError
+from studbook.identity import Json
+
+T = TypeVar("T")
+OBJECT_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+ATTRIBUTE = "plugin"
+GROUP = "studbook."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A plug-in that was located and not imported yet. `path` is its module's file.
+
+    `is_scoring`: one of ours that scores is identified by all it imports of ours, as the evaluator is.
+    """
+
+    door: str
+    name: str
+    module: str
+    attribute: str
+    path: Path
+    folder: Path | None = None
+    params: Mapping[str, Json] = field(default_factory=dict)
+    given: object = None
+    is_ours: bool = False
+    is_scoring: bool = False
+
+    @property
+    def identity(self) -> dict[str, Json]:
+        """What a run records of it, and compares when it goes on."""
+        if not self.is_ours:
+            code = code_hash_of_file(self.path, self.module)
+        else:
+            code = code_hash([self.module]) if self.is_scoring else module_hash(self.path)
+        return {"name": self.name, "params": dict(self.params), "code": code}
+
+    def load(self) -> object:
+        """Imports its module. Raises PluginError when that fails or another module comes first."""
+        if self.given is not None:
+            return self.given
+        if self.folder is not None and str(self.folder) not in sys.path:
+            sys.path.append(str(self.folder))  # last: a file beside a spec is never taken for a package
+        try:
+            module = importlib.import_module(self.module)
+        except StudbookError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{self.door} {self.name}: {self.path} failed: {_told(error)}") from error
+        if Path(module.__file__ or "").resolve() != self.path.resolve():
+            raise PluginError(
+                f"{self.door} {self.name}: importing {self.module} finds {module.__file__}, not {self.path}\n"
+                "  give the module another name"
+            )
+        return self._member(module)
+
+    def _member(self, module: ModuleType) -> object:
+        found: object = module
+        for part in self.attribute.split("."):
+            if not hasattr(found, part):
+                near = get_close_matches(part, vars(found) if hasattr(found, "__dict__") else [], n=1)
+                hint = f"\n  did you mean {near[0]}?" if near else ""
+                raise PluginError(f"{self.door} {self.name}: {self.path} has no {part}{hint}")
+            found = getattr(found, part)
+        return found
+
+
+class Door(Generic[T]):
+    """One kind of plug-in. `methods` are those of its Protocol.
+
+    A class is instantiated with its parameters. Where the Protocol has one method a function may stand for it
+    (`method`), its keyword-only arguments being the parameters; else a function is called to make the
+    plug-in. Any other object is taken as it is. What `build` is given besides is passed to those that ask
+    for it by name. `passes`: errors that its Protocol lets it raise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        methods: Sequence[str],
+        packages: Sequence[str],
+        *,
+        takes_function: bool = False,
+        is_scoring: bool = False,
+        passes: tuple[type[Exception], ...] = (),
+    ):
+        self.name = name
+        self.methods = tuple(methods)
+        self._packages = tuple(packages)
+        self._takes_function = takes_function
+        self._is_scoring = is_scoring
+        self._passes: tuple[type[Exception], ...] = (StudbookError, *passes)
+
+    def builtin_names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._builtins()))
+
+    def names(self) -> tuple[str, ...]:
+        """All names a spec may use: built-in ones, then those of installed packages."""
+        return (*self.builtin_names(), *sorted(set(self._entry_points()) - set(self._builtins())))
+
+    def check_name(self, name: str, *, is_quoted: bool = True) -> str:
+        """`name`, if something may have it; raises ValueError with the nearest one. Imports nothing."""
+        if OBJECT_NAME.fullmatch(name) or name in self._builtins() or name in self._entry_points():
+            return name
+        near = get_close_matches(name, self.names(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        named = f"named {name!r}" if is_quoted else "of that name"
+        raise ValueError(
+            f"there is no {self.name} {named}{hint} (there are {', '.join(self.names())}; "
+            "or name your own as module:Object)"
+        )
+
+    def find(
+        self, name: str, params: Mapping[str, Json] | None = None, folders: Iterable[Path] = ()
+    ) -> Found:
+        """Where `name` is. Raises PluginError when it is nowhere."""
+        params = dict(params or {})
+        if name in self._builtins():
+            path = self._builtins()[name]
+            package = next(each for each in self._packages if OURS.find(f"{each}.{name}") == path)
+            return Found(
+                door=self.name, name=name, module=f"{package}.{name}", attribute=ATTRIBUTE, path=path,
+                params=params, is_ours=True,
+                is_scoring=self._is_scoring,
+            )  # fmt: skip
+        target = name if OBJECT_NAME.fullmatch(name) else self._entry_points().get(name)
+        if target is None:
+            raise PluginError(f"there is no {self.name} named {name!r}; there are {', '.join(self.names())}")
+        module, _, attribute = target.partition(":")
+        beside = [(folder.resolve(), folder.resolve()) for folder in folders]
+        installed = [(Path(each or "."), None) for each in sys.path]
+        for place, folder in [*beside, *installed]:
+            module_file = Below(place).find(module)
+            if module_file is not None:
+                return Found(
+                    door=self.name,
+                    name=name,
+                    module=module,
+                    attribute=attribute,
+                    path=module_file,
+                    folder=folder,
+                    params=params,
+                )
+        file = f"{module.replace('.', '/')}.py"
+        raise PluginError(
+            f"{self.name} {name}: there is no module {module}\n"
+            f"  put {file} beside the spec or into the current folder, or install its package"
+        )
+
+    def given(self, target: object) -> Found:
+        """An object of a running program as a plug-in. Raises PluginError when its source cannot be found."""
+        of = target if isinstance(target, type | FunctionType) else type(target)
+        try:
+            path = Path(inspect.getfile(of)).resolve()
+        except (TypeError, OSError) as error:
+            raise PluginError(
+                f"{self.name}: the source of {target!r} is not in a file, so it has no identity"
+            ) from error
+        module = path.stem if of.__module__ == "__main__" else of.__module__
+        return Found(
+            door=self.name, name=f"{module}:{of.__qualname__}", module=module, attribute=of.__qualname__,
+            path=path, given=target,
+        )  # fmt: skip
+
+    def build(self, found: Found, **context: object) -> T:
+        """The plug-in itself. Raises PluginError for parameters it does not take, or methods it lacks."""
+        target = found.load()
+        if isinstance(target, type) or (isinstance(target, FunctionType) and not self._takes_function):
+            made = self._call(found, target, context)
+        elif isinstance(target, FunctionType):
+            known = _arguments(found, target, context, skip_positional=True)
+            made = _Function(self.methods[0], partial(target, **known))
+        elif found.params:
+            raise PluginError(f"{self.name} {found.name} is made already and takes no params")
+        else:
+            made = target
+        lacking = [method for method in self.methods if not callable(getattr(made, method, None))]
+        if lacking:
+            raise PluginError(
+                f"{self.name} {found.name} has no method {lacking[0]}; it needs {', '.join(self.methods)}"
+            )
+        return cast(T, made if found.is_ours else _Guarded(found, made, self._passes))
+
+    def _call(self, found: Found, target: Callable[..., object], context: Mapping[str, object]) -> object:
+        arguments = _arguments(found, target, context)
+        try:
+            return target(**arguments)
+        except StudbookError:
+            raise
+        except Exception as error:
+            if found.is_ours:
+                raise
+            raise PluginError(f"{self.name} {found.name} could not be made: {_told(error)}") from error
+
+    def _builtins(self) -> dict[str, Path]:
+        found = {}
+        for package in self._packages:
+            init = OURS.find(package)
+            for path in sorted(init.parent.glob("*.py")) if init else ():
+                if not path.name.startswith("_"):
+                    found[path.stem] = path
+        return found
+
+    def _entry_points(self) -> dict[str, str]:
+        return {point.name: point.value for point in metadata.entry_points(group=f"{GROUP}{self.name}")}
+
+
+def _arguments(
+    found: Found,
+    target: Callable[..., object],
+    context: Mapping[str, object],
+    *,
+    skip_positional: bool = False,
+) -> dict[str, object]:
+    """What `target` is called with: of the context what it asks for, and its validated parameters."""
+    wanted = inspect.signature(target).parameters.values()
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in wanted)
+    named = [
+        each
+        for each in wanted
+        if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}
+        and not (skip_positional and each.kind is each.POSITIONAL_OR_KEYWORD)
+    ]
+    passed = {
+        each.name: context[each.name]
+        for each in named
+        if each.name in context and each.name not in found.params
+    }
+    hints = _hints(target)
+    fields: dict[str, Any] = {
+        each.name: (hints.get(each.name, Any), ... if each.default is each.empty else each.default)
+        for each in named
+        if each.name not in passed
+    }
+    config = ConfigDict(extra="allow" if open_ended else "forbid", strict=True, arbitrary_types_allowed=True)
+    try:
+        model = create_model("Params", __config__=config, **fields)
+        read = model.model_validate(dict(found.params))
+    except ValidationError as error:
+        raise PluginError(_complaint(found, error, list(fields))) from None
+    return {**passed, **{name: getattr(read, name) for name in (*fields, *(read.model_extra or {}))}}
+
+
+def _hints(target: Callable[..., object]) -> dict[str, Any]:
+    try:
+        return get_type_hints(vars(target).get("__init__", target) if isinstance(target, type) else target)
+    except (NameError, TypeError):  # an annotation that only a type checker understands
+        return {}
+
+
+def _complaint(found: Found, error: ValidationError, known: list[str]) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f"{found.door} {found.name}: params.{key}"
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
+        return f"{where} is not known; {hint}"
+    return f"{where}: {first['msg']}"
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+class _Function:
+    """A function in the place of a Protocol with one method."""
+
+    def __init__(self, method: str, function: Callable[..., object]) -> None:
+        setattr(self, method, function)
+
+
+class _Guarded:
+    """A user's plug-in: what goes wrong in it is told as its fault, with its name."""
+
+    def __init__(self, found: Found, target: object, passes: tuple[type[Exception], ...]) -> None:
+        self._found = found
+        self._target = target
+        self._passes = passes
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        return partial(self._call, name, value) if callable(value) else value
+
+    def _call(
+        self, name: str, method: Callable[..., object], /, *arguments: object, **named: object
+    ) -> object:
+        try:
+            return method(*arguments, **named)
+        except self._passes:
+            raise
+        except Exception as error:
+            place = f"{self._found.door} {self._found.name}"
+            raise PluginError(f"{place} failed in {name}: {_told(error)}\n  -v shows where") from error

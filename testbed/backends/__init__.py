@@ -1,0 +1,1 @@
+"""The testbed as a kind of endpoint."""

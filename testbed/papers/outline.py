@@ -1,0 +1,169 @@
+"""What one synthetic paper will say, drawn before a word of it is written: names, parts and figures.
+
+Figures are consistent: the ablations lie between the baseline and the full method. Writes no prose.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from studbook.testbed.papers.ingredients import Domain, Measure, PartKind, domains, part_kinds
+
+T = TypeVar("T")
+
+_ONSETS = (
+    *("b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z"),
+    *("br", "dr", "gr", "kl", "pr", "sk", "st", "th", "tr"),
+)
+_VOWELS = ("a", "e", "i", "o", "u", "ae", "ia", "ei", "ou", "ue")
+_CODAS = ("l", "m", "n", "r", "s", "x", "nd", "rk", "lt", "th", "sk", "mb", "rn", "v")
+_SUFFIXES = ("Net", "", "", "Flow", "Map", "-2", "", "Line", "Works", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of the mechanism, with its setting and what its removal costs (in the main measure)."""
+
+    name: str
+    kind: PartKind
+    value: str
+    trouble: str
+    ablated: float
+    cost_change: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """An earlier approach under an invented name, and the figure it reaches."""
+
+    name: str
+    approach: str
+    failing: str
+    score: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Outline:
+    """`random` goes on being drawn from while the prose is written."""
+
+    random: Random
+    domain: Domain
+    method: str
+    title: str
+    dataset: str
+    parts: tuple[Part, ...]
+    rivals: tuple[Rival, ...]
+    baseline: float
+    score: float
+    cost_before: float
+    cost: float
+    size: int
+    runs: int
+
+    def pick(self, options: Sequence[T]) -> T:
+        return self.random.choice(options)
+
+    def other(self, part: Part) -> Part:
+        return self.pick([each for each in self.parts if each is not part])
+
+    def fill(self, template: str, part: Part) -> str:
+        """The slots of a part's sentence; the first letter becomes a capital."""
+        text = template.format(
+            name=part.name,
+            items=self.domain.items,
+            system=self.domain.system,
+            trouble=part.trouble,
+            value=part.value,
+            other=self.other(part).name,
+        )
+        return text[0].upper() + text[1:]
+
+
+def draw_outline(random: Random) -> Outline:
+    domain = random.choice(domains())
+    main = domain.main
+    baseline = round(random.uniform(main.low, main.high), 1)
+    gain = round((main.high - main.low) * random.uniform(0.55, 1.1), 1)
+    score = round(baseline + gain if main.higher_is_better else max(baseline * 0.2, baseline - gain), 1)
+    parts = _draw_parts(random, domain, baseline, score)
+    cost_before = round(random.uniform(domain.cost.low, domain.cost.high), 1)
+    method = _invent_name(random) + random.choice(_SUFFIXES)
+    return Outline(
+        random=random,
+        domain=domain,
+        method=method,
+        title=_title(random, domain, method, parts),
+        dataset=f"{_invent_name(random)}-{random.randint(11, 98)}",
+        parts=parts,
+        rivals=_draw_rivals(random, domain, baseline, score),
+        baseline=baseline,
+        score=score,
+        cost_before=cost_before,
+        cost=round(cost_before * random.uniform(0.58, 1.27), 1),
+        size=random.randint(2, 96) * 1000 + random.randint(1, 999),
+        runs=random.randint(5, 24),
+    )
+
+
+def _draw_parts(random: Random, domain: Domain, baseline: float, score: float) -> tuple[Part, ...]:
+    kinds = random.sample(part_kinds(), random.randint(4, 6))
+    troubles = random.sample(domain.troubles, len(domain.troubles)) * 2
+    return tuple(
+        Part(
+            name=f"the {_invent_name(random)} {kind.noun}",
+            kind=kind,
+            value=_setting(random, kind),
+            trouble=trouble,
+            ablated=round(score - (score - baseline) * random.uniform(0.12, 0.85), 1),
+            cost_change=round(random.uniform(-9, 14), 1),
+        )
+        for kind, trouble in zip(kinds, troubles, strict=False)
+    )
+
+
+def _setting(random: Random, kind: PartKind) -> str:
+    value = random.uniform(kind.low, kind.high)
+    whole = kind.high - kind.low > 20 or kind.unit in {"resolutions", "strands"}
+    number = f"{round(value)}" if whole else f"{value:.2f}" if kind.high < 1 else f"{value:.1f}"
+    return f"{number} {kind.unit}"
+
+
+def _draw_rivals(random: Random, domain: Domain, baseline: float, score: float) -> tuple[Rival, ...]:
+    """The first one is the strongest: its figure is the baseline."""
+    chosen = random.sample(domain.earlier, random.randint(3, 4))
+    behind = [0.0, *(random.uniform(0.08, 0.9) for _ in chosen[1:])]
+    return tuple(
+        Rival(
+            name=f"{_invent_name(random)}{random.randint(2, 9)}",
+            approach=approach,
+            failing=failing,
+            score=round(baseline - (score - baseline) * share, 1),
+        )
+        for (approach, failing), share in zip(chosen, behind, strict=True)
+    )
+
+
+def _invent_name(random: Random) -> str:
+    syllables = [
+        random.choice(_ONSETS) + random.choice(_VOWELS) + random.choice(["", "", random.choice(_CODAS)])
+        for _ in range(random.randint(2, 3))
+    ]
+    return "".join(syllables).capitalize()
+
+
+def _title(random: Random, domain: Domain, method: str, parts: tuple[Part, ...]) -> str:
+    first, second = parts[0], parts[1]
+    return random.choice(
+        (
+            f"{method}: {first.kind.noun}s and {second.kind.noun}s for {domain.field}",
+            f"Coping with {first.trouble} in {domain.field}: the {method} {domain.system}",
+            f"{method}, a {domain.system} that tolerates {first.trouble} and {second.trouble}",
+            f"What {first.trouble} does to a {domain.system}, and what {method} does about it",
+        )
+    )
+
+
+def better_by(measure: Measure, new: float, old: float) -> float:
+    """How much better `new` is, as a positive number when it is."""
+    return round(new - old if measure.higher_is_better else old - new, 1)

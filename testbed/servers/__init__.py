@@ -1,0 +1,1 @@
+"""Model servers that stand in for an endpoint: one file each."""

@@ -1,0 +1,1 @@
+"""Papers that are made: one file for each source."""

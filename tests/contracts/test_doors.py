@@ -1,0 +1,240 @@
+"""Every door, with plug-ins from outside the package: named in a spec, run, resumed, verified and
+replayed.
+"""
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+from support.studbook_cli import REPOSITORY, studbook
+
+SPEC = """\
+version: 1
+name: mine
+seed: 3
+corpus: {{splits: {{train: 2, validation: 3, test: 2}}{corpus}}}
+evaluator: {{max_rounds: 3{evaluator}}}
+search: {{iterations: 3, minibatch: 1, knob_share: {share}{search}}}
+champion: {{candidates: 1, confirm_replicates: 1, test_replicates: 1}}
+sandbox: {sandbox}
+workers: 2
+"""
+
+PLUGINS = {
+    "selection": """
+        class Oldest:
+            def __init__(self, skip: int = 0) -> None:
+                self.skip = skip
+
+            def select(self, population, seed):
+                return population.members[min(self.skip, len(population.members) - 1)]
+
+        def newest(population, seed, *, back: int = 0):
+            return population.members[-1 - min(back, len(population.members) - 1)]
+
+        def wrong(population, seed):
+            return "m9999"
+
+        def failing(population, seed):
+            return 1 / 0
+        """,
+    "admission": """
+        from studbook.evolve.contracts import Admission
+
+        def everyone(parent, mutant, papers):
+            return Admission(admitted=True, reason="everyone is let in")
+        """,
+    "predicate": """
+        from studbook.evaluate.contracts import Ruling, Status
+
+        class Gap:
+            def __init__(self, least: float = 0.01) -> None:
+                self.least = least
+
+            def rule(self, weak, strong):
+                if not strong:
+                    return Ruling(status=Status.UNDECIDED, category=None, reason="weak ones decide nothing")
+                return Ruling(status=Status.ACCEPTED, category=None, reason="every example is welcome")
+        """,
+    "sandbox": """
+        from studbook.sandbox.kinds.process import plugin as process
+
+        class Counted:
+            def __init__(self, label: str = "mine") -> None:
+                self.inner = process()
+                self.name, self.isolates_untrusted_code = "mine", False
+                self.identity = {**self.inner.identity, "kind": self.name}
+                self.fingerprint = f"mine, {label}, {self.inner.fingerprint}"
+                self.statement = f"my own boxes ({label})"
+
+            def run(self, job, handler):
+                return self.inner.run(job, handler)
+
+            def close(self):
+                self.inner.close()
+        """,
+    "reader": """
+        from studbook.evaluate.contracts import ReadPaper
+
+        class Upside:
+            def reads(self, name):
+                return name.endswith(".upside")
+
+            def read(self, data, name):
+                if data.startswith(b"broken"):
+                    raise ValueError("it is broken")
+                return ReadPaper(text=data.decode(), title="A title from the reader")
+        """,
+    "analyzer": """
+        from studbook.evolve.contracts import Diagnosis
+
+        class Short:
+            def __init__(self, chat, words: str = "Weights must be whole numbers.") -> None:
+                self.words = words
+
+            def analyze(self, parent, results, history, seed):
+                return Diagnosis(text=f"My own diagnosis: {self.words}")
+        """,
+    "implementer": """
+        from studbook.evolve.contracts import Proposal
+        from studbook.populations.records import MutationKind
+
+        class Commenting:
+            def implement(self, parent, diagnosis, history, try_harness, seed):
+                before = parent.files["prompts/challenger_task.md"]
+                tree = parent.replace({"prompts/challenger_task.md": before + f"\\nNote {seed}.\\n".encode()})
+                return Proposal(tree=tree, kind=MutationKind.PROMPT, hypothesis="a note helps")
+        """,
+    "knobs": """
+        def lowest(knobs, population, seed, is_new):
+            values = {knob.name: knob.low for knob in knobs}
+            return values if is_new(values) else {}
+        """,
+}
+
+
+def write(folder: Path, door: str, **keys: str) -> Path:
+    (folder / "my_plugin.py").write_text(textwrap.dedent(PLUGINS[door]).lstrip(), encoding="utf-8")
+    blank = {"corpus": "", "evaluator": "", "search": "", "sandbox": "process", "share": "0.34"}
+    path = folder / "mine.yaml"
+    path.write_text(SPEC.format(**{**blank, **keys}), encoding="utf-8")
+    return path
+
+
+def done(*arguments: str, cwd: Path) -> str:
+    finished = studbook(*arguments, cwd=cwd)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout + finished.stderr
+
+
+CASES = {
+    "selection": {"search": ', selection: {name: "my_plugin:Oldest", params: {skip: 0}}'},
+    "selection as a function": {"search": ', selection: "my_plugin:newest"'},
+    "admission": {"search": ', admission: "my_plugin:everyone"'},
+    "predicate": {"evaluator": ', predicate: {name: "my_plugin:Gap", params: {least: 0.2}}'},
+    "sandbox": {"sandbox": '{kind: "my_plugin:Counted", params: {label: "tested"}}'},
+    "analyzer": {"search": ', analyzer: "my_plugin:Short"'},
+    "implementer": {"search": ', implementer: "my_plugin:Commenting"'},
+    "knobs": {"search": ', knobs: "my_plugin:lowest"', "share": "1.0"},
+}
+SEEN = {
+    "admission": "everyone is let in",
+    "sandbox": "my own boxes (tested)",
+    "implementer": "a note helps",
+    "knobs": "knobs: ",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_policy_of_the_users_own_runs_goes_on_verifies_and_replays(case, tmp_path):
+    spec = write(tmp_path, case.split()[0], **CASES[case])
+    told = done("run", spec.name, "--name", "mine", cwd=tmp_path)
+    assert SEEN.get(case, "") in told
+    shown = done("show", "mine", "--json", cwd=tmp_path)
+    assert json.loads(shown[: shown.rindex("}") + 1])["iterations"]
+    done("resume", "mine", "-s", "search.iterations=4", cwd=tmp_path)
+    done("verify", "mine", cwd=tmp_path)
+    done("replay", "mine", "--level", "recorded", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_only_with_the_code_it_began_with_and_is_read_without_it(tmp_path):
+    spec = write(tmp_path, "selection", search=', selection: "my_plugin:newest"')
+    done("run", spec.name, "--name", "mine", cwd=tmp_path)
+    plugin = tmp_path / "my_plugin.py"
+    text = plugin.read_text(encoding="utf-8")
+    plugin.write_text("# a remark changes nothing\n" + text, encoding="utf-8")
+    done("resume", "mine", "-s", "search.iterations=4", cwd=tmp_path)
+    plugin.write_text(text.replace("back: int = 0", "back: int = 1"), encoding="utf-8")
+    refused = studbook("resume", "mine", "-s", "search.iterations=5", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "selection my_plugin:newest is not the code that run mine began with" in refused.stderr
+    plugin.write_text("raise SystemExit('read, and so imported')\n", encoding="utf-8")
+    for command in (
+        ("show", "mine"),
+        ("tree", "mine"),
+        ("report", "mine"),
+        ("replay", "mine", "--level", "fold"),
+    ):
+        done(*command, cwd=tmp_path)
+    plugin.unlink()
+    gone = studbook("resume", "mine", "-s", "search.iterations=5", cwd=tmp_path)
+    assert gone.returncode == 2
+    assert "run mine needs its selection" in gone.stderr
+    assert "there is no module my_plugin" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        (", selection: boltzman", "did you mean 'boltzmann'?"),
+        (', selection: "my_plugin:Newset"', "has no Newset"),
+        (', selection: "nowhere:Thing"', "there is no module nowhere"),
+        (', selection: {name: "my_plugin:Oldest", params: {skop: 1}}', "did you mean skip?"),
+        (', selection: {name: "my_plugin:Oldest", params: {skip: "one"}}', "params.skip"),
+        (', selection: "my_plugin:wrong"', "chose 'm9999', which is no member"),
+        (', selection: "my_plugin:failing"', "failed in select: ZeroDivisionError"),
+        (", analyzer: chatt", "did you mean 'chat'?"),
+        (', implementer: "my_plugin:newest"', "implementer"),
+    ],
+)
+def test_what_does_not_fit_is_told_by_name_and_ends_with_2(search, told, tmp_path):
+    spec = write(tmp_path, "selection", search=search)
+    refused = studbook("run", spec.name, cwd=tmp_path)
+    assert refused.returncode == 2, refused.stderr
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_papers_are_read_by_a_reader_of_the_users_own(tmp_path):
+    done("papers", "synth", "papers", "--count", "7", cwd=tmp_path)
+    for path in sorted((tmp_path / "papers").iterdir()):
+        path.rename(path.with_suffix(".upside"))
+    (tmp_path / "papers" / "bad.upside").write_text("broken", encoding="utf-8")
+    spec = write(tmp_path, "reader", corpus=', path: papers, readers: [text, "my_plugin:Upside"]')
+    told = done("run", spec.name, "--name", "mine", "-s", "search.iterations=1", cwd=tmp_path)
+    assert "1 file skipped: bad.upside: it is broken" in told
+    assert "7 papers in papers" in told
+
+
+@pytest.mark.slow
+def test_an_installed_package_gives_its_policy_a_name(tmp_path):
+    site = tmp_path / "site"
+    info = site / "my_policies-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-policies\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[studbook.selection]\nnewest = my_policies:newest\n")
+    (site / "my_policies.py").write_text("def newest(population, seed):\n    return population.members[-1]\n")
+    spec = write(tmp_path, "selection", search=", selection: newest")
+    told = studbook("run", spec.name, "--name", "mine", cwd=tmp_path, PYTHONPATH=_with(site))
+    assert told.returncode == 0, told.stderr
+    near = write(tmp_path, "selection", search=", selection: newst")
+    refused = studbook("run", near.name, cwd=tmp_path, PYTHONPATH=_with(site))
+    assert "did you mean 'newest'?" in refused.stderr
+
+
+def _with(site: Path) -> str:
+    return f"{REPOSITORY}:{site}"

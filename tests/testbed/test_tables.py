@@ -1,0 +1,20 @@
+import pytest
+
+from studbook.errors import IntegrityError
+from studbook.tables import read_toml
+from studbook.testbed.papers.ingredients import Measure, domains
+from studbook.testbed.tables import read_table
+
+
+def test_a_missing_table_is_named():
+    with pytest.raises(IntegrityError, match=r"studbook.testbed.papers lacks its file none.toml"):
+        read_toml("studbook.testbed.papers", "none.toml")
+
+
+def test_a_table_of_another_shape_is_refused_with_the_keys_at_fault():
+    with pytest.raises(IntegrityError, match=r"domains.toml: name: Field required"):
+        read_table("studbook.testbed.papers", "domains.toml", Measure)
+
+
+def test_the_shipped_fields_are_read_into_records():
+    assert domains()[0].field == "query optimisation"
