@@ -14,6 +14,7 @@ from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollo
 from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
 from studbook.evaluate.examples import example_hash
 from studbook.evaluate.replies import Check, read_check, read_marks
+from studbook.evaluate.ruling import ruled
 from studbook.evaluate.rubric import note_rubric, score_marks
 from studbook.evaluate.screening import MAX_FINDINGS, Finding
 from studbook.evaluate.settings import EvaluatorSettings
@@ -72,7 +73,7 @@ class Evaluator:
         Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
         """
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
-        ruling = self._settings.predicate.rule([rollout.score for rollout in weak], ())
+        ruling = ruled(self._settings.predicate, [rollout.score for rollout in weak])
         report = _report(example, round_number, ruling, weak, ())
         return self.complete(example, report, findings) if solvers == "both" else report
 
@@ -101,7 +102,7 @@ class Evaluator:
         number = report.round_number
         strong = self._rollouts(example, number, "strong", self._settings.strong_rollouts)
         scores = [rollout.score for rollout in report.weak]
-        ruling = self._settings.predicate.rule(scores, [rollout.score for rollout in strong])
+        ruling = ruled(self._settings.predicate, scores, [rollout.score for rollout in strong])
         return _report(example, number, ruling, report.weak, strong)
 
     def _rollouts(self, example: Example, number: int, solver: str, count: int) -> tuple[Rollout, ...]:

@@ -26,6 +26,7 @@ from studbook.evaluate.near_duplicates import find_near, fingerprint
 from studbook.evaluate.paper_evaluator import rule_on_box
 from studbook.evaluate.replies import read_marks
 from studbook.evaluate.reports import malformed_round, near_duplicate, report_to_round, rollout_to_json
+from studbook.evaluate.ruling import ruled
 from studbook.evaluate.rubric import score_marks
 from studbook.evaluate.screening import Finding
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
@@ -167,8 +168,8 @@ class _Retold:
         self._same(f"{what}: number of weak rollouts", settings.weak_rollouts, len(report.weak))
         if report.strong:
             self._same(f"{what}: number of strong rollouts", settings.strong_rollouts, len(report.strong))
-        ruling = settings.predicate.rule(
-            [each.score for each in report.weak], [each.score for each in report.strong]
+        ruling = ruled(
+            settings.predicate, [each.score for each in report.weak], [each.score for each in report.strong]
         )
         expected = (ruling.status, ruling.category, ruling.reason)
         found = (report.status, report.category, report.reason)

@@ -150,7 +150,7 @@ def ours(tmp_path_factory) -> Path:
         target = copy.joinpath(*name.split(".")).with_suffix(".py")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-        for data in path.parent.glob("*.txt"):
+        for data in path.parent.glob("*.toml"):
             shutil.copy(data, target.parent)
     return copy
 
