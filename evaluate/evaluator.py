@@ -14,8 +14,8 @@ from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollo
 from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
 from studbook.evaluate.examples import example_hash
 from studbook.evaluate.replies import Check, read_check, read_marks
-from studbook.evaluate.ruling import ruled
 from studbook.evaluate.rubric import note_rubric, score_marks
+from studbook.evaluate.ruling import ruled
 from studbook.evaluate.screening import MAX_FINDINGS, Finding
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.text import one_line, section, visible_line

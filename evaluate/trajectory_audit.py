@@ -26,8 +26,8 @@ from studbook.evaluate.near_duplicates import find_near, fingerprint
 from studbook.evaluate.paper_evaluator import rule_on_box
 from studbook.evaluate.replies import read_marks
 from studbook.evaluate.reports import malformed_round, near_duplicate, report_to_round, rollout_to_json
-from studbook.evaluate.ruling import ruled
 from studbook.evaluate.rubric import score_marks
+from studbook.evaluate.ruling import ruled
 from studbook.evaluate.screening import Finding
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import Content, Event, Trajectory

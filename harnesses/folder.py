@@ -1,6 +1,6 @@
 """Harness folders on disk, read into a tree and written from one. Follows no link and runs nothing.
 
-What may be in a harness folder: names, sizes, encodings. One rule for reading, writing and editing.
+What may be in one (names, sizes, encodings) is one rule for reading, writing and editing.
 """
 
 import os

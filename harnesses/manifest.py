@@ -1,9 +1,8 @@
-"""`harness.yaml`: what a harness is called, where it starts, whom it talks to, what may be changed.
+"""`harness.yaml`: what a harness is called, where it starts, which models it talks to, what may be changed.
 
 A manifest is outside bytes: every error names the file, the key and, for an unknown key, the nearest known
-one. Does not run harness code, and does not read folders.
-
-Changing the numeric knobs of a harness: only the `value` in harness.yaml's text, comments and all kept.
+one. Setting a knob changes only its `value` in the text, comments and all kept. Runs no harness code, and
+reads no folder.
 """
 
 import difflib

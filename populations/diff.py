@@ -1,9 +1,6 @@
-"""What became of each paper, and of the score, from one harness to another.
+"""How two harnesses differ: their files as unified diffs, what became of each paper, and of the score.
 
-Pure: a population in, plain values out. The files are `populations/diff.py`'s, drawing is
-`experiments/views`'s.
-
-How the files of two harnesses differ, as unified diffs. Pure; drawing is `experiments/views`.
+Pure: files and a population in, plain values out. Drawing is `experiments/views`'s.
 """
 
 import difflib

@@ -1,19 +1,11 @@
-"""Blobs, trees and commits as bytes, and their durable place in a repository's loose objects.
+"""Git objects as bytes: made here, made durable as loose files, and read back from loose files and packs.
 
-Done here and not through `git` or gitdb: a mutant takes a few files instead of a few processes, every object
-is fsynced before anything refers to it, and is hashed again when it is read. Knows no packs and no refs.
-
-Paths are strings here: of a Path, Python 3.11 keeps every part in a table for good, which over thousands of
-mutants costs more memory than all that is known of them, and it takes longer than the system call it is for.
-
-The door to GitPython: what `git gc` or `git pack-refs` put into packs is read through it.
-
-Studbook writes loose objects and refs only, so most runs never open this. Reading starts one `git cat-file`
-process, kept until `close`, that sees none of the user's configuration.
+Written here and not through `git`: a mutant takes a few files instead of a few processes, every object is
+fsynced before anything refers to it, and is hashed again when it is read. What `git gc` or `git pack-refs`
+packed is read through GitPython, which this module alone imports: one `git cat-file` process, kept until
+`close`, that sees none of the user's configuration. Refs are `populations/lineage.py`'s.
 """
-# ruff: noqa: PTH102, PTH105, PTH108, PTH110, PTH123
 
-import contextlib
 import hashlib
 import os
 import tempfile
@@ -142,8 +134,8 @@ def store(folder: Path, objects: list[GitObject], known: dict[str, None]) -> Non
     oldest go when there are many.
     """
     unknown = [item for item in objects if item.sha not in known]
-    missing = [item for item in unknown if not os.path.exists(_path(folder, item.sha))]
-    fans = {f"{folder}/{item.sha[:2]}" for item in missing}
+    missing = [item for item in unknown if not _path(folder, item.sha).exists()]
+    fans = {folder / item.sha[:2] for item in missing}
     made = [fan for fan in fans if _made_folder(fan)]
     for item in missing:
         _write(_path(folder, item.sha), item)
@@ -156,21 +148,20 @@ def store(folder: Path, objects: list[GitObject], known: dict[str, None]) -> Non
         del known[old]
 
 
-def _path(folder: Path, sha: str) -> str:
-    return f"{folder}/{sha[:2]}/{sha[2:]}"
+def _path(folder: Path, sha: str) -> Path:
+    return folder / sha[:2] / sha[2:]
 
 
-def _made_folder(path: str) -> bool:
+def _made_folder(path: Path) -> bool:
     try:
-        os.mkdir(path)
+        path.mkdir()
     except FileExistsError:
         return False
     return True
 
 
-def _write(path: str, item: GitObject) -> None:
-    # git prunes what is left with this name
-    handle, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=path.rpartition("/")[0])
+def _write(path: Path, item: GitObject) -> None:
+    handle, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=path.parent)  # `git gc` prunes such names
     try:
         try:
             write_all(handle, zlib.compress(item.content, 1))
@@ -178,19 +169,16 @@ def _write(path: str, item: GitObject) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.replace(temporary, path)
-    except BaseException:  # of any kind: what is half written must not stay
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def read_loose(folder: Path, sha: str) -> bytes | None:
     """The data of a loose object, proved by its id; None without such a file. IntegrityError, OSError."""
     path = _path(folder, sha)
     try:
-        with open(path, "rb") as file:
-            content = zlib.decompress(file.read())
+        content = zlib.decompress(path.read_bytes())
     except FileNotFoundError:
         return None
     except zlib.error as error:

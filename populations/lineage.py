@@ -3,18 +3,12 @@
 `refs/mutants/m0031` names every mutant, admitted or not; branches (`refs/heads/m0031`) the seed and the
 admitted; `best` the best so far, so that a clone checks that one out and `git diff seed best` works. Commit
 ids depend on content alone: author, committer and date (a minute per iteration) are derived, and as no `git`
-process writes, no hook, signing key or line-ending rule of the user's configuration takes part. What `git gc`
-packed is `git_packs.py`'s to read.
+process writes, no hook, signing key or line-ending rule of the user's configuration takes part. Objects are
+`populations/git_store.py`'s.
 
-What a mutant's commit says: its hypothesis as subject, then trailers that `git log` and tools can read.
-
-The hypothesis was written by a model, so it is hostile: it stays one line, and can neither forge a trailer
-nor steer a terminal.
-
-Which file paths may enter the lineage: relative POSIX paths that mean the same on every machine.
-
-Paths come from harnesses, so they are hostile. `git fsck --strict` must have nothing to say, and a checkout
-must never write outside its folder or into `.git`. Bytes of files are not looked at.
+Paths and hypotheses come from models, so they are hostile. A path means the same on every machine: `git fsck
+--strict` has nothing to say, and a checkout never writes outside its folder or into `.git`. A hypothesis is
+the subject of its commit, on one line, and can neither forge a trailer nor steer a terminal.
 """
 
 import re

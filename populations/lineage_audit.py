@@ -1,13 +1,9 @@
 """Does the lineage hold exactly what the journal says: every mutant's files, commit and refs, and no others?
 
-A commit is made from nothing but the journal's words and the files, so it is made again and must have the
-same id; where it has not, what differs is named. Reading the repository is `populations/lineage_audit.py`'s.
-
-Every file of a lineage repository, read as bytes and proved: objects by their names, refs by their form.
-
-No `git` process runs in the repository, so nothing that was planted in it (a hook, a config) is carried out;
-only what `git gc` packed is unpacked, by a process that looks at the objects alone. What commits should say
-is `populations/lineage_audit.py`'s.
+Every file of the repository is read as bytes and proved: objects by their names, refs by their form. A commit
+is made from nothing but the journal's words and the files, so it is made again and must have the same id;
+where it has not, what differs is named. No `git` process runs in the repository, so nothing that was planted
+in it (a hook, a config) is executed; packs are read by a process that looks at the objects alone.
 """
 
 import hashlib

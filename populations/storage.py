@@ -1,27 +1,23 @@
-"""Writing so that a crash leaves the old file or the new one, and saying which path refused.
+"""Durable writing: a crash leaves the old file or the new one, and there is one writer per run.
 
-Knows no format. A disk that is full or a folder that cannot be written is a StorageError that names it.
-
-One writer per run: an advisory lock whose file says who holds it.
-
-The kernel drops the lock when its holder dies, however it dies, so a lock file that lies there means nothing.
-Does not protect against programs that do not ask.
+Knows no format. A disk that is full or a folder that cannot be written is a StorageError that names it. The
+lock is advisory, and its file says who holds it. The kernel drops it when its holder dies, so a lock file
+that was left behind means nothing.
 """
-# ruff: noqa: PTH105, PTH108
 
 import fcntl
 import os
 import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from studbook.errors import StorageError
 
 
 @contextmanager
-def storage_errors(path: Path | str, doing: str) -> Iterator[None]:
+def storage_errors(path: Path, doing: str) -> Iterator[None]:
     """Turns an OSError into a StorageError that says what was being done to which path."""
     try:
         yield
@@ -32,7 +28,7 @@ def storage_errors(path: Path | str, doing: str) -> Iterator[None]:
         ) from error
 
 
-def sync_folder(folder: Path | str) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes renames and creations in `folder` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -67,10 +63,9 @@ def atomic_file(path: Path, *, temporary_in: Path | None = None) -> Iterator[int
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+            Path(temporary).unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
