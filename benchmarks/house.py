@@ -66,7 +66,7 @@ def _read(name: str, path: Path, known: frozenset[str]) -> Room:
 
 
 def _imported(tree: ast.Module, known: frozenset[str]) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in _running(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             for wanted in (f"{node.module}.{alias.name}" for alias in node.names):
                 for name in (wanted, node.module):
@@ -74,6 +74,14 @@ def _imported(tree: ast.Module, known: frozenset[str]) -> Iterator[str]:
                     if place in known:
                         yield place
                         break
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield child
+            yield from _running(child)
 
 
 def find_circles(rooms: dict[str, Room]) -> list[set[str]]:
