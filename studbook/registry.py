@@ -49,7 +49,6 @@ class Found:
     path: Path
     folder: Path | None = None
     params: Mapping[str, Json] = field(default_factory=dict)
-    given: object = None
     is_ours: bool = False
     is_scoring: bool = False
 
@@ -64,8 +63,6 @@ class Found:
 
     def load(self) -> object:
         """Imports its module. Raises PluginError when that fails or another module comes first."""
-        if self.given is not None:
-            return self.given
         if self.folder is not None and str(self.folder) not in sys.path:
             sys.path.append(str(self.folder))  # last: a file beside a spec is never taken for a package
         try:
@@ -173,21 +170,6 @@ class Door(Generic[T]):
             f"{self.name} {name}: there is no module {module}\n"
             f"  put {file} beside the spec or into the current folder, or install its package"
         )
-
-    def given(self, target: object) -> Found:
-        """An object of a running program as a plug-in. Raises PluginError when its source cannot be found."""
-        of = target if isinstance(target, type | FunctionType) else type(target)
-        try:
-            path = Path(inspect.getfile(of)).resolve()
-        except (TypeError, OSError) as error:
-            raise PluginError(
-                f"{self.name}: the source of {target!r} is not in a file, so it has no identity"
-            ) from error
-        module = path.stem if of.__module__ == "__main__" else of.__module__
-        return Found(
-            door=self.name, name=f"{module}:{of.__qualname__}", module=module, attribute=of.__qualname__,
-            path=path, given=target,
-        )  # fmt: skip
 
     def build(self, found: Found, **context: object) -> T:
         """The plug-in itself. Raises PluginError for parameters it does not take, or methods it lacks."""

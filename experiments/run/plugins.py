@@ -23,7 +23,6 @@ from studbook.sandbox.doors import SANDBOX
 T = TypeVar("T")
 
 _FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
-_GIVEN: ContextVar[Mapping[str, object]] = ContextVar("given", default={})  # noqa: B039  # never changed
 
 
 def plugin_folders() -> tuple[Path, ...]:
@@ -38,21 +37,17 @@ def beside(spec: str) -> tuple[Path, ...]:
 
 
 @contextmanager
-def plugging(folders: tuple[Path, ...] = (), given: Mapping[str, object] | None = None) -> Iterator[None]:
-    """Within the block a user's modules are looked for in `folders` too; `given` are objects, by door."""
-    marks = (_FOLDERS.set(folders), _GIVEN.set(given or {}))
+def plugging(folders: tuple[Path, ...]) -> Iterator[None]:
+    """Within the block a user's modules are looked for in `folders` too."""
+    mark = _FOLDERS.set(folders)
     try:
         yield
     finally:
-        _FOLDERS.reset(marks[0])
-        _GIVEN.reset(marks[1])
+        _FOLDERS.reset(mark)
 
 
 def find_plugin(door: Door[T], choice: Choice) -> Found:
     """Raises PluginError when it is nowhere."""
-    given = _GIVEN.get().get(door.name)
-    if given is not None and choice.name == door.given(given).name:
-        return door.given(given)
     return door.find(choice.name, choice.params, plugin_folders())
 
 
