@@ -104,6 +104,11 @@ def check_plugins(run: str, recorded: Mapping[str, str], spec: Spec) -> None:
     for place, (door, choice) in chosen(spec).items():
         if place not in recorded:
             continue
+        began_with = recorded[place].rpartition(" ")[0]
+        if began_with != choice.name:
+            raise UsageError(
+                f"run {run} began with the {place} {began_with}, and its spec now says {choice.name}"
+            )
         try:
             here = _told(find_plugin(door, choice).identity)
         except PluginError as error:

@@ -80,16 +80,25 @@ def test_a_resume_that_is_refused_changes_nothing_in_the_run(done, capsys):
     assert b"calls: 7" in spec.read_bytes()
 
 
-def test_a_run_of_docker_is_not_told_to_go_on_in_another_sandbox(done, capsys, monkeypatch):
+@pytest.mark.docker
+def test_a_run_of_docker_is_not_told_to_go_on_in_another_sandbox(here, docker_engine, capsys, monkeypatch):
+    assert main(["run", "tiny.yaml", "--name", "trial", "-s", "sandbox=docker"]) == 0
+    capsys.readouterr()
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    spec = Path("runs/trial/spec.resolved.yaml")
-    spec.write_text(spec.read_text().replace("kind: process", "kind: docker"))
     for command in (["resume", "trial"], ["replay", "trial", "--level", "recorded"]):
         assert main(command) == 2
         told = capsys.readouterr().err
         assert "the run began in the docker sandbox" in told
         assert "sandbox=process" not in told
         assert len(told.strip().splitlines()) <= 3
+
+
+def test_a_spec_that_was_rewritten_to_another_sandbox_is_refused_with_both_names(done, capsys):
+    spec = Path("runs/trial/spec.resolved.yaml")
+    spec.write_text(spec.read_text().replace("kind: process", "kind: docker"))
+    for command in (["resume", "trial"], ["replay", "trial", "--level", "recorded"]):
+        assert main(command) == 2
+        assert "run trial began with the sandbox process, and its spec now says docker" in capsys.readouterr().err
 
 
 def test_a_run_without_its_spec_or_lineage_says_what_is_missing(done, capsys):

@@ -214,7 +214,7 @@ def test_a_file_named_stop_ends_a_run_in_order_and_it_goes_on(tmp_path):
     stop.touch()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "as the file STOP in the run's folder asks" in err
+    assert "found a file STOP in the run folder" in err
     assert not stop.exists()
     assert sum(line["kind"] == "decision_made" for line in journal_lines(tmp_path)) < 3
     stop.touch()  # left over: whoever resumes wants to go on

@@ -56,7 +56,7 @@ def test_a_signal_presses_the_switch_and_the_old_handler_comes_back(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
         assert switch.event.wait(5)
     assert signal.getsignal(signal.SIGINT) is before
-    assert "press Ctrl-C again to exit at once" in told[0]
+    assert "Press Ctrl-C again to quit now" in told[0]
 
 
 def test_a_closed_terminal_presses_the_switch_and_is_no_impatience_when_it_says_so_twice(tmp_path):
@@ -89,7 +89,7 @@ def test_the_stop_file_presses_the_switch_and_goes_away(tmp_path):
         deadline = time.monotonic() + 5
         while not told and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert told == ["stopping, as the file STOP in the run's folder asks"]
+    assert told == ["Stopping: found a file STOP in the run folder; wrapping up work in progress."]
     assert not (tmp_path / STOP_FILE).exists()
 
 

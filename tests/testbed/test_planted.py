@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from studbook.errors import CorpusError
-from studbook.evaluate.examples import Admitted, read_example
+from studbook.evaluate.examples import ReadExample, read_example
 from studbook.testbed.papers.synthesis import synthetic_papers
 from studbook.testbed.planted.cases import (
     ANSWER_KINDS,
@@ -50,7 +50,7 @@ def test_too_few_papers_plant_nothing():
 def test_every_planted_example_goes_through_the_door(name):
     cases = EXAMPLES if name == "papers" else shipped_cases(name)[0]
     assert [
-        case.kind for case in cases if not isinstance(read_example(dict(case.submission)), Admitted)
+        case.kind for case in cases if not isinstance(read_example(dict(case.submission)), ReadExample)
     ] == []
 
 

@@ -10,7 +10,7 @@ from attacks.score.orders import ANCHOR, DRESSES, FEEBLE, LANGUAGES, PACT, PASSW
 from attacks.score.rows import Row, cheat
 
 from studbook.evaluate.control import CONTROL
-from studbook.evaluate.examples import Admitted, example_to_json, read_example
+from studbook.evaluate.examples import ReadExample, example_to_json, read_example
 
 SEEN = ("screening", "hidden_characters", "defused_marks")
 MEASURED = (
@@ -155,13 +155,13 @@ def test_persuasion(row, arena, check_row):
 def test_every_dress_of_every_order_is_noticed(order, dress):
     example = example_to_json(CONTROL)
     admitted = read_example({**example, "question": f"{example['question']} {DRESSES[dress](ORDERS[order])}"})
-    assert isinstance(admitted, Admitted)
+    assert isinstance(admitted, ReadExample)
     assert admitted.findings or admitted.hidden_characters or admitted.defused_marks
 
 
 def test_an_ordinary_example_is_not_accused():
     admitted = read_example(example_to_json(CONTROL))
-    assert isinstance(admitted, Admitted)
+    assert isinstance(admitted, ReadExample)
     assert (admitted.findings, admitted.hidden_characters, admitted.defused_marks) == ((), 0, 0)
 
 
