@@ -98,7 +98,10 @@ def test_a_spec_that_was_rewritten_to_another_sandbox_is_refused_with_both_names
     spec.write_text(spec.read_text().replace("kind: process", "kind: docker"))
     for command in (["resume", "trial"], ["replay", "trial", "--level", "recorded"]):
         assert main(command) == 2
-        assert "run trial began with the sandbox process, and its spec now says docker" in capsys.readouterr().err
+        assert (
+            "run trial began with the sandbox process, and its spec now says docker"
+            in capsys.readouterr().err
+        )
 
 
 def test_a_run_without_its_spec_or_lineage_says_what_is_missing(done, capsys):
