@@ -15,8 +15,7 @@ from studbook.errors import IntegrityError
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.library.reading import Run
 from studbook.experiments.run.costs import cost_lines, read_costs
-from studbook.experiments.run.folders import list_runs
-from studbook.experiments.run.opening import OpenedRun, open_run, open_target
+from studbook.experiments.run.opening import OpenedRun, list_runs, open_run, open_target
 from studbook.experiments.views.lines import (
     change_words,
     harness_lines,

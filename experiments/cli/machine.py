@@ -10,8 +10,16 @@ from rich.text import Text
 
 from studbook.errors import UsageError
 from studbook.experiments.cli.terminal import Terminal
-from studbook.experiments.doctor.boxes import BoxCheck, LimitReading, check_docker, check_process
-from studbook.experiments.doctor.checkup import Finding, State, check_endpoints, check_machine
+from studbook.experiments.doctor import (
+    BoxCheck,
+    Finding,
+    LimitReading,
+    State,
+    check_docker,
+    check_endpoints,
+    check_machine,
+    check_process,
+)
 from studbook.experiments.run.environment import read_surroundings
 from studbook.experiments.views.lines import TESTBED_MODELS, line
 from studbook.experiments.views.text import clean_line

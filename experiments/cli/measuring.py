@@ -23,7 +23,7 @@ from studbook.experiments.run.environment import read_surroundings
 from studbook.experiments.run.measuring import Breakdown, evaluate_harness, write_examples
 from studbook.experiments.run.models import models_line
 from studbook.experiments.run.stopping import StopSwitch, listening
-from studbook.experiments.spec.bundled import TEMPLATE, bundled_harnesses
+from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
 from studbook.experiments.views.text import clean_block, clean_line, count, duration
 from studbook.harnesses.folder import read_harness, write_harness

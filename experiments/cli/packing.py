@@ -8,7 +8,7 @@ from studbook.experiments.pack.packing import SUFFIX, pack
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.folders import find_run
+from studbook.experiments.run.opening import find_run
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.text import clean_line, count

@@ -10,23 +10,37 @@ from studbook.errors import BudgetExceeded, Outage, StorageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
 from studbook.experiments.cli.table import RUNS_DIR
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
-from studbook.experiments.run.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
 from studbook.experiments.run.corpus import skipped_note
+from studbook.experiments.run.costs import plan_lines, plan_view
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.execute import Job, carry_out, check_version, search_settings
-from studbook.experiments.run.folders import create_run, find_run
+from studbook.experiments.run.execute import (
+    Job,
+    Prepared,
+    carry_out,
+    check_version,
+    opened_job,
+    prepare,
+    read_seed,
+    search_settings,
+    write_beginning,
+)
 from studbook.experiments.run.models import models_line, uses_only_testbed
-from studbook.experiments.run.opening import is_being_written, open_run
-from studbook.experiments.run.planning import plan_lines, plan_view
+from studbook.experiments.run.opening import create_run, find_run, is_being_written, open_run
 from studbook.experiments.run.plugins import beside, check_plugins, plugging
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
 from studbook.experiments.spec.loading import read_resolved, resume_overrides, write_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS
 from studbook.experiments.views.report import write_report
-from studbook.experiments.views.run_views import EndView, StartView
 from studbook.experiments.views.text import count
-from studbook.experiments.views.views import lineage_steps, pooled_rate, sealed_difference, verdict_counts
+from studbook.experiments.views.views import (
+    EndView,
+    StartView,
+    lineage_steps,
+    pooled_rate,
+    sealed_difference,
+    verdict_counts,
+)
 from studbook.populations.events import Purpose
 from studbook.populations.layout import RunFolder
 from studbook.populations.population import SEED_ID

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from studbook.errors import RevisionError, UsageError
 from studbook.experiments.cli.terminal import Terminal
-from studbook.experiments.run.folders import find_run
-from studbook.experiments.verify.verifying import NOT_CHECKED, Verified, verify
+from studbook.experiments.run.opening import find_run
+from studbook.experiments.verifying import NOT_CHECKED, Verified, verify
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.text import clean_line, count
 from studbook.populations.layout import RunFolder

@@ -15,8 +15,7 @@ from studbook.errors import RevisionError
 from studbook.experiments.run.opening import OpenedRun, find_paper, is_being_written
 from studbook.experiments.run.opening import open_run as open_folder
 from studbook.experiments.views.display_json import as_json
-from studbook.experiments.views.run_views import LineageStep
-from studbook.experiments.views.views import RunSummary, lineage_steps, run_summary
+from studbook.experiments.views.views import LineageStep, RunSummary, lineage_steps, run_summary
 from studbook.harnesses.folder import write_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.diff import FileDiff, HarnessDiff, diff_evaluations, diff_files

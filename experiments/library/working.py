@@ -16,16 +16,14 @@ from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import read_corpus
 from studbook.evolve.loop import EndReason
 from studbook.experiments.library.reading import RUNS_DIR, Harness, Run, open_run
-from studbook.experiments.run.assembly import opened_job, prepare, write_beginning
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.execute import carry_out
-from studbook.experiments.run.folders import create_run
+from studbook.experiments.run.execute import carry_out, opened_job, prepare, write_beginning
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
-from studbook.experiments.run.opening import open_target
+from studbook.experiments.run.opening import create_run, open_target
 from studbook.experiments.run.plugins import beside, plugging
 from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
-from studbook.experiments.spec.bundled import harness_folder
+from studbook.experiments.spec.loading import harness_folder
 from studbook.experiments.views.display import Display, SilentDisplay
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree

@@ -26,7 +26,7 @@ from pathlib import Path
 from studbook.errors import IntegrityError, StorageError, UsageError
 from studbook.experiments.pack.secret_scan import SecretScan
 from studbook.experiments.run.stopping import STOP_FILE
-from studbook.experiments.verify.verifying import Verified, verify
+from studbook.experiments.verifying import Verified, verify
 from studbook.populations.journal import JournalReader
 from studbook.populations.layout import RunFolder
 from studbook.populations.storage import storage_errors, sync_folder

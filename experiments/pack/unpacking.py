@@ -16,8 +16,8 @@ from typing import IO
 
 from studbook.errors import IntegrityError, UsageError
 from studbook.experiments.pack.packing import is_packed
-from studbook.experiments.run.folders import RUN_NAME, create_run
-from studbook.experiments.verify.verifying import verify
+from studbook.experiments.run.opening import RUN_NAME, create_run
+from studbook.experiments.verifying import verify
 from studbook.populations.layout import RunFolder
 from studbook.populations.storage import storage_errors
 

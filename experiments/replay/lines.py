@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from studbook.experiments.replay.live import Luck
 from studbook.experiments.replay.recorded import Replayed
-from studbook.experiments.run.luck import Luck
 from studbook.experiments.views.lines import NOT_SHOWN, TESTBED_MODELS, line
 from studbook.experiments.views.text import count
 

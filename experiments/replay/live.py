@@ -1,16 +1,19 @@
-"""Live replay: harnesses of a run measured again, with fresh calls and fresh luck, beside their old scores.
+"""Live replay: harnesses of a run measured again with fresh calls, beside their recorded scores.
 
-Replicate numbers begin where no run ever counts, so no seed of the run is met again. What is measured is kept
-with `studbook evaluate`'s work, never in the run: the same command goes on where it was interrupted and pays
-nothing twice, and more replicates add to those that are there.
+What was selected because it scored high was, on average, also lucky, so a fresh score tends to be lower. How
+much lower, and whether that is more than chance, is worked out here with its 95% interval.
 
-Replay at level live: fresh calls to the spec's endpoints, to see how much of a score was luck.
+Replicate numbers begin where no run ever counts, so no random seed of the run is used again. Results are kept
+with `studbook evaluate`'s, never in the run: the same command picks up where it was interrupted and pays for
+nothing twice, and more replicates are appended.
 """
 
+import math
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from studbook.errors import RevisionError
@@ -29,7 +32,6 @@ from studbook.experiments.replay.scope import (
 )
 from studbook.experiments.run.bench import Bench, open_bench
 from studbook.experiments.run.environment import now, read_surroundings
-from studbook.experiments.run.luck import Luck, find_luck
 from studbook.experiments.run.measuring import FOLDER
 from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
 from studbook.experiments.run.notices import NoticeLog
@@ -42,9 +44,85 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.llm.meter import Totals, sum_totals
 from studbook.populations.population import SEED_ID, Population
 from studbook.populations.records import PaperResult
+from studbook.populations.statistics import shrunk_rate, unpaired_interval
 from studbook.populations.storage import storage_errors
 from studbook.populations.tally import EvaluationSummary
 from studbook.rate import NO_RATE, Rate
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Luck:
+    """`luck` is old − new, with its 95 % interval; `share` is luck as a share of the old score.
+
+    Papers count alike in `luck`, however often each was run. `expected` is the old score shrunk towards the
+    seed's: what to expect of a fresh measurement before making one. `share` and its interval are None when
+    the old score is 0; `expected` is None for the seed, which nothing shrinks towards.
+    """
+
+    harness_id: str
+    papers: int
+    replicates: int
+    old: Rate
+    new: Rate
+    luck: Fraction
+    interval: tuple[float, float]
+    share: float | None
+    share_interval: tuple[float, float] | None
+    expected: Fraction | None
+    is_stopped: bool
+
+    @property
+    def is_shown(self) -> bool:
+        return self.interval[0] > 0 or self.interval[1] < 0
+
+
+def find_luck(
+    harness_id: str,
+    old: Mapping[str, Rate],
+    new: Mapping[str, Rate],
+    *,
+    replicates: int,
+    seed: Rate | None,
+    strength: int,
+    is_stopped: bool,
+) -> Luck:
+    """`old`, `new`: by paper, the same papers. `seed`: the old rate of the seed; `strength` is the spec's."""
+    pairs = [(old[paper], new[paper]) for paper in sorted(old.keys() & new.keys())]
+    before = sum((one for one, _ in pairs), NO_RATE)
+    after = sum((two for _, two in pairs), NO_RATE)
+    falls = [one.fraction - two.fraction for one, two in pairs]
+    luck = sum(falls, Fraction(0)) / len(falls) if falls else Fraction(0)
+    interval = mean_interval(falls) if len(falls) != 1 else unpaired_interval(after, before)
+    score = sum((one.fraction for one, _ in pairs), Fraction(0)) / len(pairs) if pairs else Fraction(0)
+    return Luck(
+        harness_id=harness_id,
+        papers=len(pairs),
+        replicates=replicates,
+        old=before,
+        new=after,
+        luck=luck,
+        interval=interval,
+        share=float(luck / score) if score else None,
+        share_interval=(interval[0] / float(score), interval[1] / float(score)) if score else None,
+        expected=None if seed is None else shrunk_rate(before, seed, strength),
+        is_stopped=is_stopped,
+    )
+
+
+def mean_interval(differences: list[Fraction]) -> tuple[float, float]:
+    """95 % of the mean of paired differences, each in [-1, 1].
+
+    Wald with two made-up pairs, split as (+1, 0, 0, −1) halves: for pairs that ran once on each side this is
+    Agresti and Min's (2005) interval, as `populations/statistics.py` has it; and it is never empty.
+    """
+    n = len(differences) + 2
+    mean = float(sum(differences, Fraction(0))) / n
+    square = (float(sum((each * each for each in differences), Fraction(0))) + 1.0) / n
+    half = Z95 * math.sqrt(max(0.0, square - mean * mean) / n)
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
 
 FIRST_REPLICATE = 3_000_000
 """Above every number that a search, a confirmation or a test gives out."""
@@ -151,7 +229,7 @@ def _total(rates: Mapping[str, Rate]) -> Rate:
     return sum(rates.values(), NO_RATE)
 
 
-REPLICATES = 3
+DEFAULT_REPLICATES = 3
 
 
 def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
@@ -167,7 +245,9 @@ def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
     terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
     terminal.progress(labelled("kept in", clean_line(store.as_posix(), 300)))
     try:
-        found, totals = _measure(part, old, prepared, options.replicates or REPLICATES, store, terminal)
+        found, totals = _measure(
+            part, old, prepared, options.replicates or DEFAULT_REPLICATES, store, terminal
+        )
     except StopRequested:
         terminal.progress("stopped; what is finished is kept: the same command goes on from there")
         return EXIT_INTERRUPTED

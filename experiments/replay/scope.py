@@ -19,10 +19,9 @@ from pathlib import Path
 from studbook.errors import CorpusError, RevisionError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import SPLIT_NAMES, Splits, read_corpus
-from studbook.experiments.run.assembly import prepare, read_seed
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
-from studbook.experiments.run.execute import check_version
+from studbook.experiments.run.execute import check_version, prepare, read_seed
 from studbook.experiments.run.opening import OpenedRun, Target, find_paper
 from studbook.experiments.run.plugins import check_plugins
 from studbook.experiments.spec.model import Spec

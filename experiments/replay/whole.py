@@ -10,8 +10,14 @@ from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.replay.boxes import WatchedEvaluator
 from studbook.experiments.replay.recorded import AllReplayed, CheckedLedger, Replayed, check_lineage
 from studbook.experiments.replay.scope import check_evaluator, find_papers
-from studbook.experiments.run.assembly import Prepared, opened_job, prepare, read_seed, write_beginning
-from studbook.experiments.run.execute import carry_out
+from studbook.experiments.run.execute import (
+    Prepared,
+    carry_out,
+    opened_job,
+    prepare,
+    read_seed,
+    write_beginning,
+)
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.run.stopping import StopSwitch, listening
 from studbook.experiments.spec.loading import read_resolved

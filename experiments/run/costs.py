@@ -1,16 +1,28 @@
-"""What a run has paid for, role by role: read from its call records, which hold every paid call.
+"""What a run may cost, before it begins, and what it did cost, from its call records.
 
-Pure but for `read_costs`. A run without records yet has cost nothing.
+A plan is a bound worked out from the spec. Costs are read from the records, which hold every paid call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
+from studbook.evaluate.examples import MAX_CHARACTERS
+from studbook.evaluate.papers import SPLIT_NAMES
+from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
+from studbook.evolve.policies.analyzer import CHARACTERS_PER_TOKEN, PROMPT_TOKENS
+from studbook.evolve.policies.implementer import DialogueLimits
+from studbook.experiments.run.bench import box_limits
+from studbook.experiments.run.corpus import LoadedPapers, skipped_note
+from studbook.experiments.run.execute import promotion_settings, search_settings
+from studbook.experiments.run.models import models_line, role_models
 from studbook.experiments.run.opening import OpenedRun
-from studbook.experiments.views.lines import line
-from studbook.experiments.views.text import dollars
+from studbook.experiments.spec.model import Spec
+from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line, notice_line, papers_line
+from studbook.experiments.views.text import clean_line, dollars
+from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES, Usage
 from studbook.llm.meter import Totals, sum_totals
 from studbook.llm.records import CallRecords
 
@@ -74,3 +86,182 @@ def cost_lines(rows: tuple[RoleCost, ...]) -> Iterator[Text]:
             for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         yield line(("  " + "  ".join([first, *others]), "" if number else "dim"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Upper bounds. `harness_calls` and `evaluator_calls` are those of all boxes together."""
+
+    seed_boxes: int
+    training_boxes: int
+    validation_boxes: int
+    confirmation_boxes: int
+    test_boxes: int
+    analyzer_calls: int
+    implementer_calls: int
+    harness_calls: int
+    evaluator_calls: int
+
+    @property
+    def boxes(self) -> int:
+        search = self.seed_boxes + self.training_boxes + self.validation_boxes
+        return search + self.confirmation_boxes + self.test_boxes
+
+    @property
+    def calls(self) -> int:
+        meta = self.analyzer_calls + self.implementer_calls
+        return meta + self.harness_calls + self.evaluator_calls
+
+
+def plan(
+    search: SearchSettings,
+    promotion: PromotionSettings,
+    papers: Mapping[str, int],
+    *,
+    harness_calls_per_box: int,
+    evaluator_calls_per_box: int,
+    dialogue: DialogueLimits | None = None,
+) -> Plan:
+    """`papers`: how many each split has."""
+    dialogue = dialogue or DialogueLimits()
+    validation = papers[VALIDATION]
+    seed = validation
+    minibatch = min(search.minibatch, papers[TRAIN])
+    training = search.iterations * (minibatch + dialogue.tries + 1)
+    both = search.iterations * 2 * validation
+    finalists = min(promotion.candidates, search.iterations)
+    confirmation = (finalists + 1) * promotion.confirm_replicates * validation if finalists else 0
+    test = min(2, finalists + 1) * promotion.test_replicates * papers[TEST]
+    boxes = seed + training + both + confirmation + test
+    return Plan(
+        seed_boxes=seed,
+        training_boxes=training,
+        validation_boxes=both,
+        confirmation_boxes=confirmation,
+        test_boxes=test,
+        analyzer_calls=search.iterations,
+        implementer_calls=search.iterations * dialogue.turns,
+        harness_calls=boxes * harness_calls_per_box,
+        evaluator_calls=boxes * evaluator_calls_per_box,
+    )
+
+
+INSTRUCTIONS = 8_000
+"""Characters; more than any of our prompts has beside what is put into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """Upper bounds; `limits` are the budget's own, which end a run earlier."""
+
+    models: str
+    sandbox: str
+    papers: str
+    splits: dict[str, int]
+    skipped: str
+    plan: Plan
+    boxes: int
+    calls: int
+    worst_tokens: int
+    worst_dollars: float
+    limits: dict[str, float | int | None]
+
+
+def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
+    evaluator = spec.evaluator
+    rollouts = evaluator.weak_rollouts + evaluator.strong_rollouts
+    return plan(
+        search_settings(spec),
+        promotion_settings(spec),
+        {name: len(ids) for name, ids in papers.splits.paper_ids().items()},
+        harness_calls_per_box=evaluator.calls_per_paper,
+        # of each rollout an answer and its marks; one final check a round; the confirmation
+        evaluator_calls_per_box=evaluator.max_rounds * (2 * rollouts + 1) + evaluator.confirm * 2 * rollouts,
+    )
+
+
+def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
+    bounds = plan_of(spec, papers)
+    worst = worst_usage(spec, papers, bounds)
+    return PlanView(
+        models=models_line(spec, TESTBED_MODELS),
+        sandbox=sandbox,
+        papers=papers.description,
+        splits={name: len(ids) for name, ids in papers.splits.paper_ids().items()},
+        skipped=skipped_note(papers.skipped),
+        plan=bounds,
+        boxes=bounds.boxes,
+        calls=bounds.calls,
+        worst_tokens=sum(each.tokens for each in worst),
+        worst_dollars=sum(each.dollars for each in worst),
+        limits=spec.budget.model_dump(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """What the calls of one kind of role can come to."""
+
+    tokens: int
+    dollars: float
+
+
+def worst_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> tuple[Worst, ...]:
+    """Every prompt and every answer as long as it may be, a token for each character.
+
+    A harness is held by the tokens of its paper, which its last call may pass; all of them may be answers.
+    Not in it: answers that were paid for and had to be asked for again.
+    """
+    paper = max(len(each.text) for split in SPLIT_NAMES for each in getattr(papers.splits, split))
+    answer = max(role_models(spec)[role].max_tokens for role in EVALUATOR_ROLES)  # the judge reads it
+    per_box = spec.evaluator.tokens_per_paper + box_limits(spec.sandbox.limits).frame_bytes
+    return (
+        _worst_of_harnesses(spec, bounds.boxes * per_box),
+        _worst(spec, EVALUATOR_ROLES, bounds.evaluator_calls, paper + MAX_CHARACTERS + answer),
+        _worst(spec, ("analyzer",), bounds.analyzer_calls, PROMPT_TOKENS * CHARACTERS_PER_TOKEN),
+        _worst(spec, ("implementer",), bounds.implementer_calls, DialogueLimits().prompt_characters),
+    )
+
+
+def _worst(spec: Spec, roles: Sequence[str], calls: int, characters: int) -> Worst:
+    """Each call at the dearest of these roles."""
+    usages = [
+        Usage(prompt_tokens=characters + INSTRUCTIONS, completion_tokens=role_models(spec)[role].max_tokens)
+        for role in roles
+    ]
+    costs = [role_models(spec)[role].cost_dollars(usage) for role, usage in zip(roles, usages, strict=True)]
+    tokens = max(usage.prompt_tokens + usage.completion_tokens for usage in usages)
+    return Worst(tokens=calls * tokens, dollars=calls * max(costs))
+
+
+def _worst_of_harnesses(spec: Spec, tokens: int) -> Worst:
+    models = [role_models(spec)[role] for role in HARNESS_ROLES]
+    dearest = max(max(each.dollars_per_million_in, each.dollars_per_million_out) for each in models)
+    return Worst(tokens=tokens, dollars=tokens * dearest / 1_000_000)
+
+
+def plan_lines(view: PlanView) -> list[Text]:
+    limits = ", ".join(f"{name} {value:,}" for name, value in view.limits.items() if value is not None)
+    bounds = view.plan
+    return [
+        labelled("models", clean_line(view.models, 800)),
+        labelled("sandbox", clean_line(view.sandbox, 200)),
+        papers_line(view.papers, view.splits),
+        *([notice_line(view.skipped)] if view.skipped else []),
+        labelled(
+            "boxes",
+            f"at most {view.boxes:,}: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "
+            f"{bounds.validation_boxes:,} validation, {bounds.confirmation_boxes:,} confirmation, "
+            f"{bounds.test_boxes:,} sealed test",
+        ),
+        labelled(
+            "calls",
+            f"at most {view.calls:,}: {bounds.harness_calls:,} by harnesses, "
+            f"{bounds.evaluator_calls:,} by the evaluator, {bounds.analyzer_calls:,} by the analyzer, "
+            f"{bounds.implementer_calls:,} by the implementer",
+        ),
+        labelled("tokens", f"at most {view.worst_tokens:,}, every prompt and answer at its limit"),
+        labelled("cost", f"at most {dollars(view.worst_dollars)} for them at the spec's prices"),
+        labelled("limits", limits or "none set; see budget in the spec"),
+        Text("nothing was run and nothing was written"),
+    ]

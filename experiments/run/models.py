@@ -14,8 +14,14 @@ from urllib.parse import unquote, urlsplit
 
 from studbook.errors import SpecError
 from studbook.experiments.run.plugins import find_plugin
-from studbook.experiments.spec.choice import Choice
-from studbook.experiments.spec.model import FROZEN_TEMPERATURES, EndpointSpec, ModelsSpec, RoleSpec, Spec
+from studbook.experiments.spec.model import (
+    FROZEN_TEMPERATURES,
+    Choice,
+    EndpointSpec,
+    ModelsSpec,
+    RoleSpec,
+    Spec,
+)
 from studbook.identity import Json
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice

@@ -1,14 +1,24 @@
-"""Opens a run for looking: its journal read and folded, its harnesses at hand. Writes nothing."""
+"""Run folders found, created and opened for reading: the journal folded, the harnesses at hand.
 
+Opening writes nothing. A new folder is filled under a hidden name and renamed when it is complete, so a run
+exists either whole or not at all. What lies inside a folder is `populations/layout.py`'s business.
+"""
+
+import difflib
+import errno
 import fcntl
 import json
-from collections.abc import Iterator
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from studbook.errors import IntegrityError, RevisionError
-from studbook.experiments.run.folders import find_run, is_run
+from studbook.errors import IntegrityError, RevisionError, UsageError
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import EvaluationDone, RunStarted
 from studbook.populations.journal import Entry, JournalReader, entries_with
@@ -16,7 +26,143 @@ from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
 from studbook.populations.revisions import resolve, split_revision
-from studbook.populations.storage import storage_errors
+from studbook.populations.storage import storage_errors, sync_folder
+from studbook.sandbox.owner import DEADLINE_LABEL, OWNER_LABEL, is_stale, this_process
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DRAFT = ".new-run-"
+FOREIGN_SECONDS = 24 * 3600
+"""So old is a draft of another machine, or from before the machine was started, when it is removed."""
+
+Write = Callable[[RunFolder], None]
+
+
+def list_runs(runs_dir: Path) -> list[RunFolder]:
+    """Folders with a journal, oldest first by when their journal was begun."""
+    if not runs_dir.is_dir():
+        return []
+    named = [RunFolder(path) for path in runs_dir.iterdir() if not path.name.startswith(DRAFT)]
+    found = [folder for folder in named if folder.exists]
+    return sorted(found, key=_begun)
+
+
+def _begun(folder: RunFolder) -> tuple[float, str]:
+    return (folder.spec.stat().st_mtime if folder.spec.exists() else 0.0, folder.name)
+
+
+def find_run(name: str, runs_dir: Path) -> RunFolder:
+    """By name in `runs_dir`, or by path; raises RevisionError with the nearest name."""
+    for folder in _places(name, runs_dir):
+        if folder.exists:
+            return folder
+    names = [folder.name for folder in list_runs(runs_dir)]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        raise RevisionError(f"no run {name!r} in {runs_dir}\n  did you mean {near[0]}?")
+    there = (
+        f"runs there: {', '.join(names[-5:])}" if names else "there are none; begin with: studbook run SPEC"
+    )
+    raise RevisionError(f"no run {name!r} in {runs_dir}\n  {there}")
+
+
+def is_run(name: str, runs_dir: Path) -> bool:
+    return any(folder.exists for folder in _places(name, runs_dir))
+
+
+def _places(name: str, runs_dir: Path) -> tuple[RunFolder, RunFolder]:
+    return RunFolder(runs_dir / name), RunFolder(Path(name))
+
+
+def leave_empty(_: RunFolder) -> None:
+    """A run of which nothing is known yet."""
+
+
+def create_run(
+    runs_dir: Path, spec_name: str, wanted: str | None = None, write: Write = leave_empty
+) -> RunFolder:
+    """A new folder, `wanted` or spec_name-N; two runs started at once get two folders.
+
+    `write` fills it. It gets its name when it is whole and has a journal: killed before, there is no run, and
+    killed after, there is one that can go on. Whatever `write` raises leaves nothing behind.
+    """
+    _check_wanted(runs_dir, wanted)
+    draft = _make_draft(runs_dir)
+    try:
+        write(draft)
+        with storage_errors(draft.root, "write"):
+            draft.journal.touch()
+        return _named(draft, runs_dir, spec_name, wanted)
+    finally:
+        shutil.rmtree(draft.root, ignore_errors=True)  # it is not there any more when all went well
+
+
+def _check_wanted(runs_dir: Path, wanted: str | None) -> None:
+    if wanted is None:
+        return
+    if not RUN_NAME.fullmatch(wanted):
+        raise UsageError(f"--name {wanted!r}: letters, digits, dot, dash and underscore only")
+    path = runs_dir / wanted
+    if RunFolder(path).exists:
+        raise UsageError(f"{path} exists already\n  take another --name, or: studbook resume {wanted}")
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists already, and is no run\n  take another --name, or remove it")
+
+
+def _make_draft(runs_dir: Path) -> RunFolder:
+    """Its hidden name says who fills it, so that the next run can remove what a killed one left."""
+    with storage_errors(runs_dir, "create"):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        for left in runs_dir.glob(f"{DRAFT}*"):
+            if _is_abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
+        owner = str(this_process()).replace("/", "_")
+        path = runs_dir / f"{DRAFT}{owner}_{secrets.token_hex(4)}"
+        path.mkdir()
+    return RunFolder(path).create()
+
+
+def _is_abandoned(draft: Path) -> bool:
+    parts = draft.name.removeprefix(DRAFT).rsplit("_", 1)[0]
+    try:
+        deadline = int(draft.stat().st_mtime) + FOREIGN_SECONDS
+    except OSError:  # its owner has just named or removed it
+        return False
+    return is_stale({OWNER_LABEL: parts.replace("_", "/", 2), DEADLINE_LABEL: str(deadline)}, time.time())
+
+
+def _named(draft: RunFolder, runs_dir: Path, spec_name: str, wanted: str | None) -> RunFolder:
+    number = 0 if wanted else _highest_number(runs_dir, spec_name)
+    while True:
+        number += 1
+        path = runs_dir / (wanted or f"{spec_name}-{number}")
+        if _rename(draft.root, path):
+            return RunFolder(path)
+        _check_wanted(runs_dir, wanted)
+
+
+def _rename(draft: Path, path: Path) -> bool:
+    """False when it is there already. (An empty folder, made in this very moment, would be replaced.)"""
+    if os.path.lexists(path):
+        return False
+    with storage_errors(path, "create"):
+        try:
+            draft.rename(path)
+        except OSError as error:
+            if error.errno in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+                return False
+            raise
+        sync_folder(path.parent)
+    return True
+
+
+def _highest_number(runs_dir: Path, spec_name: str) -> int:
+    numbers = [
+        int(match[1])
+        for path in runs_dir.iterdir()
+        if (match := re.fullmatch(re.escape(spec_name) + r"-(\d{1,9})", path.name))
+    ]
+    return max(numbers, default=0)
+
 
 EVALUATION = "evaluation_done"
 

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from studbook.errors import PluginError, UsageError
 from studbook.evaluate.doors import PREDICATE, READER
 from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
-from studbook.experiments.spec.choice import Choice
-from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.model import Choice, Spec
 from studbook.identity import Json, hash_json
 from studbook.llm.doors import BACKEND
 from studbook.registry import Door, Found

@@ -12,8 +12,7 @@ from studbook.evolve.gates import GateFailure
 from studbook.experiments.run.bench import Bench
 from studbook.experiments.run.ledger import Ledger
 from studbook.experiments.views.display import Display
-from studbook.experiments.views.run_views import ProgressView
-from studbook.experiments.views.views import iteration_view
+from studbook.experiments.views.views import ProgressView, iteration_view
 from studbook.llm.meter import sum_totals
 from studbook.populations.events import Purpose
 from studbook.populations.population import Population

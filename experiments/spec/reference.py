@@ -12,8 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from studbook.experiments.spec.choice import Choice
-from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.model import Choice, Spec
 
 OPENING = """\
 # Spec reference

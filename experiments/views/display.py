@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 from rich.text import Text
 
 from studbook.experiments.views import lines as run_lines
-from studbook.experiments.views.run_views import EndView, IterationView, ProgressView, StartView
+from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
 
 

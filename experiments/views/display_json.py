@@ -7,7 +7,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any, TextIO
 
-from studbook.experiments.views.run_views import EndView, IterationView, ProgressView, StartView
+from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
 
 SCHEMA_VERSION = 1

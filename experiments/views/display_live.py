@@ -6,8 +6,8 @@ from rich.text import Text
 
 from studbook.experiments.cli.terminal import print_lines
 from studbook.experiments.views import lines as run_lines
-from studbook.experiments.views.run_views import EndView, IterationView, ProgressView, StartView
 from studbook.experiments.views.text import clean_line
+from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
 
 SPINNER_COLUMNS = 3

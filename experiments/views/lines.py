@@ -9,9 +9,16 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from studbook.experiments.views.run_views import EndView, IterationView, LineageStep, ProgressView, StartView
 from studbook.experiments.views.text import clean_line, count, dollars, duration
-from studbook.experiments.views.views import HarnessView, RunSummary
+from studbook.experiments.views.views import (
+    EndView,
+    HarnessView,
+    IterationView,
+    LineageStep,
+    ProgressView,
+    RunSummary,
+    StartView,
+)
 from studbook.populations.diff import ScoreDiff
 from studbook.populations.family import TreeRow
 from studbook.populations.records import PaperVerdict, Verdict

@@ -33,10 +33,11 @@ from studbook.experiments.views.lines import (
     reason_words,
     spaced,
 )
-from studbook.experiments.views.run_views import IterationView, LineageStep
 from studbook.experiments.views.text import clean_block, clean_line
 from studbook.experiments.views.views import (
     CurvePoint,
+    IterationView,
+    LineageStep,
     confirmed_rate,
     curve,
     failure_counts,

@@ -21,7 +21,7 @@ from support.made_runs import copy_run, shared_run, told
 from studbook.evaluate.trajectories import trajectory_key
 from studbook.experiments.run.environment import environment_text
 from studbook.experiments.spec.loading import read_resolved, write_resolved
-from studbook.experiments.verify.verifying import NOT_CHECKED, verify
+from studbook.experiments.verifying import NOT_CHECKED, verify
 from studbook.llm.evidence import Seal, evidence_of, seal_reply
 from studbook.llm.records import StoredCall, unpack
 from studbook.populations.layout import RunFolder

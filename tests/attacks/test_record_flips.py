@@ -18,7 +18,7 @@ from support.made_runs import copy_run, places, shared_run
 
 from studbook.compression import decompress
 from studbook.errors import IntegrityError
-from studbook.experiments.verify.verifying import verify
+from studbook.experiments.verifying import verify
 from studbook.populations.layout import RunFolder
 
 BATCHES = 10

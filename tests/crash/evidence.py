@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studbook.experiments.verify.verifying import verify
+from studbook.experiments.verifying import verify
 from studbook.populations.journal import JournalReader
 from studbook.populations.layout import RunFolder
 

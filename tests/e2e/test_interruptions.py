@@ -122,7 +122,7 @@ import os, signal, sys
 from studbook.experiments.cli.main import main
 
 def kill(event, arguments):
-    if event == "import" and arguments[0] == "studbook.experiments.run.assembly":
+    if event == "import" and arguments[0] == "studbook.experiments.run.execute":
         os.kill(os.getpid(), signal.{name})
 
 sys.addaudithook(kill)

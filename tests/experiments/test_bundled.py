@@ -7,14 +7,15 @@ import yaml
 from support.studbook_cli import studbook
 
 from studbook.errors import SpecError, UsageError
-from studbook.experiments.spec.bundled import (
+from studbook.experiments.spec.loading import (
     application_root,
     bundled_harnesses,
     bundled_specs,
     find_spec,
     harness_folder,
+    load_spec,
+    write_resolved,
 )
-from studbook.experiments.spec.loading import load_spec, write_resolved
 from studbook.harnesses.folder import read_harness, write_harness
 
 ROOT = application_root()

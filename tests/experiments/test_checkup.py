@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studbook.experiments.doctor.checkup import (
+from studbook.experiments.doctor import (
     State,
     check_disk,
     check_git,

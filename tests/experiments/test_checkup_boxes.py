@@ -7,15 +7,15 @@ import pytest
 from support.weak_boxes import weak_sandbox
 
 from studbook.experiments.cli.machine import limit_lines
-from studbook.experiments.doctor.boxes import (
+from studbook.experiments.doctor import (
     BoxCheck,
     LimitReading,
+    State,
     box_finding,
     check_docker,
     engine_finding,
     readings_of,
 )
-from studbook.experiments.doctor.checkup import State
 from studbook.sandbox.probes.readings import Reading
 from studbook.sandbox.probes.readings import State as Limit
 

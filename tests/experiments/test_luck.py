@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studbook.experiments.run.luck import find_luck, mean_interval
+from studbook.experiments.replay.live import find_luck, mean_interval
 from studbook.populations.statistics import Paired
 from studbook.rate import Rate
 

@@ -15,7 +15,7 @@ from studbook.experiments.views.lines import (
     progress_line,
     start_lines,
 )
-from studbook.experiments.views.run_views import EndView, IterationView, LineageStep, ProgressView, StartView
+from studbook.experiments.views.views import EndView, IterationView, LineageStep, ProgressView, StartView
 from studbook.populations.records import MutationKind, Verdict
 from studbook.rate import NO_RATE, Rate
 

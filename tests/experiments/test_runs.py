@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from studbook.errors import RevisionError, StorageError, UsageError
-from studbook.experiments.run.folders import create_run, find_run, list_runs
+from studbook.experiments.run.opening import create_run, find_run, list_runs
 from studbook.populations.layout import RunFolder
 
 
@@ -73,7 +73,7 @@ def test_a_beginning_that_fails_leaves_nothing_and_does_not_hold_the_name(tmp_pa
 
 def test_what_a_run_left_that_was_killed_in_its_beginning_is_removed_by_the_next_one(tmp_path):
     code = (
-        "import os, sys, pathlib; from studbook.experiments.run.folders import create_run;"
+        "import os, sys, pathlib; from studbook.experiments.run.opening import create_run;"
         "create_run(pathlib.Path(sys.argv[1]), 'demo', 'mine', lambda draft: os.kill(os.getpid(), 9))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -14,7 +14,7 @@ from support.made_runs import SPEC, copy_run, make_run, shared_run, told
 from support.studbook_cli import start, studbook
 
 from studbook.experiments.run.opening import open_run
-from studbook.experiments.verify.verifying import verify
+from studbook.experiments.verifying import verify
 from studbook.populations.layout import RunFolder
 
 pytestmark = pytest.mark.slow

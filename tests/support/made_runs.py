@@ -7,7 +7,7 @@ import pytest
 from support.once import made_once
 from support.studbook_cli import studbook
 
-from studbook.experiments.verify.verifying import Verified, verify
+from studbook.experiments.verifying import Verified, verify
 from studbook.populations.layout import RunFolder
 
 SPEC = """\
