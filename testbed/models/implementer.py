@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from studbook.identity import derive_seed
 from studbook.llm.contracts import ChatRequest, Message
-from studbook.testbed.ideas.accidents import OUTSIDE, Edited, broken, ineffective
-from studbook.testbed.ideas.repertoire import REPERTOIRE
+from studbook.testbed.ideas.accidents import Edited, broken, draw_trespass, ineffective
+from studbook.testbed.ideas.repertoire import repertoire
 from studbook.testbed.models.analyzer_trajectory import tagged
 from studbook.testbed.models.implementer_choice import choose
 
@@ -232,8 +232,8 @@ def _look(dialogue: Dialogue) -> str:
 
 def _edit(dialogue: Dialogue, luck: random.Random) -> str:
     if luck.random() < OUTSIDE_SHARE:
-        path, text, hypothesis = luck.choice(OUTSIDE)
-        return f"Hypothesis: {hypothesis}\n\n{block(f'write {path}', text)}"
+        trespass = draw_trespass(luck)
+        return f"Hypothesis: {trespass.hypothesis}\n\n{block(f'write {trespass.path}', trespass.text)}"
     plan = _plan(dialogue, luck)
     if plan is None:
         return block("done", NOTHING_FITS)
@@ -242,7 +242,7 @@ def _edit(dialogue: Dialogue, luck: random.Random) -> str:
 
 
 def _plan(dialogue: Dialogue, luck: random.Random) -> Plan | None:
-    thought = choose(REPERTOIRE, dialogue.files, dialogue.diagnosis, dialogue.history, luck)
+    thought = choose(repertoire(), dialogue.files, dialogue.diagnosis, dialogue.history, luck)
     if thought is None:
         return None
     hypothesis = luck.choice(thought.idea.hypotheses)
@@ -279,7 +279,7 @@ def _after_edit(dialogue: Dialogue, luck: random.Random) -> str:
 
 def _intended(dialogue: Dialogue, luck: random.Random) -> Mapping[str, str | None]:
     """What the idea behind the hypothesis makes of the files as they were at first."""
-    for idea in REPERTOIRE:
+    for idea in repertoire():
         if dialogue.hypothesis in idea.hypotheses:
             return dict(idea.edit(dialogue.files, luck))
     return {}

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studbook.testbed.ideas.idea import Files, Idea
+from studbook.testbed.ideas.files import Files
+from studbook.testbed.ideas.repertoire import Idea
 from studbook.testbed.models.analyzer_signs import content_words, likeness
 
 CODE_SHARE = 0.54

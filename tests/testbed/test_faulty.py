@@ -10,11 +10,10 @@ import openai
 import pytest
 
 from studbook.errors import Cause, ModelUnavailable, RequestRefused
-from studbook.llm.client import ModelClient
+from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import ChatCall, ChatRequest, Endpoint, Message, RoleModel
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
-from studbook.llm.retrying import RetryPolicy
 from studbook.llm.secrets import Secret
 from studbook.testbed.scripted import ComputedBackend
 from studbook.testbed.server.faults import ALL, HARMLESS, Fault, FaultyServer, RandomFaults, Saboteur

@@ -7,11 +7,11 @@ import pytest
 from support.meta import EXAMPLE, SEED, home_made_files, seed_files, visit
 
 from studbook.testbed.ideas.accidents import broken, ineffective
-from studbook.testbed.ideas.idea import Idea
-from studbook.testbed.ideas.repertoire import REPERTOIRE
+from studbook.testbed.ideas.repertoire import Idea, repertoire
 from studbook.testbed.models.analyzer_signs import content_words
 
 SEED_START = "agent.py:main"
+REPERTOIRE = repertoire()
 CODE = [idea for idea in REPERTOIRE if idea.touches_code]
 PROMPTS = [idea for idea in REPERTOIRE if not idea.touches_code]
 NOT_FOR_THE_SEED = {"no_ban_on_explaining"}

@@ -16,17 +16,15 @@ from support.meta import (
 )
 
 from studbook.evolve.contracts import HistoryEntry
-from studbook.evolve.gates import check_static
-from studbook.harnesses.normal_form import normal_hash
+from studbook.evolve.gates import check_static, normal_hash
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Message
 from studbook.populations.records import MutationKind
-from studbook.testbed.ideas.idea import Idea
-from studbook.testbed.ideas.repertoire import REPERTOIRE
+from studbook.testbed.ideas.repertoire import Idea, repertoire
 from studbook.testbed.models import implementer
 
 SEED = as_bytes(seed_files())
-IDEAS: dict[str, Idea] = {hypothesis: idea for idea in REPERTOIRE for hypothesis in idea.hypotheses}
+IDEAS: dict[str, Idea] = {hypothesis: idea for idea in repertoire() for hypothesis in idea.hypotheses}
 AGAINST_LEAKS = {
     "context_sets_the_scene",
     "context_checked_for_leaks",
@@ -121,7 +119,7 @@ def test_what_the_history_says_was_rejected_is_drawn_less_often():
             verdict="rejected",
             reason="0 of 25 against 1 of 25",
         )
-        for number, idea in enumerate((i for i in REPERTOIRE if i.name in AGAINST_LEAKS), 1)
+        for number, idea in enumerate((i for i in repertoire() if i.name in AGAINST_LEAKS), 1)
     )
     fresh, weary = drawn(LEAK_FOUND, range(100)), drawn(LEAK_FOUND, range(100), history)
     assert share(weary, AGAINST_LEAKS) <= 0.5 * share(fresh, AGAINST_LEAKS)

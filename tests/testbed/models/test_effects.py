@@ -7,7 +7,7 @@ import pytest
 from support.effects import load_effects
 
 from studbook.harnesses.folder import read_harness
-from studbook.harnesses.manifest import set_knobs
+from studbook.harnesses.tree import set_knobs
 from studbook.testbed.papers.synthesis import synthetic_papers
 
 effects = load_effects()

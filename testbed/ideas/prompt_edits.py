@@ -1,15 +1,83 @@
-"""Edits of prompt text: find the file and the place where a rule belongs, put it there, take others out.
+"""Edits of prompts: a rule is put into the prompt where it belongs, or sentences are taken out.
 
 Works on items (a bullet or a paragraph with its continuation lines), leaves fenced blocks and lines with
-placeholders alone, and never needs a certain file name: names only help to guess what a file is for.
+placeholders alone, and never needs a certain file name: names only help to guess what a prompt is for. What
+the rules say stands in prompt_ideas.toml.
 """
 
+import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studbook.testbed.ideas.idea import Files, prompt_files
+from pydantic import with_config
+
+from studbook.testbed.ideas.files import Edit, Files, changed_only, prompt_files
 from studbook.testbed.models.analyzer_signs import content_words
+
+FIRST_SHARE = 0.25
+"""How often a new rule is put at the head of its prompt instead of beside its like."""
+
+ELSEWHERE_SHARE = 0.2
+"""How often the second-best prompt is thought of as well."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule in some wordings, for the prompt that serves `purpose`.
+
+    `instead_of` matches sentences that it replaces; `swaps` are words that change along with it.
+    """
+
+    purpose: str
+    wordings: tuple[str, ...]
+    about: str = ""
+    instead_of: str = ""
+    swaps: tuple[tuple[str, str], ...] = ()
+
+
+def with_rules(rules: Sequence[Rule]) -> Edit:
+    """All rules that find a place; none at all when the first finds none, for it is the point of the idea."""
+
+    def edit(files: Files, luck: random.Random) -> dict[str, str]:
+        edited: dict[str, str] = {}
+        for number, item in enumerate(rules):
+            paths = find_prompts(files, item.purpose)
+            if not paths:
+                if number == 0:
+                    return {}
+                continue
+            path = luck.choice(paths[:2]) if luck.random() < ELSEWHERE_SHARE else paths[0]
+            edited[path] = _with_rule(edited.get(path, files[path]), item, luck)
+        return changed_only(files, edited)
+
+    return edit
+
+
+def _with_rule(text: str, item: Rule, luck: random.Random) -> str:
+    wording, is_first = luck.choice(item.wordings), luck.random() < FIRST_SHARE
+    if any(says(text, known) for known in item.wordings):
+        return text
+    for old, new in item.swaps:
+        text = re.sub(old, new, text)
+    if item.instead_of:
+        rewritten = rewrite(text, item.instead_of, wording)
+        if rewritten != text:
+            return rewritten
+    return insert_first(text, wording) if is_first else insert_rule(text, wording, item.about)
+
+
+def removing(purpose: str, pattern: str) -> Edit:
+    """Takes the matching sentences out of the prompt."""
+
+    def edit(files: Files, luck: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given luck
+        path = find_prompt(files, purpose)
+        return changed_only(files, {path: rewrite(files[path], pattern, "")}) if path else {}
+
+    return edit
+
 
 _NAMES = {
     "challenger": re.compile(

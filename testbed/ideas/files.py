@@ -1,13 +1,41 @@
-"""Edits of Python text by position: find constructs with `ast`, change only the characters meant.
+"""A harness's files as the implementer's ideas see them, and edits of Python text by position.
 
-Nothing is reformatted, so diffs stay small. Text that does not parse is left alone: callers get no nodes.
+Constructs are found with `ast`, and only the characters meant are changed: nothing is reformatted, so diffs
+stay small. Text that does not parse is left alone: callers get no nodes. Knows no idea.
 """
 
 import ast
+import random
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+
+Files = Mapping[str, str]
+
+Edit = Callable[[Files, random.Random], dict[str, str]]
+"""The files that would change, with their new text; empty when the idea does not fit these files."""
+
+
+def changed_only(files: Files, edited: Mapping[str, str]) -> dict[str, str]:
+    return {path: text for path, text in edited.items() if files.get(path) != text}
+
+
+def python_files(files: Files) -> list[str]:
+    return sorted(path for path in files if path.endswith(".py"))
+
+
+def prompt_files(files: Files) -> list[str]:
+    """Text files that some code names, by file name or stem: a prompt nobody reads is not worth an edit."""
+    code = "\n".join(files[path] for path in python_files(files))
+    texts = sorted(path for path in files if path.endswith((".md", ".txt")))
+    return [path for path in texts if _is_named(path, code)]
+
+
+def _is_named(path: str, code: str) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    stem = name.rsplit(".", 1)[0]
+    return name in code or f'"{stem}"' in code or f"'{stem}'" in code
 
 
 @dataclass(frozen=True, slots=True)
