@@ -33,7 +33,7 @@ from random import Random
 from benchmarks.box_overhead import Call, read_calls, summarize
 from benchmarks.iterations import ROOT, say
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.evaluations import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore

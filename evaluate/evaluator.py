@@ -1,8 +1,19 @@
 """The frozen part: runs solvers on an example, has every answer marked, and says what the numbers allow.
 
-Weak before strong, and the final check only on what would be accepted. Nothing the harness claims enters a
-score. A role that gives no usable answer is the world's failure (ModelError), unless it answers for an
-ordinary example: then the harness's example is Unmeasurable (see `control.py`).
+Weak rollouts come before strong ones, and the final check only on what would be accepted. Nothing the harness
+claims enters a score.
+
+A role that gives no usable answer: is it what the harness sent, or is it the world? A harness that could stop
+a run with one overlong or filtered example would be a denial of service; a score that an outage can change
+would be worse. So the role is asked, at once and with all else the same, about an ordinary example
+(`CONTROL`). Only if it answers that, and then fails on the harness's example again, is the example to blame
+(`Unmeasurable`). Requests that an endpoint refuses or never answers are settled in the same way by the
+client, which is given the ordinary example as the call's control; replies that cannot be read are settled
+here.
+
+An accepted example is confirmed after its box has ended: the same predicate over fresh rollouts, so that no
+harness can see, wait for or influence it. That says how much of the acceptance was chance, and changes no
+verdict (docs/decisions/008-confirmation.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,21 +21,130 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from studbook.errors import ModelUnavailable, RequestFailed
 from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Ruling, Status
-from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, Unreadable, ask_fairly
 from studbook.evaluate.examples import example_hash
-from studbook.evaluate.replies import Check, read_check, read_marks
-from studbook.evaluate.rubric import note_rubric, score_marks
+from studbook.evaluate.rubric import Check, average, note_rubric, read_check, read_marks, score_marks
 from studbook.evaluate.ruling import ruled
 from studbook.evaluate.screening import MAX_FINDINGS, Finding
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.text import one_line, section, visible_line
 from studbook.identity import derive_seed
-from studbook.llm.contracts import Chat, ChatCall, ChatReply, Message
-from studbook.populations.records import FailureCategory
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, FailureKind, Message
+from studbook.populations.records import Confirmation, FailureCategory
 
 Solvers = Literal["weak", "both"]
 T = TypeVar("T")
+
+FINAL_CHECK_PASSED = "; final check passed"
+FINAL_CHECK_FAILED = "final check failed: "
+UNMEASURED = "could not be measured again: "
+
+
+class Unreadable(ModelUnavailable):
+    """A frozen role replied, time and again, with something else than its JSON; or never came to its end."""
+
+    def __init__(self, message: str, *, is_truncated: bool) -> None:
+        super().__init__(message)
+        self.is_truncated = is_truncated
+
+
+class Unmeasurable(Exception):
+    """The example's own fault: a frozen role answers others. A verdict, so it never leaves the relay."""
+
+    def __init__(self, message: str, category: FailureCategory, *, is_stuck: bool = False) -> None:
+        super().__init__(message)
+        self.category = category
+        self.is_stuck = is_stuck
+
+
+def _unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
+    how, step = "cannot be read as its JSON", "a model that follows the format"
+    if is_truncated:
+        how, step = "were cut off at its token limit", "more max_tokens"
+    return Unreadable(
+        f"the model of role `{role}` gave {attempts} replies in a row that {how}.\n"
+        f"This is never scored. Give the role {step} (see the call records).",
+        is_truncated=is_truncated,
+    )
+
+
+TRUNCATED = "does not come to an end about it within its token limit"
+UNREADABLE = "gives it no reply in the required form: fewer or plainer criteria may help"
+WORDS = {
+    FailureKind.REFUSED: "cannot take it: too long, or filtered",
+    FailureKind.SILENT: "answers it with nothing",
+    FailureKind.TRUNCATED: TRUNCATED,
+    FailureKind.STUCK: "does not answer it in time, or fails on it, while it answers others",
+}
+
+
+def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], object]) -> T:
+    """What `ask` gives, which is told how often it was asked before.
+
+    Raises Unmeasurable, or the world's failure.
+    """
+    try:
+        return ask(0)
+    except RequestFailed as error:
+        raise _of_request(role, error) from error
+    except Unreadable as error:
+        _check_world(error, ask_control)
+    try:
+        return ask(1)
+    except RequestFailed as error:
+        raise _of_request(role, error) from error
+    except Unreadable as error:
+        if error.is_truncated:
+            raise Unmeasurable(_told(role, TRUNCATED), FailureCategory.TRUNCATED) from error
+        raise Unmeasurable(_told(role, UNREADABLE), FailureCategory.MALFORMED) from error
+
+
+def _of_request(role: str, error: RequestFailed) -> Unmeasurable:
+    kind = FailureKind(error.kind)
+    category = FailureCategory.TRUNCATED if kind is FailureKind.TRUNCATED else FailureCategory.MALFORMED
+    return Unmeasurable(_told(role, WORDS[kind]), category, is_stuck=kind is FailureKind.STUCK)
+
+
+def _told(role: str, words: str) -> str:
+    return f"the evaluator's model of role `{role}` {words}"
+
+
+def _check_world(error: Unreadable, ask_control: Callable[[], object]) -> None:
+    """Raises `error` when the role cannot answer for something ordinary either."""
+    try:
+        ask_control()
+    except (Unreadable, RequestFailed):
+        raise error from None
+
+
+_LINES = (
+    "The old bridge of the town was built of oak on stone piers and carried carts for two hundred years.",
+    "After the flood the council asked two engineers whether it should be mended or replaced by one of iron.",
+    "The first measured the piers and found that the river had washed out the gravel below three of them.",
+    "The second counted the carts and showed that their weight had doubled since the mill was opened.",
+)
+
+CONTROL = Example(
+    context="\n".join(_LINES * 8),  # as long as contexts are: what fails on this fails on any
+    question="Why did the council decide against mending the old bridge? Give the two findings that matter.",
+    reference_answer="Its piers had lost their ground, and the loads had doubled since it was built.",
+    rubric=tuple(
+        Criterion(criterion=text, weight=3, category="insight")
+        for text in (
+            "Says that gravel below piers was washed out.",
+            "Says that three piers are concerned.",
+            "Says that the weight of carts doubled.",
+            "Connects the weight with the mill.",
+            "Concludes that mending would not be enough.",
+        )
+    ),
+    question_type="explanation",
+    tags=(),
+)
+CONTROL_ANSWER = (
+    "Gravel was washed out below three piers, and since the mill opened carts weigh twice as much."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +207,12 @@ class Evaluator:
             return measured
         check = self._ask_final_verifier(example, measured.round_number, findings)
         if check.passed:
-            return replace(measured, reason=f"{measured.reason}; final check passed")
+            return replace(measured, reason=measured.reason + FINAL_CHECK_PASSED)
         return replace(
             measured,
             status=Status.REJECTED,
             category=FailureCategory.QUALITY,
-            reason=f"final check failed: {visible_line(check.reason)}",
+            reason=FINAL_CHECK_FAILED + visible_line(check.reason),
         )
 
     def measure_strong(self, example: Example, report: Report) -> Report:
@@ -166,16 +286,13 @@ class Evaluator:
         return self._read("judge", sections, place, turn, lambda reply, word: read_marks(reply, count, word))
 
     def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
+        role, place = "final_verifier", ("control", example_hash(example))
+        sections = [*self._document, *_verifier_sections(example, findings)]
         return ask_fairly(
-            "final_verifier",
-            lambda turn: self._final_check(
-                [*self._document, *_verifier_sections(example, findings)], (number,), turn
-            ),
-            lambda: self._final_check(_verifier_sections(CONTROL), ("control", example_hash(example))),
+            role,
+            lambda turn: self._read(role, sections, (number,), turn, read_check),
+            lambda: self._read(role, _verifier_sections(CONTROL), place, 0, read_check),
         )
-
-    def _final_check(self, sections: list[str], place: tuple[str | int, ...], turn: int = 0) -> Check:
-        return self._read("final_verifier", sections, place, turn, read_check)
 
     def _read(
         self,
@@ -229,38 +346,19 @@ def _judge_sections(example: Example, answer: str) -> list[str]:
 
 def _verifier_sections(example: Example, findings: Sequence[Finding] = ()) -> list[str]:
     """What screening found comes last, and only when it found something."""
-    rubric = [_rubric_line(n, item) for n, item in enumerate(example.rubric, 1)]
+    rubric = [
+        f"{n}. [weight {item.weight}, {one_line(item.category) or 'no category'}] {one_line(item.criterion)}"
+        for n, item in enumerate(example.rubric, 1)
+    ]
     notes = [*findings, *note_rubric(example.rubric)][:MAX_FINDINGS]
     told = [f"- {item.field}: {item.kind}: {item.quote}" for item in notes]
-    return [
-        *_shown(example, rubric),
-        *([section("screening", "\n".join(told))] if told else []),
-    ]
-
-
-def _shown(example: Example, rubric: list[str]) -> list[str]:
     return [
         section("context", example.context),
         section("question", example.question),
         section("reference_answer", example.reference_answer),
         section("rubric", "\n".join(rubric)),
+        *([section("screening", "\n".join(told))] if told else []),
     ]
-
-
-def _unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
-    how, step = "cannot be read as its JSON", "a model that follows the format"
-    if is_truncated:
-        how, step = "were cut off at its token limit", "more max_tokens"
-    return Unreadable(
-        f"the model of role `{role}` gave {attempts} replies in a row that {how}.\n"
-        f"This is never scored. Give the role {step} (see the call records).",
-        is_truncated=is_truncated,
-    )
-
-
-def _rubric_line(number: int, item: Criterion) -> str:
-    category = one_line(item.category) or "no category"
-    return f"{number}. [weight {item.weight}, {category}] {one_line(item.criterion)}"
 
 
 def _report(
@@ -274,4 +372,42 @@ def _report(
         reason=ruling.reason,
         weak=weak,
         strong=strong,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The record, and the rollouts it rests on."""
+
+    record: Confirmation
+    weak: tuple[Rollout, ...] = ()
+    strong: tuple[Rollout, ...] = ()
+
+
+def confirmation_seeds(seeds: SeedScope) -> SeedScope:
+    """Every seed of the confirmation differs from every seed of the rounds."""
+    return replace(seeds, run_seed=seeds.seed("confirmation"))
+
+
+def confirm(evaluator: Evaluator, example: Example, round_number: int) -> Confirmed:
+    """`evaluator` has fresh seeds. Weak first; strong only if they leave it open, as in a round.
+
+    Raises what the world does wrong. An example that can suddenly not be measured does not hold.
+    """
+    try:
+        report = evaluator.evaluate(example, round_number, "weak")
+        report = evaluator.measure_strong(example, report)
+    except Unmeasurable as problem:
+        reason = f"{UNMEASURED}{problem}"
+        record = Confirmation(holds=False, reason=reason, weak_average=None, strong_average=None)
+        return Confirmed(record=record)
+    return Confirmed(
+        record=Confirmation(
+            holds=report.status is Status.ACCEPTED,
+            reason=report.reason,
+            weak_average=str(average(each.score for each in report.weak)),
+            strong_average=str(average(each.score for each in report.strong)) if report.strong else None,
+        ),
+        weak=report.weak,
+        strong=report.strong,
     )

@@ -7,8 +7,17 @@ resumed run reports the same numbers. Enforces nothing.
 from threading import Lock
 
 from studbook.errors import RequestFailed
-from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
-from studbook.llm.evidence import Evidence, Seal, evidence_of, seal_failure, seal_reply
+from studbook.llm.contracts import (
+    Chat,
+    ChatCall,
+    ChatReply,
+    Evidence,
+    Seal,
+    Usage,
+    evidence_of,
+    seal_failure,
+    seal_reply,
+)
 
 
 class MeteredChat:

@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from studbook.evaluate.contracts import Example
-from studbook.evaluate.skeleton import skeleton
+from studbook.evaluate.text import skeleton
 
 SHINGLE = 5
 QUESTION, RUBRIC = 0.8, 0.85

@@ -9,9 +9,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from studbook.errors import SandboxError
-from studbook.evaluate.confirmation import confirm, confirmation_seeds
 from studbook.evaluate.contracts import Example, Paper
-from studbook.evaluate.evaluator import Evaluator, SeedScope
+from studbook.evaluate.evaluator import Evaluator, SeedScope, confirm, confirmation_seeds
 from studbook.evaluate.examples import example_from_json
 from studbook.evaluate.metering import MeteredChat
 from studbook.evaluate.relay import Relay

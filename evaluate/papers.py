@@ -1,13 +1,9 @@
-"""Papers from a folder or a file: what can be read is a `Paper`, what cannot is skipped, with its reason.
+"""Papers: read from a folder or a file, counted, and drawn into disjoint splits.
 
-Identity is by content, so a paper is the same paper under any name and any line wrapping. Markdown, plain
-text and reStructuredText as they are; converts no other format. Does not decide who sees which paper.
-
-The figures of a corpus, for `studbook papers stats`. Pure.
-
-Who sees which paper: training, validation and the sealed test, disjoint by content.
-
-A seeded split depends on the contents alone, not on file names or their order. Reads no files.
+Identity is by content, so a paper is the same paper under any name and any line wrapping. A file that cannot
+be read is skipped, with its reason; what a format means is its reader's (`readers/`). Training, validation
+and the sealed test are disjoint by content, and a seeded split depends on the contents alone, not on file
+names or their order.
 """
 
 import os

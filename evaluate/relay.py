@@ -1,20 +1,22 @@
 """The host's end of one box: every request of a harness is validated, budgeted and answered here.
 
-Keeps the account of the paper (rounds, events, calls) that becomes its trajectory. Believes nothing it is
-sent; what the world does wrong is raised, what the harness does wrong is answered with an error.
+Keeps the account of the paper (rounds, events, calls) that becomes its trajectory, and gives a report its
+outward forms: what the harness is told, and what the journal keeps (exact fractions; floats appear only in
+what people and harnesses read). Believes nothing it is sent: what the world does wrong is raised, what the
+harness does wrong is answered with an error.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from threading import Condition, Lock
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from studbook.errors import RequestFailed
-from studbook.evaluate.contracts import Example, Report, Status
-from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, SeedScope
+from studbook.evaluate.contracts import Example, Report, Rollout, Status
+from studbook.evaluate.evaluator import Evaluator, SeedScope, Solvers, Unmeasurable
 from studbook.evaluate.examples import (
     Malformed,
     ReadExample,
@@ -23,13 +25,12 @@ from studbook.evaluate.examples import (
     read_example,
     submission_hash,
 )
-from studbook.evaluate.metering import MeteredChat
 from studbook.evaluate.near_duplicates import Fingerprint, find_near, fingerprint
-from studbook.evaluate.reports import malformed_round, near_duplicate, report_to_frame, report_to_round
+from studbook.evaluate.rubric import average
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.text import visible_line
 from studbook.evaluate.trajectories import Transcript
-from studbook.llm.contracts import HARNESS_ROLES, ChatCall, ChatReply, FailureKind, Message
+from studbook.llm.contracts import HARNESS_ROLES, Chat, ChatCall, FailureKind, Message
 from studbook.populations.records import FailureCategory, RoundResult
 from studbook.sandbox.contract import Frame
 
@@ -58,7 +59,7 @@ class _ChatBody(_Closed):
 
 class _EvaluateBody(_Closed):
     example: Any
-    solvers: Literal["weak", "both"] = "both"
+    solvers: Solvers = "both"
 
 
 class _LogBody(_Closed):
@@ -73,17 +74,17 @@ class Refusal(Exception):
         self.kind = kind
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """One distinct example: its number, and its report so far (None: it cannot be read or measured).
+    """One distinct example: its number, and its report, or the problem for which there is none.
 
     `likeness` is what later examples are compared with. None when nothing was measured: mending an example
     that could not be read or measured is no second draw.
     """
 
     number: int
-    example: Example | None
-    report: Report | None
+    example: Example | None = None
+    report: Report | None = None
     problem: str = ""
     likeness: Fingerprint | None = None
     category: FailureCategory = FailureCategory.MALFORMED
@@ -110,7 +111,7 @@ class Relay:
     def __init__(
         self,
         *,
-        chat: MeteredChat,
+        chat: Chat,
         evaluator: Evaluator,
         settings: EvaluatorSettings,
         roles: tuple[str, ...],
@@ -147,7 +148,12 @@ class Relay:
     @property
     def rounds(self) -> tuple[RoundResult, ...]:
         """Every example the box spent a round on, in order."""
-        return tuple(_to_result(item) for item in self._account.rounds.values())
+        return tuple(
+            malformed_round(item.number, item.problem, item.category)
+            if item.report is None
+            else report_to_round(item.report)
+            for item in self._account.rounds.values()
+        )
 
     def handle(self, kind: str, body: Frame) -> Frame:
         """Answer one request; see `studbook.sandbox.contract.Handler`."""
@@ -176,8 +182,16 @@ class Relay:
             raise Refusal("refused", f"role `{role}` is not one of this harness's roles ({allowed})")
         pledge = _most_tokens(body)
         number = self._reserve_call(body.role, pledge)
+        call = ChatCall(
+            role=body.role,
+            messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
+            seed=self._seeds.seed("chat", body.role, number),
+            temperature=body.temperature,
+            max_tokens=body.max_tokens,
+            json_mode=body.json_mode,
+        )
         try:
-            return self._ask(_to_call(body, self._seeds.seed("chat", body.role, number)))
+            return self._ask(call)
         finally:
             with self._settled:
                 self._account.pledged_tokens -= pledge
@@ -192,7 +206,12 @@ class Relay:
                 self._account.stuck += error.kind == FailureKind.STUCK
             first_line = str(error).partition("\n")[0]  # the others name endpoint and model
             raise Refusal("model_failed", first_line) from error
-        return self._keep_reply(call, reply)
+        usage = reply.usage
+        with self._lock:
+            self._account.tokens += usage.prompt_tokens + usage.completion_tokens
+        self._transcript.chat(call, reply)
+        counts = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+        return {"text": reply.text, "finish_reason": reply.finish_reason, "usage": counts}
 
     def _reserve_call(self, role: str, pledge: int) -> int:
         """The number of this call among the role's calls; refuses when the paper's budget is spent.
@@ -221,83 +240,65 @@ class Relay:
         if self._account.stuck >= MAX_STUCK:
             raise Refusal("budget_spent", f"{MAX_STUCK} requests of this paper were never answered")
 
-    def _keep_reply(self, call: ChatCall, reply: ChatReply) -> Frame:
-        usage = reply.usage
-        with self._lock:
-            self._account.tokens += usage.prompt_tokens + usage.completion_tokens
-        self._transcript.chat(call, reply)
-        counts = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
-        return {"text": reply.text, "finish_reason": reply.finish_reason, "usage": counts}
-
     def _answer_evaluate(self, frame: Frame) -> Frame:
+        """An example that cannot be read costs a round, as it would with a real model in the loop."""
         body = _EvaluateBody.model_validate(frame)
+        account = self._account
         with self._evaluating:
-            if self._account.accepted_round is not None:
+            if account.accepted_round is not None:
                 raise Refusal(
                     "refused", "an example of this paper was accepted already; nothing is left to do"
                 )
             submitted = read_example(body.example)
             if isinstance(submitted, Malformed):
-                raise self._malformed(body.example, submitted)
-            return self._evaluate(submitted, body.solvers)
-
-    def _malformed(self, raw: Any, problem: Malformed) -> Refusal:
-        """An example that cannot be read costs a round, as it would with a real model in the loop."""
-        key = submission_hash(raw)
-        if key not in self._account.rounds:
-            number = self._next_round()
-            self._account.rounds[key] = _Round(number, None, None, problem.reason)
-            self._transcript.malformed(number, raw, problem.reason)
-        return Refusal("malformed_example", problem.reason)
-
-    def _evaluate(self, submitted: ReadExample, solvers: Literal["weak", "both"]) -> Frame:
-        example = submitted.example
-        key = example_hash(example)
-        known = self._account.rounds.get(key)
-        number = known.number if known is not None else self._next_round()
-        likeness = known.likeness if known is not None else fingerprint(example)
-        try:
-            report = self._measure(submitted, number, known, likeness, solvers)
-        except Unmeasurable as problem:
-            failed = _Round(number, example, None, str(problem), category=problem.category)
-            self._account.rounds[key] = failed
-            self._account.stuck += problem.is_stuck
-            self._transcript.malformed(number, example_to_json(example), str(problem))
-            raise Refusal("malformed_example", str(problem)) from problem
-        self._account.rounds[key] = _Round(number, example, report, likeness=likeness)
-        if report.status is Status.ACCEPTED:
-            self._account.accepted_round = report.round_number
-        return report_to_frame(report, example, self._settings.max_rounds - len(self._account.rounds))
-
-    def _measure(
-        self,
-        submitted: ReadExample,
-        number: int,
-        known: _Round | None,
-        likeness: Fingerprint | None,
-        solvers: Literal["weak", "both"],
-    ) -> Report:
-        """What is known of the example, and what `solvers` asks for on top."""
-        if known is None:
-            report = self._find_repeat(submitted.example, number, likeness) or self._evaluator.evaluate(
-                submitted.example, number, solvers, submitted.findings
+                key = submission_hash(body.example)
+                if key not in account.rounds:
+                    number = self._next_round()
+                    account.rounds[key] = _Round(number=number, problem=submitted.reason)
+                    self._transcript.malformed(number, body.example, submitted.reason)
+                raise Refusal("malformed_example", submitted.reason)
+            example = submitted.example
+            key = example_hash(example)
+            item = account.rounds.get(key) or _Round(
+                number=self._next_round(), example=example, likeness=fingerprint(example)
             )
-            self._transcript.report(submitted, report, earlier=None)
-            return report
-        if known.report is None:
-            raise Refusal("malformed_example", known.problem)
-        if solvers == "weak" or known.report.status is not Status.UNDECIDED:
-            return known.report
-        report = self._evaluator.complete(submitted.example, known.report, submitted.findings)
-        self._transcript.report(submitted, report, earlier=known.report)
+            try:
+                report = self._measure(submitted, item, body.solvers)
+            except Unmeasurable as problem:
+                account.rounds[key] = _Round(
+                    number=item.number, example=example, problem=str(problem), category=problem.category
+                )
+                account.stuck += problem.is_stuck
+                self._transcript.malformed(item.number, example_to_json(example), str(problem))
+                raise Refusal("malformed_example", str(problem)) from problem
+            account.rounds[key] = replace(item, report=report)
+            if report.status is Status.ACCEPTED:
+                account.accepted_round = item.number
+            return report_to_frame(report, example, self._settings.max_rounds - len(account.rounds))
+
+    def _measure(self, submitted: ReadExample, item: _Round, solvers: Solvers) -> Report:
+        """What is known of the example, and what `solvers` asks for on top.
+
+        An example that is nearly one of an earlier round is rejected without rollouts.
+        """
+        known = item.report
+        if item.problem:
+            raise Refusal("malformed_example", item.problem)
+        if known is not None and (solvers == "weak" or known.status is not Status.UNDECIDED):
+            return known
+        if known is not None:
+            report = self._evaluator.complete(submitted.example, known, submitted.findings)
+        elif (repeated := self._find_near(item)) is not None:
+            report = near_duplicate(submitted.example, item.number, repeated)
+        else:
+            report = self._evaluator.evaluate(submitted.example, item.number, solvers, submitted.findings)
+        self._transcript.report(submitted, report, earlier=known)
         return report
 
-    def _find_repeat(self, example: Example, number: int, likeness: Fingerprint | None) -> Report | None:
-        """A report, without rollouts, when the example is nearly one of any earlier round; else None."""
+    def _find_near(self, item: _Round) -> int | None:
         rounds = self._account.rounds.values()
-        earlier = ((item.number, item.likeness) for item in rounds if item.likeness is not None)
-        repeated = None if likeness is None else find_near(likeness, earlier)
-        return None if repeated is None else near_duplicate(example, number, repeated)
+        earlier = ((each.number, each.likeness) for each in rounds if each.likeness is not None)
+        return None if item.likeness is None else find_near(item.likeness, earlier)
 
     def _next_round(self) -> int:
         used = len(self._account.rounds)
@@ -316,24 +317,87 @@ class Relay:
         return {}
 
 
-def _to_result(item: _Round) -> RoundResult:
-    if item.report is None:
-        return malformed_round(item.number, item.problem, item.category)
-    return report_to_round(item.report)
-
-
-def _to_call(body: _ChatBody, seed: int) -> ChatCall:
-    return ChatCall(
-        role=body.role,
-        messages=tuple(Message(role=item.role, content=item.content) for item in body.messages),
-        seed=seed,
-        temperature=body.temperature,
-        max_tokens=body.max_tokens,
-        json_mode=body.json_mode,
-    )
-
-
 def _most_tokens(body: _ChatBody) -> int:
     """No token is less than a byte; what an answer without a limit comes to is not known before."""
     said = sum(len(item.content.encode("utf-8", "replace")) for item in body.messages)
     return said + (body.max_tokens or 0)
+
+
+def report_to_frame(report: Report, example: Example, rounds_left: int) -> dict[str, Any]:
+    """What the harness is told: no answers, no marks of single rollouts."""
+    gap = average_of(report.strong) - average_of(report.weak) if report.strong else None
+    return {
+        "round": report.round_number,
+        "status": report.status.value,
+        "category": report.category.value if report.category else None,
+        "reason": report.reason,
+        "weak": _scores(report.weak),
+        "strong": _scores(report.strong),
+        "gap": None if gap is None else round(float(gap), 4),
+        "criteria": [
+            {
+                "weak_met": sum(rollout.marks[number] for rollout in report.weak),
+                "strong_met": sum(rollout.marks[number] for rollout in report.strong)
+                if report.strong
+                else None,
+            }
+            for number in range(len(example.rubric))
+        ],
+        "rounds_left": rounds_left,
+    }
+
+
+def report_to_round(report: Report) -> RoundResult:
+    return RoundResult(
+        number=report.round_number,
+        status=report.status.value,
+        category=report.category,
+        reason=report.reason,
+        weak_average=str(average_of(report.weak)) if report.weak else None,
+        strong_average=str(average_of(report.strong)) if report.strong else None,
+    )
+
+
+def near_duplicate(example: Example, number: int, repeated: int) -> Report:
+    """Of an example that was not measured, because round `repeated` nearly had it."""
+    return Report(
+        example_hash=example_hash(example),
+        round_number=number,
+        status=Status.REJECTED,
+        category=FailureCategory.NEAR_DUPLICATE,
+        reason=(
+            f"nearly the example of round {repeated}, so it was not measured again: "
+            "ask another question, or write other criteria"
+        ),
+        weak=(),
+        strong=(),
+    )
+
+
+def malformed_round(
+    number: int, reason: str, category: FailureCategory = FailureCategory.MALFORMED
+) -> RoundResult:
+    return RoundResult(
+        number=number,
+        status="rejected",
+        category=category,
+        reason=reason,
+        weak_average=None,
+        strong_average=None,
+    )
+
+
+def average_of(rollouts: Sequence[Rollout]) -> Fraction:
+    return average(rollout.score for rollout in rollouts)
+
+
+def _scores(rollouts: Sequence[Rollout]) -> dict[str, Any] | None:
+    if not rollouts:
+        return None
+    scores = [rollout.score for rollout in rollouts]
+    return {
+        "average": round(float(average(scores)), 4),
+        "best": round(float(max(scores)), 4),
+        "scores": [round(float(score), 4) for score in scores],
+        "truncated": sum(rollout.is_truncated for rollout in rollouts),
+    }

@@ -1,20 +1,105 @@
-"""What in an example speaks to a solver, a judge or a verifier instead of to its subject.
+"""Finds text in an example that addresses a solver, a judge or a verifier instead of the subject.
 
 Deterministic and pure. Findings inform: they are counted, shown, and handed to the final verifier. They never
-reject by themselves, because a paper about language models says such things in earnest. Looks through
-disguises (look-alikes, hidden characters, encodings) in seven languages; it reads words, not meaning, so a
-paraphrase that nobody thought of passes unseen.
+reject by themselves, because a paper about language models says such things in earnest. Screening looks
+through disguises (look-alikes, hidden characters, encodings) in seven languages. It reads words, not meaning,
+so a paraphrase that nobody thought of passes unseen.
+
+The words are in `screening_words.toml`. `re` tries the alternatives of an expression one after the other at
+every position, so forty that begin alike cost forty times as much as one; the expressions made here write a
+common beginning once. They find what the lines joined by `|` would find, though of two alternatives that
+match at the same position either may be reported.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import Any
 
 from studbook.evaluate.decoding import decoded
-from studbook.evaluate.screening_words import pattern, screening_words
-from studbook.evaluate.skeleton import lookalikes, plain, skeleton
-from studbook.evaluate.text import defuse, strip_hidden, visible_line
+from studbook.evaluate.text import defuse, lookalikes, plain, skeleton, strip_hidden, visible_line
+from studbook.tables import damaged, read_toml
+
+PACKAGE = "studbook.evaluate"
+DATA_FILES = ("screening_words.toml",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreeningWords:
+    """`rules`: a kind of finding and the groups that must all be found in one sentence. `groups`: lines of
+    alternatives, by name. Without any of the `hints` no rule holds in ASCII text.
+    """
+
+    rules: tuple[tuple[str, tuple[str, ...]], ...]
+    hints: tuple[str, ...]
+    groups: Mapping[str, str]
+
+
+@cache
+def screening_words() -> ScreeningWords:
+    """The table as shipped; raises IntegrityError when it was damaged."""
+    return _checked(read_toml(PACKAGE, DATA_FILES[0]))
+
+
+def _checked(table: dict[str, Any]) -> ScreeningWords:
+    if set(table) != {"rules", "hints", "groups"}:
+        raise damaged(PACKAGE, DATA_FILES[0], f"holds {', '.join(table)} instead of rules, hints, groups")
+    groups: dict[str, str] = table["groups"]
+    for name, lines in groups.items():
+        if not isinstance(lines, str) or not lines.strip():
+            raise damaged(PACKAGE, DATA_FILES[0], f"the group {name} is no text with lines")
+    for rule in table["rules"]:
+        unknown = [group for group in rule[1:] if group not in groups]
+        if len(rule) < 2 or unknown:
+            raise damaged(PACKAGE, DATA_FILES[0], f"the rule {rule} names no group, or an unknown one")
+    return ScreeningWords(
+        rules=tuple((rule[0], tuple(rule[1:])) for rule in table["rules"]),
+        hints=tuple(table["hints"]),
+        groups=MappingProxyType(groups),
+    )
+
+
+@cache
+def pattern(group: str) -> re.Pattern[str]:
+    """Made when it is first asked for: whoever only looks at a run does without."""
+    return re.compile(joined(screening_words().groups[group]))
+
+
+def joined(lines: str) -> str:
+    """The alternatives of all lines. A beginning is what stands before the first group."""
+    together: dict[str, list[str]] = {}
+    for line in lines.strip().splitlines():
+        for part in _parts(line):
+            head, found, rest = part.partition("(")
+            together.setdefault(head if found else part, []).append(found + rest)
+    return "|".join(_alternative(head, rests) for head, rests in together.items())
+
+
+def _alternative(head: str, rests: list[str]) -> str:
+    return head + (rests[0] if len(rests) == 1 else f"(?:{'|'.join(rests)})")
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Split at each `|` that is in no group and no class."""
+    depth, in_class, start, place = 0, False, 0, 0
+    while place < len(line):
+        sign = line[place]
+        if sign == "\\":
+            place += 1
+        elif in_class:
+            in_class = sign != "]"
+        elif sign == "[":
+            in_class = True
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+        elif sign == "|" and not depth:
+            yield line[start:place]
+            start = place + 1
+        place += 1
+    yield line[start:]
+
 
 MAX_FINDINGS = 20
 MAX_QUOTE = 100

@@ -1,14 +1,16 @@
-"""Text that a harness, a model or a paper produced, made safe to stand inside a frozen prompt.
+"""Text that a harness, a model or a paper produced: made safe for a frozen prompt, and made comparable.
 
-Two steps: characters that people cannot see are removed, and what looks like our section tags or like a
-chat template's role marks is defused. Both are counted, because an attempt is worth showing. Does not
-judge what the text says: that is the final verifier's work.
+Safe: characters that people cannot see are removed, and what looks like our section tags or a chat template's
+role marks is defused. Both are counted, because an attempt is worth showing. Comparable: `skeleton` is what a
+text looks like to a reader, after Unicode Technical Standard 39 (section 4) with the part of its table of
+confusables that can be typed for Latin letters; it is for comparing and searching only, never shown. Does not
+judge what a text says.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 SECTION_TAGS = (
     "source_document",
@@ -98,3 +100,105 @@ def one_line(text: str) -> str:
 def visible_line(text: str) -> str:
     """One line of what others wrote, for a reason that people and terminals are shown."""
     return one_line(strip_hidden(text.replace("\n", " "))[0])
+
+
+_LOOKALIKES = {
+    # Cyrillic
+    "аӑӓ": "a",
+    "в": "b",
+    "сҫ": "c",
+    "ԁ": "d",
+    "еёєҽ": "e",
+    "ғ": "f",
+    "ԍ": "g",
+    "нһ": "h",
+    "іїӏ": "i",
+    "ј": "j",
+    "кқ": "k",
+    "м": "m",
+    "п": "n",
+    "оөӧ": "o",
+    "рҏ": "p",
+    "ԛ": "q",
+    "г": "r",
+    "ѕ": "s",
+    "т": "t",
+    "уүұ": "y",
+    "ѵ": "v",
+    "ԝшѡ": "w",
+    "хҳ": "x",
+    # Greek
+    "α": "a",
+    "β": "b",
+    "ϲς": "c",
+    "ε": "e",
+    "η": "n",
+    "ι": "i",
+    "κ": "k",
+    "μ": "m",
+    "ν": "v",
+    "ο": "o",
+    "ρ": "p",
+    "τ": "t",
+    "υ": "u",
+    "χ": "x",
+    "ω": "w",
+    "γ": "y",
+    # Armenian, Latin and others
+    "ցɡ": "g",
+    "հհ": "h",
+    "յ": "j",
+    "ոռ": "n",
+    "օ": "o",
+    "զ": "q",
+    "սմ": "u",
+    "ɑ": "a",
+    "ɩıɪ": "i",
+    "ʟ": "l",
+    "ɴ": "n",
+    "ʀ": "r",
+    "ꜱ": "s",
+    "ᴀ": "a",
+    "ʙ": "b",
+    "ᴄ": "c",
+    "ᴅ": "d",
+    "ᴇ": "e",
+    "ꜰ": "f",
+    "ɢ": "g",
+    "ʜ": "h",
+    "ᴊ": "j",
+    "ᴋ": "k",
+    "ᴍ": "m",
+    "ᴏ": "o",
+    "ᴘ": "p",
+    "ᴛ": "t",
+    "ᴜ": "u",
+    "ᴠ": "v",
+    "ᴡ": "w",
+    "ʏ": "y",
+    "ᴢ": "z",
+}
+
+_VOICED = frozenset("\u3099\u309a")  # they make another kana, not an accent
+
+
+@cache
+def lookalikes() -> dict[int, str]:
+    """For `str.translate`: letters of other scripts, in lower case, to the Latin letter they look like."""
+    return {ord(letter): latin for letters, latin in _LOOKALIKES.items() for letter in letters}
+
+
+def plain(text: str) -> str:
+    """Compatibility forms, case and accents taken away; the script stays."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    marks = {character for character in set(decomposed) - _VOICED if unicodedata.combining(character)}
+    kept = decomposed.translate(dict.fromkeys(map(ord, marks)))
+    return unicodedata.normalize("NFC", kept)
+
+
+def skeleton(text: str) -> str:
+    """`plain`, with look-alike letters of other scripts read as Latin. Spaces and signs stay."""
+    read = plain(text)
+    return read if read.isascii() else read.translate(lookalikes())

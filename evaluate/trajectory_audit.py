@@ -1,14 +1,13 @@
-"""A trajectory judged again from what it holds: marks to scores, scores to rounds, rounds to the verdict.
+"""Checks a recorded trajectory twice: against itself and its call records, and by measuring it again.
 
-The frozen predicate and the rubric decide once more, on the marks as they stand there; seeds are derived once
-more; answers and marks must be what the call records say. So a score that was forged inside a rewritten file
-contradicts itself. Runs no harness and calls no model. Of which files belong to which run it knows nothing.
+`TrajectoryAudit` repeats what follows from the file: marks to scores, scores to rounds, rounds to the
+verdict, with the frozen predicate and the rubric; seeds are derived again, and answers and marks must be what
+the call records say. So a score forged inside a rewritten file contradicts itself. `Recheck` lets the frozen
+evaluator make every report again, its calls answered from the records: other marks, scores, answers or final
+checks would need other records. It needs the run's own evaluator (same code, prompts and settings), and the
+paper for strong rollouts.
 
-Every report of a trajectory made again by the frozen evaluator, its calls answered from the records.
-
-So a report is proved by what was really answered to exactly these questions: other marks, scores, answers or
-final checks would need other records. Runs no harness and no sandbox. Only for an evaluator that is the run's
-own (same code, prompts and settings); strong rollouts need the paper.
+Runs no harness, no sandbox and no model. Does not know which files belong to which run.
 """
 
 from collections import Counter
@@ -17,20 +16,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studbook.errors import ModelError, ReplayDifference
-from studbook.evaluate.confirmation import confirm, confirmation_seeds
 from studbook.evaluate.contracts import Example, Paper, Report, Rollout, Status
-from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, SeedScope, reading_word
+from studbook.evaluate.evaluator import (
+    FINAL_CHECK_FAILED,
+    FINAL_CHECK_PASSED,
+    Evaluator,
+    SeedScope,
+    Unmeasurable,
+    confirm,
+    confirmation_seeds,
+    reading_word,
+)
 from studbook.evaluate.examples import example_from_json, example_hash
 from studbook.evaluate.near_duplicates import find_near, fingerprint
 from studbook.evaluate.paper_evaluator import rule_on_box
-from studbook.evaluate.replies import read_marks
-from studbook.evaluate.reports import malformed_round, near_duplicate, report_to_round, rollout_to_json
-from studbook.evaluate.rubric import score_marks
+from studbook.evaluate.relay import malformed_round, near_duplicate, report_to_round
+from studbook.evaluate.rubric import read_marks, score_marks
 from studbook.evaluate.ruling import ruled
 from studbook.evaluate.screening import Finding
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
-from studbook.evaluate.trajectories import Content, Event, Trajectory
+from studbook.evaluate.trajectories import Content, Event, Trajectory, rollout_to_json
 from studbook.findings import Findings
 from studbook.llm.contracts import RoleModel, Usage
 from studbook.llm.records import StoredCall
@@ -38,8 +43,6 @@ from studbook.llm.records_audit import Answers, RecordedChat
 from studbook.populations.records import FailureCategory, RoundResult
 from studbook.sandbox.contract import BoxStatus, Outcome
 
-PASSED = "; final check passed"
-FAILED = "final check failed: "
 CANNOT_READ = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 """What a file that was written by someone else raises when it is understood as an event."""
 
@@ -174,9 +177,9 @@ class _Retold:
         expected = (ruling.status, ruling.category, ruling.reason)
         found = (report.status, report.category, report.reason)
         if ruling.status is Status.ACCEPTED:
-            passed = (Status.ACCEPTED, None, ruling.reason + PASSED)
+            passed = (Status.ACCEPTED, None, ruling.reason + FINAL_CHECK_PASSED)
             failed = (Status.REJECTED, FailureCategory.QUALITY)
-            if found[:2] == failed and report.reason.startswith(FAILED):
+            if found[:2] == failed and report.reason.startswith(FINAL_CHECK_FAILED):
                 return
             expected = passed
         self._same(f"{what}: ruling", _told(expected), _told(found))
@@ -277,7 +280,7 @@ def _pieces(content: Iterable[Any]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredAgain:
+class Recheck:
     """`papers` by id; a paper that is not there leaves out what needs its text."""
 
     frozen: Frozen
@@ -287,15 +290,15 @@ class MeasuredAgain:
 
     def check(self, trajectory: Trajectory, answers: Answers, place: str) -> None:
         try:
-            _Again(self, trajectory, answers, place).check()
+            _Remeasured(self, trajectory, answers, place).check()
         except CANNOT_READ as error:
             self.findings.fault(place, f"its reports cannot be made again: {error!r:.120}")
 
 
-class _Again:
+class _Remeasured:
     """One trajectory's reports, in their order."""
 
-    def __init__(self, audit: MeasuredAgain, trajectory: Trajectory, answers: Answers, place: str) -> None:
+    def __init__(self, audit: Recheck, trajectory: Trajectory, answers: Answers, place: str) -> None:
         result = trajectory.result
         self._audit = audit
         self._trajectory = trajectory

@@ -9,7 +9,7 @@ from importlib.resources import files
 from studbook.identity import hash_bytes
 
 PACKAGE = "studbook.sandbox.shim"
-MODULES = ("protection", "host", "harness", "endpoint", "connection", "loop")  # each needs only earlier ones
+MODULES = ("protection", "harness", "endpoint", "loop")  # each needs only earlier ones
 MAX_BYTES = 120_000  # Linux takes no argument of 128 KiB or more
 
 LOADER = """\

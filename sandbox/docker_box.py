@@ -1,13 +1,9 @@
-"""Boxes as containers: one fresh container a job, with nothing mounted and no network.
+"""Boxes as containers: one fresh container per job, with nothing mounted and no network.
 
-What makes a container a box is `docker_config.py`'s, how it is spoken with `session.py`'s, and which image it
-has `image.py`'s.
-
-What makes a container a box: the body of the engine's `create` request, as a pure function.
-
-What an engine says of itself that it cannot limit. Cheap enough for every start of a run.
-
-What an engine says is not what it does: `probes/` finds that out, which takes a while.
+`box_config` is what makes a container a box: the body of the engine's `create` request, as a pure function.
+`missing_limits` is what an engine says it cannot enforce, cheap enough for every start of a run; whether it
+does what it says is for `probes/` to find out, which takes a while. How a box is spoken with is
+`session.py`'s, and which image it has `image.py`'s.
 """
 
 import time
@@ -21,7 +17,7 @@ from studbook.sandbox.contract import BoxStatus, Handler, Job, Limits, Outcome
 from studbook.sandbox.engine import Engine
 from studbook.sandbox.frames import printable
 from studbook.sandbox.image import Image, choose_image
-from studbook.sandbox.owner import labels_of, this_process
+from studbook.sandbox.owner import OWNER_LABEL, is_stale, labels_of, this_process
 from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
 
 KINDS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpu", "SwapLimit": "swap"}
@@ -250,3 +246,12 @@ def _lacks(missing: tuple[str, ...]) -> str:
         return ""
     consequence = f": {CONTAINS_NOT}" if set(missing) & set(WALLS) else ""
     return f" without limits on {' and '.join(missing)}{consequence}"
+
+
+def reap_containers(engine: Engine, now: float | None = None) -> list[str]:
+    """Remove containers that a crash left behind: those whose owner is gone. Returns their ids."""
+    moment = time.time() if now is None else now
+    stale = [box for box, labels in engine.labelled(OWNER_LABEL).items() if is_stale(labels, moment)]
+    for box in stale:
+        engine.remove(box)
+    return stale

@@ -1,16 +1,15 @@
-"""A Docker engine, as far as boxes need one: with `engine_address.py` the only door to the SDK.
+"""A Docker engine, as far as boxes need one: the only module that may import the SDK.
 
-One request of the low-level client where the high-level one makes three; every failure is a SandboxError.
+`Engine` makes one request of the low-level client where the high-level one makes three; every failure is a
+SandboxError. The SDK looks for the engine by itself (DOCKER_HOST, else the docker context, else the usual
+socket); `find_address` repeats the search, to name the place in errors and to refuse what the SDK would pass
+over in silence (a context that does not exist).
 
-Where the engine is looked for: DOCKER_HOST, else the docker context, else the usual socket.
+`EngineWatch` tells whether the engine was there all the time. How a box ended cannot tell that: when an
+engine restarts, a box may have gone on or ended with any status, and its shim may be in hostile hands. The
+watch is a connection that says nothing and ends when the engine does; no box can reach it.
 
-The SDK finds the same place by itself; here it is found once more to be named in errors, and to refuse what
-the SDK would pass over in silence (a context that does not exist).
-
-The attached streams of a container as one channel of bytes.
-
-The engine sends blocks of an 8-byte header (stream, size) and a payload; stream 1 is the protocol, stream 2
-holds only what Python itself says when the shim cannot even start.
+Knows neither frames nor limits: what makes a container a box is `docker_box.py`'s.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ import struct
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,87 @@ from docker.utils import parse_host, parse_repository_tag
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from studbook.errors import SandboxError
-from studbook.sandbox.engine_watch import EngineWatch
 from studbook.sandbox.frames import one_line
+
+NOTHING = {"type": ["plugin"], "event": ["none"]}
+PAUSE_SECONDS = 0.2
+PATIENCE_SECONDS = 5.0
+
+
+class EngineWatch:
+    """Follows the engine's (empty) list of events from the first `look` on. Thread-safe."""
+
+    def __init__(self, events: Callable[..., Any]) -> None:
+        """`events`: the SDK's, which gives a stream that can be closed."""
+        self._events = events
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stream: Any = None
+        self._is_following = self._is_blind = self._is_closed = False
+        self._ends = 0
+
+    def look(self) -> int:
+        """How often it has ended so far; waits until it is there (again), for seconds at most."""
+        with self._changed:
+            if self._thread is None and not self._is_closed:
+                self._thread = threading.Thread(target=self._follow, name="engine-watch", daemon=True)
+                self._thread.start()
+            self._changed.wait_for(lambda: self._is_following or self._is_blind, PATIENCE_SECONDS)
+            return self._ends
+
+    def has_ended_since(self, look: int, patience_seconds: float) -> bool:
+        """Whether it has ended after `look` was given, or does within `patience_seconds`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ends != look, patience_seconds)
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            if self._stream is not None:
+                _end(self._stream)
+        if self._thread is not None:
+            self._thread.join(PATIENCE_SECONDS)
+
+    def _follow(self) -> None:
+        while not self._is_closed and not self._is_blind:
+            try:
+                self._follow_once()
+            except APIError as error:
+                # an engine, or a guard before it, that does not tell: nothing is known then
+                self._tell(is_blind=error.is_client_error())
+            except (DockerException, HTTPError, OSError):
+                pass  # it is away, or went in the middle
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closed, PAUSE_SECONDS)
+
+    def _follow_once(self) -> None:
+        stream = self._events(filters=NOTHING)
+        with self._changed:
+            if self._is_closed:
+                _end(stream)
+                return
+            self._stream, self._is_following = stream, True
+            self._changed.notify_all()
+        try:
+            for _ in stream:
+                pass
+        finally:
+            with self._changed:
+                self._stream, self._is_following = None, False
+                self._ends += 1
+                self._changed.notify_all()
+
+    def _tell(self, *, is_blind: bool) -> None:
+        with self._changed:
+            self._is_blind = is_blind
+            self._changed.notify_all()
+
+
+def _end(stream: Any) -> None:
+    with contextlib.suppress(DockerException, HTTPError, OSError):
+        stream.close()
+
 
 DIAGNOSTICS_BYTES = 2048
 STDERR = 2

@@ -1,13 +1,12 @@
 """Which image a box is made of. Any with Python >= 3.9 will do; nothing is ever built from a Dockerfile.
 
-Four ways, in this order: one that is there already, one that was asked for, the official slim image from a
-registry by its digest, the host's own Python imported as an image, and else an error that names them.
+Four ways, in this order: an image that is there already, one that was asked for, the official slim image from
+a registry by its digest, and the host's own Python imported as an image; else an error that names them.
 
-The host's own Python as an image: standard library, interpreter and the shared libraries they need.
-
-For Linux machines that reach no registry. Everything is copied under /usr/local with readable modes, so a
-Python in a private home (pyenv, uv) works too. The tag names the content, so it is made once. No installed
-packages are copied, and the host's paths do not appear in it.
+The last is for Linux machines that reach no registry: standard library, interpreter and the shared libraries
+they need, all copied under /usr/local with readable modes, so that a Python in a private home (pyenv, uv)
+works too. The tag names the content, so it is made once. No installed packages are copied, and the host's
+paths do not appear in it.
 """
 
 import importlib.util

@@ -1,17 +1,13 @@
-"""Boxes as child processes: for tests and for machines without Docker. They do not contain hostile code.
+"""Boxes as child processes: for tests and for machines without Docker. They do not isolate untrusted code.
 
-The same shim and protocol as in a container, a scrubbed environment, limits of the kernel's per process, a
-folder of its own, and bubblewrap around it where that works. What is missing: one limit on the memory,
-processes and disk of a whole box, and (without bubblewrap) any wall towards the host's files and network.
+The same shim and protocol as in a container, in a scrubbed environment, with the kernel's limits per process,
+a folder of its own, and bubblewrap around it where that works: namespaces, a read-only view of the system's
+folders and the interpreter, and a tmpfs. What is missing is one limit on the memory, processes and disk of a
+whole box, and (without bubblewrap) any wall towards the host's files and network.
 
-The folder of one process box: whose it is, where the box may write, and that it goes away.
-
-The kernel's limits of a process box: per process, not per box.
-
-The `bwrap` command line around a child process, where bubblewrap is installed and allowed to work.
-
-It gives a box namespaces of its own, a read-only view of system folders and the interpreter, and a tmpfs. It
-gives no limit on memory or processes taken together, and shares the host's kernel with few fences.
+The shim is the subreaper of all that is below it, so a daemon that forks twice stays its descendant as long
+as the shim lives; after that only the marker in the environment tells whose it was. Linux's /proc is read for
+both; elsewhere the process group has to do.
 """
 
 import contextlib
@@ -22,6 +18,7 @@ import re
 import resource
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -36,9 +33,81 @@ from studbook.sandbox.bundle import shim_hash, shim_source
 from studbook.sandbox.contract import Handler, Job, Limits, Outcome
 from studbook.sandbox.frames import printable
 from studbook.sandbox.image import executable_path
-from studbook.sandbox.owner import OWNER_LABEL, labels_of, this_process
-from studbook.sandbox.process_tree import MARKER, all_pids, kill_descendants, kill_marked
+from studbook.sandbox.owner import is_stale, labels_of, this_process
 from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+
+MARKER = "STUDBOOK_BOX"
+ROUNDS = 200
+PROC = Path("/proc")
+
+
+def kill_descendants(root: int) -> None:
+    """SIGKILL to everything below `root`, again and again until nothing alive is left there."""
+    _kill_all(lambda: descendants(root))
+
+
+def kill_marked(marker: str) -> None:
+    """SIGKILL to everything that carries this box's marker in its environment."""
+    _kill_all(lambda: marked(marker))
+
+
+def _kill_all(find: Callable[[], set[int]]) -> None:
+    for _ in range(ROUNDS):
+        victims = find()
+        if not victims:
+            return
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+def descendants(root: int) -> set[int]:
+    """Living processes below `root`, without it."""
+    parents = {}
+    for pid in all_pids():
+        found = _parent_and_state(pid)
+        if found is not None:
+            parents[pid] = found
+    below: set[int] = set()
+    grown = {root}
+    while grown:
+        grown = {pid for pid, (parent, _) in parents.items() if parent in grown}
+        below |= grown
+    return {pid for pid in below if parents[pid][1] != "Z"}
+
+
+def marked(marker: str) -> set[int]:
+    needle = f"{MARKER}={marker}".encode()
+    others = all_pids() - {os.getpid()}
+    return {pid for pid in others if needle in _strings(pid, "environ").split(b"\0")}
+
+
+def all_pids() -> set[int]:
+    if not PROC.is_dir():
+        return set()
+    return {int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()}
+
+
+def _parent_and_state(pid: int) -> tuple[int, str] | None:
+    try:
+        state, parent = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(parent), state.decode("ascii")
+
+
+def command_line(pid: int) -> bytes:
+    """Arguments, each ended by a zero byte; empty for a process that is gone."""
+    return _strings(pid, "cmdline")
+
+
+def _strings(pid: int, file: str) -> bytes:
+    try:
+        return (PROC / str(pid) / file).read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
+
 
 FIRST_USER = 1 << 30  # of a range that no machine gives to people or services
 FOLDER = "/tmp"  # inside, a tmpfs
@@ -187,15 +256,30 @@ def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
         remove_folder(home.root)
 
 
-def owner_of(root: Path) -> str | None:
-    """Whose box this folder is; None for somebody else's folder, or one whose note is being written."""
+def labels_on(root: Path) -> dict[str, str]:
+    """Whose box this folder is; empty for somebody else's folder, or one whose note is being written."""
     if root.is_symlink():
-        return None
+        return {}
     try:
         labels = json.loads((root / OWNER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return str(labels.get(OWNER_LABEL)) if isinstance(labels, dict) else None
+        return {}
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def box_folders(folder: Path | None) -> list[Path]:
+    """Folders that may be boxes, whoever owns them."""
+    return list((folder or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"))
+
+
+def reap_processes(folder: Path | None = None, now: float | None = None) -> list[str]:
+    """End boxes that a crash left behind, those whose owner is gone; returns their folders' names."""
+    moment = time.time() if now is None else now
+    stale = [box for box in box_folders(folder) if (labels := labels_on(box)) and is_stale(labels, moment)]
+    for box in stale:
+        kill_marked(box.name)
+        remove_folder(box)
+    return [box.name for box in stale]
 
 
 def remove_folder(root: Path) -> None:

@@ -1,13 +1,9 @@
 """The host's side of one box, shared by all sandboxes: job in, requests answered, outcome out.
 
 One thread pumps bytes both ways without ever blocking on the box; handlers run on a few threads of their own.
-A channel is only a way to move bytes: it knows no frames, this module knows no engine.
-
-The deadline of a box, which does not run while the box waits for the host.
-
-A slow model or a slow judge must never read as a slow harness. Time comes in as an argument.
-
-A job as the frames that tell a box about it.
+The deadline (`BoxClock`) does not run while the box waits for the host: a slow model or a slow judge must
+never read as a slow harness. A channel is only a way to move bytes: it knows no frames, this module knows no
+engine.
 """
 
 import base64

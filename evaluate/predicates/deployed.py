@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from studbook.evaluate.bounds import Bounds
+from studbook.evaluate.ruling import Bounds
 
 DEPLOYED = Bounds(
     name="deployed",

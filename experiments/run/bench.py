@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.evaluate.contracts import Paper, PaperEvaluator
-from studbook.evaluate.doors import PREDICATE
-from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.evaluations import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.predicates import PREDICATE
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.experiments.run.models import build_client, evaluated_models, open_endpoints
@@ -30,9 +30,9 @@ from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
 from studbook.sandbox.bundle import kit_source, shim_source
 from studbook.sandbox.contract import Limits, Sandbox, StatedSandbox
-from studbook.sandbox.docker_box import DockerSandbox
-from studbook.sandbox.doors import SANDBOX
-from studbook.sandbox.reaper import reap_containers, reap_processes
+from studbook.sandbox.docker_box import DockerSandbox, reap_containers
+from studbook.sandbox.kinds import SANDBOX
+from studbook.sandbox.process_box import reap_processes
 
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:

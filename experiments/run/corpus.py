@@ -5,7 +5,6 @@ from pathlib import Path
 
 from studbook.errors import CorpusError
 from studbook.evaluate.contracts import PaperReader
-from studbook.evaluate.doors import READER, SOURCE
 from studbook.evaluate.papers import (
     SPLIT_NAMES,
     Corpus,
@@ -16,6 +15,7 @@ from studbook.evaluate.papers import (
     listed_splits,
     read_corpus,
 )
+from studbook.evaluate.readers import READER, SOURCE
 from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.spec.model import CorpusSpec
 from studbook.experiments.views.text import count

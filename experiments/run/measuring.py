@@ -1,7 +1,7 @@
 """`studbook evaluate`: one harness on papers with the frozen evaluator, and the examples that were accepted.
 
 Finished papers and calls are kept in `<runs>/evaluations/`, so an evaluation that was interrupted goes on
-where it was. Adds no figure of its own: the summary is `evaluate/summary.py`'s.
+where it was. Adds no figure of its own: the summary is `evaluate/evaluations.py`'s.
 """
 
 import json
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.evaluate.contracts import Paper
+from studbook.evaluate.evaluations import Summary, summarize
 from studbook.evaluate.examples import example_to_json
 from studbook.evaluate.paper_evaluator import accepted_example
-from studbook.evaluate.summary import Summary, summarize
 from studbook.evaluate.trajectories import Trajectory
 from studbook.experiments.run.bench import Bench, Origin, open_bench
 from studbook.experiments.run.environment import now

@@ -1,65 +1,129 @@
 """All probes one after another: which of a box's limits does this engine really enforce?
 
-Ships with the package: a user's engine is not the one the attack suite ran on. Repairs nothing.
-
-The limits that show themselves to one box that looks around: files, kernel, network, environment.
-
-What is made of it is `judges_files.py` and `judges_kernel.py`. Nothing is strained here: see `strain.py`.
-
-The limits that show themselves only when a box goes past them: memory, swap, processes, cpu.
-
-What has to hold at the end of a box: the deadline, the flood of output, and that nothing is left.
+Ships with the package: a user's engine is not the one that the attack suite ran on. Each probe sends one of
+our own guests into a fresh box and judges what it told. The census strains nothing; the others go past one
+limit each, or look at what a box leaves when it has ended. The guests are modules of this package, checked
+like all others; a box gets them as a harness's files. Repairs nothing.
 """
 
+import json
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from studbook.errors import SandboxError
-from studbook.sandbox.contract import BoxStatus, Outcome, Sandbox
+from studbook.sandbox.bundle import read_source
+from studbook.sandbox.contract import BoxStatus, Frame, Job, Limits, Outcome, Sandbox
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.owner import OWNER_LABEL, this_process
 from studbook.sandbox.probes.judges import (
-    judge_bytes,
-    judge_calls,
-    judge_capabilities,
-    judge_devices,
-    judge_engine_filter,
-    judge_environment,
-    judge_exec,
-    judge_file_size,
-    judge_inodes,
-    judge_kernel_files,
-    judge_mounts,
-    judge_network,
-    judge_open_files,
-    judge_other_places,
-    judge_privileges,
-    judge_root,
-    judge_settings,
-    judge_shim,
-    judge_user,
-    secrets_of,
-)
-from studbook.sandbox.probes.readings import (
-    Facts,
+    BOX_LIMITS,
+    SECTIONS,
     Reading,
     Verdict,
     enforced,
+    judge_environment,
+    judge_section,
     judged,
     missing,
     reading,
+    secrets_of,
     untried,
 )
-from studbook.sandbox.probes.visits import LIMITS, Visit, finished, visit
-from studbook.sandbox.process_box import PREFIX, ProcessSandbox, owner_of
-from studbook.sandbox.process_tree import all_pids, command_line
+from studbook.sandbox.process_box import ProcessSandbox, all_pids, box_folders, command_line, labels_on
 
-DEADLINE = replace(LIMITS, wall_seconds=1.0)
+PACKAGE = "studbook.sandbox.probes.guest"
+GUESTS = ("attempts", "census", "strain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """`facts` is the JSON that the guest told, put together; `heard_at` when it first spoke, by the clock."""
+
+    outcome: Outcome
+    facts: dict[str, Any] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    heard_at: float | None = None
+    ended_at: float = 0.0
+
+
+def visit(
+    sandbox: Sandbox,
+    guest: str,
+    limits: Limits = BOX_LIMITS,
+    on_word: Callable[[str], None] | None = None,
+    **knobs: int,
+) -> Visit:
+    """`on_word` is called with everything the guest logs, while its box lives. Raises SandboxError."""
+    lines: list[str] = []
+    times: list[float] = []
+
+    def listen(_kind: str, body: Frame) -> Frame:
+        times.append(time.monotonic())
+        lines.append(str(body.get("text")))
+        if on_word is not None:
+            on_word(lines[-1])
+        return {}
+
+    outcome = sandbox.run(_job(guest, limits, knobs), listen)
+    return Visit(
+        outcome=outcome,
+        facts=_facts(lines),
+        lines=tuple(lines),
+        heard_at=times[0] if times else None,
+        ended_at=time.monotonic(),
+    )
+
+
+def finished(found: Visit) -> Visit:
+    """Raises SandboxError for a guest that did not come to its end, which says nothing about any limit."""
+    outcome = found.outcome
+    if outcome.status is not BoxStatus.FINISHED:
+        raise SandboxError(
+            f"the probe's box ended with {outcome.status}: {outcome.detail} {outcome.stderr_tail}".strip()
+        )
+    return found
+
+
+def _job(guest: str, limits: Limits, knobs: dict[str, int]) -> Job:
+    sizes = {
+        "wall_seconds": limits.wall_seconds,
+        "memory_bytes": limits.memory_bytes,
+        "processes": limits.processes,
+        "open_files": limits.open_files,
+        "tmpfs_bytes": limits.tmpfs_bytes,
+        "tmpfs_inodes": limits.tmpfs_inodes,
+        "output_bytes": limits.output_bytes,
+    }
+    folder = PACKAGE.replace(".", "/")
+    parents = ["/".join(folder.split("/")[:depth]) for depth in range(1, 5)]
+    packages = {f"{parent}/__init__.py": b"" for parent in parents}
+    sources = {f"{folder}/{name}.py": read_source(PACKAGE, name).encode() for name in GUESTS}
+    paper = {"id": "probe", "title": "", "text": ""}
+    return Job(
+        files={**packages, **sources},
+        entry=f"{folder}/{'census' if guest == 'census' else 'strain'}.py:{guest}",
+        payload={"paper": paper, "knobs": {**sizes, **knobs}, "max_rounds": 1},
+        limits=limits,
+    )
+
+
+def _facts(lines: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for line in lines:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict):
+            facts.update(told)
+    return facts
+
+
+DEADLINE = replace(BOX_LIMITS, wall_seconds=1.0)
 OVERSHOOT_SECONDS = 2.0
 GOING_SECONDS = 1.0  # for a killed process to be gone from /proc
 
@@ -80,7 +144,7 @@ def judge_deadline(found: Visit) -> Verdict:
 
 def probe_output(sandbox: Sandbox) -> Iterator[Reading]:
     outcome = visit(sandbox, "flood").outcome
-    text = f"{4 * LIMITS.output_bytes >> 20} MiB printed where {LIMITS.output_bytes >> 20} is allowed"
+    text = f"{4 * BOX_LIMITS.output_bytes >> 20} MiB printed where {BOX_LIMITS.output_bytes >> 20} is allowed"
     verdict = judged(outcome.status is BoxStatus.OUT_OF_LIMITS, f"{text}: {outcome.detail}")
     if outcome.status not in (BoxStatus.OUT_OF_LIMITS, BoxStatus.FINISHED):
         verdict = untried(f"the box ended with {outcome.status}: {outcome.detail}")
@@ -143,8 +207,8 @@ def leftovers(sandbox: Sandbox, token: str) -> list[str]:
 
 def own_folders(sandbox: Sandbox) -> list[Path]:
     folder = sandbox.folder if isinstance(sandbox, ProcessSandbox) else None
-    boxes = (folder or Path(tempfile.gettempdir())).glob(f"{PREFIX}*")
-    return [box for box in boxes if owner_of(box) == str(this_process())]
+    me = str(this_process())
+    return [box for box in box_folders(folder) if labels_on(box).get(OWNER_LABEL) == me]
 
 
 def marked_processes(token: str) -> set[int]:
@@ -152,8 +216,8 @@ def marked_processes(token: str) -> set[int]:
     return {pid for pid in all_pids() if token.encode() in command_line(pid).split(b"\0")}
 
 
-MEMORY = replace(LIMITS, memory_bytes=64 << 20)
-CPU = replace(LIMITS, cpus=0.5)
+MEMORY = replace(BOX_LIMITS, memory_bytes=64 << 20)
+CPU = replace(BOX_LIMITS, cpus=0.5)
 SHARE_ALLOWED = 0.8  # of a core, where 0.5 is allowed: a short measurement on a busy machine
 IDLE_SHARE = 0.3  # of a core: four processes that spin leave none of it, if they may run
 SLACK = 1.25
@@ -170,9 +234,9 @@ def probe_memory(sandbox: Sandbox) -> Iterator[Reading]:
 
 def probe_processes(sandbox: Sandbox) -> Iterator[Reading]:
     found = finished(visit(sandbox, "processes")).facts
-    text = f"{found['started']} started where {LIMITS.processes} are allowed in all"
+    text = f"{found['started']} started where {BOX_LIMITS.processes} are allowed in all"
     verdict = judged(
-        bool(found["error"]) and found["started"] < LIMITS.processes,
+        bool(found["error"]) and found["started"] < BOX_LIMITS.processes,
         f"{text}, then {found['error'] or 'no end'}",
     )
     yield reading("processes", verdict, sandbox.name)
@@ -234,9 +298,6 @@ def judge_cpu(facts: dict[str, Any]) -> Verdict:
     return untried(f"{text}, which may be all that this busy machine had left: try again when it is idle")
 
 
-Judge = Callable[[Facts], Verdict]
-
-
 def probe_census(
     sandbox: Sandbox, environment: Mapping[str, str], image_environment: Mapping[str, str]
 ) -> Iterator[Reading]:
@@ -248,40 +309,6 @@ def probe_census(
         found = facts.get(section, {"failure": "the box did not tell"})
         for name, judge in judges.items():
             yield reading(name, judge_section(judge, found, name, sandbox.name), sandbox.name)
-
-
-def judge_section(judge: Judge, found: Facts, name: str, sandbox: str) -> Verdict:
-    if "failure" in found:
-        return untried(str(found["failure"]))
-    if name == "engine's seccomp" and sandbox != "docker":
-        return untried("there is no engine around a child process")
-    return judge(found)
-
-
-SECTIONS: dict[str, dict[str, Judge]] = {
-    "network": {"network": judge_network},
-    "files": {
-        "read-only root": judge_root,
-        "mounts": judge_mounts,
-        "other places to write": judge_other_places,
-        "tmpfs bytes": judge_bytes,
-        "tmpfs inodes": judge_inodes,
-        "noexec tmpfs": judge_exec,
-        "open files": judge_open_files,
-        "file size": judge_file_size,
-    },
-    "kernel": {
-        "user": judge_user,
-        "capabilities": judge_capabilities,
-        "no new privileges": judge_privileges,
-        "system calls": judge_calls,
-        "engine's seccomp": judge_engine_filter,
-        "shim": judge_shim,
-        "kernel settings": judge_settings,
-        "kernel files": judge_kernel_files,
-        "devices": judge_devices,
-    },
-}
 
 
 Probe = Callable[[Sandbox], Iterable[Reading]]

@@ -1,13 +1,154 @@
-"""What to make of where a box could write, and how much. Pure: from what the guest told to a verdict.
+"""Every limit that a box is promised, and what to make of what a guest told about it. Pure.
 
-What to make of what the kernel let a box do, of its network, and of the variables it saw. Pure.
+`LIMITS` says what is lost without a limit and what to do about an engine that drops it; `SECTIONS` says which
+judge looks at which part of a census. So a limit is added by a row in each and one judge, which turns what
+the guest told into a verdict. `reading` makes a finding of a verdict; how it is shown is not decided here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
-from studbook.sandbox.probes.guest.surroundings import fingerprint
-from studbook.sandbox.probes.readings import Facts, Verdict, enforced, few, judged, missing, untried
-from studbook.sandbox.probes.visits import LIMITS
+from studbook.sandbox.contract import Limits
+from studbook.sandbox.probes.guest.census import fingerprint
+
+CGROUPS = (
+    "give the engine's cgroups this controller: with cgroup v2 a rootless engine needs it delegated to its "
+    "user (Delegate= of user@.service), with cgroup v1 it can have none; or use an engine that runs as root"
+)
+STRANGE = "find out what the engine adds by itself (daemon.json, containers.conf, a runtime, a plugin)"
+DEFECT = "this is Studbook's own to enforce: please report it, with the line above"
+FILTER = "see that nothing in daemon.json or containers.conf turns the engine's seccomp profile off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """`is_wall`: without it hostile code is not contained; the rest bound what it can waste or learn."""
+
+    name: str
+    is_wall: bool
+    next_step: str
+
+
+_ROWS = (
+    ("network", True, f"a box got a network without asking for one: {STRANGE}"),
+    ("read-only root", True, f"a box can write to its image: {STRANGE}"),
+    ("mounts", True, f"a box sees folders from outside: {STRANGE}"),
+    ("environment", True, f"a box can read variables of this machine, keys among them: {STRANGE}"),
+    ("capabilities", True, f"a box keeps rights of root: {STRANGE}"),
+    ("user", True, f"a box runs as root, or can become it: {STRANGE}"),
+    ("memory", True, CGROUPS),
+    ("processes", True, CGROUPS),
+    ("removal", True, "stop what is named, and see the engine's log for why it was not removed"),
+    ("deadline", True, "see the engine's log: it does not end a box when it is told to"),
+    ("swap", False, CGROUPS),
+    ("cpu", False, CGROUPS),
+    ("tmpfs bytes", False, "a box can fill memory through its tmpfs, as far as its memory goes"),
+    ("tmpfs inodes", False, "a box can fill kernel memory with empty files; a newer kernel may help"),
+    ("noexec tmpfs", False, "a box can run programs that it wrote; no more than what Python can do anyway"),
+    ("other places to write", False, f"a box can write where nothing bounds it: {STRANGE}"),
+    ("open files", False, "the engine ignores ulimits: see its log"),
+    ("file size", False, "the engine ignores ulimits: see its log"),
+    ("no new privileges", False, FILTER),
+    (
+        "system calls",
+        False,
+        "this kernel takes no filter from a box: use a kernel with CONFIG_SECCOMP_FILTER",
+    ),
+    ("engine's seccomp", False, FILTER),
+    (
+        "shim",
+        False,
+        "a harness can read the memory of the shim; the host believes neither, so no score is at stake",
+    ),
+    ("kernel settings", False, f"only the box's user stands before what is named: {STRANGE}"),
+    ("kernel files", False, f"a box reads about this machine in what is named: {STRANGE}"),
+    ("devices", False, f"a box has device nodes it did not ask for: {STRANGE}"),
+    ("output", False, DEFECT),
+    ("log", False, "what a box prints is kept on the engine's disk: set no log driver over ours"),
+)
+LIMITS = {name: Limit(name=name, is_wall=is_wall, next_step=step) for name, is_wall, step in _ROWS}
+NO_ENGINE = "a child process cannot be held to this: use Docker for code that is not your own"
+
+
+Facts = dict[str, Any]
+"""What a guest told, as JSON gives it."""
+
+
+class State(StrEnum):
+    ENFORCED = "enforced"
+    NOT_ENFORCED = "not enforced"
+    UNTRIED = "could not be tried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """`measured` is what was seen, or why nothing could be; `next_step` is empty where all is well.
+
+    `is_hole`: not enforced, and without it hostile code is not contained.
+    """
+
+    limit: str
+    state: State
+    measured: str
+    is_hole: bool = False
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judge's answer. `is_mild`: not what was asked for, and yet no hole in a wall."""
+
+    state: State
+    measured: str
+    is_mild: bool = False
+
+
+def enforced(measured: str) -> Verdict:
+    return Verdict(State.ENFORCED, measured)
+
+
+def missing(measured: str, *, is_mild: bool = False) -> Verdict:
+    return Verdict(State.NOT_ENFORCED, measured, is_mild)
+
+
+def untried(reason: str) -> Verdict:
+    return Verdict(State.UNTRIED, reason)
+
+
+def judged(holds: bool, measured: str) -> Verdict:
+    return enforced(measured) if holds else missing(measured)
+
+
+def reading(name: str, verdict: Verdict, sandbox: str) -> Reading:
+    limit = LIMITS[name]
+    is_missing = verdict.state is State.NOT_ENFORCED
+    step = limit.next_step if sandbox == "docker" else NO_ENGINE
+    return Reading(
+        limit=name,
+        state=verdict.state,
+        measured=verdict.measured,
+        is_hole=is_missing and limit.is_wall and not verdict.is_mild,
+        next_step=step if is_missing else "",
+    )
+
+
+def few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+BOX_LIMITS = Limits(
+    wall_seconds=20,
+    memory_bytes=128 << 20,
+    cpus=1.0,
+    processes=32,
+    open_files=64,
+    tmpfs_bytes=4 << 20,
+    tmpfs_inodes=128,
+    output_bytes=1 << 20,
+)
+"""Small, so that going past them is quick and harmless where nothing holds a box to them."""
 
 NO_CAPABILITIES = "0" * 16
 SHORTEST_SECRET = 8
@@ -133,14 +274,14 @@ def judge_other_places(found: Facts) -> Verdict:
 
 def judge_bytes(found: Facts) -> Verdict:
     return judged(
-        max(found["bytes"].values(), default=0) <= LIMITS.tmpfs_bytes,
-        amounts(found["bytes"], 1024, "KiB") + f" of {LIMITS.tmpfs_bytes // 1024} KiB allowed",
+        max(found["bytes"].values(), default=0) <= BOX_LIMITS.tmpfs_bytes,
+        amounts(found["bytes"], 1024, "KiB") + f" of {BOX_LIMITS.tmpfs_bytes // 1024} KiB allowed",
     )
 
 
 def judge_inodes(found: Facts) -> Verdict:
-    holds = max(found["files"].values(), default=0) <= LIMITS.tmpfs_inodes
-    return judged(holds, amounts(found["files"], 1, "files") + f" of {LIMITS.tmpfs_inodes} allowed")
+    holds = max(found["files"].values(), default=0) <= BOX_LIMITS.tmpfs_inodes
+    return judged(holds, amounts(found["files"], 1, "files") + f" of {BOX_LIMITS.tmpfs_inodes} allowed")
 
 
 def judge_exec(found: Facts) -> Verdict:
@@ -155,12 +296,14 @@ def judge_exec(found: Facts) -> Verdict:
 
 def judge_open_files(found: Facts) -> Verdict:
     opened = found["open_files"]
-    return judged(opened < LIMITS.open_files, f"{opened} opened of {LIMITS.open_files} allowed")
+    return judged(opened < BOX_LIMITS.open_files, f"{opened} opened of {BOX_LIMITS.open_files} allowed")
 
 
 def judge_file_size(found: Facts) -> Verdict:
     error = found["file_size"]
-    tried = f"a file of {2 * LIMITS.tmpfs_bytes >> 20} MiB where {LIMITS.tmpfs_bytes >> 20} are allowed"
+    tried = (
+        f"a file of {2 * BOX_LIMITS.tmpfs_bytes >> 20} MiB where {BOX_LIMITS.tmpfs_bytes >> 20} are allowed"
+    )
     if error not in ("", "EFBIG"):
         return untried(f"{tried}: {error}")
     return judged(error == "EFBIG", f"{tried}: {error or 'made'}")
@@ -168,3 +311,40 @@ def judge_file_size(found: Facts) -> Verdict:
 
 def amounts(found: Mapping[str, int], unit: int, word: str) -> str:
     return ", ".join(f"{place} {amount // unit} {word}" for place, amount in found.items())
+
+
+Judge = Callable[[Facts], Verdict]
+
+SECTIONS: dict[str, dict[str, Judge]] = {
+    "network": {"network": judge_network},
+    "files": {
+        "read-only root": judge_root,
+        "mounts": judge_mounts,
+        "other places to write": judge_other_places,
+        "tmpfs bytes": judge_bytes,
+        "tmpfs inodes": judge_inodes,
+        "noexec tmpfs": judge_exec,
+        "open files": judge_open_files,
+        "file size": judge_file_size,
+    },
+    "kernel": {
+        "user": judge_user,
+        "capabilities": judge_capabilities,
+        "no new privileges": judge_privileges,
+        "system calls": judge_calls,
+        "engine's seccomp": judge_engine_filter,
+        "shim": judge_shim,
+        "kernel settings": judge_settings,
+        "kernel files": judge_kernel_files,
+        "devices": judge_devices,
+    },
+}
+"""The judges of a census, by the section that tells and the limit."""
+
+
+def judge_section(judge: Judge, found: Facts, name: str, sandbox: str) -> Verdict:
+    if "failure" in found:
+        return untried(str(found["failure"]))
+    if name == "engine's seccomp" and sandbox != "docker":
+        return untried("there is no engine around a child process")
+    return judge(found)

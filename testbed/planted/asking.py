@@ -14,11 +14,10 @@ from fractions import Fraction
 from json import dumps
 from typing import TypeVar
 
-from studbook.evaluate.bounds import Bounds
 from studbook.evaluate.contracts import Example, Paper, Report, Status
-from studbook.evaluate.control import Unmeasurable
-from studbook.evaluate.evaluator import Evaluator, SeedScope
+from studbook.evaluate.evaluator import Evaluator, SeedScope, Unmeasurable
 from studbook.evaluate.examples import Malformed, read_example
+from studbook.evaluate.ruling import Bounds
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
 from studbook.rate import NO_RATE, Rate

@@ -8,7 +8,7 @@ import pytest
 from support.engine_port import engine_port
 from support.studbook_cli import studbook, write_tiny
 
-from studbook.sandbox.probes.readings import LIMITS
+from studbook.sandbox.probes.judges import LIMITS
 
 pytestmark = pytest.mark.slow
 

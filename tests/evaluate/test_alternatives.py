@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from studbook.evaluate.screening_words import joined, pattern, screening_words
+from studbook.evaluate.screening import joined, pattern, screening_words
 
 GROUPS = screening_words().groups
 

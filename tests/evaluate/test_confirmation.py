@@ -4,11 +4,10 @@ import pytest
 from support.evaluation import HOPELESS, PAPER, facts, harness
 
 from studbook.errors import ModelUnavailable
-from studbook.evaluate.confirmation import confirmation_seeds
-from studbook.evaluate.evaluator import SeedScope
-from studbook.evaluate.rendering import render_for_analyzer
+from studbook.evaluate.evaluations import summarize
+from studbook.evaluate.evaluator import SeedScope, confirmation_seeds
 from studbook.evaluate.settings import EvaluatorSettings
-from studbook.evaluate.summary import summarize
+from studbook.evaluate.trajectories import render_for_analyzer
 from studbook.populations.records import Confirmation, Evaluation, PaperVerdict
 from studbook.rate import Rate
 

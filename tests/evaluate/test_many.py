@@ -10,7 +10,7 @@ from support.evaluation import harness
 
 from studbook.errors import SandboxError
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.evaluations import evaluate_many
 from studbook.llm.contracts import Usage
 from studbook.populations.records import PaperResult, PaperVerdict
 
@@ -130,7 +130,7 @@ def test_a_slow_paper_holds_up_nothing_when_no_rule_may_stop_at_it():
 
 
 def test_nothing_runs_on_after_an_early_stop():
-    plan = Planned(delays={"p1": 0.1})
+    plan = Planned(delays={"p0": 0.03, "p1": 0.1})
     with ThreadPoolExecutor(2) as pool:
         evaluate_many(
             plan,

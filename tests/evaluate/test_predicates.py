@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from studbook.code_identity import reached
 from studbook.evaluate.contracts import Status
-from studbook.evaluate.doors import PREDICATE
+from studbook.evaluate.predicates import PREDICATE
 from studbook.evaluate.predicates.deployed import DEPLOYED
 from studbook.evaluate.predicates.prose import PROSE
 from studbook.evaluate.rubric import average
@@ -91,7 +91,7 @@ def test_a_predicate_is_identified_by_its_own_code_and_what_that_needs_and_not_b
     deployed, prose = (PREDICATE.find(name).identity["code"] for name in ("deployed", "prose"))
     assert deployed != prose
     reached_by_deployed = reached([PREDICATE.find("deployed").module])
-    assert "studbook.evaluate.bounds" in reached_by_deployed
+    assert "studbook.evaluate.ruling" in reached_by_deployed
     assert PREDICATE.find("prose").module not in reached_by_deployed
 
 

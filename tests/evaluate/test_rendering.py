@@ -1,6 +1,6 @@
 from support.evaluation import PAPER, example_body, harness
 
-from studbook.evaluate.rendering import MAX_TRAJECTORY, cut, render_for_analyzer
+from studbook.evaluate.trajectories import MAX_TRAJECTORY, cut, render_for_analyzer
 
 HARNESS = harness(
     "for n, name in enumerate(['one', 'two']):\n"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studbook.evaluate.replies import Check, read_check, read_marks
+from studbook.evaluate.rubric import Check, read_check, read_marks
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 import studbook.harnesses
-from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.evaluations import evaluate_many, summarize
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
-from studbook.evaluate.summary import summarize
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.harnesses.folder import read_harness
 from studbook.llm.client import ModelClient

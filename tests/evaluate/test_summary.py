@@ -2,7 +2,7 @@ from fractions import Fraction
 
 from support.evaluation import PAPER, harness
 
-from studbook.evaluate.summary import summarize
+from studbook.evaluate.evaluations import summarize
 from studbook.populations.records import Evaluation
 from studbook.rate import Rate
 

@@ -12,7 +12,7 @@ from support.evaluation import PAPER, Rig, facts, harness
 
 from studbook.evaluate.settings import Frozen
 from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, read_trajectory, trajectory_body
-from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
+from studbook.evaluate.trajectory_audit import Recheck, TrajectoryAudit
 from studbook.findings import Findings
 from studbook.llm.contracts import ROLES, RoleModel
 from studbook.llm.records import CallRecords
@@ -63,7 +63,7 @@ def trajectory(rig: Rig) -> Trajectory:
 def audit(rig: Rig, trajectory: Trajectory, *, has_paper: bool = True) -> list[str]:
     findings = Findings()
     retold = TrajectoryAudit(settings=rig.settings, run_seed=7, findings=findings)
-    again = MeasuredAgain(
+    again = Recheck(
         frozen=Frozen(settings=rig.settings, run_seed=7, models={"weak": "small"}),
         roles={role: RoleModel(endpoint="rule", model=role) for role in ROLES},
         papers={PAPER.paper_id: PAPER} if has_paper else {},

@@ -6,7 +6,7 @@ import pytest
 from support.evaluation import PAPER, example_body, harness, mark_by_facts
 
 from studbook.errors import Cause, ModelUnavailable, Outage, RequestRefused
-from studbook.llm.retrying import RetryPolicy
+from studbook.llm.client import RetryPolicy
 from studbook.populations.records import FailureCategory, PaperVerdict
 
 BAD = "poison"  # stands in the context of an example; the judge sees only its question

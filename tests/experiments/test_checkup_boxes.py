@@ -16,8 +16,8 @@ from studbook.experiments.doctor import (
     engine_finding,
     readings_of,
 )
-from studbook.sandbox.probes.readings import Reading
-from studbook.sandbox.probes.readings import State as Limit
+from studbook.sandbox.probes.judges import Reading
+from studbook.sandbox.probes.judges import State as Limit
 
 
 def check(**changes) -> BoxCheck:

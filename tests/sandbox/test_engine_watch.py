@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from docker.errors import APIError
 
-from studbook.sandbox.engine_watch import EngineWatch
+from studbook.sandbox.engine import EngineWatch
 
 
 class Events:

@@ -11,28 +11,33 @@ from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus, Outcome
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.probes.deep import (
+    Visit,
     judge_cpu,
     judge_deadline,
     judge_memory,
-    judge_section,
     judge_swap,
     leftovers,
     probe_limits,
+    visit,
 )
-from studbook.sandbox.probes.guest.surroundings import fingerprint
+from studbook.sandbox.probes.guest.census import fingerprint
 from studbook.sandbox.probes.judges import (
+    LIMITS,
+    State,
+    enforced,
     judge_environment,
     judge_exec,
     judge_file_size,
     judge_mounts,
     judge_other_places,
     judge_root,
+    judge_section,
     judge_settings,
     judge_user,
+    missing,
+    reading,
     secrets_of,
 )
-from studbook.sandbox.probes.readings import LIMITS, State, enforced, missing, reading
-from studbook.sandbox.probes.visits import Visit, visit
 from studbook.sandbox.process_box import ProcessSandbox
 
 MIB = 1 << 20

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studbook.sandbox.probes.guest.memory import NO_LIMIT, swap_allowed
-from studbook.sandbox.probes.guest.spin import quota, quota_account
+from studbook.sandbox.probes.guest.strain import NO_LIMIT, quota, quota_account, swap_allowed
 
 V1_UNLIMITED = "9223372036854771712\n"
 V2_STAT = "usage_usec 900\nuser_usec 800\nsystem_usec 100\n"

@@ -14,7 +14,6 @@ from support.weak_boxes import Config, Weaken, weak_sandbox
 from studbook.sandbox.contract import Sandbox
 from studbook.sandbox.probes.deep import (
     PROBES,
-    SECTIONS,
     probe_census,
     probe_cpu,
     probe_deadline,
@@ -23,7 +22,7 @@ from studbook.sandbox.probes.deep import (
     probe_output,
     probe_processes,
 )
-from studbook.sandbox.probes.readings import LIMITS, Reading, State
+from studbook.sandbox.probes.judges import LIMITS, SECTIONS, Reading, State
 
 pytestmark = pytest.mark.docker
 

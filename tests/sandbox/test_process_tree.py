@@ -8,8 +8,7 @@ import pytest
 from support.boxes import Recorder, job_of
 
 from studbook.sandbox.contract import BoxStatus
-from studbook.sandbox.process_box import ProcessSandbox
-from studbook.sandbox.process_tree import all_pids, marked
+from studbook.sandbox.process_box import ProcessSandbox, all_pids, marked
 
 DAEMONS = """
 import os, signal, subprocess, sys, time

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 from support.boxes import job_of
 
-from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.docker_box import DockerSandbox, reap_containers
 from studbook.sandbox.owner import OWNER_LABEL
-from studbook.sandbox.process_box import OWNER_FILE, ProcessSandbox
-from studbook.sandbox.process_tree import marked
-from studbook.sandbox.reaper import reap_containers, reap_processes
+from studbook.sandbox.process_box import OWNER_FILE, ProcessSandbox, marked, reap_processes
 
 HOST = """
 import sys

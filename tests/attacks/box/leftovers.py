@@ -17,8 +17,7 @@ from typing import Any
 
 from studbook.sandbox.engine import Engine
 from studbook.sandbox.owner import OWNER_LABEL, this_process
-from studbook.sandbox.process_box import PREFIX
-from studbook.sandbox.process_tree import all_pids
+from studbook.sandbox.process_box import PREFIX, all_pids
 
 SHARED_FOLDERS = ("/dev/shm", "/dev/mqueue", tempfile.gettempdir(), "/tmp", "/var/tmp", "/run/lock")
 SETTLE_SECONDS = 2.0  # the engine and the kernel take a moment after the last word

@@ -14,8 +14,9 @@ from attacks.box.leftovers import Leftovers
 from attacks.conftest import MakeRow
 from support.children import child_environment
 
+from studbook.sandbox.docker_box import reap_containers
 from studbook.sandbox.owner import OWNER_LABEL
-from studbook.sandbox.reaper import reap_containers, reap_processes
+from studbook.sandbox.process_box import reap_processes
 
 HOST = """
 import sys

@@ -1,17 +1,90 @@
-"""What evaluations add up to, for people: pass rate, scores, rounds, failures, calls, tokens. Pure."""
+"""One harness over many papers: how they are evaluated side by side, and what the results add up to.
+
+The number of workers cannot change a result: results are taken in paper order, the stop rule sees only that
+prefix, and what finished beyond the deciding paper is left out. What the rule decides is the caller's.
+Summaries are pure and for people; they never decide anything.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from studbook.evaluate.contracts import Paper, PaperEvaluator, StopEarly
 from studbook.evaluate.rubric import average
 from studbook.evaluate.trajectories import Trajectory
+from studbook.harnesses.tree import HarnessTree
 from studbook.identity import Json
 from studbook.llm.contracts import Usage
 from studbook.populations.records import Evaluation, PaperResult
 from studbook.rate import NO_RATE, Rate
+
+OnResult = Callable[[PaperResult], None]
+"""Told of every result that counts, in paper order, as soon as it does."""
+
+
+def never_stop(_: Sequence[PaperResult]) -> bool:
+    """Evaluate every paper."""
+    return False
+
+
+def ignore_result(_: PaperResult) -> None:
+    """For callers that wait for the whole evaluation."""
+
+
+def evaluate_many(
+    evaluator: PaperEvaluator,
+    harness: HarnessTree,
+    papers: Sequence[Paper],
+    *,
+    harness_id: str,
+    split: str,
+    replicate: int,
+    pool: Executor,
+    workers: int,
+    stop_early: StopEarly = never_stop,
+    on_result: OnResult = ignore_result,
+) -> Evaluation:
+    """At most `workers` papers of this evaluation run at once on the shared `pool`.
+
+    Behind a slow paper few others are begun, unless nothing can stop at it: they might be for nothing.
+
+    When the rule says stop, work already started is waited for, so nothing runs on after this returns.
+    Raises what `evaluate_paper` raises, for the first paper in order that failed; then nothing is waited for.
+    """
+    limit = max(1, workers)
+    ahead = len(papers) if stop_early is never_stop else 2 * limit  # a rule may stop at a slow one
+    futures: list[Future[PaperResult]] = []
+    running: set[Future[PaperResult]] = set()
+    results: list[PaperResult] = []
+    try:
+        while len(results) < len(papers):
+            if len(results) < len(futures) and futures[len(results)].done():
+                results.append(futures[len(results)].result())
+                on_result(results[-1])
+                if stop_early(results):
+                    break
+                continue
+            running = {future for future in running if not future.done()}
+            end = min(len(papers), len(results) + ahead, len(futures) + limit - len(running))
+            for paper in papers[len(futures) : end]:
+                futures.append(pool.submit(evaluator.evaluate_paper, harness, paper, replicate))
+                running.add(futures[-1])
+            wait(running, return_when=FIRST_COMPLETED)
+    finally:
+        kept = [future for future in running if not future.cancel()]
+    wait(kept)
+    return Evaluation(
+        harness_id=harness_id,
+        tree_hash=harness.tree_hash,
+        evaluator_hash=evaluator.evaluator_hash,
+        split=split,
+        replicate=replicate,
+        results=tuple(results),
+        complete=len(results) == len(papers),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +176,7 @@ def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajecto
         calls=sum(result.calls for result in results),
         calls_by_role=_sorted(seen.calls_by_role),
         truncated_by_role=_sorted(seen.truncated_by_role),
-        usage=_total_usage(results),
+        usage=sum((result.usage for result in results), Usage()),
         hidden_characters=seen.hidden_characters,
         defused_marks=seen.defused_marks,
         refused_requests=seen.refused_requests,
@@ -152,10 +225,6 @@ class _Seen:
 def _mean(values: Iterable[str | None]) -> Fraction | None:
     known = [Fraction(value) for value in values if value is not None]
     return average(known) if known else None
-
-
-def _total_usage(results: Iterable[PaperResult]) -> Usage:
-    return sum((result.usage for result in results), Usage())
 
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
