@@ -16,12 +16,12 @@ from studbook.errors import SpecError, StudbookError
 from studbook.experiments.run.environment import command_version
 from studbook.experiments.run.models import open_endpoints, role_models
 from studbook.experiments.spec.model import Spec
-from studbook.llm.probe import probe
+from studbook.llm.endpoints import probe
 from studbook.sandbox.contract import StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox, missing_limits, missing_walls
 from studbook.sandbox.probes.deep import look_around, probe_limits
-from studbook.sandbox.probes.readings import LIMITS, Reading
-from studbook.sandbox.probes.readings import State as Limit
+from studbook.sandbox.probes.judges import LIMITS, Reading
+from studbook.sandbox.probes.judges import State as Limit
 from studbook.sandbox.process_box import ProcessSandbox
 
 NO_ENGINE = "start Docker to contain hostile code; without it runs use the process sandbox, which does not"

@@ -21,9 +21,9 @@ from studbook.evaluate.trajectories import (
     trajectory_body,
     trajectory_key,
 )
-from studbook.evaluate.trajectory_audit import MeasuredAgain, TrajectoryAudit
+from studbook.evaluate.trajectory_audit import Recheck, TrajectoryAudit
 from studbook.evolve.audit import EventsAudit, Rules
-from studbook.evolve.doors import ADMISSION, ANALYZER, SELECTION
+from studbook.evolve.contracts import ADMISSION, ANALYZER, SELECTION
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import load_papers
 from studbook.experiments.run.environment import CHECK, environment_text
@@ -35,15 +35,15 @@ from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.spec.loading import read_resolved, spec_hash, write_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.findings import Findings
-from studbook.llm.evidence import Evidence
+from studbook.llm.contracts import Evidence
 from studbook.llm.records_audit import RecordedCalls, opened_for_audit
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, RunStarted
-from studbook.populations.journal_audit import AuditedJournal, AuditedLine, audit_journal
-from studbook.populations.layout import RunFolder
+from studbook.populations.journal import AuditedJournal, AuditedLine, audit_journal
 from studbook.populations.lineage_audit import NAME as LINEAGE
 from studbook.populations.lineage_audit import Expected, LineageFiles, audit_lineage
 from studbook.populations.population import Population, fold
 from studbook.populations.records import PaperResult
+from studbook.populations.storage import RunFolder
 
 NOT_CHECKED: Mapping[str, str] = MappingProxyType(
     {
@@ -67,7 +67,7 @@ class Verified:
     findings: Findings
 
 
-def verify(folder: RunFolder, expect: str | None = None) -> Verified:
+def verify_run(folder: RunFolder, expect: str | None = None) -> Verified:
     return _Verification(folder, expect).run()
 
 
@@ -215,7 +215,7 @@ class _Verification:
             origin = origin_of(start) if start else Origin(sandbox="", roles=())
             frozen = frozen_evaluator(spec, origin)
             audit = TrajectoryAudit(settings=frozen.settings, run_seed=spec.seed, findings=self._findings)
-            again = MeasuredAgain(
+            again = Recheck(
                 frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings
             )
         files = list_trajectories(self._folder.trajectories, self._findings)
@@ -336,7 +336,7 @@ class ResultsAudit:
     files: Mapping[str, Path]
     start: RunStarted | None
     audit: TrajectoryAudit | None
-    again: MeasuredAgain | None
+    again: Recheck | None
     calls: RecordedCalls | None
     findings: Findings
 

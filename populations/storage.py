@@ -1,8 +1,8 @@
-"""Durable writing: a crash leaves the old file or the new one, and there is one writer per run.
+"""A run on disk: where its parts lie (docs/design.md, "On disk"), and writing that survives a crash.
 
-Knows no format. A disk that is full or a folder that cannot be written is a StorageError that names it. The
-lock is advisory, and its file says who holds it. The kernel drops it when its holder dies, so a lock file
-that was left behind means nothing.
+A crash leaves the old file or the new one, and there is one writer per run. Knows no format. A disk that is
+full or a folder that cannot be written is a StorageError that names it. The lock is advisory, and its file
+says who holds it. The kernel drops it when its holder dies, so a lock file left behind means nothing.
 """
 
 import fcntl
@@ -11,9 +11,67 @@ import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import StorageError
+
+RUNS_DIR = "runs"
+"""The directory that holds the runs, unless the user names another."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run; `root` is runs/<name>."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "spec.resolved.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.root / "environment.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.jsonl"
+
+    @property
+    def lineage(self) -> Path:
+        return self.root / "lineage.git"
+
+    @property
+    def calls(self) -> Path:
+        return self.root / "calls.sqlite"
+
+    @property
+    def trajectories(self) -> Path:
+        return self.root / "trajectories"
+
+    @property
+    def notices(self) -> Path:
+        return self.root / "notices.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def exists(self) -> bool:
+        """A folder becomes a run with its first journal line."""
+        return self.journal.is_file()
+
+    def create(self) -> "RunFolder":
+        """Makes the folders that are missing; raises StorageError naming the one that cannot be made."""
+        with storage_errors(self.root, "create"):
+            self.trajectories.mkdir(parents=True, exist_ok=True)
+        return self
 
 
 @contextmanager

@@ -1,15 +1,29 @@
-"""Commands that write down what is in a run somewhere else: export, report."""
+"""Commands that write a run, or a part of it, somewhere else: export, report, pack, unpack."""
 
 from argparse import Namespace
 from pathlib import Path
 
 from studbook.errors import UsageError
+from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
 from studbook.experiments.cli.terminal import Terminal
-from studbook.experiments.run.opening import open_run, open_target
+from studbook.experiments.pack.packing import SUFFIX, pack_run
+from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
+from studbook.experiments.pack.unpacking import unpack_run
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.opening import find_run, open_run, open_target
+from studbook.experiments.spec.loading import read_resolved
+from studbook.experiments.views.lines import line
 from studbook.experiments.views.report import write_report
+from studbook.experiments.views.text import clean_line, count
 from studbook.harnesses.folder import write_harness
 
 
+@command(
+    "studbook export quickstart-1:best exported-harness",
+    TARGET,
+    flag("folder", metavar="DIR", help="a directory that does not exist yet, or is empty"),
+    RUNS,
+)
 def export(options: Namespace, terminal: Terminal) -> int:
     target = open_target(options.target, Path(options.runs_dir))
     harness_id = target.get_harness()
@@ -22,6 +36,12 @@ def export(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+@command(
+    "studbook report quickstart-1",
+    RUN,
+    flag("--out", metavar="FILE", help="where to write (default: report.html in the run folder)"),
+    RUNS,
+)
 def report(options: Namespace, terminal: Terminal) -> int:
     run = open_run(options.run, Path(options.runs_dir))
     path = Path(options.out) if options.out else run.folder.report
@@ -35,3 +55,85 @@ def report(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.result([path.as_posix()])
     return 0
+
+
+@command(
+    "studbook pack quickstart-1",
+    RUN,
+    flag(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="where to write (default: RUN.studbook.tar.gz, in this directory)",
+    ),
+    RUNS,
+)
+def pack(options: Namespace, terminal: Terminal) -> int:
+    folder = find_run(options.run, Path(options.runs_dir))
+    file = Path(options.file or f"{folder.root.resolve().name}{SUFFIX}")
+    secrets = known_secrets(read_resolved(folder.spec), read_surroundings().variables)
+    done = pack_run(folder, file, SecretScan(secrets))
+    if terminal.wants_json:
+        terminal.json(
+            {
+                "schema": 1,
+                "packed": {
+                    **_plain(done.run, done.files, done.head),
+                    "file": file.as_posix(),
+                    "size_bytes": done.size_bytes,
+                    "left_out": done.left_out,
+                },
+            }
+        )
+        return 0
+    size = f"{done.size_bytes:,} bytes"
+    terminal.result(
+        [
+            line(("✓ ", "green"), f"{done.run} packed into {file}: {count(done.files, 'file')}, {size}"),
+            line(f"  journal head {done.head}"),
+        ]
+    )
+    if done.left_out:
+        terminal.progress(f"left out: {clean_line(', '.join(done.left_out), 300)}")
+    terminal.progress(f"on the other machine: studbook unpack {file.name}")
+    return 0
+
+
+@command(
+    "studbook unpack quickstart-1.studbook.tar.gz",
+    flag("file", metavar="FILE", help="a file that studbook pack wrote"),
+    flag("--name", help="name of the run here (default: the name it had)"),
+    RUNS,
+)
+def unpack(options: Namespace, terminal: Terminal) -> int:
+    done = unpack_run(Path(options.file), Path(options.runs_dir), options.name)
+    if terminal.wants_json:
+        told = {
+            **_plain(done.run, done.files, done.head),
+            "folder": done.folder.as_posix(),
+            "notes": done.notes,
+        }
+        terminal.json({"schema": 1, "unpacked": told})
+        return 0
+    terminal.result(
+        [
+            line(
+                ("✓ ", "green"),
+                f"{done.run} unpacked into {done.folder}: {count(done.files, 'file')}, contents verified",
+            ),
+            line(f"  journal head {done.head}"),
+            line(
+                f"  not verified: report.html, notices.jsonl (studbook report {done.run} rewrites the report)"
+            ),
+        ]
+    )
+    for note in done.notes:
+        terminal.progress(f"note: {clean_line(note, 300)}")
+    terminal.progress(
+        f"re-run everything from recorded model calls: studbook replay {done.run} --level recorded"
+    )
+    return 0
+
+
+def _plain(run: str, files: int, head: str) -> dict[str, object]:
+    return {"run": run, "files": files, "head": head}

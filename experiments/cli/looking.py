@@ -1,8 +1,6 @@
 """Commands that look at runs and change nothing in them: ls, show, tree, lineage, diff.
 
 What they import is part of what a user waits for: the population of thousands of iterations is read in less.
-
-Two harnesses side by side as lines: files, then papers, then the score.
 """
 
 from argparse import Namespace
@@ -12,10 +10,11 @@ from pathlib import Path
 from rich.text import Text
 
 from studbook.errors import IntegrityError
+from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
 from studbook.experiments.cli.terminal import Terminal
-from studbook.experiments.library.reading import Run
+from studbook.experiments.library.reading import Run, results_on
 from studbook.experiments.run.costs import cost_lines, read_costs
-from studbook.experiments.run.opening import OpenedRun, list_runs, open_run, open_target
+from studbook.experiments.run.opening import OpenedRun, find_paper, list_runs, open_run, open_target
 from studbook.experiments.views.lines import (
     change_words,
     harness_lines,
@@ -26,7 +25,7 @@ from studbook.experiments.views.lines import (
     summary_lines,
     tree_lines,
 )
-from studbook.experiments.views.text import clean_line, count
+from studbook.experiments.views.text import clean_block, clean_line, count
 from studbook.experiments.views.views import (
     RunSummary,
     failure_counts,
@@ -53,7 +52,7 @@ CHANGES = {
 
 
 def diff_lines(before: str, after: str, files: Sequence[FileDiff], scores: HarnessDiff | None) -> list[Text]:
-    """`scores` None: the two are of different runs, whose papers and luck are not the same."""
+    """`scores` None: the two are of different runs, whose papers and random seeds differ."""
     lines = [line((f"{clean_line(before)} → {clean_line(after)}", "bold")), Text()]
     for file in files:
         lines += [*_file_lines(file), Text()]
@@ -62,7 +61,7 @@ def diff_lines(before: str, after: str, files: Sequence[FileDiff], scores: Harne
     if scores is None:
         return [
             *lines,
-            Text("scores of different runs are not compared: neither papers nor luck are the same"),
+            Text("scores of different runs are not compared: their papers and random seeds differ"),
         ]
     lines += [line(("Papers (validation)", "bold")), *_paper_lines(scores.papers), Text()]
     return [*lines, line(("Score", "bold")), *_score_lines(scores.score)]
@@ -109,12 +108,13 @@ def _score_lines(score: ScoreDiff) -> list[Text]:
     ]
     if score.rests_on_stopped:
         lines.append(
-            Text("note    some evaluations were stopped once decided; the change looks larger than it is")
+            Text("note    some evaluations were stopped once decided, so the change looks larger than it is")
         )
     return lines
 
 
-def list_runs_command(options: Namespace, terminal: Terminal) -> int:
+@command("studbook ls", RUNS)
+def ls(options: Namespace, terminal: Terminal) -> int:
     """A damaged run is named and does not hide the others."""
     summaries: list[RunSummary] = []
     damaged = 0
@@ -133,12 +133,16 @@ def list_runs_command(options: Namespace, terminal: Terminal) -> int:
     return 1 if damaged else 0
 
 
+@command(
+    "studbook show quickstart-1:best",
+    TARGET,
+    flag("paper", metavar="PAPER", nargs="?", help="a paper's id or a prefix of it: show its trajectory"),
+    RUNS,
+)
 def show(options: Namespace, terminal: Terminal) -> int:
     target = open_target(options.target, Path(options.runs_dir))
     if options.paper is not None:
-        from studbook.experiments.cli.looking_closely import show_paper  # brings in the evaluator
-
-        return show_paper(target.run, target.get_harness(), options.paper, terminal)
+        return _show_paper(target.run, target.get_harness(), options.paper, terminal)
     if target.harness_id is None:
         return _show_run(target.run, terminal)
     view = harness_view(target.run.population, target.harness_id)
@@ -149,6 +153,7 @@ def show(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+@command("studbook tree quickstart-1", RUN, RUNS)
 def tree(options: Namespace, terminal: Terminal) -> int:
     rows = tree_rows(open_run(options.run, Path(options.runs_dir)).population)
     if terminal.wants_json:
@@ -158,6 +163,7 @@ def tree(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+@command("studbook lineage quickstart-1:best", TARGET, RUNS)
 def lineage(options: Namespace, terminal: Terminal) -> int:
     target = open_target(options.target, Path(options.runs_dir))
     steps = lineage_steps(target.run.population, target.get_harness())
@@ -168,6 +174,16 @@ def lineage(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+@command(
+    "studbook diff quickstart-1:seed quickstart-1:best",
+    flag("before", metavar="A", help="RUN:HARNESS, like quickstart-1:seed"),
+    flag(
+        "after",
+        metavar="B",
+        help="RUN:HARNESS, or just HARNESS for the same run; between two runs only files are compared",
+    ),
+    RUNS,
+)
 def diff(options: Namespace, terminal: Terminal) -> int:
     before = open_target(options.before, Path(options.runs_dir))
     after = open_target(options.after, Path(options.runs_dir), same_run=before.run)
@@ -208,4 +224,29 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
         terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])
     terminal.result(["", *cost_lines(costs)] if costs else [])
+    return 0
+
+
+def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:
+    """Every trajectory that this harness left on the paper, in the order of the journal."""
+    from studbook.evaluate.trajectories import (  # the other commands
+        TrajectoryStore,  # here do without the evaluator
+        render_confirmation,
+        render_for_analyzer,
+    )
+
+    paper_id = find_paper(text, run)
+    found = results_on(run, harness_id, paper_id)
+    store = TrajectoryStore(run.folder.trajectories)
+    if terminal.wants_json:
+        trajectories = [store.get(result.key) for _, result in found]
+        terminal.json({"schema": 1, "harness": harness_id, "paper": paper_id, "trajectories": trajectories})
+        return 0
+    for event, result in found:
+        title = f"{event.purpose}, iteration {event.iteration}, replicate {result.replicate}: "
+        terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
+        trajectory = store.get(result.key)
+        terminal.verbatim(clean_block(render_for_analyzer(trajectory)).splitlines())
+        terminal.verbatim([clean_block(each) for each in render_confirmation(trajectory)])
+        terminal.result([""])
     return 0

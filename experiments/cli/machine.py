@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from studbook.errors import UsageError
+from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag, share
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.doctor import (
     BoxCheck,
@@ -21,10 +22,11 @@ from studbook.experiments.doctor import (
     check_process,
 )
 from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.plugins import plugging
 from studbook.experiments.views.lines import TESTBED_MODELS, line
-from studbook.experiments.views.text import clean_line
-from studbook.llm.doors import SERVER
-from studbook.sandbox.probes.readings import State as Limit
+from studbook.experiments.views.text import clean_line, count
+from studbook.llm.endpoints import SERVER
+from studbook.sandbox.probes.judges import State as Limit
 
 GLYPHS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.MISSING: ("✗", "red")}
 
@@ -33,8 +35,25 @@ LIMIT_GLYPHS = {Limit.ENFORCED: ("✓", "green"), Limit.NOT_ENFORCED: ("!", "yel
 HOLE = ("✗", "red")
 
 
+@command(
+    "studbook doctor",
+    flag("spec", metavar="SPEC", nargs="?", help="also check the endpoints and the sandbox of this spec"),
+    flag(
+        "--deep",
+        action="store_true",
+        help="probe every limit in this machine's own sandboxes, and say which are enforced",
+    ),
+    SET,
+    PLUGINS,
+    RUNS,
+)
 def doctor(options: Namespace, terminal: Terminal) -> int:
     """Exit 1 when something required is missing."""
+    with plugging(options.plugins, spec=options.spec):
+        return _doctor(options, terminal)
+
+
+def _doctor(options: Namespace, terminal: Terminal) -> int:
     surroundings = read_surroundings()
     spec = surroundings.load(options.spec, options.overrides)
     limits: list[LimitReading] = []
@@ -57,7 +76,9 @@ def doctor(options: Namespace, terminal: Terminal) -> int:
         terminal.json({"schema": 1, "findings": findings, **deep, "is_ready": not missing})
     else:
         terminal.result(["", *finding_lines(findings)] if options.deep else finding_lines(findings))
-        terminal.result(["", f"not ready: {len(missing)} required missing" if missing else "ready"])
+        terminal.result(
+            ["", f"Not ready: {count(len(missing), 'required check')} failed" if missing else "ready"]
+        )
     return 1 if missing else 0
 
 
@@ -103,6 +124,24 @@ def finding_lines(findings: Iterable[Finding]) -> list[Text]:
     return lines
 
 
+@command(
+    "studbook testbed serve --port 8787",
+    flag("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"),
+    flag("--port", type=int, default=8787, help="port to listen on, 0 for any (default: %(default)s)"),
+    flag(
+        "--faults",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="let this share of all requests fail, in every way that a retry fixes, like 0.3",
+    ),
+    flag("--seed", type=int, default=0, help="which requests fail, and how (default: %(default)s)"),
+    flag(
+        "--slow-faults",
+        action="store_true",
+        help="include faults that cost a client its whole timeout",
+    ),
+)
 def testbed_serve(options: Namespace, terminal: Terminal) -> int:
     """Until Ctrl-C; with --faults it fails on purpose, for rehearsals."""
     try:

@@ -1,7 +1,11 @@
 """`studbook`: parses the command line, calls the command, and is the only place that chooses exit codes.
 
 0 done · 1 failed, or differences found · 2 usage or bad spec · 130 interrupted, state saved. A traceback is
-shown only for bugs of ours, or with -v. What the commands do is in `experiments/commands/`.
+shown only for bugs of ours, or with -v.
+
+The table of commands here is what the home page shows. Their flags, handlers and output are in the module
+that it names, imported only when one of its commands is called: importing model and engine SDKs takes longer
+than most commands need.
 """
 
 import argparse
@@ -14,11 +18,12 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn, TextIO
 
 from studbook.errors import StudbookError, UsageError
-from studbook.experiments.cli.table import COMMANDS, GROUPS, Command
+from studbook.experiments.cli.command import Command
 from studbook.experiments.cli.terminal import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -29,35 +34,103 @@ from studbook.experiments.cli.terminal import (
 )
 from studbook.version import __version__
 
-Handler = Callable[[argparse.Namespace, Terminal], int]
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`name` may have two words; `place` is module:function below `experiments/cli`."""
+
+    name: str
+    place: str
+    summary: str
+
+    def load(self) -> Command:
+        module, _, function = self.place.partition(":")
+        found = getattr(importlib.import_module(f"studbook.experiments.cli.{module}"), function)
+        assert isinstance(found, Command)
+        return found
+
+
+VERBS = (
+    Verb("run", "running:run", "Run an experiment: evolve a harness as a spec describes."),
+    Verb("resume", "running:resume", "Pick up an interrupted run where it left off."),
+    Verb("stop", "running:stop", "Stop a run cleanly from another terminal."),
+    Verb("ls", "looking:ls", "List runs with their state, best harness and pass rates."),
+    Verb("show", "looking:show", "Show a run, one of its harnesses, or what a harness did on one paper."),
+    Verb("tree", "looking:tree", "Draw the population of a run: who descends from whom, and the outcomes."),
+    Verb("lineage", "looking:lineage", "Show the chain of changes from the seed to one harness."),
+    Verb("diff", "looking:diff", "Compare two harnesses: files, then papers, then scores."),
+    Verb(
+        "replay",
+        "checking:replay",
+        "Reproduce a run from its recorded calls, or re-measure it with fresh ones.",
+    ),
+    Verb("verify", "checking:verify", "Check that all records of a run agree, and name each that does not."),
+    Verb("pack", "exporting:pack", "Pack a run into one file, without keys, to replay it elsewhere."),
+    Verb("unpack", "exporting:unpack", "Verify a packed run and add it to the runs."),
+    Verb("evaluate", "evaluating:evaluate", "Measure one harness on papers with the frozen evaluator."),
+    Verb("export", "exporting:export", "Write a harness of a run into a directory of its own."),
+    Verb("report", "exporting:report", "Write a run's report: one HTML file that opens offline."),
+    Verb("papers synth", "papers:synth", "Write synthetic papers, each saying that it is synthetic."),
+    Verb("papers show", "papers:show", "List the papers of a corpus, or print one."),
+    Verb(
+        "papers stats", "papers:stats", "Count papers and characters, and list the files that were skipped."
+    ),
+    Verb("init", "evaluating:init", "Create a starter harness."),
+    Verb("doctor", "machine:doctor", "Check what this machine has and lacks for running Studbook."),
+    Verb(
+        "testbed serve",
+        "machine:testbed_serve",
+        "Serve the testbed's models as an OpenAI-compatible endpoint on this machine.",
+    ),
+)
+GROUPS = {"papers": "Make and inspect papers.", "testbed": "The testbed's models as a server."}
+"""First words of two-word commands, and what they are about."""
 
 VERBOSE = re.compile("-v+|--verbose")
 ISSUES = "this is a bug of Studbook: please report it with the lines above"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors in our form: what, where, next step."""
+    """argparse, with errors in our form: what, where, next step.
+
+    `called` parses the command that was given.
+    """
+
+    called: "Parser | None" = None
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{_suggest(message)}\n  see {self.prog} --help")
+        actions = [*self._actions, *(self.called._actions if self.called else [])]
+        options = [name for action in actions for name in action.option_strings]
+        raise UsageError(f"{_suggest(message, options)}\n  see {self.prog} --help")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(arguments: Sequence[str]) -> Parser:
+    """All commands by name; flags only of those that `arguments` may call."""
     root = Parser(
         prog="studbook",
         description="Evolve agent harnesses, with a score they cannot forge and runs that replay exactly.",
         epilog="Example: studbook run quickstart",
     )
     root.add_argument("--version", action="version", version=f"studbook {__version__}")
-    root.set_defaults(handler=None)
-    commands = root.add_subparsers(metavar="COMMAND", parser_class=Parser)
+    root.set_defaults(command=None)
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     groups = {}
-    for name, about in GROUPS.items():
-        group = commands.add_parser(name, help=about, description=about, formatter_class=_Plain)
-        groups[name] = group.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in COMMANDS:
-        group_name, _, rest = command.name.rpartition(" ")
-        _add_command(groups[group_name] if group_name else commands, rest, command)
+    called = [word for word in arguments if not word.startswith("-")]
+    for verb in VERBS:
+        words = verb.name.split()
+        first = words[0]
+        if len(words) > 1 and first not in groups:
+            about = GROUPS[first]
+            group = commands.add_parser(first, help=about, description=about, formatter_class=_Plain)
+            groups[first] = group.add_subparsers(
+                title="commands", metavar="COMMAND", required=True, parser_class=Parser
+            )
+        parser = groups.get(first, commands).add_parser(
+            words[-1], help=verb.summary, description=verb.summary, formatter_class=_Plain
+        )
+        if called[: len(words)] == words:
+            _add_flags(parser, verb.load())
+            root.called = parser
     return root
 
 
@@ -65,21 +138,13 @@ class _Plain(argparse.RawDescriptionHelpFormatter):
     """Keeps the example on a line of its own."""
 
 
-def _add_command(parsers: "argparse._SubParsersAction[Parser]", name: str, command: Command) -> None:
-    parser = parsers.add_parser(
-        name,
-        help=command.summary,
-        description=command.summary,
-        epilog=f"example:\n  {command.example}",
-        formatter_class=_Plain,
-    )
+def _add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
+    parser.epilog = f"example:\n  {command.example}"
     for flag in command.flags:
         parser.add_argument(*flag.names, **flag.options)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead (see docs/cli.md)")
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="with an error, also show where it arose"
-    )
-    parser.set_defaults(handler=command.handler)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show a traceback on errors")
+    parser.set_defaults(command=command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,13 +152,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _answer(argv)
     # a process of our own: who is told to end says so and cleans up, as with Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    atexit.register(_turn_deaf)
+    atexit.register(_ignore_late_signals)
     code = _answer(sys.argv[1:])
     signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is done: a late one only hastens the end
     return code
 
 
-def _turn_deaf() -> None:
+def _ignore_late_signals() -> None:
     """At the very end Python takes its handlers back: a late signal would end in its status, not in ours."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -126,15 +191,14 @@ def _answer(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
-    parser = build_parser()
-    options = parser.parse_args([] if list(arguments) == ["help"] else arguments)
-    if options.handler is None:  # bare `studbook`, or `studbook help`
+    words = [] if list(arguments) == ["help"] else list(arguments)
+    parser = build_parser(words)
+    options = parser.parse_args(words)
+    if options.command is None:  # bare `studbook`, or `studbook help`
         parser.print_help()
         sys.stdout.flush()
         return EXIT_DONE
-    module, _, function = options.handler.partition(":")
-    handler: Handler = getattr(importlib.import_module(module), function)
-    code = handler(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
+    code: int = options.command(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
     sys.stdout.flush()  # here a reader that went away can still be met; at exit it could not
     return code
 
@@ -167,10 +231,9 @@ CHOICE = re.compile(
     r"argument (?P<of>\S+): invalid choice: '(?P<given>[^']*)' \(choose from (?P<choices>.*)\)"
 )
 UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<given>--[\w-]+)")
-COMMON_OPTIONS = ("--help", "--version", "--json", "--verbose")
 
 
-def _suggest(message: str) -> str:
+def _suggest(message: str, options: Sequence[str]) -> str:
     """argparse's message, with the nearest command, option or value of an option."""
     if found := CHOICE.match(message):
         choices = [choice.strip("' ") for choice in found["choices"].split(",")]
@@ -179,8 +242,7 @@ def _suggest(message: str) -> str:
         unknown = f"unknown {found['of'].lstrip('-')} {found['given']}"
         return unknown + (_nearest(found["given"], choices) or f", choose from {', '.join(choices)}")
     if found := UNRECOGNIZED.match(message):
-        options = [name for command in COMMANDS for each in command.flags for name in each.names]
-        return f"unknown option {found['given']}" + _nearest(found["given"], [*options, *COMMON_OPTIONS])
+        return f"unknown option {found['given']}" + _nearest(found["given"], options)
     return message
 
 

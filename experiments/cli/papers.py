@@ -5,14 +5,23 @@ from pathlib import Path
 
 from studbook.errors import CorpusError, UsageError
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.doors import SOURCE
 from studbook.evaluate.papers import Corpus, corpus_stats, read_corpus
+from studbook.evaluate.readers import SOURCE
+from studbook.experiments.cli.command import command, flag
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.views.lines import labelled, notice_line, table
 from studbook.experiments.views.text import clean_block, clean_line, count
 
+PAPERS = flag("papers", metavar="PAPERS", help="a directory or file of papers (.md, .txt)")
 
+
+@command(
+    "studbook papers synth papers --count 20",
+    flag("folder", metavar="DIR", help="where to write; a file with other content is never replaced"),
+    flag("--count", metavar="N", type=int, default=20, help="how many (default: %(default)s)"),
+    flag("--seed", metavar="N", type=int, default=0, help="random seed: the same seed gives the same papers"),
+)
 def synth(options: Namespace, terminal: Terminal) -> int:
     if options.count < 1:
         raise UsageError(f"--count {options.count}: at least 1")
@@ -25,6 +34,11 @@ def synth(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+@command(
+    "studbook papers show papers",
+    PAPERS,
+    flag("paper", metavar="PAPER", nargs="?", help="a paper's id, or a prefix of it"),
+)
 def show(options: Namespace, terminal: Terminal) -> int:
     corpus = read_corpus(Path(options.papers))
     if options.paper is None:
@@ -37,6 +51,7 @@ def show(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+@command("studbook papers stats papers", PAPERS)
 def stats(options: Namespace, terminal: Terminal) -> int:
     corpus = read_corpus(Path(options.papers))
     figures = corpus_stats(corpus)

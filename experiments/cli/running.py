@@ -1,14 +1,15 @@
-"""Commands that carry runs out: run, resume, stop."""
+"""Commands that execute runs: run, resume, stop."""
 
 import shlex
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 from studbook.errors import BudgetExceeded, Outage, StorageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
-from studbook.experiments.cli.table import RUNS_DIR
+from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, SET, command, flag
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.costs import plan_lines, plan_view
@@ -16,8 +17,7 @@ from studbook.experiments.run.environment import read_surroundings
 from studbook.experiments.run.execute import (
     Job,
     Prepared,
-    carry_out,
-    check_version,
+    execute,
     opened_job,
     prepare,
     read_seed,
@@ -26,9 +26,9 @@ from studbook.experiments.run.execute import (
 )
 from studbook.experiments.run.models import models_line, uses_only_testbed
 from studbook.experiments.run.opening import create_run, find_run, is_being_written, open_run
-from studbook.experiments.run.plugins import beside, check_plugins, plugging
+from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
-from studbook.experiments.spec.loading import read_resolved, resume_overrides, write_resolved
+from studbook.experiments.spec.loading import read_resolved, resume_overrides
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS
 from studbook.experiments.views.report import write_report
@@ -42,38 +42,45 @@ from studbook.experiments.views.views import (
     verdict_counts,
 )
 from studbook.populations.events import Purpose
-from studbook.populations.layout import RunFolder
 from studbook.populations.population import SEED_ID
-from studbook.populations.storage import atomic_write, storage_errors
+from studbook.populations.storage import RUNS_DIR, RunFolder, storage_errors
 
 
+@command(
+    "studbook run quickstart -s search.iterations=2",
+    flag("spec", metavar="SPEC", help="a YAML file, or a bundled spec: quickstart, autodata"),
+    SET,
+    PLUGINS,
+    RUNS,
+    flag("--name", help="name of the run (default: the spec's name and a number)"),
+    flag("--dry-run", action="store_true", help="print the plan with its cost, then stop"),
+)
 def run(options: Namespace, terminal: Terminal) -> int:
-    with plugging(beside(options.spec)):
-        return _run(options, terminal)
+    with plugging(options.plugins, spec=options.spec):
+        surroundings = read_surroundings()
+        spec = surroundings.load(options.spec, options.overrides)
+        prepared = prepare(spec, surroundings.variables)
+        if options.dry_run:
+            prepared.sandbox.close()
+            return _show_plan(prepared, terminal)
+        folder = create_run(
+            Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
+        )
+        return _execute(folder, prepared, surroundings.variables, terminal, options)
 
 
-def _run(options: Namespace, terminal: Terminal) -> int:
-    surroundings = read_surroundings()
-    spec = surroundings.load(options.spec, options.overrides)
-    prepared = prepare(spec, surroundings.variables)
-    if options.dry_run:
-        prepared.sandbox.close()
-        return _show_plan(prepared, terminal)
-    folder = create_run(
-        Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
-    )
-    return _go(folder, prepared, surroundings.variables, terminal, options)
-
-
+@command("studbook resume quickstart-1", RUN, RESET, PLUGINS, RUNS)
 def resume(options: Namespace, terminal: Terminal) -> int:
     """The resolved spec in the run folder is what counts; only what RESUMABLE names may be changed."""
-    surroundings = read_surroundings()
-    folder = find_run(options.run, Path(options.runs_dir))
-    spec = resume_overrides(read_resolved(folder.spec), options.overrides)
-    prepared = prepare(spec, surroundings.variables, read_seed(folder))
-    return _go(folder, prepared, surroundings.variables, terminal, options)
+    with plugging(options.plugins):
+        surroundings = read_surroundings()
+        folder = find_run(options.run, Path(options.runs_dir))
+        spec = resume_overrides(read_resolved(folder.spec), options.overrides)
+        prepared = prepare(spec, surroundings.variables, read_seed(folder))
+        return _execute(folder, prepared, surroundings.variables, terminal, options)
 
 
+@command("studbook stop quickstart-1", RUN, RUNS)
 def stop(options: Namespace, terminal: Terminal) -> int:
     folder = find_run(options.run, Path(options.runs_dir))
     is_running = is_being_written(folder)
@@ -83,31 +90,26 @@ def stop(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": folder.name, "was_running": is_running})
     elif is_running:
-        terminal.result([f"{folder.name} is asked to stop; go on with: studbook resume {folder.name}"])
+        terminal.result([f"{folder.name} was asked to stop; pick it up with: studbook resume {folder.name}"])
     else:
         terminal.result([f"{folder.name} is not running"])
     return 0
 
 
-def _go(
+def _execute(
     folder: RunFolder,
     prepared: Prepared,
     variables: Mapping[str, str],
     terminal: Terminal,
     options: Namespace,
 ) -> int:
-    switch, display = StopSwitch(), terminal.display()
+    chosen = prepared.spec.display
+    switch, display = StopSwitch(), terminal.display(chosen.name, chosen.params)
+    listen = partial(listening, farewell=f"interrupted; go on with:\n  {resume_command(folder, options)}\n")
     try:
-        with (
-            opened_job(folder, prepared, variables, display, switch) as job,
-            listening(switch, folder.root, display.notice),
-        ):
-            if job.ledger.population.start is not None:
-                check_version(folder.name, job.ledger.population.start)
-                check_plugins(folder.name, job.ledger.population.start.plugins, job.spec)
-            atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
+        with opened_job(folder, prepared, variables, display, switch, listen=listen) as job:
             display.started(start_view(job, prepared, folder))
-            ending = carry_out(job)
+            ending = execute(job)
             end = end_view(job, ending, folder, options)
         with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` says it
             write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
@@ -139,11 +141,13 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
         finished = ending.population.iterations_done
         larger = f"{command} -s {ending.error.key}={ending.error.more}"
         terminal.progress(
-            f"stopped after {count(finished, 'iteration')}: {ending.error}\n  {larger}   goes on"
+            f"stopped after {count(finished, 'iteration')}: {ending.error}\n"
+            f"pick up where it left off:\n  {larger}"
         )
         if finished and not ending.population.is_concluding:
             terminal.progress(
-                f"  {larger} -s search.iterations={finished}   finds a champion in what there is"
+                "or stop searching and pick a champion from what has been found:\n"
+                f"  {larger} -s search.iterations={finished}"
             )
         return
     terminal.error(str(ending.error))
@@ -219,11 +223,14 @@ def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) ->
         is_testbed=uses_only_testbed(job.spec),
         progress=job.watcher.progress(population),
         next_commands=(
-            (f"studbook tree {name}{where}", "who came from whom"),
-            (f"studbook show {name}{where}", "what was tried, and why it was not taken")
+            (f"studbook tree {name}{where}", "who descends from whom"),
+            (f"studbook show {name}{where}", "what was tried, and why it was rejected")
             if best == SEED_ID
             else (f"studbook diff {name}:seed best{where}", "what the winner changed, and what it gained"),
-            (f"studbook replay {name} --level recorded{where}", "carry it all out again from the records"),
+            (
+                f"studbook replay {name} --level recorded{where}",
+                "re-run everything from recorded model calls (no API calls)",
+            ),
         ),
     )
 

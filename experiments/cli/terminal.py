@@ -1,80 +1,26 @@
-"""Where the command line's words go: results to stdout, progress and errors to stderr.
+"""Where the command line's words go: results to stdout, progress and errors to stderr; and its exit codes.
 
-The only place, beside the displays, that writes to the standard streams. Colour only on a terminal; NO_COLOR,
-FORCE_COLOR and TERM are honoured (through rich). How lines break is `experiments/cli/terminal.py`.
-
-Terminals that cannot show every letter: our glyphs become ASCII with the same meaning, the rest `?`.
-
-Changes how a stream encodes, never what is written into files.
-
-Puts lines on a stream: whole into a pipe, broken between words on a terminal.
-
-On a terminal a line that is too long goes on below its second column, so that tables of labels and texts stay
-readable at any width.
-
-What a command ends with; docs/cli.md says it to users.
+The only place, beside the displays, that writes to the standard streams. Color only on a terminal; NO_COLOR,
+FORCE_COLOR and TERM are honored (through rich). On terminals that cannot show every letter our glyphs become
+ASCII with the same meaning, the rest `?`. Changes how a stream encodes, never what is written into files.
 """
 
 import codecs
 import io
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.text import Text
 
-from studbook.experiments.views.display import Display, PlainDisplay
-from studbook.experiments.views.display_json import JsonDisplay, json_text
+from studbook.experiments.run.plugins import plugin_folders
+from studbook.experiments.views.display import DISPLAY, Display
+from studbook.experiments.views.printing import Lines, print_lines
 from studbook.experiments.views.text import clean_line
+from studbook.experiments.views.views import json_text
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-
-DEEPEST_INDENT = 24
-FIRST_COLUMN = re.compile(r" *\S.*? {2,}")
-
-
-class Lines(Console):
-    """A console that tells when its reader went away, where rich would end the process."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(file=stream, highlight=False)
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
-def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: bool = False) -> None:
-    if not console.is_terminal:  # no styles and no width: rich would have nothing to do
-        console.file.write("".join(f"{line}\n" for line in lines))
-        console.file.flush()  # whoever reads a pipe may wait for these
-        return
-    for line in lines:
-        text = line if isinstance(line, Text) else Text(line)
-        for row in text.split("\n", allow_blank=True):
-            for part in [row] if is_verbatim else broken(row, console):
-                console.print(part, soft_wrap=True)
-
-
-def broken(line: Text, console: Console) -> list[Text]:
-    """The line in parts no wider than the console."""
-    if line.cell_len <= console.width:
-        return [line]
-    indent = indent_of(line.plain, console.width)
-    head, body = line[:indent], line[indent:]
-    first, *rest = body.wrap(console, console.width - indent)
-    return [head + first, *(Text(" " * indent) + part for part in rest)]
-
-
-def indent_of(text: str, width: int) -> int:
-    """Where the second column begins; a little to the right of the first if that is too far away."""
-    found = FIRST_COLUMN.match(text)
-    if found and found.end() <= min(DEEPEST_INDENT, width // 2):
-        return found.end()
-    return len(text) - len(text.lstrip(" ")) + 2
 
 
 NAME = "studbook-plain"
@@ -143,16 +89,10 @@ class Terminal:
         head = Text.assemble(("✗ error: ", "bold red"), clean_line(first, 600))
         print_lines(Lines(sys.stderr), [head, *(_indented(line) for line in rest)])
 
-    def display(self) -> Display:
-        """Live on a terminal, plain lines elsewhere, one object with --json."""
-        if self.wants_json:
-            return JsonDisplay(sys.stdout, self.progress)
-        progress = Lines(sys.stderr)
-        if progress.is_terminal and not progress.is_dumb_terminal:
-            from studbook.experiments.views.display_live import LiveDisplay  # most commands draw nothing live
-
-            return LiveDisplay(progress, Lines(sys.stdout))
-        return PlainDisplay(sys.stderr, sys.stdout)
+    def display(self, name: str = "auto", params: Mapping[str, Any] | None = None) -> Display:
+        """The display of that name, or `module:Object`; with --json one object at the end, whatever it is."""
+        found = DISPLAY.find("json", {}) if self.wants_json else DISPLAY.find(name, params, plugin_folders())
+        return DISPLAY.build(found, progress=sys.stderr, results=sys.stdout)
 
 
 def _indented(line: str) -> Text:

@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from studbook.errors import RevisionError
 from studbook.experiments.run.opening import OpenedRun, find_paper, is_being_written
 from studbook.experiments.run.opening import open_run as open_folder
-from studbook.experiments.views.display_json import as_json
-from studbook.experiments.views.views import LineageStep, RunSummary, lineage_steps, run_summary
+from studbook.experiments.views.views import LineageStep, RunSummary, as_json, lineage_steps, run_summary
 from studbook.harnesses.folder import write_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.diff import FileDiff, HarnessDiff, diff_evaluations, diff_files
 from studbook.populations.events import EvaluationDone, Purpose
+from studbook.populations.family import resolve
 from studbook.populations.population import SEED_ID
 from studbook.populations.records import MutationKind, PaperResult, PaperVerdict, Verdict
-from studbook.populations.revisions import resolve
+from studbook.populations.storage import RUNS_DIR
 from studbook.rate import Rate
 
 if TYPE_CHECKING:
     from studbook.evaluate.trajectories import Trajectory
 
-RUNS_DIR = "runs"
 Record = TypeVar("Record", covariant=True)
 
 

@@ -9,25 +9,25 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from studbook.errors import UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import read_corpus
 from studbook.evolve.loop import EndReason
-from studbook.experiments.library.reading import RUNS_DIR, Harness, Run, open_run
+from studbook.experiments.library.reading import Harness, Run, open_run
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.execute import carry_out, opened_job, prepare, write_beginning
+from studbook.experiments.run.execute import execute, opened_job, prepare, write_beginning
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
 from studbook.experiments.run.opening import create_run, open_target
-from studbook.experiments.run.plugins import beside, plugging
+from studbook.experiments.run.plugins import plugging, plugin_folders
 from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
 from studbook.experiments.spec.loading import harness_folder
-from studbook.experiments.views.display import Display, SilentDisplay
+from studbook.experiments.views.display import DISPLAY, Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
-from studbook.populations.storage import storage_errors
+from studbook.populations.storage import RUNS_DIR, storage_errors
 
 Plugin = str | Callable[..., object] | object
 """A registered name, `module:Object`, or the object itself, which must be importable under a name."""
@@ -44,7 +44,7 @@ def evaluate(
     overrides: Mapping[str, Any] | None = None,
     replicates: int = 1,
     runs_dir: str | Path = RUNS_DIR,
-    display: Display | None = None,
+    display: Plugin | Display | None = None,
 ) -> Measured:
     """One harness on papers with the frozen evaluator: what `studbook evaluate` prints, as a record.
 
@@ -64,7 +64,7 @@ def evaluate(
     resolved = surroundings.load(None if spec is None else str(spec), flags)
     tree = find_harness(harness, Path(runs_dir))
     read = tuple(read_corpus(Path(papers)).papers) if isinstance(papers, str | Path) else tuple(papers)
-    shown = display or SilentDisplay()
+    shown = open_display(display)
     try:
         return evaluate_harness(
             resolved,
@@ -90,7 +90,7 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     name: str | None = None,
     runs_dir: str | Path = RUNS_DIR,
-    display: Display | None = None,
+    display: Plugin | Display | None = None,
 ) -> Run:
     """Carry out a spec (a file, or a bundled name) to its end and return the opened run.
 
@@ -101,7 +101,7 @@ def run(
         UsageError: a wrong argument, and SpecError, a wrong spec: before anything is written.
         InfrastructureError: the run was interrupted; `studbook resume` picks it up where it left off.
     """
-    with plugging(beside(str(spec))):
+    with plugging(spec=spec):
         return _run(spec, selection, predicate, sandbox, overrides, name, runs_dir, display)
 
 
@@ -113,25 +113,32 @@ def _run(
     overrides: Mapping[str, Any] | None,
     name: str | None,
     runs_dir: str | Path,
-    display: Display | None,
+    display: Plugin | Display | None,
 ) -> Run:
     surroundings = read_surroundings()
     given = {"search.selection": selection, "evaluator.predicate": predicate, "sandbox": sandbox}
     resolved = surroundings.load(str(spec), spec_flags(given, overrides))
     prepared = prepare(resolved, surroundings.variables)
     folder = create_run(Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared))
-    shown, switch = display or SilentDisplay(), StopSwitch()
+    shown, switch = open_display(display), StopSwitch()
     try:
-        with (
-            opened_job(folder, prepared, surroundings.variables, shown, switch) as job,
-            watching_stop_file(switch, folder.root, shown.notice),
-        ):
-            ending = carry_out(job)
+        with opened_job(
+            folder, prepared, surroundings.variables, shown, switch, listen=watching_stop_file
+        ) as job:
+            ending = execute(job)
     finally:
         shown.close()
     if ending.reason is EndReason.INFRASTRUCTURE and ending.error is not None:
         raise ending.error
     return open_run(folder.root)
+
+
+def open_display(display: Plugin | Display | None) -> Display:
+    """A registered name or `module:Object`, else the object itself; None shows nothing."""
+    if not isinstance(display, str | None):
+        return cast(Display, display)
+    found = DISPLAY.find(display or "silent", {}, plugin_folders())
+    return DISPLAY.build(found, progress=sys.stderr, results=sys.stdout)
 
 
 def find_harness(harness: str | Path | Harness | HarnessTree, runs_dir: Path) -> HarnessTree:

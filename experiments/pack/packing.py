@@ -26,10 +26,9 @@ from pathlib import Path
 from studbook.errors import IntegrityError, StorageError, UsageError
 from studbook.experiments.pack.secret_scan import SecretScan
 from studbook.experiments.run.stopping import STOP_FILE
-from studbook.experiments.verifying import Verified, verify
+from studbook.experiments.verifying import Verified, verify_run
 from studbook.populations.journal import JournalReader
-from studbook.populations.layout import RunFolder
-from studbook.populations.storage import storage_errors, sync_folder
+from studbook.populations.storage import RunFolder, storage_errors, sync_folder
 
 TOP = frozenset(
     {
@@ -76,12 +75,12 @@ class Packed:
     left_out: tuple[str, ...]
 
 
-def pack(folder: RunFolder, file: Path, scan: SecretScan) -> Packed:
+def pack_run(folder: RunFolder, file: Path, scan: SecretScan) -> Packed:
     """Raises UsageError for a file that exists, StorageError for a run being written, IntegrityError."""
     if os.path.lexists(file):
         raise UsageError(f"{file} exists already\n  give another file, or remove it")
     with _kept_still(folder), tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
-        head = _check(verify(folder))
+        head = _check(verify_run(folder))
         names, left_out = list_files(folder)
         sources = {name: folder.root / name for name in names} | _settled(folder, names, Path(scratch))
         scan.check(folder, sources)

@@ -18,8 +18,8 @@ from studbook.experiments.run.models import other_secrets
 from studbook.experiments.spec.model import Spec
 from studbook.findings import Findings
 from studbook.llm.secrets import SHORTEST_SECRET, forms_of
-from studbook.populations.layout import RunFolder
 from studbook.populations.lineage_audit import LineageFiles
+from studbook.populations.storage import RunFolder
 
 NAMES = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:$|_)", re.IGNORECASE)
 BLANKS = b" \t\r\n\v\f"

@@ -17,9 +17,8 @@ from typing import IO
 from studbook.errors import IntegrityError, UsageError
 from studbook.experiments.pack.packing import is_packed
 from studbook.experiments.run.opening import RUN_NAME, create_run
-from studbook.experiments.verifying import verify
-from studbook.populations.layout import RunFolder
-from studbook.populations.storage import storage_errors
+from studbook.experiments.verifying import verify_run
+from studbook.populations.storage import RunFolder, storage_errors
 
 MAX_FILES = 2_000_000
 MAX_RATIO = 200
@@ -37,7 +36,7 @@ class Unpacked:
     notes: tuple[str, ...]
 
 
-def unpack(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacked:
+def unpack_run(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacked:
     """Raises IntegrityError for what is not a whole run, UsageError for a name that is taken."""
     if not file.is_file():
         raise UsageError(f"no file at {file}\n  give one that `studbook pack` wrote")
@@ -47,7 +46,7 @@ def unpack(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacked:
     def write(draft: RunFolder) -> None:
         with _damage(file):
             files = _extract(file, draft)
-        done = verify(draft)
+        done = verify_run(draft)
         if done.findings.faults:
             first = done.findings.faults[0]
             raise IntegrityError(

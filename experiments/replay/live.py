@@ -9,7 +9,6 @@ nothing twice, and more replicates are appended.
 """
 
 import math
-from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,46 +18,36 @@ from pathlib import Path
 from studbook.errors import RevisionError
 from studbook.evaluate.contracts import Paper
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
-from studbook.experiments.replay.lines import luck_lines
 from studbook.experiments.replay.scope import (
     Part,
     PreparedPart,
-    choose_part,
-    is_whole,
     pieces_of,
-    prepare_part,
     trees_of,
 )
 from studbook.experiments.run.bench import Bench, open_bench
 from studbook.experiments.run.environment import now, read_surroundings
-from studbook.experiments.run.measuring import FOLDER
-from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
 from studbook.experiments.run.notices import NoticeLog
-from studbook.experiments.run.opening import OpenedRun, Target
+from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.run.stopping import StopSwitch, listening
-from studbook.experiments.spec.loading import read_resolved, resume_overrides
-from studbook.experiments.views.lines import TESTBED_MODELS, labelled
-from studbook.experiments.views.text import clean_line
+from studbook.experiments.views.display import Display
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.meter import Totals, sum_totals
-from studbook.populations.population import SEED_ID, Population
+from studbook.populations.population import SEED_ID, EvaluationSummary, Population
 from studbook.populations.records import PaperResult
 from studbook.populations.statistics import shrunk_rate, unpaired_interval
 from studbook.populations.storage import storage_errors
-from studbook.populations.tally import EvaluationSummary
 from studbook.rate import NO_RATE, Rate
 
 Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Luck:
-    """`luck` is old − new, with its 95 % interval; `share` is luck as a share of the old score.
+class ScoreDrop:
+    """`drop` is old − new in papers passed, from -1 to 1, with its 95% interval.
 
-    Papers count alike in `luck`, however often each was run. `expected` is the old score shrunk towards the
-    seed's: what to expect of a fresh measurement before making one. `share` and its interval are None when
-    the old score is 0; `expected` is None for the seed, which nothing shrinks towards.
+    Papers count alike in `drop`, however often each was run. `expected` is the old score shrunk towards the
+    seed's, which is what to expect of a fresh measurement before making one; None for the seed itself, which
+    nothing shrinks towards. `is_stopped`: racing stopped the old evaluation early.
     """
 
     harness_id: str
@@ -66,10 +55,8 @@ class Luck:
     replicates: int
     old: Rate
     new: Rate
-    luck: Fraction
+    drop: Fraction
     interval: tuple[float, float]
-    share: float | None
-    share_interval: tuple[float, float] | None
     expected: Fraction | None
     is_stopped: bool
 
@@ -78,7 +65,7 @@ class Luck:
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
-def find_luck(
+def find_drop(
     harness_id: str,
     old: Mapping[str, Rate],
     new: Mapping[str, Rate],
@@ -87,25 +74,22 @@ def find_luck(
     seed: Rate | None,
     strength: int,
     is_stopped: bool,
-) -> Luck:
+) -> ScoreDrop:
     """`old`, `new`: by paper, the same papers. `seed`: the old rate of the seed; `strength` is the spec's."""
     pairs = [(old[paper], new[paper]) for paper in sorted(old.keys() & new.keys())]
     before = sum((one for one, _ in pairs), NO_RATE)
     after = sum((two for _, two in pairs), NO_RATE)
     falls = [one.fraction - two.fraction for one, two in pairs]
-    luck = sum(falls, Fraction(0)) / len(falls) if falls else Fraction(0)
+    drop = sum(falls, Fraction(0)) / len(falls) if falls else Fraction(0)
     interval = mean_interval(falls) if len(falls) != 1 else unpaired_interval(after, before)
-    score = sum((one.fraction for one, _ in pairs), Fraction(0)) / len(pairs) if pairs else Fraction(0)
-    return Luck(
+    return ScoreDrop(
         harness_id=harness_id,
         papers=len(pairs),
         replicates=replicates,
         old=before,
         new=after,
-        luck=luck,
+        drop=drop,
         interval=interval,
-        share=float(luck / score) if score else None,
-        share_interval=(interval[0] / float(score), interval[1] / float(score)) if score else None,
         expected=None if seed is None else shrunk_rate(before, seed, strength),
         is_stopped=is_stopped,
     )
@@ -186,12 +170,12 @@ def measure_again(
     *,
     replicates: int,
     on_result: Callable[[PaperResult], None],
-) -> tuple[Luck, ...]:
+) -> tuple[ScoreDrop, ...]:
     """Harness after harness; what is finished is kept. Raises what `Bench.evaluate` raises."""
     population = part.run.population
     seed = _total(_by_paper(_scored(population, SEED_ID))) if part.paper_id is None else None
     return tuple(
-        find_luck(
+        find_drop(
             harness_id,
             scores,
             _measured(
@@ -232,46 +216,13 @@ def _total(rates: Mapping[str, Rate]) -> Rate:
 DEFAULT_REPLICATES = 3
 
 
-def replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
-    whole = is_whole(target, options.paper, alone=options.alone)
-    part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
-    old = old_scores(part)
-    surroundings = read_surroundings()
-    spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
-    with open_endpoints(spec, surroundings.variables, lambda text: None):
-        pass  # a missing key is told at once
-    prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
-    store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
-    terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
-    terminal.progress(labelled("kept in", clean_line(store.as_posix(), 300)))
-    try:
-        found, totals = _measure(
-            part, old, prepared, options.replicates or DEFAULT_REPLICATES, store, terminal
-        )
-    except StopRequested:
-        terminal.progress("stopped; what is finished is kept: the same command goes on from there")
-        return EXIT_INTERRUPTED
-    if terminal.wants_json:
-        live = {
-            "run": part.run.folder.name,
-            "level": "live",
-            "harnesses": found,
-            "fresh_calls": totals.calls,
-            "recorded_calls": totals.recorded_calls,
-        }
-        terminal.json({"schema": 1, "replay": live})
-    else:
-        is_testbed = uses_only_testbed(prepared.spec)
-        terminal.result(luck_lines(found, totals.calls, totals.recorded_calls, is_testbed=is_testbed))
-    return 0
-
-
-def _measure(
-    part: Part, old: OldScores, prepared: PreparedPart, replicates: int, store: Path, terminal: Terminal
-) -> tuple[tuple[Luck, ...], Totals]:
+def measure_part(
+    part: Part, old: OldScores, prepared: PreparedPart, replicates: int, store: Path, display: Display
+) -> tuple[tuple[ScoreDrop, ...], Totals]:
+    """With what the calls cost now. Raises StopRequested when asked to; what is finished stays in `store`."""
     with storage_errors(store, "create"):
         store.mkdir(parents=True, exist_ok=True)
-    switch, display = StopSwitch(), terminal.display()
+    switch = StopSwitch()
     done, total = 0, replicates * sum(len(papers) for papers in old.values())
 
     def finished(result: PaperResult) -> None:
@@ -281,23 +232,20 @@ def _measure(
         if switch.event.is_set():
             raise StopRequested("stopped on request")
 
-    try:
-        with (
-            open_bench(
-                prepared.spec,
-                prepared.sandbox,
-                replace(prepared.origin, sandbox=prepared.sandbox.fingerprint),
-                read_surroundings().variables,
-                calls=store / "calls.sqlite",
-                trajectories=store / "trajectories",
-                notices=NoticeLog(store / "notices.jsonl", display.notice, now),
-                switch=switch,
-            ) as bench,
-            listening(switch, store, display.notice),
-        ):
-            found = measure_again(
-                bench, part, old, trees_of(part), prepared.papers, replicates=replicates, on_result=finished
-            )
-            return found, sum_totals(bench.client.meter.snapshot())
-    finally:
-        display.close()
+    with (
+        open_bench(
+            prepared.spec,
+            prepared.sandbox,
+            replace(prepared.origin, sandbox=prepared.sandbox.fingerprint),
+            read_surroundings().variables,
+            calls=store / "calls.sqlite",
+            trajectories=store / "trajectories",
+            notices=NoticeLog(store / "notices.jsonl", display.notice, now),
+            switch=switch,
+        ) as bench,
+        listening(switch, store, display.notice),
+    ):
+        found = measure_again(
+            bench, part, old, trees_of(part), prepared.papers, replicates=replicates, on_result=finished
+        )
+        return found, sum_totals(bench.client.meter.snapshot())

@@ -1,56 +1,62 @@
-"""Replay: a run proved against its own records.
+"""Recorded replay: a run, or chosen boxes of it, run again with model calls answered from its records alone.
 
-`check_fold` reads everything and runs nothing. `CheckedLedger` is what a recorded replay commits to: each
-event must be the recorded one, and when the recorded ones are used up the replay ends.
+Harness code runs in the sandbox and the evaluator is our own, so every trajectory and every event must come
+again byte for byte; the first that differs is an error with both sides. Pays nothing, writes only into a
+scratch folder.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from studbook.errors import ReplayDifference
-from studbook.evaluate.trajectories import TrajectoryStore
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, trajectory_key
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.replay.scope import Part, Piece
+from studbook.evolve.loop import EndReason
+from studbook.experiments.replay.differences import (
+    Unrecorded,
+    Witness,
+    both_sides,
+    describe,
+    first_difference,
+)
+from studbook.experiments.replay.fold import Replayed, check_lineage, replayed_part
+from studbook.experiments.replay.scope import (
+    Part,
+    Piece,
+    check_evaluator,
+    find_papers,
+    pieces_of,
+    prepare_part,
+    trees_of,
+)
+from studbook.experiments.run.bench import Bench, open_bench
+from studbook.experiments.run.environment import now
+from studbook.experiments.run.execute import (
+    Prepared,
+    execute,
+    opened_job,
+    prepare,
+    read_seed,
+    write_beginning,
+)
 from studbook.experiments.run.ledger import Ledger
+from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.opening import OpenedRun
-from studbook.llm.records import CallRecords
-from studbook.populations.events import Event, to_json
+from studbook.experiments.run.stopping import StopSwitch, listening
+from studbook.experiments.spec.loading import read_resolved
+from studbook.experiments.spec.model import BudgetSpec, Spec
+from studbook.experiments.views.display import Display
+from studbook.harnesses.tree import HarnessTree
+from studbook.llm.meter import sum_totals
+from studbook.populations.events import Event, SearchEnded, to_json
 from studbook.populations.journal import Entry
-from studbook.populations.lineage import Lineage
 from studbook.populations.population import Population
 from studbook.populations.records import PaperResult
-
-SHOWN, BEFORE = 300, 60
-"""Characters of a side, and how many of them before the first that differs."""
-
-
-class _Missing:
-    """What a side shows where it has no such key; equal to nothing JSON can say."""
-
-    def __repr__(self) -> str:
-        return "nothing"
-
-
-MISSING = _Missing()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """`calls` are recorded model calls: checked at level fold, answered again at level recorded.
-
-    `part` names what was replayed, "" for the whole run; `events` is 0 for a part: events are the run's.
-    """
-
-    run: str
-    level: str
-    events: int
-    harnesses: int
-    trajectories: int
-    calls: int
-    head: str
-    part: str = ""
+from studbook.populations.storage import RunFolder
 
 
 class AllReplayed(StopRequested):
@@ -92,114 +98,201 @@ def check_same(recorded: Entry, event: Event) -> None:
         )
 
 
-def first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """The first place, in reading order, where two JSON values differ."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        pairs = [
-            (f"{path}.{key}".lstrip("."), before.get(key, MISSING), after.get(key, MISSING))
-            for key in {**before, **after}
-        ]
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        pairs = [(f"{path}[{number}]", *pair) for number, pair in enumerate(zip(before, after, strict=True))]
-    else:
-        return None if before == after else (path or "the whole event", before, after)
-    return next((found for name, one, two in pairs if (found := first_difference(one, two, name))), None)
+def place_of(harness: str, paper_id: str, replicate: int) -> str:
+    return f"{harness} on paper {paper_id}, replicate {replicate}"
 
 
-def both_sides(recorded: Any, replayed: Any) -> str:
-    """Two lines; of long values the part where they begin to differ."""
-    one, two = repr(recorded), repr(replayed)
-    same = next(
-        (n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
+def replay_box(
+    bench: Bench, known: Trajectory | None, harness: HarnessTree, paper: Paper, replicate: int, place: str
+) -> PaperResult:
+    """`bench` answers from records; `known`: what the run has of it. Raises ReplayDifference."""
+    # one for each box, because each box has a witness of its own; rollouts run one after the other
+    witness = Witness(bench.chat, paper)
+    evaluator = SandboxedEvaluator(
+        chat=witness, sandbox=bench.sandbox, store=bench.store, frozen=bench.frozen
     )
-    start = same - BEFORE if same > SHOWN // 2 else 0
-    return f"  recorded: {_cut(one, start)}\n  replayed: {_cut(two, start)}"
+    try:
+        again = evaluator.evaluate_paper(harness, paper, replicate)
+    except Unrecorded as missed:
+        told = missed.told(known.events) if known else f"{missed}, and there is no trajectory of it"
+        raise ReplayDifference(f"{place}: {told}") from missed
+    if known is None:
+        return again
+    if again.key != known.result.key:
+        raise ReplayDifference(
+            f"{place}: harness, paper or evaluator are other ones\n"
+            f"  recorded key: {known.result.key}\n  replayed key: {again.key}"
+        )
+    if again.trajectory_hash != known.result.trajectory_hash:
+        raise ReplayDifference(f"{place}: {describe(known, bench.store.get(again.key))}")
+    return again
 
 
-def _cut(text: str, start: int) -> str:
-    before, after = "…" if start else "", "…" if len(text) > start + SHOWN else ""
-    return f"{before}{text[start : start + SHOWN]}{after}"
+class WatchedEvaluator:
+    """The `PaperEvaluator` of a whole replay: every box is compared as soon as it has been run.
+
+    What the journal names must be in the run's store; papers behind one that decided a race may be.
+    """
+
+    def __init__(self, bench: Bench, run: OpenedRun) -> None:
+        self.evaluator_hash = bench.frozen.evaluator_hash
+        self._bench = bench
+        self._store = TrajectoryStore(run.folder.trajectories)
+        self._named = {each.key for event in run.evaluations() for each in event.evaluation.results}
+
+    def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
+        place = place_of(f"harness {harness.tree_hash[:12]}", paper.paper_id, replicate)
+        key = trajectory_key(self.evaluator_hash, harness.tree_hash, paper.paper_id, replicate)
+        known = self._store.get(key) if key in self._named else self._store.find(key)
+        return replay_box(self._bench, known, harness, paper, replicate, place)
 
 
-def check_fold(run: OpenedRun) -> Replayed:
-    """The chain holds (opening proved it); do lineage, trajectories and records say what the journal says?"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReplay:
+    """What a replay works with. `bench` answers from records; `recorded` is the run's own store."""
+
+    bench: Bench
+    recorded: TrajectoryStore
+    trees: Mapping[str, HarnessTree]
+    papers: Mapping[str, Paper]
+    switch: StopSwitch
+
+
+def replay_pieces(replay: PartReplay, pieces: Sequence[Piece], on_piece: Callable[[int], None]) -> int:
+    """How many calls the records answered. Raises ReplayDifference for the first piece that differs."""
+    calls = 0
+    futures = [replay.bench.paper_pool.submit(_replay_piece, replay, piece) for piece in pieces]
+    try:
+        for number, future in enumerate(futures, start=1):
+            calls += future.result()
+            on_piece(number)
+    finally:
+        for future in futures:
+            future.cancel()  # what is not begun when one differs is not begun any more
+    return calls
+
+
+def _replay_piece(replay: PartReplay, piece: Piece) -> int:
+    if replay.switch.event.is_set():
+        raise StopRequested("stopped on request")
+    tree, paper = replay.trees[piece.harness_id], replay.papers[piece.result.paper_id]
+    place = place_of(piece.harness_id, piece.result.paper_id, piece.result.replicate)
+    known = replay.recorded.get(piece.result.key)
+    again = replay_box(replay.bench, known, tree, paper, piece.result.replicate, place)
+    if again.trajectory_hash != piece.result.trajectory_hash:
+        raise ReplayDifference(
+            f"{place}: the trajectory on disk is not the one the journal names\n"
+            f"  journal: {piece.result.trajectory_hash}\n  on disk: {again.trajectory_hash}"
+        )
+    return again.calls
+
+
+def replay_part(part: Part, papers: Path | None, display: Display) -> Replayed | None:
+    """Raises ReplayDifference at the first difference; None when the user interrupted it."""
+    pieces = pieces_of(part)
+    spec = replayed_spec(read_resolved(part.run.folder.spec), part.run)
+    prepared = prepare_part(part.run, spec, papers)
+    switch = StopSwitch()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch,
+            open_bench(
+                prepared.spec,
+                prepared.sandbox,
+                prepared.origin,
+                {},
+                calls=None,
+                trajectories=Path(scratch) / "trajectories",
+                notices=NoticeLog(Path(scratch) / "notices.jsonl", display.notice, now),
+                switch=switch,
+                replay_from=part.run.folder.calls,
+            ) as bench,
+            listening(switch, Path(scratch), display.notice),
+        ):
+            replay = PartReplay(
+                bench=bench,
+                recorded=TrajectoryStore(part.run.folder.trajectories),
+                trees=trees_of(part),
+                papers=prepared.papers,
+                switch=switch,
+            )
+            calls = replay_pieces(
+                replay, pieces, lambda done: display.working(f"paper {done} of {len(pieces)}: identical")
+            )
+    except StopRequested:
+        return None
+    return replayed_part(part, pieces, "recorded", calls)
+
+
+def replay_whole(run: OpenedRun, papers: Path | None, display: Display) -> Replayed | None:
+    """Raises ReplayDifference at the first difference; None when the user interrupted it.
+
+    `papers`: where they lie now, if not where the spec says.
+    """
     check_lineage(run)
-    keys = _check_trajectories(run)
+    spec = read_resolved(run.folder.spec)
+    found = find_papers(run, spec, papers)
+    check_evaluator(run, spec)
+    prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), replayed=run.start, papers=found)
+    with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
+        return _executed(run, prepared, RunFolder(Path(scratch) / run.folder.name), display)
+
+
+def _executed(run: OpenedRun, prepared: Prepared, scratch: RunFolder, display: Display) -> Replayed | None:
+    scratch.create()
+    write_beginning(scratch, prepared)
+    recorded = run.entries
+    switch = StopSwitch()
+    with opened_job(
+        scratch, prepared, {}, display, switch, listen=listening, replay_from=run.folder.calls
+    ) as job:
+        ledger = CheckedLedger(job.ledger, recorded)
+        ending = execute(
+            replace(
+                job,
+                bench=replace(job.bench, evaluator=WatchedEvaluator(job.bench, run)),
+                ledger=ledger,
+                watcher=job.watcher.over(ledger),
+                legs=legs_of(run),
+            )
+        )
+        answered = sum_totals(job.bench.client.meter.snapshot()).recorded_calls
+    if isinstance(ending.error, AllReplayed) or ledger.matched == len(recorded):
+        return _replayed(run, ledger, answered)
+    if ending.reason is EndReason.STOPPED:
+        return None
+    if ending.error is not None:
+        raise ending.error
+    raise ReplayDifference(
+        f"the replay ended after {ledger.matched} of {len(recorded)} recorded events\n"
+        f"  the next recorded one: {recorded[ledger.matched].kind}"
+    )
+
+
+def _replayed(run: OpenedRun, ledger: CheckedLedger, answered: int) -> Replayed:
+    results = {
+        (each.harness_id, each.replicate, paper)
+        for each in ledger.population.evaluations
+        for paper, _ in each.verdicts
+    }
     return Replayed(
         run=run.folder.name,
-        level="fold",
-        events=len(run.entries),
-        harnesses=len(run.population.mutants),
-        trajectories=keys,
-        calls=_check_calls(run.folder.calls),
-        head=run.head,
+        level="recorded",
+        events=ledger.matched,
+        harnesses=len(ledger.population.mutants),
+        trajectories=len(results),
+        calls=answered,
+        head=ledger.head,
     )
 
 
-def check_lineage(run: OpenedRun) -> None:
-    """Raises ReplayDifference for a ref that names another commit, IntegrityError for damaged files."""
-    with Lineage(run.folder.lineage) as lineage:
-        for mutant in run.population.mutants.values():
-            _check_mutant(lineage, mutant.harness_id, mutant.commit)
+def replayed_spec(spec: Spec, run: OpenedRun) -> Spec:
+    """The same experiment without a budget, as far as it came: a replay pays nothing."""
+    search = spec.search.model_copy(update={"iterations": run.population.iterations_done, "patience": None})
+    return spec.model_copy(update={"budget": BudgetSpec(), "search": search})
 
 
-def check_fold_of_part(part: Part, pieces: Sequence[Piece]) -> Replayed:
-    """Its harnesses' files and its boxes' trajectories; call records are checked with the whole run."""
-    with Lineage(part.run.folder.lineage) as lineage:
-        for harness_id in part.harness_ids:
-            _check_mutant(lineage, harness_id, part.run.population.mutants[harness_id].commit)
-    store = TrajectoryStore(part.run.folder.trajectories)
-    for piece in pieces:
-        _check_trajectory(store, piece.harness_id, piece.result)
-    return replayed_part(part, pieces, "fold", 0)
-
-
-def replayed_part(part: Part, pieces: Sequence[Piece], level: str, calls: int) -> Replayed:
-    on = f" on paper {part.paper_id}" if part.paper_id else ""
-    return Replayed(
-        run=part.run.folder.name,
-        level=level,
-        events=0,
-        harnesses=len(part.harness_ids),
-        trajectories=len(pieces),
-        calls=calls,
-        head=part.run.head,
-        part=", ".join(part.harness_ids) + on,
-    )
-
-
-def _check_mutant(lineage: Lineage, harness_id: str, commit: str) -> None:
-    found = lineage.find_commit(harness_id)
-    if found != commit:
-        raise ReplayDifference(
-            f"refs/mutants/{harness_id} of {lineage.path} is not what the journal says\n"
-            f"  journal: {commit}\n  lineage: {found or 'missing'}"
-        )
-    lineage.read(commit)
-
-
-def _check_trajectories(run: OpenedRun) -> int:
-    store, seen = TrajectoryStore(run.folder.trajectories), set()
-    for event in run.evaluations():
-        for result in event.evaluation.results:
-            _check_trajectory(store, event.evaluation.harness_id, result)
-            seen.add(result.key)
-    return len(seen)
-
-
-def _check_trajectory(store: TrajectoryStore, harness_id: str, result: PaperResult) -> None:
-    found = store.get(result.key).result.trajectory_hash
-    if found != result.trajectory_hash:
-        raise ReplayDifference(
-            f"trajectory {result.key} is not the one the journal names\n"
-            f"  harness {harness_id}, paper {result.paper_id}\n"
-            f"  journal: {result.trajectory_hash}\n  on disk: {found}"
-        )
-
-
-def _check_calls(path: Path) -> int:
-    records = CallRecords.read_only(path)
-    try:
-        return records.verify()
-    finally:
-        records.close()
+def legs_of(run: OpenedRun) -> tuple[SearchEnded, ...]:
+    """Where its search ended; more than one where a larger budget let it go on."""
+    events = (entry.event for entry in run.entries if entry.kind == "search_ended")
+    return tuple(event for event in events if isinstance(event, SearchEnded))

@@ -12,8 +12,8 @@ from studbook.evaluate.examples import MAX_CHARACTERS
 from studbook.evaluate.papers import SPLIT_NAMES
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
-from studbook.evolve.policies.analyzer import CHARACTERS_PER_TOKEN, PROMPT_TOKENS
-from studbook.evolve.policies.implementer import DialogueLimits
+from studbook.evolve.policies.analyzers.chat import CHARACTERS_PER_TOKEN, PROMPT_TOKENS
+from studbook.evolve.policies.implementers.chat import DialogueLimits
 from studbook.experiments.run.bench import box_limits
 from studbook.experiments.run.corpus import LoadedPapers, skipped_note
 from studbook.experiments.run.execute import promotion_settings, search_settings

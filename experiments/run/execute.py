@@ -6,22 +6,30 @@ is in the ledger already is not done again.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studbook.errors import BudgetExceeded, InfrastructureError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import Splits
-from studbook.evaluate.rendering import render_for_analyzer
+from studbook.evaluate.trajectories import render_for_analyzer
 from studbook.evolve.champion import Promotion, conclude
-from studbook.evolve.contracts import PromotionSettings, SearchSettings, StopRequested
-from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
-from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.contracts import (
+    ADMISSION,
+    ANALYZER,
+    IMPLEMENTER,
+    KNOBS,
+    SELECTION,
+    PromotionSettings,
+    SearchSettings,
+    StopRequested,
+)
+from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import Ending, EndReason, evolve
-from studbook.evolve.measuring import Brake, Measuring, found
+from studbook.evolve.measuring import Measuring, StopToken, found
 from studbook.experiments.run.bench import (
     Bench,
     Origin,
@@ -35,7 +43,7 @@ from studbook.experiments.run.environment import describe_environment, environme
 from studbook.experiments.run.ledger import Ledger, LineageTrees, opened_ledger
 from studbook.experiments.run.models import open_endpoints
 from studbook.experiments.run.notices import NoticeLog
-from studbook.experiments.run.plugins import find_plugin, identities
+from studbook.experiments.run.plugins import check_plugins, find_plugin, identities
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
 from studbook.experiments.spec.loading import application_root, harness_folder, spec_hash, write_resolved
@@ -44,17 +52,20 @@ from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import RunStarted, SearchEnded
-from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import SEED_ID, Population
 from studbook.populations.records import MutationKind, PaperResult
-from studbook.populations.storage import atomic_write, this_process
+from studbook.populations.storage import RunFolder, atomic_write, this_process
 from studbook.sandbox.contract import StatedSandbox
 
 WORDS = {
     EndReason.ITERATIONS: "all iterations are done",
     EndReason.PATIENCE: "nothing was admitted for as many iterations as search.patience allows",
 }
+
+
+Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextManager[None]]
+"""What presses the switch while a run goes on: `listening` (signals and the stop file) or only the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +86,11 @@ class Job:
     legs: tuple[SearchEnded, ...] = ()
 
 
-def carry_out(job: Job) -> Ending:
+def execute(job: Job) -> Ending:
     """To the end, or to what interrupted it; everything finished is in the ledger either way."""
     try:
         _begin(job, _measuring(job))
-        return _carry_on(job)
+        return _search_and_conclude(job)
     except StopRequested as error:
         return Ending(reason=EndReason.STOPPED, population=job.ledger.population, error=error)
     except BudgetExceeded as error:
@@ -88,7 +99,7 @@ def carry_out(job: Job) -> Ending:
         return Ending(reason=EndReason.INFRASTRUCTURE, population=job.ledger.population, error=error)
 
 
-def _carry_on(job: Job) -> Ending:
+def _search_and_conclude(job: Job) -> Ending:
     """What was begun is concluded first: a larger budget may have come since."""
     for leg in job.legs:
         ending = _search(job, until(search_settings(job.spec), leg.iterations))
@@ -124,7 +135,7 @@ def _measuring(job: Job) -> Measuring:
         pool=job.bench.paper_pool,
         workers=job.spec.workers,
         observer=job.watcher,
-        brake=Brake(job.switch.event),
+        stop_token=StopToken(job.switch.event),
     )
 
 
@@ -222,7 +233,7 @@ def _conclude(job: Job, reason: str) -> Population:
         settings=promotion_settings(job.spec),
         papers=_papers(job),
         trees=job.trees,
-        measuring=_measuring(job),  # with a brake of its own: the search has pulled the other
+        measuring=_measuring(job),  # with a stop token of its own: the search has set the other
         commit=job.ledger.commit,
     )
     return conclude(promotion, job.ledger.population, reason)
@@ -339,14 +350,21 @@ def opened_job(
     display: Display,
     switch: StopSwitch,
     *,
+    listen: Listen,
     replay_from: Path | None = None,
 ) -> Iterator[Job]:
-    """The journal's lock is held while the block runs."""
+    """The journal's lock is held while the block runs, and `listen` presses the switch.
+
+    Raises UsageError for a run that other code began.
+    """
     with ExitStack() as stack:
         stack.callback(prepared.sandbox.close)
         ledger = stack.enter_context(
             opened_ledger(folder, prepared.spec.name, clock=now, holder=this_process(), kind=Ledger)
         )
+        if (start := ledger.population.start) is not None:
+            check_version(folder.name, start)
+            check_plugins(folder.name, start.plugins, prepared.spec)
         notices = NoticeLog(folder.notices, display.notice, now)
         bench = stack.enter_context(
             open_bench(
@@ -363,6 +381,10 @@ def opened_job(
         )
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
+        stack.enter_context(listen(switch, folder.root, display.notice))
+        atomic_write(
+            folder.spec, write_resolved(prepared.spec).encode("utf-8")
+        )  # a resume may have changed it
         yield Job(
             spec=prepared.spec,
             seed=prepared.seed,

@@ -13,10 +13,10 @@ from studbook.errors import IntegrityError
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import Event
 from studbook.populations.journal import Clock, Journal
-from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
 from studbook.populations.records import Mutant, Verdict
+from studbook.populations.storage import RunFolder
 
 KEPT_TREES = 128
 

@@ -23,12 +23,11 @@ from studbook.experiments.spec.model import (
     Spec,
 )
 from studbook.identity import Json
-from studbook.llm.client import ModelClient
+from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
-from studbook.llm.doors import BACKEND, BackendKind
+from studbook.llm.endpoints import BACKEND, BackendKind
 from studbook.llm.meter import Budget
 from studbook.llm.records import CallRecords
-from studbook.llm.retrying import RetryPolicy
 from studbook.llm.secrets import Secret
 
 DEFAULT_TEMPERATURE = 0.7

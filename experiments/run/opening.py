@@ -1,7 +1,7 @@
 """Run folders found, created and opened for reading: the journal folded, the harnesses at hand.
 
 Opening writes nothing. A new folder is filled under a hidden name and renamed when it is complete, so a run
-exists either whole or not at all. What lies inside a folder is `populations/layout.py`'s business.
+exists either whole or not at all. What lies inside a folder is `populations/storage.py`'s business.
 """
 
 import difflib
@@ -21,12 +21,11 @@ from pathlib import Path
 from studbook.errors import IntegrityError, RevisionError, UsageError
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import EvaluationDone, RunStarted
+from studbook.populations.family import resolve, split_revision
 from studbook.populations.journal import Entry, JournalReader, entries_with
-from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
-from studbook.populations.revisions import resolve, split_revision
-from studbook.populations.storage import storage_errors, sync_folder
+from studbook.populations.storage import RunFolder, storage_errors, sync_folder
 from studbook.sandbox.owner import DEADLINE_LABEL, OWNER_LABEL, is_stale, this_process
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from studbook.errors import PluginError, UsageError
-from studbook.evaluate.doors import PREDICATE, READER
-from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
+from studbook.evaluate.predicates import PREDICATE
+from studbook.evaluate.readers import READER
+from studbook.evolve.contracts import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
 from studbook.experiments.spec.model import Choice, Spec
 from studbook.identity import Json, hash_json
-from studbook.llm.doors import BACKEND
+from studbook.llm.endpoints import BACKEND
 from studbook.registry import Door, Found
-from studbook.sandbox.doors import SANDBOX
+from studbook.sandbox.kinds import SANDBOX
 
 T = TypeVar("T")
 
@@ -25,20 +26,20 @@ _FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
 
 
 def plugin_folders() -> tuple[Path, ...]:
-    """Beside the spec, then the current folder."""
+    """Where the user named one, beside the spec, then the current folder."""
     return (*_FOLDERS.get(), Path.cwd())
 
 
-def beside(spec: str) -> tuple[Path, ...]:
-    """The folder of a spec that was given by its path."""
-    path = Path(spec)
-    return (path.parent,) if path.is_file() else ()
-
-
 @contextmanager
-def plugging(folders: tuple[Path, ...]) -> Iterator[None]:
-    """Within the block a user's modules are looked for in `folders` too."""
-    mark = _FOLDERS.set(folders)
+def plugging(named: str | Path | None = None, *, spec: str | Path | None = None) -> Iterator[None]:
+    """Within the block a user's modules are looked for in `named`, and beside `spec` if that is a file.
+
+    Raises UsageError when `named` is no folder.
+    """
+    if named is not None and not Path(named).is_dir():
+        raise UsageError(f"--plugins {named}: there is no such directory")
+    beside = (Path(spec).parent,) if spec is not None and Path(spec).is_file() else ()
+    mark = _FOLDERS.set((*((Path(named),) if named is not None else ()), *beside))
     try:
         yield
     finally:

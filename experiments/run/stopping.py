@@ -16,14 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.cli.terminal import EXIT_INTERRUPTED
 from studbook.llm.contracts import Chat, ChatCall, ChatReply
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code of a process that a signal ended, as shells have it."""
 GRACE_SECONDS = 3.0
 LOOK_SECONDS = 0.5
 STOP_FILE = "STOP"
@@ -86,8 +87,13 @@ def watching_stop_file(switch: StopSwitch, folder: Path, tell: Callable[[str], N
 
 
 @contextmanager
-def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Signals and the stop file press the switch while the block runs; a second signal exits at once."""
+def listening(
+    switch: StopSwitch, folder: Path, tell: Callable[[str], None], *, farewell: str = ""
+) -> Iterator[None]:
+    """Signals and the stop file press the switch while the block runs; a second signal exits at once.
+
+    `farewell` is what that second one still prints: how to go on.
+    """
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     if previous[signal.SIGHUP] is signal.SIG_IGN:
         del previous[signal.SIGHUP]
@@ -100,7 +106,9 @@ def listening(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> 
         if switch.event.is_set():
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
-            os._exit(EXIT_INTERRUPTED)  # the second one: the user does not want to wait for anything
+            with suppress(OSError):  # nobody may be reading any more
+                os.write(sys.stderr.fileno(), farewell.encode())
+            os._exit(INTERRUPTED)  # the second one: the user does not want to wait for anything
         switch.press(by_signal=True)
         tell("Stopping: wrapping up work in progress (nothing is lost). Press Ctrl-C again to quit now.")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import RLock
 
 from studbook.evolve.champion import pooled
-from studbook.evolve.gates import GateFailure
+from studbook.evolve.contracts import GateFailure
 from studbook.experiments.run.bench import Bench
 from studbook.experiments.run.ledger import Ledger
 from studbook.experiments.views.display import Display

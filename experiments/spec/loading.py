@@ -172,7 +172,14 @@ VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
 DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
-RESUMABLE = ("budget", "workers", "search.iterations", "search.patience", "models.patience_minutes")
+RESUMABLE = (
+    "budget",
+    "workers",
+    "display",
+    "search.iterations",
+    "search.patience",
+    "models.patience_minutes",
+)
 WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
 """Keys of `models` that decide how long a run takes, and nothing else."""
 LENGTH = ("iterations", "patience")
@@ -279,8 +286,8 @@ def write_resolved(spec: Spec) -> str:
 
 
 def spec_hash(spec: Spec) -> str:
-    """Of everything that may change a result: how long it goes on, workers and where files lie may not."""
-    values = spec.model_dump(mode="json", exclude={"workers", "name", "budget"})
+    """Of everything that may change a result: not its length, workers, display or where files are."""
+    values = spec.model_dump(mode="json", exclude={"workers", "display", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
     for key in LENGTH:

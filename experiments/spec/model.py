@@ -18,12 +18,14 @@ from pydantic import (
     model_validator,
 )
 
-from studbook.evaluate.doors import PREDICATE, READER
-from studbook.evolve.doors import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
+from studbook.evaluate.predicates import PREDICATE
+from studbook.evaluate.readers import READER
+from studbook.evolve.contracts import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
+from studbook.experiments.views.display import DISPLAY
 from studbook.llm.contracts import ROLES
-from studbook.llm.doors import BACKEND
+from studbook.llm.endpoints import BACKEND
 from studbook.registry import Door
-from studbook.sandbox.doors import SANDBOX
+from studbook.sandbox.kinds import SANDBOX
 
 
 class Choice(BaseModel):
@@ -356,6 +358,7 @@ class Spec(Section):
     champion: ChampionSpec = ChampionSpec()
     budget: BudgetSpec = BudgetSpec()
     workers: Positive = 4
+    display: Annotated[Choice, named_by(DISPLAY)] = Choice(name="auto")
 
     @model_validator(mode="after")
     def _evaluator_sets_its_temperatures(self) -> Self:

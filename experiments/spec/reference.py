@@ -35,6 +35,7 @@ MEANINGS = {
     "seed": "The random seed of the run: every other random seed is derived from it.",
     "harness": "The seed harness: a folder, or the name of a bundled harness.",
     "workers": "Papers evaluated at the same time. Never changes the lineage.",
+    "display": "How the run is shown: auto (live on a terminal, else plain), live, plain, json, silent, or your own as `module:Object`. `--json` wins. Never changes a result.",
     "corpus.path": "A folder or file of papers, split by seed.",
     "corpus.train": "Papers for training, if you split them yourself; then validation and test are given too.",
     "corpus.validation": "Papers for validation.",

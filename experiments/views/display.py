@@ -1,16 +1,14 @@
-"""How a run is watched: one protocol; plain lines, a live view or a single JSON object behind it.
+"""How a run is watched: one Protocol, and the door that plain lines, a live view or one JSON object stand in.
 
-Nothing here decides or measures anything, and only a display prints while a run goes on. Progress goes to
+A display decides and measures nothing, and nothing else prints while a run is going on. Progress goes to
 stderr, the result to stdout.
 """
 
-from typing import Protocol, TextIO
+from typing import Protocol
 
-from rich.text import Text
-
-from studbook.experiments.views import lines as run_lines
 from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
+from studbook.registry import Door
 
 
 class Display(Protocol):
@@ -37,60 +35,19 @@ class Display(Protocol):
         """Leaves the terminal as it was; called whatever happened."""
 
 
-class SilentDisplay:
-    """Shows nothing: for runs and evaluations started from Python."""
-
-    def started(self, view: StartView) -> None: ...
-
-    def seed_measured(self, rate: Rate) -> None: ...
-
-    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None: ...
-
-    def working(self, what: str) -> None: ...
-
-    def iteration_ended(self, view: IterationView, progress: ProgressView) -> None: ...
-
-    def notice(self, text: str) -> None: ...
-
-    def finished(self, view: EndView) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class PlainDisplay:
-    """One line per event and no escape codes: for pipes, logs, CI and small terminals."""
-
-    def __init__(self, progress: TextIO, results: TextIO) -> None:
-        self._progress = progress
-        self._results = results
-
-    def started(self, view: StartView) -> None:
-        self._write(self._progress, run_lines.start_lines(view))
-
-    def seed_measured(self, rate: Rate) -> None:
-        self._write(self._progress, [run_lines.seed_line(rate)])
-
-    def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
-        self._write(self._progress, [run_lines.promotion_line(stage, harness_id, so_far)])
-
-    def working(self, what: str) -> None:
-        """Nothing: a log wants what happened, not what is about to."""
-
-    def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
-        lines = [*run_lines.iteration_lines(view), run_lines.progress_line(progress)]
-        self._write(self._progress, lines)
-
-    def notice(self, text: str) -> None:
-        self._write(self._progress, [run_lines.notice_line(text)])
-
-    def finished(self, view: EndView) -> None:
-        self._write(self._results, run_lines.end_lines(view))
-
-    def close(self) -> None:
-        """Nothing to restore."""
-
-    @staticmethod
-    def _write(stream: TextIO, lines: list[Text]) -> None:
-        for line in lines:
-            stream.write(line.plain.rstrip() + "\n")
-        stream.flush()
+DISPLAY = Door[Display](
+    "display",
+    [
+        "started",
+        "seed_measured",
+        "promoted",
+        "working",
+        "iteration_ended",
+        "notice",
+        "finished",
+        "close",
+    ],
+    ["studbook.experiments.views.displays"],
+)
+"""Its plug-ins may ask for `progress` and `results`, the streams stderr and stdout. Named by the spec's key
+`display`; no hash covers it, because nothing in a result depends on it."""

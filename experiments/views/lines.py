@@ -50,7 +50,8 @@ def rate_words(rate: Rate, is_stopped: bool) -> str:
 def confirmed_words(rate: Rate) -> str:
     """How many of the accepted examples would be accepted again."""
     low, high = rate.interval()
-    return f"reproduced {rate.passed}/{rate.n} (95% CI {100 * low:.1f}–{100 * high:.1f})"
+    interval = f"95% CI {100 * low:.1f}–{100 * high:.1f}"
+    return f"{rate.passed} of {rate.n} accepted examples reproduced on fresh rollouts ({interval})"
 
 
 def change_words(score: ScoreDiff) -> str:

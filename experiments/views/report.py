@@ -382,7 +382,7 @@ def _score(title: str, rate: Rate, confirmed: Rate) -> str:
     if not rate.n:
         return f'<div class="score">{safe(title)}<b>–</b>not measured (n=0)</div>'
     low, high = rate.interval()
-    held = f"<br>of these, {escape(confirmed_words(confirmed))} on fresh rollouts" if confirmed.n else ""
+    held = f"<br>{escape(confirmed_words(confirmed))}" if confirmed.n else ""
     return (
         f'<div class="score">{safe(title)}<b>{100 * float(rate.fraction):.1f}%</b>'
         f"{rate.passed} of {rate.n}, 95% CI {100 * low:.1f}–{100 * high:.1f}{held}</div>"

@@ -4,9 +4,13 @@ A view is worked out from a population, or from what a run is doing now; how it 
 shows it.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
+from fractions import Fraction
+from typing import Any
 
 from studbook.populations.diff import ScoreDiff, diff_evaluations
 from studbook.populations.events import EvaluationDone, Event, Purpose
@@ -290,3 +294,26 @@ def run_summary(name: str, population: Population, is_running: bool) -> RunSumma
         champion_test=pooled_rate(population, champion, Purpose.TEST),
         sandbox=population.start.sandbox if population.start else "",
     )
+
+
+def as_json(value: Any) -> Any:
+    """Views and records as plain JSON; a rate keeps its n and its 95 % interval."""
+    if isinstance(value, Rate):
+        low, high = value.interval()
+        return {"passed": value.passed, "n": value.n, "low": round(low, 6), "high": round(high, 6)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Fraction):
+        return round(float(value), 6)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    return value
+
+
+def json_text(value: Any) -> str:
+    """Pure ASCII: foreign text cannot steer a terminal."""
+    return json.dumps(as_json(value), indent=2)

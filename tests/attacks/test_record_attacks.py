@@ -21,10 +21,10 @@ from support.made_runs import copy_run, shared_run, told
 from studbook.evaluate.trajectories import trajectory_key
 from studbook.experiments.run.environment import environment_text
 from studbook.experiments.spec.loading import read_resolved, write_resolved
-from studbook.experiments.verifying import NOT_CHECKED, verify
-from studbook.llm.evidence import Seal, evidence_of, seal_reply
+from studbook.experiments.verifying import NOT_CHECKED, verify_run
+from studbook.llm.contracts import Seal, evidence_of, seal_reply
 from studbook.llm.records import StoredCall, unpack
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 Act = Callable[[RunFolder, RunFolder], object]
 
@@ -986,7 +986,7 @@ def run(made: tuple[RunFolder, RunFolder], tmp_path: Path) -> RunFolder:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_what_was_changed_is_found_and_its_place_named(attack, run, made, attack_row):
-    head = verify(made[0]).head if attack.expect else None
+    head = verify_run(made[0]).head if attack.expect else None
     attack.act(run, made[1])
     began = monotonic()
     without = told(run) if attack.expect else ""
@@ -1039,7 +1039,7 @@ UNCOVERED = {
 def test_what_is_not_covered_is_said_to_be_not_covered(name, run, made, attack_row):
     act, words = UNCOVERED[name]
     act(run, made[1])
-    done = verify(run)
+    done = verify_run(run)
     attack_row(
         suite="record",
         name=f"not covered: {name}",

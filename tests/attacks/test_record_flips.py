@@ -18,8 +18,8 @@ from support.made_runs import copy_run, places, shared_run
 
 from studbook.compression import decompress
 from studbook.errors import IntegrityError
-from studbook.experiments.verifying import verify
-from studbook.populations.layout import RunFolder
+from studbook.experiments.verifying import verify_run
+from studbook.populations.storage import RunFolder
 
 BATCHES = 10
 TESTS = 4
@@ -82,7 +82,7 @@ def flip_and_verify(made: RunFolder, to: Path, chosen: Sequence[Path], random: R
     """How many were named, and how many changed nothing that can be read; fails for any other."""
     run = copy_run(made, to)
     at = {path: flip(run.root / path, random) for path in chosen}
-    found = places(verify(run))
+    found = places(verify_run(run))
     named = [path for path in chosen if names(found, path)]
     for path in chosen:
         if path not in named:
@@ -92,7 +92,7 @@ def flip_and_verify(made: RunFolder, to: Path, chosen: Sequence[Path], random: R
 
 
 def test_a_run_that_nobody_touched_has_no_fault(made):
-    assert verify(made).findings.faults == []
+    assert verify_run(made).findings.faults == []
     assert len(groups(made)) == 8  # config, HEAD, objects, refs; spec, environment, journal, trajectories
 
 

@@ -27,7 +27,7 @@ from support.secret_search import KeySearch
 from support.studbook_cli import environment, start, studbook
 from support.wiretap import EngineTap, engine_socket, write_bwrap_tap
 
-from studbook.experiments.cli.table import COMMANDS
+from studbook.experiments.cli.main import VERBS
 from studbook.llm.contracts import ROLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -228,9 +228,9 @@ def look_at_everything(life: Life) -> None:
         ["replay", "trial", "--level", "recorded", "-v"],
         ["show", "trial:seed", began["data"]["splits"]["validation"][0]],
     ]
-    for command in COMMANDS:
-        if command.name not in {"run", "resume", "testbed serve", "evaluate", "doctor", "papers synth"}:
-            words = shlex.split(command.example.replace("quickstart-1", "trial"))[1:]
+    for verb in VERBS:
+        if verb.name not in {"run", "resume", "testbed serve", "evaluate", "doctor", "papers synth"}:
+            words = shlex.split(verb.load().example.replace("quickstart-1", "trial"))[1:]
             commands += [[*words, "-vv"], [*words, "--json"]]
     value = json.dumps(life.keys["a spec"])
     places = ("second.api_key={}", "second.headers={{X: {}}}", "second.api_key_env={}", "second={}")

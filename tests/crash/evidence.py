@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studbook.experiments.verifying import verify
+from studbook.experiments.verifying import verify_run
 from studbook.populations.journal import JournalReader
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +132,4 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def verification(folder: RunFolder) -> list[str]:
     """Faults that `studbook verify` finds; [] for a clean run."""
-    return [str(fault) for fault in verify(folder).findings.faults]
+    return [str(fault) for fault in verify_run(folder).findings.faults]

@@ -1,6 +1,5 @@
 """The command line's manners: help, exit codes, errors in three lines, no command undocumented."""
 
-import importlib
 import json
 import re
 import socket
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from studbook.experiments.cli.command import RUNS, Command
 from studbook.experiments.cli.docs import docs_text
-from studbook.experiments.cli.main import build_parser, main
-from studbook.experiments.cli.table import COMMANDS, GROUPS
+from studbook.experiments.cli.main import GROUPS, VERBS, build_parser, main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -29,28 +28,28 @@ def run_main(capsys, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_explains_itself_in_one_sentence_with_an_example(command, capsys):
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_command_explains_itself_in_one_sentence_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as ended:
-        main([*command.name.split(), "--help"])
+        main([*verb.name.split(), "--help"])
     shown = capsys.readouterr().out
+    example = verb.load().example
     assert ended.value.code == 0
-    assert " ".join(command.summary.split()) in " ".join(shown.split())
-    assert command.summary.endswith(".")
-    assert f"example:\n  {command.example}" in shown
-    assert command.example.startswith(f"studbook {command.name}")
+    assert " ".join(verb.summary.split()) in " ".join(shown.split())
+    assert verb.summary.endswith(".")
+    assert f"example:\n  {example}" in shown
+    assert example.startswith(f"studbook {verb.name}")
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_example_parses(command):
-    options = build_parser().parse_args(command.example.split()[1:])
-    assert options.handler == command.handler
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_example_parses_and_reaches_its_command(verb):
+    words = verb.load().example.split()[1:]
+    assert build_parser(words).parse_args(words).command is verb.load()
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_someone_who_carries_it_out(command):
-    module, _, function = command.handler.partition(":")
-    assert callable(getattr(importlib.import_module(module), function))
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_the_flags_of_a_command_have_help(verb):
+    assert all(flag.options["help"] for flag in verb.load().flags)
 
 
 def test_the_documentation_is_what_the_command_line_says():
@@ -59,7 +58,7 @@ def test_the_documentation_is_what_the_command_line_says():
 
 
 def test_no_command_is_listed_that_later_issues_bring():
-    assert {"compare", "produce", "tune"}.isdisjoint(command.name for command in COMMANDS)
+    assert {"compare", "produce", "tune"}.isdisjoint(verb.name for verb in VERBS)
     assert set(GROUPS) == {"papers", "testbed"}
 
 
@@ -157,7 +156,7 @@ def test_a_bug_of_ours_shows_a_traceback_and_fails(run_main, monkeypatch):
     def broken(options, terminal):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("studbook.experiments.cli.looking.list_runs_command", broken)
+    monkeypatch.setattr("studbook.experiments.cli.looking.ls", Command("", (), broken))
     code, _, err = run_main("ls")
     assert code == 1
     assert "ZeroDivisionError" in err
@@ -168,7 +167,7 @@ def test_a_full_disk_is_named_without_a_traceback(run_main, monkeypatch):
     def full(options, terminal):
         raise OSError(28, "No space left on device", "runs/x/journal.jsonl")
 
-    monkeypatch.setattr("studbook.experiments.cli.looking.list_runs_command", full)
+    monkeypatch.setattr("studbook.experiments.cli.looking.ls", Command("", (RUNS,), full))
     code, _, err = run_main("ls")
     assert code == 1
     assert "No space left on device: runs/x/journal.jsonl" in err
@@ -182,7 +181,7 @@ def test_no_escape_code_reaches_a_pipe(run_main):
 
 def test_help_loads_no_sdk():
     heavy = "{'openai', 'docker', 'optuna', 'git'}"
-    code = f"import sys, experiments.cli; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, studbook.experiments.cli.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
     )
@@ -190,6 +189,6 @@ def test_help_loads_no_sdk():
 
 
 def test_the_readme_of_the_table_names_each_command_once():
-    names = [command.name for command in COMMANDS]
+    names = [verb.name for verb in VERBS]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[a-z]+( [a-z]+)?", name) for name in names)

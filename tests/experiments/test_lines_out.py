@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from studbook.experiments.cli.terminal import broken, print_lines
+from studbook.experiments.views.printing import broken, print_lines
 
 
 def shown(text: str, width: int) -> list[str]:

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from studbook.evaluate.summary import summarize
-from studbook.experiments.cli.measuring import summary_lines
+from studbook.evaluate.evaluations import summarize
+from studbook.experiments.cli.evaluating import summary_lines
 from studbook.rate import Rate
 
 NOTHING = summarize([])
@@ -14,7 +14,7 @@ def said(summary):
 
 
 def test_how_many_acceptances_held_is_said_with_its_interval():
-    assert "reproduced 12/17 (95% CI 46.9–86.7) on fresh rollouts" in said(
+    assert "12 of 17 accepted examples reproduced on fresh rollouts (95% CI 46.9–86.7)" in said(
         replace(NOTHING, confirmed=Rate(12, 17))
     )
 

@@ -19,12 +19,12 @@ from support.studbook_cli import environment
 from studbook.compression import decompress
 from studbook.errors import IntegrityError, StorageError, UsageError
 from studbook.experiments.cli.main import main
-from studbook.experiments.pack.packing import pack
+from studbook.experiments.pack.packing import pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
-from studbook.experiments.pack.unpacking import unpack
+from studbook.experiments.pack.unpacking import unpack_run
 from studbook.experiments.spec.loading import load_spec
-from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
+from studbook.populations.storage import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture(scope="module")
 def packed(made, tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("packed") / "trial.tar.gz"
-    pack(made, file, NO_KEYS)
+    pack_run(made, file, NO_KEYS)
     return file
 
 
@@ -72,14 +72,14 @@ def add(tar: tarfile.TarFile, name: str, data: bytes = b"", **fields: object) ->
 def test_the_same_run_gives_the_same_bytes_wherever_it_lies(made, packed, tmp_path):
     again = tmp_path / "again.tar.gz"
     (tmp_path / "elsewhere").mkdir()
-    pack(copy_run(made, tmp_path / "elsewhere" / "trial"), again, NO_KEYS)
+    pack_run(copy_run(made, tmp_path / "elsewhere" / "trial"), again, NO_KEYS)
     assert again.read_bytes() == packed.read_bytes()
 
 
 def test_what_is_unpacked_packs_to_the_same_bytes(packed, tmp_path):
-    done = unpack(packed, tmp_path / "runs")
+    done = unpack_run(packed, tmp_path / "runs")
     assert done.run == "trial"
-    pack(RunFolder(done.folder), tmp_path / "again.tar.gz", NO_KEYS)
+    pack_run(RunFolder(done.folder), tmp_path / "again.tar.gz", NO_KEYS)
     assert (tmp_path / "again.tar.gz").read_bytes() == packed.read_bytes()
 
 
@@ -133,16 +133,16 @@ def test_a_run_of_another_user_that_cannot_be_written_replays(made, open_folder,
 
 
 def test_a_run_that_is_there_is_not_overwritten(packed, tmp_path):
-    unpack(packed, tmp_path)
+    unpack_run(packed, tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(UsageError, match="exists already"):
-        unpack(packed, tmp_path)
+        unpack_run(packed, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == before == ["trial"]
 
 
 def test_a_file_that_is_there_is_not_overwritten(made, packed):
     with pytest.raises(UsageError, match="exists already"):
-        pack(made, packed, NO_KEYS)
+        pack_run(made, packed, NO_KEYS)
 
 
 def test_a_run_that_is_being_written_is_not_packed(made, tmp_path):
@@ -150,7 +150,7 @@ def test_a_run_that_is_being_written_is_not_packed(made, tmp_path):
     with (copy.root / "journal.jsonl.lock").open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="is being written"):
-            pack(copy, tmp_path / "file", NO_KEYS)
+            pack_run(copy, tmp_path / "file", NO_KEYS)
     assert not (tmp_path / "file").exists()
 
 
@@ -163,10 +163,10 @@ def test_a_torn_append_and_a_write_ahead_log_are_settled_in_the_file(made, tmp_p
     writer.commit()
     log = copy.calls.with_name("calls.sqlite-wal")
     assert log.stat().st_size > 0
-    pack(copy, tmp_path / "file", NO_KEYS)
+    pack_run(copy, tmp_path / "file", NO_KEYS)
     writer.close()
     assert copy.journal.read_bytes() != whole
-    done = unpack(tmp_path / "file", tmp_path / "runs")
+    done = unpack_run(tmp_path / "file", tmp_path / "runs")
     assert (done.folder / "journal.jsonl").read_bytes() == whole
     rows = sqlite3.connect(done.folder / "calls.sqlite").execute("SELECT role FROM wasted").fetchall()
     assert rows == [("judge",)]
@@ -180,7 +180,7 @@ def test_a_run_that_holds_a_key_is_refused_by_name_of_its_variable(made, tmp_pat
     copy = copy_run(made, tmp_path / "copy")
     copy.notices.write_text(f"the endpoint said {spelling}\n", encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"notices.jsonl holds the key in OPENAI_API_KEY") as caught:
-        pack(copy, tmp_path / "file", SecretScan({"OPENAI_API_KEY": KEY}))
+        pack_run(copy, tmp_path / "file", SecretScan({"OPENAI_API_KEY": KEY}))
     assert KEY not in str(caught.value)
     assert not (tmp_path / "file").exists()
 
@@ -190,7 +190,7 @@ def test_keys_are_looked_for_in_packed_layers(made, tmp_path):
     code, reply, report = hidden_words(made)
     for place, words in (("lineage.git, object", code), ("calls.sqlite", reply), ("trajectories/", report)):
         with pytest.raises(IntegrityError, match=place):
-            pack(made, tmp_path / "file", SecretScan({"MY_TOKEN": words}))
+            pack_run(made, tmp_path / "file", SecretScan({"MY_TOKEN": words}))
 
 
 def hidden_words(made: RunFolder) -> tuple[str, str, str]:
@@ -221,7 +221,7 @@ def test_a_damaged_run_is_not_packed(made, tmp_path):
     copy = copy_run(made, tmp_path / "copy")
     copy.environment.write_text("{}", encoding="utf-8")
     with pytest.raises(IntegrityError, match="was changed or damaged"):
-        pack(copy, tmp_path / "file", NO_KEYS)
+        pack_run(copy, tmp_path / "file", NO_KEYS)
 
 
 HOSTILE = {
@@ -260,7 +260,7 @@ def test_a_hostile_entry_is_refused_and_leaves_nothing(packed, tmp_path, case, p
             add(tar, **case)
     runs = tmp_path / "inner" / "runs"
     with pytest.raises(IntegrityError):
-        unpack(file, runs, "trial")
+        unpack_run(file, runs, "trial")
     assert list(runs.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file.tar.gz", "inner"]
 
@@ -269,7 +269,7 @@ def test_an_entry_that_is_there_twice_is_refused(packed, tmp_path):
     file = shutil.copy(packed, tmp_path / "file.tar.gz")
     repacked(file, lambda tar, kept: add(tar, "trial/spec.resolved.yaml", kept["trial/spec.resolved.yaml"]))
     with pytest.raises(IntegrityError, match="it is there twice"):
-        unpack(file, tmp_path / "runs")
+        unpack_run(file, tmp_path / "runs")
 
 
 def test_a_file_that_grows_beyond_measure_is_refused(tmp_path):
@@ -277,7 +277,7 @@ def test_a_file_that_grows_beyond_measure_is_refused(tmp_path):
     with tarfile.open(file, "w:gz") as tar:
         add(tar, "trial/report.html", b"\0" * (160 * 1024 * 1024))
     with pytest.raises(IntegrityError, match="larger than a packed run can be"):
-        unpack(file, tmp_path / "runs", "trial")
+        unpack_run(file, tmp_path / "runs", "trial")
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -286,7 +286,7 @@ def test_a_long_name_is_not_read_into_memory(tmp_path):
     with tarfile.open(file, "w:gz", format=tarfile.GNU_FORMAT) as tar:
         add(tar, "trial/" + "a" * (8 * 1024 * 1024), b"")
     with pytest.raises(IntegrityError, match="a header is too large"):
-        unpack(file, tmp_path / "runs", "trial")
+        unpack_run(file, tmp_path / "runs", "trial")
 
 
 @pytest.mark.parametrize("length", [0, 10, 1000, -200, -9])
@@ -294,7 +294,7 @@ def test_a_file_that_was_cut_short_is_refused(packed, tmp_path, length):
     file = tmp_path / "file.tar.gz"
     file.write_bytes(packed.read_bytes()[:length])
     with pytest.raises(IntegrityError):
-        unpack(file, tmp_path / "runs")
+        unpack_run(file, tmp_path / "runs")
 
 
 def test_a_changed_run_is_refused_as_verify_would(packed, tmp_path):
@@ -306,5 +306,5 @@ def test_a_changed_run_is_refused_as_verify_would(packed, tmp_path):
     repacked(file, change)
     assert entries(file)["trial/journal.jsonl"] != entries(packed)["trial/journal.jsonl"]
     with pytest.raises(IntegrityError, match=r"is refused: journal.jsonl"):
-        unpack(file, tmp_path / "runs")
+        unpack_run(file, tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []

@@ -10,7 +10,7 @@ from support import tampering as t
 from support.studbook_cli import REPOSITORY, TINY, studbook, write_tiny
 
 from studbook.experiments.cli.main import main
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 pytestmark = pytest.mark.slow
 

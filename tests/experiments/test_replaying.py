@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studbook.errors import ReplayDifference
-from studbook.experiments.replay.recorded import check_same, first_difference
+from studbook.experiments.replay.differences import first_difference
+from studbook.experiments.replay.recorded import check_same
 from studbook.populations.events import RunFinished
 from studbook.populations.journal import Entry
 

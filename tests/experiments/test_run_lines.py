@@ -3,11 +3,9 @@
 import io
 import json
 
-from rich.console import Console
-
-from studbook.experiments.views.display import PlainDisplay
-from studbook.experiments.views.display_json import JsonDisplay
-from studbook.experiments.views.display_live import LiveDisplay
+from studbook.experiments.views.displays.json import JsonDisplay
+from studbook.experiments.views.displays.live import LiveDisplay
+from studbook.experiments.views.displays.plain import PlainDisplay
 from studbook.experiments.views.lines import (
     TESTBED_MODELS,
     end_lines,
@@ -138,10 +136,11 @@ def test_the_plain_display_sends_progress_and_result_apart_and_no_escape_codes()
     assert "\x1b" not in progress.getvalue() + results.getvalue()
 
 
-def test_the_live_display_says_the_same_words():
+def test_the_live_display_says_the_same_words(monkeypatch):
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "300", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
     progress, results = io.StringIO(), io.StringIO()
-    looks = {"force_terminal": True, "width": 300, "no_color": True}
-    feed(LiveDisplay(Console(file=progress, **looks), Console(file=results, **looks)))
+    feed(LiveDisplay(progress, results))
     assert "✓ admitted  " in progress.getvalue()
     assert "passes 25.0% (1/4, 95% CI 4.6–69.9)" in progress.getvalue()
     assert "m0002 – best of 1 candidate" in results.getvalue()
@@ -150,10 +149,10 @@ def test_the_live_display_says_the_same_words():
 
 
 def test_the_json_display_prints_one_object_with_every_rate_as_counts_and_interval():
-    notes, results = [], io.StringIO()
-    feed(JsonDisplay(results, notes.append))
+    notes, results = io.StringIO(), io.StringIO()
+    feed(JsonDisplay(notes, results))
     whole = json.loads(results.getvalue())
-    assert notes == ["a retry"]
+    assert notes.getvalue() == "a retry\n"
     assert whole["schema"] == 1
     assert whole["iterations"][0]["mutant_rate"] == {"passed": 3, "n": 4, "low": 0.300642, "high": 0.954413}
     assert whole["end"]["champion_id"] == "m0002"

@@ -10,7 +10,7 @@ import pytest
 
 from studbook.errors import RevisionError, StorageError, UsageError
 from studbook.experiments.run.opening import create_run, find_run, list_runs
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 
 def begun(folder):

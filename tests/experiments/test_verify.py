@@ -14,8 +14,8 @@ from support.made_runs import SPEC, copy_run, make_run, shared_run, told
 from support.studbook_cli import start, studbook
 
 from studbook.experiments.run.opening import open_run
-from studbook.experiments.verifying import verify
-from studbook.populations.layout import RunFolder
+from studbook.experiments.verifying import verify_run
+from studbook.populations.storage import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def stamps(run: RunFolder) -> dict[str, tuple[int, int]]:
 
 def test_a_run_that_nobody_touched_is_whole_and_stays_as_it_is(made):
     before = stamps(made)
-    done = verify(made)
+    done = verify_run(made)
     assert done.findings.faults == []
     assert done.findings.notes == []
     assert done.head == json.loads(t.journal_lines(made)[-1])["hash"]
@@ -58,9 +58,9 @@ def test_a_run_that_nobody_touched_is_whole_and_stays_as_it_is(made):
 
 def test_workers_and_order_change_nothing_that_is_hashed(made, tmp_path):
     alone = make_run(tmp_path, "trial", 3, workers=1)
-    done = verify(alone)
+    done = verify_run(alone)
     assert done.findings.faults == []
-    assert done.head == verify(made).head, "the records that results rest on are part of the hash"
+    assert done.head == verify_run(made).head, "the records that results rest on are part of the hash"
 
 
 def test_a_run_that_was_killed_is_whole_and_so_it_is_when_resumed(made, tmp_path):
@@ -70,14 +70,14 @@ def test_a_run_that_was_killed_is_whole_and_so_it_is_when_resumed(made, tmp_path
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = stamps(run)
-    done = verify(run)
+    done = verify_run(run)
     assert done.findings.faults == []
     assert any("has not come to its end" in note for note in done.findings.notes)
     assert stamps(run) == before
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
-    done = verify(run)
+    done = verify_run(run)
     assert done.findings.faults == []
-    assert done.head == verify(made).head
+    assert done.head == verify_run(made).head
 
 
 def test_a_run_can_be_verified_while_it_is_being_written(tmp_path):
@@ -86,28 +86,28 @@ def test_a_run_can_be_verified_while_it_is_being_written(tmp_path):
     wait_for(run, b"run_started")
     looks = 0
     while process.poll() is None:
-        done = verify(run)
+        done = verify_run(run)
         assert done.findings.faults == []
         looks += done.is_running
     assert process.wait() == 0
     process.communicate()
     assert looks >= 3
-    assert verify(run).findings.faults == []
+    assert verify_run(run).findings.faults == []
 
 
 def test_a_run_whose_lineage_was_packed_by_git_is_whole(made, tmp_path):
     run = copy_run(made, tmp_path / "trial")
     subprocess.run(["git", "--git-dir", run.lineage, "gc", "--prune=now"], check=True, capture_output=True)
     assert not list(run.lineage.glob("refs/mutants/*"))
-    done = verify(run)
+    done = verify_run(run)
     assert done.findings.faults == []
-    assert done.findings.checked["harnesses"] == verify(made).findings.checked["harnesses"]
+    assert done.findings.checked["harnesses"] == verify_run(made).findings.checked["harnesses"]
 
 
 def test_an_append_that_was_not_finished_is_no_damage(made, tmp_path):
     run = copy_run(made, tmp_path / "trial")
     run.journal.write_bytes(run.journal.read_bytes()[:-40])
-    done = verify(run)
+    done = verify_run(run)
     assert done.findings.faults == []
     assert done.findings.notes[0].startswith("journal.jsonl ends in ")
     assert done.findings.notes[0].endswith("of an append that was not finished; resume cuts it off")
@@ -118,7 +118,7 @@ def test_a_commit_that_the_journal_does_not_end_yet_is_no_fault(made, tmp_path):
     run = copy_run(made, tmp_path / "trial")
     last = t.numbered(run, "decision_made")[-1]
     t.edit_lines(run, lambda lines: lines.__delitem__(slice(last - 1, None)))
-    done = verify(run)
+    done = verify_run(run)
     assert [fault.place for fault in done.findings.faults if "refs/mutants" in fault.place] == []
     assert any("refs/mutants/m0003 belongs to an iteration" in note for note in done.findings.notes)
 
@@ -128,7 +128,7 @@ def test_branches_that_a_crash_left_behind_are_told_and_mended_by_the_next_openi
     (run.lineage / "refs/heads/best").write_text(t.commit_of(run, "m0002") + "\n")
     assert "refs/heads/best: the branch does not stand at the best" in told(run)
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
-    assert verify(run).findings.faults == []
+    assert verify_run(run).findings.faults == []
 
 
 def test_papers_that_are_gone_are_no_fault(tmp_path):
@@ -137,16 +137,16 @@ def test_papers_that_are_gone_are_no_fault(tmp_path):
     (tmp_path / "trial.yaml").write_text(spec.replace("iterations: 3", "iterations: 1"), encoding="utf-8")
     assert studbook("run", "trial.yaml", "--name", "trial", cwd=tmp_path).returncode == 0
     run = RunFolder(tmp_path / "runs" / "trial")
-    assert verify(run).findings.notes == []
+    assert verify_run(run).findings.notes == []
     shutil.rmtree(tmp_path / "papers")
-    done = verify(run)
+    done = verify_run(run)
     assert done.findings.faults == []
     assert done.findings.notes[0].startswith("the papers are not at hand, so strong")
 
 
 def test_the_command_tells_what_it_checked_the_head_and_what_it_cannot_find(made):
     done = studbook("verify", made.root.as_posix(), cwd=made.root.parent)
-    head = verify(made).head
+    head = verify_run(made).head
     assert done.returncode == 0
     assert done.stdout.startswith("✓ trial is whole: everything in it says the same\n")
     assert f"journal head {head}" in done.stdout

@@ -137,5 +137,7 @@ def test_how_many_acceptances_held_stands_beside_the_rate():
     ]
     event = replace(event, evaluation=replace(event.evaluation, results=tuple(results)))
     population = fold([*small_run(), event])
-    assert "; reproduced 2/3 (95% CI 20.8–93.9)" in plain(harness_lines(harness_view(population, "m0002")))
+    assert "; 2 of 3 accepted examples reproduced on fresh rollouts (95% CI 20.8–93.9)" in plain(
+        harness_lines(harness_view(population, "m0002"))
+    )
     assert confirmed_rate(population, "m0002", Purpose.CONFIRMATION) == Rate(2, 3)

@@ -7,8 +7,8 @@ import pytest
 from support.once import made_once
 from support.studbook_cli import studbook
 
-from studbook.experiments.verifying import Verified, verify
-from studbook.populations.layout import RunFolder
+from studbook.experiments.verifying import Verified, verify_run
+from studbook.populations.storage import RunFolder
 
 SPEC = """\
 version: 1
@@ -49,5 +49,5 @@ def places(done: Verified) -> list[str]:
 
 def told(run: RunFolder, expect: str | None = None) -> str:
     """Every fault on a line of its own."""
-    faults = verify(run, expect).findings.faults
+    faults = verify_run(run, expect).findings.faults
     return "\n".join(f"{fault.place}: {fault.problem}" for fault in faults)

@@ -1,7 +1,4 @@
-"""Commands about single harnesses: evaluate one, begin a new one.
-
-The figures of an evaluation as lines.
-"""
+"""Commands about single harnesses: evaluate one, create a starter."""
 
 import shlex
 from argparse import Namespace
@@ -12,9 +9,10 @@ from pathlib import Path
 from rich.text import Text
 
 from studbook.errors import CorpusError, UsageError
+from studbook.evaluate.evaluations import Summary
 from studbook.evaluate.papers import Corpus, read_corpus
-from studbook.evaluate.summary import Summary
 from studbook.evolve.contracts import StopRequested
+from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
 from studbook.experiments.library.working import evaluation_store, find_harness
 from studbook.experiments.run.bench import open_clean_sandbox
@@ -22,6 +20,7 @@ from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.environment import read_surroundings
 from studbook.experiments.run.measuring import Breakdown, evaluate_harness, write_examples
 from studbook.experiments.run.models import models_line
+from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import StopSwitch, listening
 from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
@@ -67,7 +66,7 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
 
 def confirmed_lines(confirmed: Rate) -> list[Text]:
     """Nothing when nothing was accepted, or confirming is switched off."""
-    return [labelled("held", f"{confirmed_words(confirmed)} on fresh rollouts")] if confirmed.n else []
+    return [labelled("fresh", confirmed_words(confirmed))] if confirmed.n else []
 
 
 def breakdown_lines(breakdowns: Sequence[Breakdown]) -> list[Text]:
@@ -95,16 +94,33 @@ def _number(value: Fraction | None) -> str:
     return "–" if value is None else f"{float(value):.1f}"
 
 
+@command(
+    "studbook evaluate agentic_self_instruct --papers papers --replicates 2",
+    flag("harness", metavar="HARNESS", help="a directory, the name of a bundled harness, or RUN:HARNESS"),
+    flag("--papers", metavar="PATH", required=True, help="a directory or file of papers (.md, .txt)"),
+    flag("--replicates", metavar="N", type=int, default=1, help="independent repetitions (default: 1)"),
+    flag("--limit", metavar="N", type=int, help="only the first N papers, by file name"),
+    flag("--out", metavar="FILE", help="write the accepted examples there, as JSONL"),
+    flag("--spec", metavar="SPEC", help="take models, evaluator, sandbox and seed from this spec"),
+    SET,
+    PLUGINS,
+    RUNS,
+)
 def evaluate(options: Namespace, terminal: Terminal) -> int:
     if options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: at least 1")
+    with plugging(options.plugins, spec=options.spec):
+        return _evaluate(options, terminal)
+
+
+def _evaluate(options: Namespace, terminal: Terminal) -> int:
     runs_dir = Path(options.runs_dir)
     surroundings = read_surroundings()
     spec = surroundings.load(options.spec, options.overrides)
     harness = find_harness(options.harness, runs_dir)
     corpus = limited(read_corpus(Path(options.papers)), options.limit)
     store = evaluation_store(runs_dir)
-    switch, display = StopSwitch(), terminal.display()
+    switch, display = StopSwitch(), terminal.display(spec.display.name, spec.display.params)
     sandbox = open_clean_sandbox(spec.sandbox)
     for told in (
         labelled("harness", clean_line(f"{harness.manifest.name} ({options.harness})")),
@@ -129,7 +145,7 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
             )
     except StopRequested:
         display.close()
-        terminal.progress("stopped; what is finished is kept: the same command goes on from there")
+        terminal.progress("stopped; what is finished is saved: the same command picks up from there")
         return EXIT_INTERRUPTED
     finally:
         display.close()
@@ -161,6 +177,10 @@ def limited(corpus: Corpus, limit: int | None) -> Corpus:
     return Corpus(papers=corpus.papers[:limit], skipped=corpus.skipped)
 
 
+@command(
+    "studbook init my-harness",
+    flag("folder", metavar="DIR", help="a directory that does not exist yet, or is empty"),
+)
 def init(options: Namespace, terminal: Terminal) -> int:
     folder = Path(options.folder)
     pasted = shlex.quote(folder.as_posix())

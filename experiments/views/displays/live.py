@@ -1,11 +1,12 @@
 """The live view on a terminal: finished lines scroll by, one status line stays at the bottom."""
 
-from rich.console import Console
+from typing import TextIO
+
 from rich.status import Status
 from rich.text import Text
 
-from studbook.experiments.cli.terminal import print_lines
 from studbook.experiments.views import lines as run_lines
+from studbook.experiments.views.printing import Lines, print_lines
 from studbook.experiments.views.text import clean_line
 from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
@@ -16,11 +17,11 @@ CTRL_C_COLUMNS = 3
 
 
 class LiveDisplay:
-    def __init__(self, progress: Console, results: Console) -> None:
-        self._progress = progress
-        self._results = results
+    def __init__(self, progress: TextIO, results: TextIO) -> None:
+        self._progress = Lines(progress)
+        self._results = Lines(results)
         self._standing = ""
-        self._status = Status(Text("starting"), console=progress, spinner="dots")
+        self._status = Status(Text("starting"), console=self._progress, spinner="dots")
 
     def started(self, view: StartView) -> None:
         self._print(run_lines.start_lines(view))
@@ -55,3 +56,6 @@ class LiveDisplay:
 
     def _print(self, lines: list[Text]) -> None:
         print_lines(self._progress, lines)
+
+
+plugin = LiveDisplay

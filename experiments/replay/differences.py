@@ -1,28 +1,64 @@
-"""One box of a run, run again and compared with its recorded trajectory.
+"""Where a replay and its records first differ, with both sides, as the text of an error.
 
-Harness code runs in the sandbox, models answer from the run's records alone, the evaluator is our own.
-A trajectory must come again byte for byte; otherwise the first event that differs is told with both sides.
-
-Stands between one replayed box and the records, so that a call without a record is told as an event.
-
-The client knows only that a key is missing. What had been asked before says which event of the recorded
-trajectory the replay left the track at. Answers nothing itself.
+Values and trajectories are compared here. `Witness` stands between one replayed box and the records: the
+client knows only that a key is missing; what was asked before says at which recorded event the replay left
+the track.
 """
 
 import itertools
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 from studbook.errors import ReplayDifference
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.paper_evaluator import SandboxedEvaluator
-from studbook.evaluate.trajectories import Event, Trajectory, TrajectoryStore, fold_paper, trajectory_key
-from studbook.experiments.replay.recorded import MISSING, both_sides, first_difference
-from studbook.experiments.run.bench import Bench
-from studbook.experiments.run.opening import OpenedRun
-from studbook.harnesses.tree import HarnessTree
+from studbook.evaluate.trajectories import Event, Trajectory, fold_paper
 from studbook.llm.contracts import HARNESS_ROLES, Chat, ChatCall, ChatReply
-from studbook.populations.records import PaperResult
+
+SHOWN = 300
+
+
+BEFORE = 60
+"""Characters of a side, and of those before the first that differs."""
+
+
+class _Missing:
+    """What a side shows where it has no such key; equal to nothing JSON can say."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+MISSING = _Missing()
+
+
+def first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """The first place, in reading order, where two JSON values differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        pairs = [
+            (f"{path}.{key}".lstrip("."), before.get(key, MISSING), after.get(key, MISSING))
+            for key in {**before, **after}
+        ]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = [(f"{path}[{number}]", *pair) for number, pair in enumerate(zip(before, after, strict=True))]
+    else:
+        return None if before == after else (path or "the whole event", before, after)
+    return next((found for name, one, two in pairs if (found := first_difference(one, two, name))), None)
+
+
+def both_sides(recorded: Any, replayed: Any) -> str:
+    """Two lines; of long values the part where they begin to differ."""
+    one, two = repr(recorded), repr(replayed)
+    same = next(
+        (n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
+    )
+    start = same - BEFORE if same > SHOWN // 2 else 0
+    return f"  recorded: {_cut(one, start)}\n  replayed: {_cut(two, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    before, after = "…" if start else "", "…" if len(text) > start + SHOWN else ""
+    return f"{before}{text[start : start + SHOWN]}{after}"
 
 
 class Unrecorded(ReplayDifference):
@@ -97,55 +133,6 @@ class Witness:
                 for message in call.messages
             ],
         }
-
-
-def place_of(harness: str, paper_id: str, replicate: int) -> str:
-    return f"{harness} on paper {paper_id}, replicate {replicate}"
-
-
-def replay_box(
-    bench: Bench, known: Trajectory | None, harness: HarnessTree, paper: Paper, replicate: int, place: str
-) -> PaperResult:
-    """`bench` answers from records; `known`: what the run has of it. Raises ReplayDifference."""
-    # one for each box, because each box has a witness of its own; rollouts run one after the other
-    witness = Witness(bench.chat, paper)
-    evaluator = SandboxedEvaluator(
-        chat=witness, sandbox=bench.sandbox, store=bench.store, frozen=bench.frozen
-    )
-    try:
-        again = evaluator.evaluate_paper(harness, paper, replicate)
-    except Unrecorded as missed:
-        told = missed.told(known.events) if known else f"{missed}, and there is no trajectory of it"
-        raise ReplayDifference(f"{place}: {told}") from missed
-    if known is None:
-        return again
-    if again.key != known.result.key:
-        raise ReplayDifference(
-            f"{place}: harness, paper or evaluator are other ones\n"
-            f"  recorded key: {known.result.key}\n  replayed key: {again.key}"
-        )
-    if again.trajectory_hash != known.result.trajectory_hash:
-        raise ReplayDifference(f"{place}: {describe(known, bench.store.get(again.key))}")
-    return again
-
-
-class WatchedEvaluator:
-    """The `PaperEvaluator` of a whole replay: every box is compared as soon as it has been run.
-
-    What the journal names must be in the run's store; papers behind one that decided a race may be.
-    """
-
-    def __init__(self, bench: Bench, run: OpenedRun) -> None:
-        self.evaluator_hash = bench.frozen.evaluator_hash
-        self._bench = bench
-        self._store = TrajectoryStore(run.folder.trajectories)
-        self._named = {each.key for event in run.evaluations() for each in event.evaluation.results}
-
-    def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
-        place = place_of(f"harness {harness.tree_hash[:12]}", paper.paper_id, replicate)
-        key = trajectory_key(self.evaluator_hash, harness.tree_hash, paper.paper_id, replicate)
-        known = self._store.get(key) if key in self._named else self._store.find(key)
-        return replay_box(self._bench, known, harness, paper, replicate, place)
 
 
 def describe(recorded: Trajectory, replayed: Trajectory) -> str:

@@ -1,0 +1,266 @@
+"""Commands that check a run: replay (fold, recorded, live) and verify, with what they found as lines.
+
+What a run's files say is hostile and is cleaned before it is printed.
+"""
+
+import re
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from studbook.errors import RevisionError, UsageError
+from studbook.evolve.contracts import StopRequested
+from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, TARGET, command, flag
+from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
+from studbook.experiments.replay.fold import Replayed, check_fold, check_fold_of_part
+from studbook.experiments.replay.live import (
+    DEFAULT_REPLICATES,
+    ScoreDrop,
+    measure_part,
+    old_scores,
+    whole_run,
+)
+from studbook.experiments.replay.recorded import replay_part, replay_whole
+from studbook.experiments.replay.scope import choose_part, is_whole, pieces_of, prepare_part
+from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.measuring import FOLDER
+from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
+from studbook.experiments.run.opening import Target, find_run, open_target
+from studbook.experiments.run.plugins import plugging
+from studbook.experiments.spec.loading import read_resolved, resume_overrides
+from studbook.experiments.verifying import NOT_CHECKED, Verified, verify_run
+from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line
+from studbook.experiments.views.text import clean_line, count
+from studbook.populations.storage import RunFolder
+
+WIDTH = 220
+HASH = re.compile(r"[0-9a-f]{64}\Z")
+WORDS = {
+    "fold": "read and checked; nothing was run",
+    "recorded": "re-run in the sandbox from recorded model calls; no API calls",
+}
+
+
+@command(
+    "studbook replay quickstart-1:best --level recorded",
+    TARGET,
+    flag("paper", metavar="PAPER", nargs="?", help="only this paper: its id, or a prefix of it"),
+    flag(
+        "--level",
+        choices=("fold", "recorded", "live"),
+        default="fold",
+        help="fold: check records, run nothing; recorded: re-run everything from recorded model calls; "
+        "live: fresh, paid calls beside the old score (default: %(default)s)",
+    ),
+    flag("--alone", action="store_true", help="only this harness, not its ancestors"),
+    flag("--papers", metavar="PATH", help="where the papers are now, if not where the spec says"),
+    flag(
+        "--replicates",
+        metavar="N",
+        type=int,
+        help=f"live: how often each paper is measured (default: {DEFAULT_REPLICATES}); new ones are appended",
+    ),
+    RESET,
+    PLUGINS,
+    RUNS,
+)
+def replay(options: Namespace, terminal: Terminal) -> int:
+    if options.level != "live" and (options.replicates is not None or options.overrides):
+        given = "-s" if options.overrides else "--replicates"
+        raise UsageError(f"{given} is for --level live: the other levels repeat what was recorded")
+    if options.replicates is not None and options.replicates < 1:
+        raise UsageError(f"--replicates {options.replicates}: at least 1")
+    target = open_target(options.target, Path(options.runs_dir))
+    with plugging(options.plugins):
+        if options.level == "live":
+            return _replay_live(options, target, terminal)
+        done = _replay_records(options, target, terminal)
+    if done is None:
+        return EXIT_INTERRUPTED
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "replay": done, "identical": True})
+    else:
+        terminal.result(replayed_lines(done))
+    return 0
+
+
+def _replay_records(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
+    """None when the user interrupted it."""
+    part = None
+    if not is_whole(target, options.paper, alone=options.alone):
+        part = choose_part(target, options.paper, alone=options.alone)
+    if options.level == "fold":
+        return check_fold(target.run) if part is None else check_fold_of_part(part, pieces_of(part))
+    papers = Path(options.papers) if options.papers else None
+    display = terminal.display()
+    try:
+        if part is None:
+            return replay_whole(target.run, papers, display)
+        return replay_part(part, papers, display)
+    finally:
+        display.close()
+
+
+def _replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
+    whole = is_whole(target, options.paper, alone=options.alone)
+    part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
+    old = old_scores(part)
+    spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
+    with open_endpoints(spec, read_surroundings().variables, lambda text: None):
+        pass  # a missing key is told at once
+    prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
+    store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
+    terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
+    terminal.progress(labelled("kept in", clean_line(store.as_posix(), 300)))
+    display = terminal.display()
+    try:
+        replicates = options.replicates or DEFAULT_REPLICATES
+        found, totals = measure_part(part, old, prepared, replicates, store, display)
+    except StopRequested:
+        display.close()
+        terminal.progress("stopped; what is finished is saved: the same command picks up from there")
+        return EXIT_INTERRUPTED
+    finally:
+        display.close()
+    if terminal.wants_json:
+        live = {
+            "run": part.run.folder.name,
+            "level": "live",
+            "harnesses": found,
+            "fresh_calls": totals.calls,
+            "recorded_calls": totals.recorded_calls,
+        }
+        terminal.json({"schema": 1, "replay": live})
+    else:
+        is_testbed = uses_only_testbed(prepared.spec)
+        terminal.result(drop_lines(found, totals.calls, totals.recorded_calls, is_testbed=is_testbed))
+    return 0
+
+
+def replayed_lines(done: Replayed) -> list[Text]:
+    """A part has no events: those are the whole run's."""
+    named = f": {done.part}" if done.part else ""
+    counts = [
+        *([count(done.events, "event")] if done.events else []),
+        count(done.harnesses, "harness", "harnesses"),
+        count(done.trajectories, "trajectory", "trajectories"),
+        *([count(done.calls, "recorded call")] if done.calls else []),
+    ]
+    return [
+        line(("✓ ", "green"), f"{done.run}{named} is identical: {WORDS[done.level]}"),
+        line("  " + ", ".join(counts)),
+        line(f"  journal head {done.head}"),
+    ]
+
+
+def drop_lines(found: Sequence[ScoreDrop], paid: int, recorded: int, *, is_testbed: bool) -> list[Text]:
+    lines = [text for each in found for text in _lines_of_drop(each)]
+    calls = f"  {count(paid, 'fresh call')}"
+    lines.append(line(calls + (f", {recorded:,} cached from an earlier live replay" if recorded else "")))
+    if is_testbed:
+        lines.append(line(("  Measured with " + TESTBED_MODELS + ".", "yellow")))
+    return lines
+
+
+def _lines_of_drop(each: ScoreDrop) -> list[Text]:
+    stopped = ", stopped early" if each.is_stopped else ""
+    papers = f"{count(each.papers, 'paper')} × {count(each.replicates, 'replicate')}"
+    low, high = (100 * end for end in each.interval)
+    points = 100 * float(each.drop)
+    change = f"{abs(points):.1f} points {'lower' if points > 0 else 'higher'}" if points else "the same"
+    verdict = "" if each.is_shown else ": consistent with no drop"
+    interval = f"95% CI {low:+.1f} to {high:+.1f}"
+    kind = "paired by paper" if each.papers > 1 else "one paper, independent samples"
+    lines = [
+        line((f"{each.harness_id:<6}", "bold"), f"  recorded  {each.old}{stopped}"),
+        line(f"{'':<6}  fresh     {each.new}, {papers}"),
+        line(f"{'':<6}            fresh score is {change} (drop: {interval}){verdict}; {kind}"),
+    ]
+    if each.expected is not None:
+        told = f"expected {100 * float(each.expected):.1f}%: the recorded score shrunk towards the seed's"
+        lines.append(line((f"{'':<6}            {told}", "dim")))
+    return lines
+
+
+@command(
+    "studbook verify quickstart-1",
+    RUN,
+    flag(
+        "--expect",
+        metavar="HEAD_HASH",
+        help="the head hash of the journal as it was published: detects a consistently rewritten folder",
+    ),
+    PLUGINS,
+    RUNS,
+)
+def verify(options: Namespace, terminal: Terminal) -> int:
+    if options.expect is not None and not HASH.match(options.expect):
+        raise UsageError("--expect takes the 64 hexadecimal digits that `studbook verify` prints as head")
+    with plugging(options.plugins):
+        done = verify_run(_find(options.run, Path(options.runs_dir)), options.expect)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, **_verified_json(done)})
+    else:
+        terminal.result(verified_lines(done))
+    return 0 if done.findings.is_clean else 1
+
+
+def _find(name: str, runs_dir: Path) -> RunFolder:
+    """Also a run whose journal is gone: that is a fault, not a wrong name."""
+    try:
+        return find_run(name, runs_dir)
+    except RevisionError:
+        for path in (runs_dir / name, Path(name)):
+            folder = RunFolder(path)
+            if folder.lineage.exists() or folder.trajectories.exists():
+                return folder
+        raise
+
+
+def _verified_json(done: Verified) -> dict[str, object]:
+    findings = done.findings
+    return {
+        "run": done.run,
+        "is_clean": findings.is_clean,
+        "head": done.head,
+        "is_running": done.is_running,
+        "checked": dict(sorted(findings.checked.items())),
+        "faults": findings.faults,
+        "notes": findings.notes,
+        "not_checked": dict(NOT_CHECKED),
+    }
+
+
+def verified_lines(done: Verified) -> Iterator[Text]:
+    findings = done.findings
+    if findings.is_clean:
+        yield line(("✓ ", "green"), (f"{done.run} verified: all records agree", "bold"))
+    else:
+        faults = count(len(findings.faults), "fault")
+        yield line(("✗ ", "bold red"), (f"{done.run} has {faults}: changed or damaged", "bold"))
+    for fault in findings.faults:
+        yield line(
+            ("  ✗ ", "red"), (clean_line(fault.place, WIDTH), "bold"), ": ", clean_line(fault.problem, WIDTH)
+        )
+        for name, text in (("expected", fault.expected), ("found", fault.found)):
+            if text:
+                yield line(f"      {name + ':':<10}", clean_line(text, WIDTH))
+    checked = ", ".join(f"{number:,} {name}" for name, number in sorted(findings.checked.items()))
+    yield line("  checked: ", checked or "nothing")
+    for note in findings.notes:
+        yield line("  note: ", clean_line(note, WIDTH))
+    yield line("  journal head ", done.head or "none")
+    yield from _limits(done)
+
+
+def _limits(done: Verified) -> Iterator[Text]:
+    yield line("  not covered:")
+    for what, why in NOT_CHECKED.items():
+        yield line(f"    {what}: {why}")
+    yield line(
+        "    a consistently rewritten folder cannot be detected from inside: publish the head hash; "
+        "readers then run"
+    )
+    yield line(f"      studbook verify {done.run} --expect {done.head or 'HEAD_HASH'}")

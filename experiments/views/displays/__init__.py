@@ -1,0 +1,1 @@
+"""Displays: one a file, its name the file's; what it offers is `plugin`."""
