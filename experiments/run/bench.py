@@ -28,11 +28,11 @@ from studbook.llm.contracts import Chat
 from studbook.llm.records import CallRecords
 from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
-from studbook.sandbox.bundle import kit_source, shim_source
 from studbook.sandbox.contract import Limits, Sandbox, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox, reap_containers
 from studbook.sandbox.kinds import SANDBOX
 from studbook.sandbox.process_box import reap_processes
+from studbook.sandbox.shim import kit_source, shim_source
 
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:

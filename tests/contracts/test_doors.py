@@ -19,6 +19,7 @@ search: {{iterations: 3, minibatch: 1, knob_share: {share}{search}}}
 champion: {{candidates: 1, confirm_replicates: 1, test_replicates: 1}}
 sandbox: {sandbox}
 workers: 2
+display: {display}
 """
 
 PLUGINS = {
@@ -106,6 +107,20 @@ PLUGINS = {
                 tree = parent.replace({"prompts/challenger_task.md": before + f"\\nNote {seed}.\\n".encode()})
                 return Proposal(tree=tree, kind=MutationKind.PROMPT, hypothesis="a note helps")
         """,
+    "display": """
+        from studbook.experiments.views.displays.silent import SilentDisplay
+
+        class Terse(SilentDisplay):
+            def __init__(self, progress, results, mark: str = "*") -> None:
+                self.results, self.mark = results, mark
+
+            def iteration_ended(self, view, progress):
+                print(self.mark, view.iteration, view.verdict.value, file=self.results)
+
+        class Broken(SilentDisplay):
+            def seed_measured(self, rate):
+                raise ValueError("no ink")
+        """,
     "knobs": """
         def lowest(knobs, population, seed, is_new):
             values = {knob.name: knob.low for knob in knobs}
@@ -116,7 +131,14 @@ PLUGINS = {
 
 def write(folder: Path, door: str, **keys: str) -> Path:
     (folder / "my_plugin.py").write_text(textwrap.dedent(PLUGINS[door]).lstrip(), encoding="utf-8")
-    blank = {"corpus": "", "evaluator": "", "search": "", "sandbox": "process", "share": "0.34"}
+    blank = {
+        "corpus": "",
+        "evaluator": "",
+        "search": "",
+        "sandbox": "process",
+        "share": "0.34",
+        "display": "auto",
+    }
     path = folder / "mine.yaml"
     path.write_text(SPEC.format(**{**blank, **keys}), encoding="utf-8")
     return path
@@ -137,12 +159,14 @@ CASES = {
     "analyzer": {"search": ', analyzer: "my_plugin:Short"'},
     "implementer": {"search": ', implementer: "my_plugin:Commenting"'},
     "knobs": {"search": ', knobs: "my_plugin:lowest"', "share": "1.0"},
+    "display": {"display": '{name: "my_plugin:Terse", params: {mark: "~"}}'},
 }
 SEEN = {
     "admission": "everyone is let in",
     "sandbox": "my own boxes (tested)",
     "implementer": "a note helps",
     "knobs": "knobs: ",
+    "display": "~ 1 ",
 }
 
 
@@ -184,6 +208,39 @@ def test_a_run_goes_on_only_with_the_code_it_began_with_and_is_read_without_it(t
     assert gone.returncode == 2
     assert "run mine needs its selection" in gone.stderr
     assert "there is no module my_plugin" in gone.stderr
+
+
+@pytest.mark.slow
+def test_a_run_begun_elsewhere_goes_on_where_the_user_says_its_plug_in_is(tmp_path):
+    specs, other = tmp_path / "specs", tmp_path / "other"
+    specs.mkdir()
+    other.mkdir()
+    spec = write(specs, "selection", search=', selection: "my_plugin:newest"')
+    done("run", f"specs/{spec.name}", "--name", "mine", cwd=tmp_path)
+    for command in (
+        ("resume", "mine", "-s", "search.iterations=4"),
+        ("replay", "mine", "--level", "recorded"),
+    ):
+        refused = studbook(*command, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "there is no module my_plugin" in refused.stderr
+        assert "--plugins DIR" in refused.stderr
+        done(*command, "--plugins", "specs", cwd=tmp_path)
+    missing = studbook("verify", "mine", "--plugins", "nowhere", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert "--plugins nowhere: there is no such directory" in missing.stderr
+
+
+@pytest.mark.slow
+def test_a_display_is_no_part_of_a_run_and_a_broken_one_is_told(tmp_path):
+    spec = write(tmp_path, "display", display='"my_plugin:Terse"')
+    done("run", spec.name, "--name", "mine", cwd=tmp_path)
+    (tmp_path / "my_plugin.py").unlink()
+    done("resume", "mine", "-s", "search.iterations=4", "-s", "display=plain", cwd=tmp_path)
+    broken = write(tmp_path, "display", display='"my_plugin:Broken"')
+    refused = studbook("run", broken.name, "--name", "other", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "display my_plugin:Broken failed in seed_measured: ValueError: no ink" in refused.stderr
 
 
 @pytest.mark.parametrize(
