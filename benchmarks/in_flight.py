@@ -44,10 +44,10 @@ from studbook.llm.contracts import Backend, ChatReply, ChatRequest, Endpoint, Me
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
 from studbook.llm.secrets import Secret
-from studbook.sandbox.bundle import kit_source, shim_source
 from studbook.sandbox.contract import Sandbox
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.process_box import ProcessSandbox
+from studbook.sandbox.shim import kit_source, shim_source
 from studbook.testbed.scripted import reply_to
 from studbook.testbed.server.server import ModelServer
 

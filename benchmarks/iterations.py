@@ -29,13 +29,13 @@ from typing import Any
 
 from studbook.evaluate.contracts import Paper
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, SearchSettings, Silent, TryHarness
-from studbook.evolve.duplicates import SeenTrees
-from studbook.evolve.history import summarize
+from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
-from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring, found
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
+from studbook.evolve.prompting import summarize
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.ledger import Ledger, opened_ledger
 from studbook.experiments.spec.loading import load_spec, write_resolved
@@ -43,9 +43,9 @@ from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Usage
 from studbook.populations.events import Event, RunStarted
-from studbook.populations.layout import RunFolder
 from studbook.populations.population import EMPTY, Population
 from studbook.populations.records import FailureCategory, MutationKind, PaperResult, PaperVerdict, RoundResult
+from studbook.populations.storage import RunFolder
 from studbook.testbed.fakes import FakeAnalyzer, fake_papers, pass_chance
 
 ROOT = Path(__file__).parents[1]
@@ -161,7 +161,7 @@ def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
     ):
         trees = ledger.trees
         measuring = Measuring(
-            evaluator=EightRounds(), pool=pool, workers=4, observer=Silent(), brake=Brake(Flag())
+            evaluator=EightRounds(), pool=pool, workers=4, observer=Silent(), stop_token=StopToken(Flag())
         )
         yield (
             ledger,

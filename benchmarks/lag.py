@@ -21,7 +21,7 @@ from statistics import fmean, stdev
 from benchmarks.iterations import begin, opened, say
 from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 from studbook.testbed.fakes import FakeEvaluator, fake_papers, pass_chance
 
 T95 = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}

@@ -38,20 +38,20 @@ from benchmarks.scheduling import (
     many_durations,
 )
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.many import evaluate_many
+from studbook.evaluate.evaluations import evaluate_many
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, SearchSettings, Silent, TryHarness
-from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
-from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken
 from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.ledger import Ledger, opened_ledger
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed
-from studbook.populations.layout import RunFolder
 from studbook.populations.records import PaperResult
+from studbook.populations.storage import RunFolder
 from studbook.testbed.fakes import FakeAnalyzer, FakeEvaluator, fake_papers
 
 RUN = "parallel"
@@ -177,7 +177,7 @@ def search(root: Path, models: SlowModels, workers: int, settings: SearchSetting
     ):
         trees = ledger.trees
         measuring = Measuring(
-            evaluator=Slow(diary), pool=pool, workers=workers, observer=Silent(), brake=Brake(Flag())
+            evaluator=Slow(diary), pool=pool, workers=workers, observer=Silent(), stop_token=StopToken(Flag())
         )
         shop = Workshop(
             settings=settings,

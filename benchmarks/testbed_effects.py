@@ -23,8 +23,7 @@ from studbook.evaluate.papers import read_corpus
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.harnesses.folder import read_harness
-from studbook.harnesses.manifest import set_knobs
-from studbook.harnesses.tree import HarnessTree
+from studbook.harnesses.tree import HarnessTree, set_knobs
 from studbook.llm.contracts import ChatCall, ChatReply, RoleModel
 from studbook.populations.records import PaperResult
 from studbook.rate import NO_RATE, Rate

@@ -1,4 +1,4 @@
-"""The values the evaluator works on, and the seams around it. No logic lives here."""
+"""The values the evaluator works on, and the protocols around it. No logic lives here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

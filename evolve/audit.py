@@ -1,13 +1,10 @@
 """The events of a run judged again, in their order: could each have followed from those before it?
 
 The fold's own rules, the frozen facts of the run (evaluator, splits, seeds), and then every choice made
-again: which parent was selected, which papers were drawn, in which order a mutant raced and where it stopped,
-what the admission rule and the ranking of the champion said. Runs nothing. Files and records are others'.
-
-One iteration's events judged again: who was to be its parent, what was to be measured, what to be decided.
-
-The same functions that decided then decide once more, from the population as it stood. What analyzer and
-implementer wrote is taken as it is; their calls are bound elsewhere.
+again from the population as it stood: which parent was selected, which papers were drawn, in which order a
+mutant raced and where it stopped, what the admission rule and the ranking of the champion said. The functions
+that decided then decide once more. What analyzer and implementer wrote is taken as it is; their calls are
+bound elsewhere. Runs nothing. Files and records are others'.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +15,7 @@ from studbook.errors import IntegrityError
 from studbook.evaluate.trajectories import trajectory_key
 from studbook.evolve.champion import FIRST_REPLICATE, candidates, choose
 from studbook.evolve.contracts import AdmissionRule, PromotionSettings, SearchSettings, Selection
-from studbook.evolve.iteration import draw_minibatch, iteration_seed, mutant_id
+from studbook.evolve.iteration import EVALUATED, draw_minibatch, iteration_seed, mutant_id
 from studbook.evolve.measuring import SPLITS, TRAIN, VALIDATION
 from studbook.evolve.racing import race_order, stop_rule
 from studbook.findings import Findings
@@ -37,8 +34,6 @@ from studbook.populations.events import (
 from studbook.populations.population import EMPTY, SEED_ID, Population
 from studbook.populations.records import Decision, Evaluation, MutationKind, PaperResult, Verdict
 from studbook.rate import NO_RATE
-
-EVALUATED = frozenset({Verdict.ADMITTED, Verdict.REJECTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,16 +120,9 @@ def choose(population: Population, ids: Sequence[str], settings: PromotionSettin
         return ChampionChosen(harness_id=SEED_ID, reason=_reason_for_seed(ids), ranking=tuple(ranking))
     reason = (
         f"best of {len(ids) - 1} candidate{'s' if len(ids) > 2 else ''} on fresh validation replicates: "
-        f"{_recorded(best.rate)}, the seed {_recorded(seed)}"
+        f"{best.rate}, the seed {seed}"
     )
     return ChampionChosen(harness_id=best.harness_id, reason=reason, ranking=tuple(ranking))
-
-
-def _recorded(rate: Rate) -> str:
-    """The form in journals: an audit compares whole reasons, so it does not change with the display."""
-    low, high = rate.interval()
-    percent = 100 * rate.passed / rate.n
-    return f"{percent:.1f} % ({rate.passed}/{rate.n}, 95 % {100 * low:.1f}–{100 * high:.1f})"
 
 
 def _reason_for_seed(ids: Sequence[str]) -> str:

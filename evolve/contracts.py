@@ -1,8 +1,7 @@
-"""The values that pass between the steps of an iteration, and the seams of the loop. No logic lives here.
+"""The values that pass between the steps of an iteration, the Protocols of the loop, and its doors.
 
-The seams of the loop besides analyzer and implementer: papers, trees, records and screens.
-
-What a search is told: the numbers of the spec that concern the loop, as one plain value.
+A door is where a spec may name a policy of the user's own; each stands below the Protocols. What a search is
+told are the numbers of the spec that concern the loop, as plain values. No logic lives here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +9,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from studbook.errors import StudbookError
-from studbook.evolve.gates import GateFailure
-from studbook.harnesses.manifest import Knob
-from studbook.harnesses.tree import HarnessTree
-from studbook.llm.evidence import NO_EVIDENCE, Evidence
+from studbook.harnesses.tree import HarnessTree, Knob
+from studbook.llm.contracts import NO_EVIDENCE, Evidence
 from studbook.populations.events import Event, Purpose
 from studbook.populations.population import Population
-from studbook.populations.records import Decision, Evaluation, Mutant, MutationKind, PaperResult
+from studbook.populations.records import Decision, Evaluation, Mutant, MutationKind, PaperResult, Verdict
 from studbook.rate import Rate
+from studbook.registry import Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +30,6 @@ class SearchSettings:
     iterations: int
     minibatch: int
     lag: int = 1
-    temperature: float = 0.1
     knob_share: float = 0.2
     full_scores: bool = True
     racing: bool = True
@@ -41,12 +38,15 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotionSettings:
-    """How the champion is chosen. `shrinkage`: papers' worth of the seed's rate mixed into each rate."""
+    """How the champion is chosen. `shrinkage`: papers' worth of the seed's rate mixed into each rate.
 
-    candidates: int = 4
-    confirm_replicates: int = 4
-    test_replicates: int = 8
-    shrinkage: int = 25
+    Without defaults: those stand in the spec.
+    """
+
+    candidates: int
+    confirm_replicates: int
+    test_replicates: int
+    shrinkage: int
 
 
 class Selection(Protocol):
@@ -110,6 +110,12 @@ class TreeStore(Protocol):
 
 Commit = Callable[[Sequence[Event]], Population]
 """Appends the events of one iteration in one piece, and returns the population with them folded in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFailure:
+    verdict: Verdict
+    reason: str
 
 
 class Observer(Protocol):
@@ -218,3 +224,12 @@ class Implementer(Protocol):
         try_harness: TryHarness,
         seed: int,
     ) -> Proposal: ...
+
+
+POLICIES = "studbook.evolve.policies"
+
+SELECTION = Door[Selection]("selection", ["select"], [f"{POLICIES}.selection"], takes_function=True)
+ADMISSION = Door[AdmissionRule]("admission", ["rule"], [f"{POLICIES}.admission"], takes_function=True)
+ANALYZER = Door[Analyzer]("analyzer", ["analyze"], [f"{POLICIES}.analyzers"])
+IMPLEMENTER = Door[Implementer]("implementer", ["implement"], [f"{POLICIES}.implementers"])
+KNOBS = Door[KnobProposer]("knobs", ["propose"], [f"{POLICIES}.knob_proposers"], takes_function=True)

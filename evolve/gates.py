@@ -1,19 +1,28 @@
-"""The gates before money: what a proposal must pass before a single validation paper is run. Pure.
+"""The gates before money: what a proposal must pass before a single validation paper is run.
 
-A gate answers with the verdict and the reason, or None. Survival is judged from a result that the caller got.
+A gate answers with the verdict and the reason, or None. It judges files and results that the caller got, and
+runs nothing. A harness counts as seen before when its normal form is that of one that was ever made, admitted
+or not: layout and comments do not change it. Two trees with the same normal form behave alike; two that
+behave alike may still differ here.
 """
 
 import ast
+import io
+import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
+from threading import Lock
 
 from studbook.errors import ManifestError
+from studbook.evolve.contracts import GateFailure, TreeStore
 from studbook.evolve.policies.worktree import INJECTED, changed_paths
-from studbook.harnesses.folder import check_files
-from studbook.harnesses.manifest import Manifest
-from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree
-from studbook.populations.records import PaperResult, PaperVerdict, Verdict
+from studbook.harnesses.folder import TEXT_SUFFIXES, check_files
+from studbook.harnesses.strict_yaml import load_mapping
+from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, Manifest
+from studbook.identity import Json, hash_bytes, hash_json
+from studbook.populations.records import Mutant, PaperResult, PaperVerdict, Verdict
 
 DEADLY = frozenset(
     {
@@ -25,18 +34,17 @@ DEADLY = frozenset(
 )
 """Ends that a harness does not survive; an example that was not accepted is a mere failure."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateFailure:
-    verdict: Verdict
-    reason: str
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+_SHAPE = {tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE}
 
 
 def check_static(parent: HarnessTree, tree: HarnessTree) -> GateFailure | None:
     """Changed, inside the editable part, text that decodes, code that compiles, a manifest and its entry."""
     touched = changed_paths(parent.files, tree.files)
     if not touched:
-        return GateFailure(verdict=Verdict.NO_CHANGE, reason="the proposal changes nothing")
+        return GateFailure(
+            verdict=Verdict.NO_CHANGE, reason="the implementer's edit left the harness as it was"
+        )
     reason = _outside(parent, tree, touched) or _broken_code(tree.files) or _no_entry(tree)
     return GateFailure(verdict=Verdict.BROKEN, reason=reason) if reason else None
 
@@ -123,3 +131,79 @@ def _no_entry(tree: HarnessTree) -> str:
     return (
         "" if function in _read_python(tree.files[path]).functions else f"{path} no longer defines {function}"
     )
+
+
+class SeenTrees:
+    """Of one run: which mutants have which normal form, for their trees never change. Thread-safe."""
+
+    def __init__(self, trees: TreeStore) -> None:
+        self._trees = trees
+        self._lock = Lock()
+        self._read = 0
+        self._first: dict[bytes, str] = {}
+
+    def find_twin(self, tree: HarnessTree, mutants: Mapping[str, Mutant]) -> str | None:
+        """The first of `mutants` with the same normal form.
+
+        They are those of the run at some time, in the order in which they were made: only what was made
+        since the last call is read.
+        """
+        wanted = bytes.fromhex(normal_hash(tree))
+        with self._lock:
+            for mutant in islice(mutants.values(), self._read, None):
+                form = bytes.fromhex(normal_hash(self._trees.get(mutant)))
+                self._first.setdefault(form, mutant.harness_id)
+            self._read = max(self._read, len(mutants))
+            twin = self._first.get(wanted)
+            return twin if twin in mutants else None  # where the first is not, no later one is
+
+
+def normal_hash(tree: HarnessTree) -> str:
+    """Equal for trees that differ only in Python layout and comments, YAML layout, or trailing space."""
+    return hash_json({path: _file_hash(path, data) for path, data in tree.files.items()})
+
+
+@lru_cache(maxsize=512)
+def _file_hash(path: str, data: bytes) -> str:
+    """A mutant shares most of its files with its parent, and reading Python takes milliseconds."""
+    return hash_json(_normal_file(path, data))
+
+
+def _normal_file(path: str, data: bytes) -> Json:
+    if not path.endswith(TEXT_SUFFIXES):
+        return hash_bytes(data)
+    text = data.decode("utf-8", "replace")
+    if path.endswith(".py"):
+        return _normal_python(text)
+    if path == MANIFEST_NAME:
+        try:
+            return _normal_value(load_mapping(text, path))
+        except ManifestError:  # an unreadable manifest is compared as text
+            return _normal_text(text)
+    return _normal_text(text)
+
+
+def _normal_value(value: object) -> str:
+    """Any YAML value with the keys of its mappings in order, whatever types they have."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(sorted(f'{key!r}: {_normal_value(each)}' for key, each in value.items()))}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_normal_value, value))}]"
+    return repr(value)
+
+
+def _normal_text(text: str) -> str:
+    lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    return "\n".join(lines).strip("\n")
+
+
+def _normal_python(text: str) -> Json:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):  # does not parse: compared as text
+        return _normal_text(text)
+    return [
+        [token.type, "" if token.type in _SHAPE else token.string]
+        for token in tokens
+        if token.type not in _LAYOUT
+    ]

@@ -1,9 +1,8 @@
 """One iteration: select → evaluate → analyze → implement → gates → evaluate both → decide.
 
-A function of a snapshot of the population, the iteration's number and what it is passed; it writes nothing
-down. Every seed comes from the run's seed and the iteration's number.
-
-One iteration's outcome before it is written down: what was proposed, measured and ruled. Plain values.
+A function of a snapshot of the population, the iteration's number and what it is passed. Every seed comes
+from the run's seed and the iteration's number. It writes nothing down: its outcome is an `Attempt`, a plain
+value that `loop.py` turns into events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,13 @@ from typing import TypeVar
 
 from studbook.errors import PluginError
 from studbook.evaluate.contracts import Paper, StopEarly
-from studbook.evaluate.many import never_stop
+from studbook.evaluate.evaluations import never_stop
 from studbook.evolve.contracts import (
     Admission,
     AdmissionRule,
     Analyzer,
     Diagnosis,
+    GateFailure,
     Implementer,
     KnobProposer,
     Observer,
@@ -28,19 +28,19 @@ from studbook.evolve.contracts import (
     Selection,
     TreeStore,
 )
-from studbook.evolve.duplicates import SeenTrees
-from studbook.evolve.gates import GateFailure, check_duplicate, check_static, check_survival
-from studbook.evolve.history import History
+from studbook.evolve.gates import SeenTrees, check_duplicate, check_static, check_survival
 from studbook.evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
-from studbook.evolve.policies.knobs import KnobSampler
+from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
+from studbook.evolve.prompting import History
 from studbook.evolve.racing import race_order, stop_rule
-from studbook.harnesses.manifest import set_knobs
-from studbook.harnesses.tree import HarnessTree
+from studbook.harnesses.tree import HarnessTree, set_knobs
 from studbook.identity import derive_seed
 from studbook.populations.events import Purpose
 from studbook.populations.population import Population
 from studbook.populations.records import Evaluation, MutationKind, PaperResult, Verdict
 from studbook.rate import NO_RATE, Rate
+
+EVALUATED = frozenset({Verdict.ADMITTED, Verdict.REJECTED})
 
 
 @lru_cache(maxsize=64)
@@ -180,11 +180,11 @@ class _Iteration:
         training = self._evaluate(Purpose.TRAINING, self._parent_id, self._parent, self._training)
         diagnosis = shop.analyzer.analyze(self._parent, training.results, history, self._seed("analyze"))
         shop.observer.diagnosed(self._iteration, diagnosis.text)
-        shop.measuring.brake.check()
+        shop.measuring.stop_token.check()
         proposal = shop.implementer.implement(
             self._parent, diagnosis, history, self._try, self._seed("implement")
         )
-        shop.measuring.brake.check()
+        shop.measuring.stop_token.check()
         return Attempt(
             iteration=self._iteration,
             parent_id=self._parent_id,

@@ -1,21 +1,24 @@
-"""The outer loop: keep iterations in flight, settle them in order, stop for a reason that can be named.
+"""The outer loop: keep iterations in flight, commit them in order, stop for a reason that can be named.
 
 Opens no file, reads no environment, prints nothing. Iteration i works on the population as it stood after
 iteration i − lag; results are committed strictly in iteration order, one append each. So the lineage depends
 on the spec, never on workers or timing, and after a crash what was not committed is simply run again.
+Several attempts that ran at once may have proposed the same harness; the later one is a duplicate then,
+whichever finished first.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from studbook.errors import BudgetExceeded, InfrastructureError, StudbookError
-from studbook.evolve.commit import settle
-from studbook.evolve.contracts import Commit, SearchSettings, StopRequested
-from studbook.evolve.iteration import Attempt, Workshop, run_iteration
-from studbook.populations.events import DecisionMade
+from studbook.errors import BudgetExceeded, InfrastructureError, ManifestError, StudbookError
+from studbook.evolve.contracts import Commit, SearchSettings, StopRequested, TreeStore
+from studbook.evolve.gates import SeenTrees, check_duplicate
+from studbook.evolve.iteration import EVALUATED, Attempt, Workshop, mutant_id, run_iteration
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, Event, MutantMade
 from studbook.populations.population import Population
-from studbook.populations.records import Verdict
+from studbook.populations.records import Decision, Mutant, Verdict
 
 
 class EndReason(StrEnum):
@@ -78,10 +81,10 @@ def end_reason(settings: SearchSettings, population: Population) -> EndReason | 
 
 
 def _commit(shop: Workshop, attempt: Attempt, population: Population, commit: Commit) -> Population:
-    events = settle(attempt, population, shop.trees, shop.seen)
+    events = to_events(attempt, population, shop.trees, shop.seen)
     population = commit(events)
     decided = events[-1]
-    assert isinstance(decided, DecisionMade)  # settle ends with it
+    assert isinstance(decided, DecisionMade)  # to_events ends with it
     shop.observer.decided(decided.decision, attempt.proposal.hypothesis)
     return population
 
@@ -93,7 +96,7 @@ def _reason_of(error: StudbookError) -> EndReason:
 
 
 class _Flights:
-    """Iterations under way, by number. Closing pulls the brake, so that nothing new is begun."""
+    """Iterations under way, by number. Closing sets the stop token, so that nothing new is begun."""
 
     def __init__(self, shop: Workshop, workers: int) -> None:
         self._shop = shop
@@ -114,5 +117,77 @@ class _Flights:
         return self._futures.pop(iteration).result()
 
     def close(self) -> None:
-        self._shop.measuring.brake.pull()
+        self._shop.measuring.stop_token.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def to_events(
+    attempt: Attempt, population: Population, trees: TreeStore, seen: SeenTrees
+) -> tuple[Event, ...]:
+    """The events of one iteration, in their order, judged against everything committed by now.
+
+    The mutant's git commit is made on the way.
+    """
+    if attempt.verdict in EVALUATED:
+        failure = check_duplicate(seen.find_twin(attempt.proposal.tree, population.mutants))
+        attempt = attempt.fail(failure) if failure else attempt
+    events: list[Event] = []
+    if attempt.diagnosis is not None:
+        events.append(
+            DiagnosisMade(
+                iteration=attempt.iteration,
+                parent_id=attempt.parent_id,
+                text=attempt.diagnosis.text,
+                evidence=attempt.diagnosis.evidence,
+            )
+        )
+    if attempt.made_mutant:
+        events.append(MutantMade(mutant=_store(attempt, population, trees)))
+    events.extend(
+        EvaluationDone(iteration=attempt.iteration, purpose=each.purpose, evaluation=each.evaluation)
+        for each in attempt.measured
+    )
+    proposal = attempt.proposal
+    events.append(
+        DecisionMade(
+            decision=_decision(attempt), refused_actions=proposal.refused_actions, evidence=proposal.evidence
+        )
+    )
+    return tuple(events)
+
+
+def _store(attempt: Attempt, population: Population, trees: TreeStore) -> Mutant:
+    proposal = attempt.proposal
+    mutant = Mutant(
+        harness_id=mutant_id(attempt.iteration),
+        parent_id=attempt.parent_id,
+        iteration=attempt.iteration,
+        kind=proposal.kind,
+        tree_hash=proposal.tree.tree_hash,
+        commit="",
+        hypothesis=proposal.hypothesis,
+        knobs=knob_values(proposal.tree),
+    )
+    commit = trees.add(mutant, proposal.tree, population.mutants[attempt.parent_id].commit)
+    return replace(mutant, commit=commit)
+
+
+def knob_values(tree: HarnessTree) -> dict[str, float]:
+    """{} for a broken mutant whose manifest cannot be read."""
+    try:
+        return tree.manifest.knob_values
+    except ManifestError:
+        return {}
+
+
+def _decision(attempt: Attempt) -> Decision:
+    assert attempt.verdict is not None  # a gate or the admission rule has decided it
+    return Decision(
+        iteration=attempt.iteration,
+        parent_id=attempt.parent_id,
+        mutant_id=mutant_id(attempt.iteration) if attempt.made_mutant else None,
+        verdict=attempt.verdict,
+        reason=attempt.reason,
+        parent_rate=attempt.parent_rate,
+        mutant_rate=attempt.mutant_rate,
+    )

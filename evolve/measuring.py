@@ -1,13 +1,8 @@
 """Every evaluation of a search goes through here: purpose and replicate in, a record to be written down out.
 
-Looks at the brake before every paper and tells the observer after it. Does not decide and does not write.
-
-Stopping in order: one place that says whether new work may begin.
-
-Set by the user's stop request or by the first failure of any iteration; looked at between steps and before
-every paper, so that what is running is finished and nothing new is begun.
-
-The beginning of a search: the seed enters the population, measured on the validation papers.
+Checks the stop token before every paper and tells the observer after it. The token is set by the user's stop
+request or by the first failure of any iteration, so that what is running is finished and nothing new is
+begun. Decides nothing and writes nothing; the seed's own entry into the population (`found`) is here too.
 """
 
 import threading
@@ -17,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from studbook.evaluate.contracts import Paper, PaperEvaluator, StopEarly
-from studbook.evaluate.many import evaluate_many, never_stop
+from studbook.evaluate.evaluations import evaluate_many, never_stop
 from studbook.evolve.contracts import Observer, StopRequested, TreeStore
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import EvaluationDone, Event, MutantMade, Purpose
@@ -25,18 +20,18 @@ from studbook.populations.population import SEED_ID
 from studbook.populations.records import Evaluation, Mutant, MutationKind, PaperResult
 
 
-class Brake:
-    """Thread-safe. `stop` belongs to the caller; pulling the brake does not set it."""
+class StopToken:
+    """Thread-safe. `stop` belongs to the caller; cancelling does not set it."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self._pulled = threading.Event()
+        self._cancelled = threading.Event()
 
-    def pull(self) -> None:
-        self._pulled.set()
+    def cancel(self) -> None:
+        self._cancelled.set()
 
     def check(self) -> None:
-        if self._stop.is_set() or self._pulled.is_set():
+        if self._stop.is_set() or self._cancelled.is_set():
             raise StopRequested("stopped on request; what is finished is kept")
 
 
@@ -69,15 +64,15 @@ class Measuring:
     pool: Executor
     workers: int
     observer: Observer
-    brake: Brake
+    stop_token: StopToken
 
     def evaluate(
         self, what: Measurement, tree: HarnessTree, papers: Sequence[Paper], stop: StopEarly = never_stop
     ) -> Evaluation:
         """Raises StopRequested, BudgetExceeded, InfrastructureError."""
-        self.brake.check()
+        self.stop_token.check()
         evaluation = evaluate_many(
-            _Braked(self.evaluator, self.brake),
+            _Stoppable(self.evaluator, self.stop_token),
             tree,
             papers,
             harness_id=what.harness_id,
@@ -92,16 +87,16 @@ class Measuring:
         return evaluation
 
 
-class _Braked:
-    """The evaluator with the brake in front of it."""
+class _Stoppable:
+    """The evaluator with the stop token in front of it."""
 
-    def __init__(self, evaluator: PaperEvaluator, brake: Brake) -> None:
+    def __init__(self, evaluator: PaperEvaluator, stop_token: StopToken) -> None:
         self._evaluator = evaluator
-        self._brake = brake
+        self._stop_token = stop_token
         self.evaluator_hash = evaluator.evaluator_hash
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
-        self._brake.check()
+        self._stop_token.check()
         return self._evaluator.evaluate_paper(harness, paper, replicate)
 
 

@@ -89,7 +89,7 @@ class _Verification:
         if start is not None and spec is not None:
             self._check_start(start, spec)
         self._environment(start)
-        events = EventsAudit(_rules(spec, start.plugins if start else {}) if spec else None, self._findings)
+        events = EventsAudit(self._rules(start, spec), self._findings)
         for line in journal.lines:
             events.read(line.event, line.place)
         self._lineage(events.population, journal, spec)
@@ -234,6 +234,30 @@ class _Verification:
             if calls is not None and calls.unused:
                 self._findings.checked["call records nothing rests on"] += calls.unused
 
+    def _rules(self, start: RunStarted | None, spec: Spec | None) -> Rules | None:
+        """A policy is asked again where the very same code is at hand."""
+        if start is None or spec is None:
+            return None
+        if not start.plugins:
+            self._findings.note("an earlier version made this run: its decisions were not made again")
+            return None
+        here, search = plugins_at_hand(start.plugins, spec), spec.search
+        if lacking := sorted({"selection", "admission"} - here):
+            self._findings.note(f"not made again: the {' and the '.join(lacking)}, whose code is not at hand")
+        return Rules(
+            search=search_settings(spec),
+            promotion=promotion_settings(spec),
+            selection=SELECTION.build(
+                find_plugin(SELECTION, search.selection), temperature=search.temperature
+            )
+            if "selection" in here
+            else None,
+            admission=ADMISSION.build(find_plugin(ADMISSION, search.admission))
+            if "admission" in here
+            else None,
+            reasons=tuple(WORDS.values()),
+        )
+
     def _surroundings(self) -> None:
         folder = self._folder
         known = {path.name for path in (folder.spec, folder.environment, folder.journal, folder.lineage)}
@@ -246,21 +270,6 @@ class _Verification:
                 self._findings.fault(entry.name, "it is a link: what it leads to is not part of the run")
             elif entry.name not in known | EXTRA_FILES:
                 self._findings.note(f"{entry.name} is none of Studbook's files, and was not looked at")
-
-
-def _rules(spec: Spec, recorded: Mapping[str, str]) -> Rules:
-    """A policy of the user's own is asked again where the very same code is at hand."""
-    here = plugins_at_hand(recorded, spec)
-    search = spec.search
-    return Rules(
-        search=search_settings(spec),
-        promotion=promotion_settings(spec),
-        selection=SELECTION.build(find_plugin(SELECTION, search.selection), temperature=search.temperature)
-        if "selection" in here
-        else None,
-        admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)) if "admission" in here else None,
-        reasons=tuple(WORDS.values()),
-    )
 
 
 def _expected(

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from studbook.populations.population import Population
+from studbook.populations.population import EvaluationSummary, Population
 from studbook.populations.records import PaperVerdict
 from studbook.populations.statistics import Paired, unpaired_interval
-from studbook.populations.tally import EvaluationSummary
 from studbook.rate import Rate
 
 

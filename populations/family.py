@@ -1,15 +1,25 @@
-"""Who came from whom: the chain from the seed to a harness, and all harnesses as the rows of a tree.
+"""Who came from whom, and how people name one of them.
 
-Pure: values for `experiments/views` to draw.
+The chain from the seed to a harness, all harnesses as the rows of a tree, and names as git has them: `seed`,
+`best`, `m0031`, `m0031^`, `m0031~2`, `RUN:m0031`. An unknown name is a RevisionError with the nearest known
+one. Pure: `experiments/` draws, and knows which runs exist and how to open one.
 """
 
+import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from studbook.errors import RevisionError
 from studbook.populations.population import SEED_ID, Population
 from studbook.populations.records import Mutant, Verdict
 from studbook.rate import Rate
+
+BEST = "best"
+
+_REVISION = re.compile(r"(?P<base>[^~^]+)(?P<steps>(?:\^|~[0-9]{0,6})*)\Z")
+_STEP = re.compile(r"\^|~([0-9]*)")
 
 
 def lineage_chain(population: Population, harness_id: str) -> tuple[Mutant, ...]:
@@ -49,7 +59,10 @@ def tree_rows(population: Population) -> tuple[TreeRow, ...]:
     """All harnesses that were made. Iterative: a lineage may be thousands of generations deep."""
     if SEED_ID not in population.mutants:
         return ()
-    children = _children(population)
+    children: dict[str, list[str]] = defaultdict(list)
+    for mutant in population.mutants.values():
+        if mutant.parent_id is not None:
+            children[mutant.parent_id].append(mutant.harness_id)
     verdicts = {each.mutant_id: each.verdict for each in population.decisions if each.mutant_id is not None}
     best_id = population.best_id
     rows: list[TreeRow] = []
@@ -70,9 +83,64 @@ def tree_rows(population: Population) -> tuple[TreeRow, ...]:
     return tuple(rows)
 
 
-def _children(population: Population) -> dict[str, list[str]]:
-    children: dict[str, list[str]] = defaultdict(list)
-    for mutant in population.mutants.values():
-        if mutant.parent_id is not None:
-            children[mutant.parent_id].append(mutant.harness_id)
-    return children
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionName:
+    """`RUN:m0031` taken apart; either part may be missing."""
+
+    run: str | None
+    revision: str | None
+
+
+def split_revision(text: str) -> RevisionName:
+    """`RUN:REV`, `RUN:` (its best) or `REV`; the last colon counts, as run names are paths at times."""
+    run, colon, revision = text.rpartition(":")
+    if not colon:
+        return RevisionName(run=None, revision=text)
+    return RevisionName(run=run or None, revision=revision or None)
+
+
+def resolve(revision: str, population: Population) -> str:
+    """The harness id that a revision (without its run) names; raises RevisionError."""
+    match = _REVISION.match(revision)
+    if match is None:
+        raise RevisionError(f"{revision[:80]!r} is no revision; examples: seed, best, m0031, m0031^, m0031~2")
+    harness_id = _resolve_base(match["base"], population)
+    for step in _STEP.finditer(match["steps"]):
+        count = 1 if step[0] == "^" or not step[1] else int(step[1])
+        harness_id = _ancestor(harness_id, count, population, revision)
+    return harness_id
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence naming the nearest of `known`, or a few of them when none is near; "" when none is known."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}." if names else ""
+
+
+def _resolve_base(base: str, population: Population) -> str:
+    if base == BEST:
+        base = population.best_id
+    if base in population.mutants:
+        return base
+    raise RevisionError(f"there is no harness {base[:80]!r} in this run. {_hint(base, population)}".rstrip())
+
+
+def _hint(base: str, population: Population) -> str:
+    """`m31` and `31` mean m0031, which difflib does not see."""
+    number = re.match(r"[mM]?0*([0-9]{1,6})\Z", base)
+    padded = f"m{int(number[1]):04d}" if number else ""
+    if padded in population.mutants:
+        return f"Did you mean {padded!r}?"
+    return did_you_mean(base, [SEED_ID, BEST, *(name for name in population.mutants if name != SEED_ID)])
+
+
+def _ancestor(harness_id: str, steps: int, population: Population, revision: str) -> str:
+    for _ in range(steps):
+        parent = population.mutants[harness_id].parent_id
+        if parent is None:
+            raise RevisionError(f"{revision[:80]!r} goes back beyond the seed, which has no parent")
+        harness_id = parent
+    return harness_id

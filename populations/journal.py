@@ -9,7 +9,8 @@ line before. `left` says how many lines of the same append follow: an append cou
 
 `Journal` is the one writer: it holds the lock, repairs a torn tail when it opens, and makes each append
 durable before it returns, in one write, at a cost that does not grow. `JournalReader` proves every line, also
-while a run is writing, and repairs nothing. What the events mean is `Population`'s.
+while a run is writing, and stops at the first that is wrong. `audit_journal` reads past faults, so that all
+of them are named; it repairs nothing and needs no lock. What the events mean is `Population`'s.
 """
 
 import hashlib
@@ -19,15 +20,24 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from studbook.errors import IntegrityError, StorageError
+from studbook.findings import Findings
 from studbook.identity import Json, canonical_json, hash_bytes
-from studbook.populations.events import SCHEMA_VERSION, Event, from_json, to_json
+from studbook.populations.events import (
+    SCHEMA_VERSION,
+    EvaluationDoneOutline,
+    Event,
+    from_json,
+    outline_from_json,
+    to_json,
+)
 from studbook.populations.storage import WriterLock, storage_errors, sync_folder, write_all
 
 GENESIS = "0" * 64
@@ -44,7 +54,10 @@ _TAIL = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A verified line. `event` decodes it; whoever needs only kinds or hashes does not pay for that."""
+    """A verified line. `event` decodes it, `outline` as far as a population needs.
+
+    Whoever needs only kinds or hashes does not pay for that.
+    """
 
     seq: int
     kind: str
@@ -63,8 +76,19 @@ class Entry:
     @property
     def event(self) -> Event:
         """Raises IntegrityError when a line that hashes does not describe an event."""
-        try:
+        with self._named():
             return from_json(self.kind, self.data_text)
+
+    @property
+    def outline(self) -> Event | EvaluationDoneOutline:
+        """Raises IntegrityError as `event` does, for the part that it reads."""
+        with self._named():
+            return outline_from_json(self.kind, self.data_text)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
         except IntegrityError as error:
             raise IntegrityError(f"journal entry {self.seq}: {error}") from error
 
@@ -307,3 +331,131 @@ def _open_durably(path: Path) -> int:
         if not existed:
             sync_folder(path.parent)
     return handle
+
+
+_CLAIMED_HASH = re.compile(rb'"hash":"([0-9a-f]{64})"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedLine:
+    """A line whose event could be read, whether or not the line is sound."""
+
+    number: int
+    entry: Entry
+    event: Event
+
+    @property
+    def place(self) -> str:
+        return f"journal.jsonl, line {self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedJournal:
+    """`head`: the hash of the last sound line, which stands for all before it. `torn_bytes`: at the end."""
+
+    lines: tuple[AuditedLine, ...]
+    head: str
+    torn_bytes: int
+
+    @property
+    def last_append(self) -> int:
+        """How many of `lines` stood before the last append."""
+        at = len(self.lines)
+        while at > 0 and (at == len(self.lines) or self.lines[at - 1].entry.left > 0):
+            at -= 1
+        return at
+
+
+def audit_journal(path: Path, findings: Findings) -> AuditedJournal:
+    audit = _Audit(path.name, findings)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            audit.read(line, number)
+    return audit.end()
+
+
+class _Audit:
+    def __init__(self, name: str, findings: Findings) -> None:
+        self._name = name
+        self._findings = findings
+        self._before: Entry | None = None
+        self._is_lost = False  # the line before could not be understood, so nothing can be said to follow it
+        self._whole: list[AuditedLine] = []
+        self._held: list[AuditedLine] = []
+        self._held_bytes = 0
+        self._head = GENESIS
+
+    def read(self, line: bytes, number: int) -> None:
+        self._findings.checked["journal lines"] += 1
+        self._held_bytes += len(line)
+        place = f"{self._name}, line {number}"
+        entry = self._parse(line, place)
+        if entry is None:
+            return
+        if not self._is_lost:
+            with self._findings.catching(place):
+                check_follows(entry, self._before)
+        self._before, self._is_lost = entry, False
+        event = self._decode(entry, place)
+        if event is not None:
+            self._held.append(AuditedLine(number=number, entry=entry, event=event))
+        if entry.left == 0:
+            self._whole += self._held
+            self._held, self._held_bytes = [], 0
+            self._head = entry.hash
+
+    def _parse(self, line: bytes, place: str) -> Entry | None:
+        try:
+            return parse_line(line.removesuffix(b"\n"))
+        except IntegrityError as error:
+            if not line.endswith(b"\n") and not lost_its_newline(line):
+                return None  # only the last line can lack its newline: an append that was not finished
+            self._findings.fault(place, str(error))
+        guess = _understand(line, self._before)
+        self._is_lost = guess is None
+        if guess is None:
+            self._before, self._held_bytes = None, 0
+        return guess
+
+    def _decode(self, entry: Entry, place: str) -> Event | None:
+        """None for a line that says nothing; that it cannot be understood is a fault."""
+        if not entry.data_text:
+            return None
+        try:
+            return entry.event
+        except IntegrityError as error:
+            self._findings.fault(place, str(error).partition("\n")[0])
+        except (ValueError, RecursionError) as error:
+            self._findings.fault(place, f"it does not describe an event: {error!r:.100}")
+        return None
+
+    def end(self) -> AuditedJournal:
+        return AuditedJournal(lines=tuple(self._whole), head=self._head, torn_bytes=self._held_bytes)
+
+
+def _understand(line: bytes, before: Entry | None) -> Entry | None:
+    """What a line with a wrong hash seems to say; its claimed hash is what the next line continues."""
+    try:
+        value = json.loads(line)
+        entry = Entry(
+            seq=int(value["seq"]),
+            kind=str(value["kind"]),
+            hash=str(value["hash"]),
+            prev=str(value["prev"]),
+            left=int(value["left"]),
+            time="",
+            data_text=canonical_json(value["data"]),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return _skip(line, before)
+    return entry
+
+
+def _skip(line: bytes, before: Entry | None) -> Entry | None:
+    """An unreadable line still may show the hash that the next one continues; it says nothing itself."""
+    claimed = _CLAIMED_HASH.search(line)
+    if claimed is None or before is None:
+        return None
+    return replace(
+        before, seq=before.seq + 1, prev=before.hash, hash=claimed[1].decode(), left=0, data_text=b""
+    )

@@ -77,7 +77,7 @@ _VALUE_LENGTH = 1000
 _KEY = re.compile(r"[A-Z][A-Za-z0-9-]{0,40}\Z")
 
 
-def one_line(text: str, length: int = _VALUE_LENGTH) -> str:
+def clean_line(text: str, length: int = _VALUE_LENGTH) -> str:
     """Printable, single spaces, at most `length` characters (then ending in an ellipsis)."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * length]).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
@@ -85,11 +85,11 @@ def one_line(text: str, length: int = _VALUE_LENGTH) -> str:
 
 def format_message(mutant_id: str, hypothesis: str, trailers: Mapping[str, str]) -> str:
     """Raises ValueError for a key that is no trailer."""
-    lines = [f"{mutant_id}: {one_line(hypothesis, _SUBJECT_LENGTH) or 'no hypothesis'}", ""]
+    lines = [f"{mutant_id}: {clean_line(hypothesis, _SUBJECT_LENGTH) or 'no hypothesis'}", ""]
     for key, value in trailers.items():
         if not _KEY.match(key):
             raise ValueError(f"{key!r:.80} is no trailer")
-        lines.append(f"{key}: {one_line(value) or '-'}")
+        lines.append(f"{key}: {clean_line(value) or '-'}")
     return "\n".join(lines) + "\n"
 
 

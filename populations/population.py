@@ -2,13 +2,19 @@
 
 Pure: `Population.extend` makes the next value from the one before and some events, and `fold` is the same
 from nothing, so a live run and its journal cannot disagree. Results are kept as verdicts per paper; rounds,
-reasons and diagnoses stay in the journal, so that a run of thousands of iterations stays small. What a score
-counts is said in `populations/tally.py`.
+reasons and diagnoses stay in the journal, so that a run of thousands of iterations stays small.
+
+The score of a harness is the pooled rate of its *complete* validation evaluations. One that racing stopped
+early ended where it did because of its results, so its rate is biased, and it is left out as soon as there
+is a complete one. A harness known from stopped evaluations only is scored by them with the papers left out
+counted as not passed: stopping early never makes a harness look better than it was shown to be.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import takewhile
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
@@ -18,21 +24,142 @@ from studbook.populations.events import (
     DecisionMade,
     DiagnosisMade,
     EvaluationDone,
+    EvaluationDoneOutline,
     Event,
     MutantMade,
+    Purpose,
     RunFinished,
     RunStarted,
     SearchEnded,
 )
 from studbook.populations.journal import Entry
-from studbook.populations.records import Decision, Mutant, MutationKind, Verdict
-from studbook.populations.tally import NO_TALLY, EvaluationSummary, Tally, count_papers, split_size, summarize
-from studbook.rate import Rate
+from studbook.populations.records import Decision, Mutant, MutationKind, PaperVerdict, Verdict
+from studbook.rate import NO_RATE, Rate
 
 SEED_ID = "seed"
 
 SHRINKAGE = 25
 """How many papers' worth of the seed's rate is mixed into each rate when `best_id` ranks the members."""
+
+_SCORED = (Purpose.SEED, Purpose.VALIDATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSummary:
+    """An evaluation without its rounds: the verdict of each paper, in the order in which they were run.
+
+    `confirmed`: how many of the accepted examples that were measured again would have been accepted again.
+    """
+
+    harness_id: str
+    iteration: int
+    purpose: Purpose
+    split: str
+    replicate: int
+    is_complete: bool
+    verdicts: tuple[tuple[str, PaperVerdict], ...]
+    confirmed: Rate = NO_RATE
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(sum(verdict is PaperVerdict.ACCEPTED for _, verdict in self.verdicts), len(self.verdicts))
+
+    @property
+    def is_scored(self) -> bool:
+        """Counts towards the score that selects parents."""
+        return self.purpose in _SCORED
+
+
+@cache
+def _pair(paper_id: str, verdict: PaperVerdict) -> tuple[str, PaperVerdict]:
+    """One object for all evaluations: a run of thousands of iterations holds a hundred thousand of them."""
+    return intern(paper_id), verdict
+
+
+def summarize(event: EvaluationDone | EvaluationDoneOutline) -> EvaluationSummary:
+    evaluation = event.evaluation
+    held = [each.confirmation.holds for each in evaluation.results if each.confirmation is not None]
+    return EvaluationSummary(
+        harness_id=evaluation.harness_id,
+        iteration=event.iteration,
+        purpose=event.purpose,
+        split=evaluation.split,
+        replicate=evaluation.replicate,
+        is_complete=evaluation.complete,
+        verdicts=tuple([_pair(result.paper_id, result.verdict) for result in evaluation.results]),
+        confirmed=Rate(sum(held), len(held)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """The scored evaluations of one harness, added up: the complete ones and those racing stopped.
+
+    `floor` is `stopped` with the papers left out counted as not passed.
+    """
+
+    complete: Rate = NO_RATE
+    stopped: Rate = NO_RATE
+    floor: Rate = NO_RATE
+
+    @property
+    def score(self) -> Rate:
+        """What selection goes by."""
+        return self.complete if self.complete.n else self.floor
+
+    @property
+    def observed(self) -> Rate:
+        """What was seen, to be shown; biased while `is_stopped`."""
+        return self.complete if self.complete.n else self.stopped
+
+    @property
+    def is_stopped(self) -> bool:
+        """There are results, but no complete evaluation."""
+        return not self.complete.n and bool(self.stopped.n)
+
+    def add(self, summary: EvaluationSummary, split_size: int) -> "Tally":
+        """`split_size`: how many papers a complete evaluation of that split has."""
+        rate = summary.rate
+        if summary.is_complete:
+            return replace(self, complete=self.complete + rate)
+        floor = _floor(rate, split_size)
+        return replace(self, stopped=self.stopped + rate, floor=self.floor + floor)
+
+    def without(self, summary: EvaluationSummary, split_size: int) -> "Tally":
+        """Undoes `add`."""
+        rate = summary.rate
+        if summary.is_complete:
+            return replace(self, complete=_less(self.complete, rate))
+        floor = _floor(rate, split_size)
+        return replace(self, stopped=_less(self.stopped, rate), floor=_less(self.floor, floor))
+
+
+NO_TALLY = Tally()
+
+
+def count_papers(papers: dict[str, Rate], summary: EvaluationSummary, *, undo: bool = False) -> None:
+    """Adds the outcomes of a scored evaluation to how often each paper was passed, or takes them away."""
+    for paper_id, verdict in summary.verdicts:
+        outcome = Rate(int(verdict is PaperVerdict.ACCEPTED), 1)
+        before = papers.get(paper_id, NO_RATE)
+        after = _less(before, outcome) if undo else before + outcome
+        if after.n:
+            papers[paper_id] = after
+        else:
+            del papers[paper_id]
+
+
+def split_size(start: RunStarted | None, split: str) -> int:
+    """How many papers the run has in a split; 0 when nothing said so."""
+    return len(start.splits.get(split, ())) if start else 0
+
+
+def _floor(rate: Rate, split_size: int) -> Rate:
+    return Rate(rate.passed, max(split_size, rate.n))
+
+
+def _less(total: Rate, part: Rate) -> Rate:
+    return Rate(total.passed - part.passed, total.n - part.n)
 
 
 def _nothing() -> MappingProxyType[str, Any]:
@@ -207,12 +334,12 @@ class PopulationBuilder:
     champion: ChampionChosen | None
     finish: RunFinished | None
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event | EvaluationDoneOutline) -> None:
         _RULES[type(event)](self, event)
 
     def read(self, entry: Entry) -> None:
         """Apply the event of a journal entry; raises IntegrityError naming the entry."""
-        event = entry.event  # its own errors name the entry already
+        event = entry.outline  # its own errors name the entry already
         try:
             self.apply(event)
         except IntegrityError as error:
@@ -251,7 +378,7 @@ class PopulationBuilder:
             self._require(mutant.parent_id in self.mutants, f"{mutant.harness_id} has no known parent")
         self.mutants[mutant.harness_id] = mutant
 
-    def evaluation_done(self, event: EvaluationDone) -> None:
+    def evaluation_done(self, event: EvaluationDone | EvaluationDoneOutline) -> None:
         summary = summarize(event)
         earlier = self.evaluations[-1].iteration if self.evaluations else 0
         self._require(
@@ -310,10 +437,11 @@ class PopulationBuilder:
             raise IntegrityError(message)
 
 
-_RULES: dict[type[Event], Callable[[PopulationBuilder, Any], None]] = {
+_RULES: dict[type[Event | EvaluationDoneOutline], Callable[[PopulationBuilder, Any], None]] = {
     RunStarted: PopulationBuilder.run_started,
     MutantMade: PopulationBuilder.mutant_made,
     EvaluationDone: PopulationBuilder.evaluation_done,
+    EvaluationDoneOutline: PopulationBuilder.evaluation_done,
     DiagnosisMade: PopulationBuilder.diagnosis_made,
     DecisionMade: PopulationBuilder.decision_made,
     SearchEnded: PopulationBuilder.search_ended,

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from studbook.errors import SandboxError
-from studbook.sandbox.bundle import shim_hash, shim_source
 from studbook.sandbox.contract import BoxStatus, Handler, Job, Limits, Outcome
 from studbook.sandbox.engine import Engine
 from studbook.sandbox.frames import printable
 from studbook.sandbox.image import Image, choose_image
 from studbook.sandbox.owner import OWNER_LABEL, is_stale, labels_of, this_process
 from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.sandbox.shim import shim_hash, shim_source
 
 KINDS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpu", "SwapLimit": "swap"}
 WALLS = ("memory", "processes")

@@ -29,12 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import SandboxError
-from studbook.sandbox.bundle import shim_hash, shim_source
 from studbook.sandbox.contract import Handler, Job, Limits, Outcome
 from studbook.sandbox.frames import printable
 from studbook.sandbox.image import executable_path
 from studbook.sandbox.owner import is_stale, labels_of, this_process
 from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.sandbox.shim import shim_hash, shim_source
 
 MARKER = "STUDBOOK_BOX"
 ROUNDS = 200

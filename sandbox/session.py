@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from studbook.errors import SandboxError
-from studbook.sandbox.bundle import kit_source
 from studbook.sandbox.contract import BoxStatus, Frame, Handler, Job, Limits
 from studbook.sandbox.frames import (
     AnyFrame,
@@ -32,6 +31,7 @@ from studbook.sandbox.frames import (
     one_line,
     read_frame,
 )
+from studbook.sandbox.shim import kit_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from random import Random
 from studbook.errors import IntegrityError, ModelError, ModelRejected, StudbookError
 from studbook.evaluate.contracts import Paper
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
-from studbook.evolve.policies.implementer import kind_of_change
+from studbook.evolve.policies.implementers.chat import kind_of_change
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed, hash_json
 from studbook.llm.contracts import ChatCall, ChatReply, Usage
@@ -45,7 +45,7 @@ def fake_papers(prefix: str, count: int) -> tuple[Paper, ...]:
 
 @dataclass(slots=True, kw_only=True)
 class FakeEvaluator:
-    """Passes a paper with the chance that stands in the harness; luck is common to all harnesses.
+    """Passes a paper with the chance that stands in the harness; the draws are common to all harnesses.
 
     `failure` is raised instead of an answer from the call `fail_at` on. Thread-safe.
     """
@@ -75,8 +75,8 @@ class FakeEvaluator:
 
 
 def _result(harness: HarnessTree, paper: Paper, replicate: int, key: str) -> PaperResult:
-    luck = derive_seed("luck", paper.paper_id, replicate) / 2**31
-    verdict = PaperVerdict.ACCEPTED if luck < pass_chance(harness) else PaperVerdict.NOT_ACCEPTED
+    draw = derive_seed("luck", paper.paper_id, replicate) / 2**31
+    verdict = PaperVerdict.ACCEPTED if draw < pass_chance(harness) else PaperVerdict.NOT_ACCEPTED
     if b"crash" in harness.files["agent.py"]:
         verdict = PaperVerdict.CRASHED
     return PaperResult(

@@ -1,7 +1,7 @@
 """The implementer's actions, read from the fenced blocks of a reply: a pure parser, forgiving of form only.
 
 It knows nothing of files: an action that makes no sense becomes an `Action` with a `problem`, which the
-dialogue tells the model. A block that was cut off is never carried out, for half a file is worse than none.
+dialogue tells the model. A block that was cut off is never applied, for half a file is worse than none.
 """
 
 import re
@@ -28,7 +28,7 @@ NEEDS_PATH = EDITS | {ActionKind.READ}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """`problem` says why the action cannot be carried out as it was written; empty when it can."""
+    """`problem` says why the action cannot be executed as it was written; empty when it can."""
 
     kind: ActionKind
     path: str = ""

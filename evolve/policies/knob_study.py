@@ -15,9 +15,8 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studbook.harnesses.manifest import Knob
-from studbook.populations.population import Population
-from studbook.populations.tally import EvaluationSummary, split_size
+from studbook.harnesses.tree import Knob
+from studbook.populations.population import EvaluationSummary, Population, split_size
 
 STARTUP_TRIALS = 10
 """Below this many evaluations the sampler draws at random."""

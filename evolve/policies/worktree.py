@@ -1,9 +1,8 @@
 """A harness's files while the implementer edits them: in memory, so no link or path of the host exists here.
 
 Every path is checked before it is looked at. A change outside the editable part is refused and counted;
-an edit that does not fit (no match, unknown file) merely fails with a message that helps to mend it.
-
-What a failed `replace` shows: where the file comes closest to the text that was looked for. Pure.
+an edit that does not fit (no match, unknown file) merely fails with a message that helps to mend it: it shows
+where the file comes closest to the text that was looked for.
 """
 
 from collections.abc import Mapping, Sequence

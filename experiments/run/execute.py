@@ -245,7 +245,6 @@ def search_settings(spec: Spec) -> SearchSettings:
         iterations=spec.search.iterations,
         minibatch=spec.search.minibatch,
         lag=spec.search.lag,
-        temperature=spec.search.temperature,
         knob_share=spec.search.knob_share,
         full_scores=spec.search.full_scores,
         patience=spec.search.patience,

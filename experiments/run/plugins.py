@@ -84,14 +84,14 @@ def _told(identity: dict[str, Json]) -> str:
 
 
 def plugins_at_hand(recorded: Mapping[str, str], spec: Spec) -> set[str]:
-    """The doors in which the recorded code, or code of a version that did not record it, can be had."""
+    """The doors whose recorded code can be had here."""
     here = set()
     for place, (door, choice) in chosen(spec).items():
         try:
             told = _told(find_plugin(door, choice).identity)
         except PluginError:
             continue
-        if recorded.get(place, told if choice.name in door.builtin_names() else None) == told:
+        if recorded.get(place) == told:
             here.add(place)
     return here
 

@@ -4,7 +4,6 @@ Color never carries meaning alone: every verdict has a glyph. Foreign text is cl
 interpret markup. No rate stands without n and interval.
 """
 
-import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -70,28 +69,6 @@ def is_shown(score: ScoreDiff) -> bool:
 NOT_SHOWN = "the interval includes zero: too few papers to tell them apart"
 
 
-RECORDED_REASONS = (
-    (re.compile(r"^equals its parent: (\d+/\d+) against (\d+/\d+)$"), r"tie with its parent: \1 vs \2"),
-    (
-        re.compile(r"^cannot beat its parent any more: (\d+/\d+) against (\d+/\d+)$"),
-        r"stopped early: can no longer beat its parent (\1 vs \2)",
-    ),
-    (re.compile(r"^(beats|is behind) its parent: (\d+/\d+) against (\d+/\d+)$"), r"\1 its parent: \2 vs \3"),
-    (
-        re.compile(r"^the proposal changes nothing$"),
-        "no change: the implementer's edit left the harness as it was",
-    ),
-    (re.compile(r"(\d+\.\d) % \((\d+/\d+), 95 % "), r"\1% (\2, 95% CI "),
-)
-"""Reasons as recorded (audits compare them, the analyzer reads them), and as people read them."""
-
-
-def reason_words(recorded: str) -> str:
-    for pattern, words in RECORDED_REASONS:
-        recorded = pattern.sub(words, recorded)
-    return recorded
-
-
 def spaced(name: str) -> str:
     """A name of code as people write it."""
     return name.replace("_", " ")
@@ -134,15 +111,14 @@ def promotion_line(stage: str, harness_id: str, so_far: Rate) -> Text:
 def iteration_lines(view: IterationView) -> list[Text]:
     glyph, style = GLYPHS[view.verdict]
     number = f"{view.iteration:>{len(str(view.iterations))}}/{view.iterations}"
-    made = view.mutant_id or "no mutant"
     head = line(
         (f"{number} ", "dim"),
         (f"{glyph} {spaced(view.verdict):<9} ", style),
-        (f"{view.parent_id} → {made}", "bold"),
+        (f"{view.parent_id} → {view.mutant_id}" if view.mutant_id else f"from {view.parent_id}", "bold"),
         f"  {clean_line(view.hypothesis, 100)}" if view.hypothesis else "",
     )
     indent = " " * (len(number) + 3)
-    lines = [head, line((f"{indent}{clean_line(reason_words(view.reason), 140)}", "dim"))]
+    lines = [head, line((f"{indent}{clean_line(view.reason, 140)}", "dim"))]
     if view.mutant_rate.n:
         lines.append(line((f"{indent}mutant {view.mutant_rate} vs parent {view.parent_rate}", "dim")))
     return lines
@@ -195,12 +171,12 @@ def lineage_line(depth: int, step: LineageStep) -> Text:
 
 def champion_lines(view: EndView) -> list[Text]:
     if view.champion_id is None:
-        return [line(("No champion: ", "bold"), clean_line(reason_words(view.champion_reason), 300))]
+        return [line(("No champion: ", "bold"), clean_line(view.champion_reason, 300))]
     lines = [
         line(
             ("Champion: ", "bold"),
             view.champion_id,
-            f" – {clean_line(reason_words(view.champion_reason), 300)}",
+            f" – {clean_line(view.champion_reason, 300)}",
         )
     ]
     lines.append(line("  sealed test papers: ", ("champion ", "bold"), str(view.champion_test)))
@@ -287,7 +263,7 @@ def harness_lines(view: HarnessView) -> list[Text]:
         ("harness", f"{view.harness_id} ({view.kind})"),
         ("parent", view.parent_id or "none"),
         ("hypothesis", clean_line(view.hypothesis, 300) or "–"),
-        ("verdict", f"{glyph} {verdict}: {clean_line(reason_words(view.reason), 300)}"),
+        ("verdict", f"{glyph} {verdict}: {clean_line(view.reason, 300)}"),
         ("score", f"{rate_words(view.score, view.is_stopped)}; validation papers"),
         ("knobs", knobs or "–"),
         ("commit", view.commit),

@@ -30,7 +30,6 @@ from studbook.experiments.views.lines import (
     confirmed_words,
     is_shown,
     rate_words,
-    reason_words,
     spaced,
 )
 from studbook.experiments.views.text import clean_block, clean_line
@@ -145,7 +144,7 @@ def _row(view: IterationView) -> str:
     return (
         f"<tr><td>{view.iteration}</td><td>{safe(view.parent_id)} → {made}</td>"
         f'<td class="verdict {view.verdict.value}">{glyph} {escape(spaced(view.verdict))}</td>'
-        f'<td class="idea">{idea}<span class="quiet">{safe(reason_words(view.reason))}</span></td>'
+        f'<td class="idea">{idea}<span class="quiet">{safe(view.reason)}</span></td>'
         f'<td class="rate">{_rates(view)}</td></tr>'
     )
 
@@ -367,7 +366,7 @@ def _scores(view: ReportView) -> str:
     ]
     if view.test_difference is not None:
         cards.append(_change(view.test_difference))
-    reason = f"Why {view.champion_id}: {reason_words(view.champion_reason)}."
+    reason = f"Why {view.champion_id}: {view.champion_reason}."
     return f'<div class="scores">{"".join(cards)}</div><p class="quiet">{safe(reason)}</p>'
 
 

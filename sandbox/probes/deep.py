@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from studbook.errors import SandboxError
-from studbook.sandbox.bundle import read_source
 from studbook.sandbox.contract import BoxStatus, Frame, Job, Limits, Outcome, Sandbox
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.owner import OWNER_LABEL, this_process
@@ -34,6 +33,7 @@ from studbook.sandbox.probes.judges import (
     untried,
 )
 from studbook.sandbox.process_box import ProcessSandbox, all_pids, box_folders, command_line, labels_on
+from studbook.sandbox.shim import read_source
 
 PACKAGE = "studbook.sandbox.probes.guest"
 GUESTS = ("attempts", "census", "strain")

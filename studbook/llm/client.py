@@ -2,21 +2,106 @@
 
 Equal calls made at the same time are made once, and everyone who asked gets the one outcome. A finished call
 is remembered by the records, not here. Knows neither harnesses nor papers nor HTTP: an endpoint is a
-`Backend`. How often a call is tried, and what its failure means, is decided in `retrying.py`.
+`Backend`.
+
+A `RetryingCall` runs one call until it has an outcome. Attempts fail for two reasons that look alike: the
+endpoint is down, or this request is one it cannot answer. An outage must never become a score, and a request
+must not be able to stop a run. So when a request has failed often enough, its role is asked a control
+question. While that gets no answer either, it is an outage, and the call waits as long as the policy's
+patience lasts. Once it is answered, the request is tried as often again; only if it fails again is the
+request to blame (RequestFailed). A rate limit or a missing connection never counts against a request.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 
-from studbook.errors import ReplayDifference, RequestFailed, SpecError, StudbookError
-from studbook.llm.contracts import ChatCall, ChatReply, Endpoint, OnNotice, RoleModel, ignore_notice
-from studbook.llm.endpoint_pool import EndpointPool, ResolvedCall
+from studbook.errors import (
+    Cause,
+    ModelError,
+    ModelUnavailable,
+    Outage,
+    ReplayDifference,
+    RequestFailed,
+    RequestRefused,
+    SpecError,
+    StudbookError,
+)
+from studbook.identity import derive_seed
+from studbook.llm.contracts import (
+    ChatCall,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    FailureKind,
+    NoticeKind,
+    OnNotice,
+    RoleModel,
+    ignore_notice,
+)
+from studbook.llm.endpoints import EndpointPool, ResolvedCall, Silence
 from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_totals
 from studbook.llm.records import CallRecords, record_key
-from studbook.llm.retrying import PATIENT, RetryingCall, RetryPolicy
+
+SEED_RANGE = 2**31
+
+TIMEOUT_WEIGHT = 3
+"""One timeout has waited as long as several refused connections."""
+
+FEWEST_FOR_BLAME = 6
+"""With fewer attempts at one request, bad luck could not be told from a request that never works."""
+
+NEVER_SPOKE = {Cause.UNREACHED, Cause.GARBLED}
+"""How a wrong address looks; tried only a few times as long as nothing there has ever answered."""
+
+NOT_HEARD = {Cause.LIMITED, Cause.UNREACHED}
+"""A rate limit or a missing connection says nothing about the request: nobody read it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how long a call is tried: exponential waits with jitter.
+
+    The jitter is derived from the call's key, so a repeated run waits the same, while equal calls of
+    different papers do not come back in step.
+
+    `attempts` counts the first one: after so many the role is asked a control question.
+
+    `patience_seconds` (None: no end) is how long an endpoint may give no usable answer before the run pauses.
+    `same_answer` is how often a request must be answered in the same useless way (refused, empty, cut short)
+    before that is believed. An endpoint that was never reached at all gets `first_attempts`: a wrong address
+    does not mend itself. A Retry-After is honoured up to `longest_wait_seconds`.
+    """
+
+    attempts: int = 12
+    first_attempts: int = 3
+    same_answer: int = 3
+    other_seeds: int = 2
+    patience_seconds: float | None = 0.0
+    first_wait_seconds: float = 1.0
+    longest_backoff_seconds: float = 30.0
+    longest_wait_seconds: float = 120.0
+
+    @property
+    def may_blame(self) -> bool:
+        """Can so many attempts show that a request never works?"""
+        return self.attempts >= FEWEST_FOR_BLAME
+
+    def is_over(self, outage_seconds: float) -> bool:
+        return self.patience_seconds is not None and outage_seconds >= self.patience_seconds
+
+    def wait_seconds(self, key: str, attempt: int, retry_after_seconds: float | None = None) -> float:
+        """The wait after failed attempt number `attempt` (from 1): half fixed, half jitter."""
+        full = min(self.longest_backoff_seconds, self.first_wait_seconds * 2.0 ** min(attempt - 1, 32))
+        jitter = derive_seed("retry", key, attempt) / SEED_RANGE
+        backoff = full * (0.5 + 0.5 * jitter)
+        return min(self.longest_wait_seconds, max(backoff, retry_after_seconds or 0.0))
+
+
+PATIENT = RetryPolicy()
 
 
 class ModelClient:
@@ -115,7 +200,7 @@ class ModelClient:
         usage = call.to.most_tokens(call.request) if self._gate.weighs_calls else None
         most = Totals() if usage is None else Totals(usage=usage, dollars=call.to.cost_dollars(usage))
         with self._gate.admit(most):
-            asking = RetryingCall(
+            retrying = RetryingCall(
                 call,
                 self._pool,
                 policy=self._retry,
@@ -124,7 +209,7 @@ class ModelClient:
                 on_retry=lambda: self.meter.add(call.role, Totals(retries=1)),
             )
             try:
-                answer = asking.run()
+                answer = retrying.run()
             except StudbookError as error:  # of the model, or whatever `sleep` was stopped by
                 self.meter.add(call.role, Totals(failures=1))
                 if isinstance(error, RequestFailed):
@@ -157,3 +242,203 @@ def _checked(roles: Mapping[str, RoleModel], endpoints: Mapping[str, Endpoint]) 
             known = ", ".join(sorted(endpoints)) or "none"
             raise SpecError(f"role {role!r} names endpoint {to.endpoint!r}; there is none (defined: {known})")
     return dict(endpoints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A reply, and the seconds that its attempt took."""
+
+    reply: ChatReply
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """Why a request may be the one to blame: how it failed, and the last error in full.
+
+    `is_certain`: another attempt would only cost the same again. `fallback`: a poor answer, to be used when
+    there is none better.
+    """
+
+    kind: FailureKind
+    error: ModelError
+    is_certain: bool = False
+    fallback: Answer | None = None
+
+
+class RetryingCall:
+    """Runs one call. `on_waste` is told of every reply that was paid for and answers nothing."""
+
+    def __init__(
+        self,
+        call: ResolvedCall,
+        pool: EndpointPool,
+        *,
+        policy: RetryPolicy,
+        sleep: Callable[[float], object],
+        on_waste: Callable[[ChatReply], None],
+        on_retry: Callable[[], None],
+    ) -> None:
+        self._call = call
+        self._pool = pool
+        self._policy = policy
+        self._sleep = sleep
+        self._on_waste = on_waste
+        self._on_retry = on_retry
+        self._attempts = 0
+        self._failures = 0
+        self._first_failure: float | None = None
+
+    def run(self) -> Answer:
+        """Raises RequestFailed if the request is to blame, else Outage, ModelUnavailable, ModelRejected."""
+        try:
+            first = self._try_often()
+            if isinstance(first, Answer):
+                return first
+            self._ask_control(first)
+            second = self._try_often()
+            if isinstance(second, Answer):
+                return second
+            raise RequestFailed(second.kind, str(second.error), key=self._call.key) from second.error
+        except ModelError as error:
+            self._pool.notify(NoticeKind.FAILURE, self._call, str(error), attempt=self._attempts)
+            raise
+
+    def _try_often(self) -> Answer | Suspicion:
+        """Until there is a reply, or enough of one kind of failure to suspect the request."""
+        request, weight = self._call.request, 0
+        seen: Counter[FailureKind] = Counter()
+        while True:
+            began = self._pool.clock()
+            try:
+                reply = self._send(request)
+                found = self._judge(reply, request, self._pool.clock() - began)
+            except RequestRefused as error:
+                found = Suspicion(kind=FailureKind.REFUSED, error=error)
+            except ModelUnavailable as error:
+                if error.cause not in NOT_HEARD:
+                    weight += TIMEOUT_WEIGHT if error.cause is Cause.TIMEOUT else 1
+                if weight >= self._policy.attempts:
+                    self._failed()
+                    return Suspicion(kind=FailureKind.STUCK, error=error)
+                self._wait_for_endpoint(error)
+                continue
+            if isinstance(found, Answer):
+                return found
+            seen[found.kind] += 1
+            if self._is_believed(found, seen[found.kind]):
+                return found.fallback or found
+            if found.fallback is not None:
+                self._on_waste(found.fallback.reply)
+            if found.kind is FailureKind.SILENT and seen[found.kind] >= self._policy.same_answer:
+                seed = derive_seed("empty reply", self._call.request.seed, seen[found.kind])
+                request = replace(request, seed=seed)  # one that honours seeds would be silent again
+            self._wait(NoticeKind.RETRY, found.error)
+
+    def _send(self, request: ChatRequest) -> ChatReply:
+        """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
+        self._attempts += 1
+        if self._attempts > 1:
+            self._on_retry()
+        reply = self._pool.send(self._call, request)
+        if reply.finish_reason == "content_filter":
+            self._on_waste(reply)
+            raise RequestRefused(_sentence("a content filter withheld the answer", self._call, reply))
+        return reply
+
+    def _judge(self, reply: ChatReply, request: ChatRequest, seconds: float) -> Answer | Suspicion:
+        """Is the reply an answer? One that ends at the limit we set is; one cut short before it is not."""
+        answer = Answer(reply=reply, seconds=seconds)
+        is_at_limit = reply.is_truncated and _used_up(reply, request)
+        if reply.text.strip():
+            if is_at_limit or not reply.is_truncated:
+                return answer
+            short = ModelUnavailable(_sentence("the answer was cut short of its limit", self._call, reply))
+            return Suspicion(kind=FailureKind.TRUNCATED, error=short, fallback=answer)
+        self._on_waste(reply)
+        kind = FailureKind.TRUNCATED if reply.is_truncated else FailureKind.SILENT
+        what = f"the model answered with an empty text (finish_reason {reply.finish_reason!r})"
+        silent = ModelUnavailable(_sentence(what, self._call, reply))
+        return Suspicion(kind=kind, error=silent, is_certain=is_at_limit)
+
+    def _is_believed(self, found: Suspicion, count: int) -> bool:
+        more = self._policy.other_seeds if found.kind is FailureKind.SILENT else 0
+        return found.is_certain or count >= self._policy.same_answer + more
+
+    def _ask_control(self, suspicion: Suspicion) -> None:
+        """Returns when the role answers a control question; raises when the endpoint is at fault."""
+        if suspicion.kind is FailureKind.STUCK and not self._policy.may_blame:
+            raise suspicion.error
+        useless, control = 0, self._call.control
+        while True:
+            try:
+                reply = self._send(control)
+                self._on_waste(reply)
+                if reply.text.strip():
+                    return
+                useless += 1
+            except RequestRefused:
+                useless += 1
+            except ModelUnavailable as error:
+                silence = self._failed()
+                if self._policy.is_over(self._pool.clock() - silence.began):
+                    raise self._outage(error, silence) from error
+                self._wait(NoticeKind.WAITING, error)
+                continue
+            if useless >= self._policy.same_answer:
+                raise suspicion.error
+            self._wait(NoticeKind.RETRY, suspicion.error)
+
+    def _wait_for_endpoint(self, error: ModelUnavailable) -> None:
+        """Before the next attempt; raises when there is to be none."""
+        silence = self._failed()
+        has_answered = self._pool.has_answered(self._call.to.endpoint)
+        if error.cause in NEVER_SPOKE and not has_answered and self._failures >= self._policy.first_attempts:
+            raise error
+        if error.cause in NOT_HEARD and self._failures >= self._policy.attempts:
+            began = min(silence.began, self._first_failure or silence.began)
+            if self._policy.is_over(self._pool.clock() - began):
+                raise self._outage(error, silence)
+        self._wait(NoticeKind.RETRY, error)
+
+    def _failed(self) -> Silence:
+        now = self._pool.clock()
+        self._failures += 1
+        self._first_failure = now if self._first_failure is None else self._first_failure
+        return self._pool.failed(self._call.to, now)
+
+    def _wait(self, kind: NoticeKind, error: ModelError) -> None:
+        retry_after = error.retry_after_seconds if isinstance(error, ModelUnavailable) else None
+        attempt = max(1, self._failures)
+        wait = self._policy.wait_seconds(self._call.key, attempt, retry_after)
+        self._pool.notify(kind, self._call, str(error), attempt=attempt, wait=wait)
+        self._sleep(wait)
+
+    def _outage(self, error: ModelUnavailable, silence: Silence) -> Outage:
+        what, *rest = str(error).splitlines()
+        where = rest[0] if rest else f"endpoint {self._call.to.endpoint!r}, model {self._call.to.model!r}"
+        seconds = self._pool.clock() - silence.began
+        since = f"{silence.since:%Y-%m-%d %H:%M:%S} UTC"
+        return Outage(
+            f"no usable answer for {_duration(seconds)}, since {since}: {what}\n"
+            f"role {self._call.role!r}: {where}\n"
+            "an outage is never scored; models.patience_minutes sets how long a run waits for an endpoint",
+            cause=error.cause,
+        )
+
+
+def _used_up(reply: ChatReply, request: ChatRequest) -> bool:
+    """Did the answer end at the limit we set? Where that is not known it is believed."""
+    return reply.is_estimated or reply.usage.completion_tokens >= request.max_tokens
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _sentence(what: str, call: ResolvedCall, reply: ChatReply) -> str:
+    used = f"{reply.usage.completion_tokens} of {call.request.max_tokens} tokens used"
+    return (
+        f"{what}\nendpoint {call.to.endpoint!r}, model {call.to.model!r}, {used}\n"
+        "raise max_tokens for this role (reasoning may have used them up), or take another model"
+    )

@@ -1,17 +1,21 @@
 """What a model call is, for every role and every endpoint.
 
-Two seams: `Chat` is what the rest of Studbook calls (roles, no model names); `Backend` is one way of
+Two Protocols: `Chat` is what the rest of Studbook calls (roles, no model names); `Backend` is one way of
 answering a resolved request (an OpenAI-compatible endpoint, the testbed). Neither knows harnesses or papers.
+Beside them: which model answers a role, where and at what price; what the client tells while it works (never
+part of a result); and `Evidence`.
 
-What the client tells while it works: retries, waits, failures. Times and luck: never part of a result.
-
-Which model answers a role, where, and at what price. Plain values; the spec fills them in.
+A trajectory, a diagnosis and a decision each carry an `Evidence`: the call records they rest on, bound to
+what those answered. Whoever edits, deletes or exchanges a record afterwards contradicts it, and the record
+can be named. It depends on the calls alone: not on who paid, on when, or on what ran beside them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
+
+from studbook.identity import hash_json
 
 
 class NoticeKind(StrEnum):
@@ -233,3 +237,59 @@ PICODOLLARS = 10**DIGITS
 def whole_picodollars(dollars: float) -> float:
     """The nearest amount that is one."""
     return round(dollars, DIGITS)
+
+
+NAME_LENGTH = 16
+"""Hex digits of a key and of a digest in a list: enough to name a call; `Evidence.whole` proves it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """One recorded call: its key in the records, and a hash of key, role and everything it answered."""
+
+    key: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.key[:NAME_LENGTH]}:{self.digest[:NAME_LENGTH]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The calls that something rests on, each as often as it was made, in an order that no thread decides.
+
+    Calls that failed for good are among them.
+
+    `names` are `key:digest`, both cut short; `whole` is the full hash over the full keys and digests.
+    """
+
+    names: tuple[str, ...] = ()
+    whole: str = ""
+
+
+NO_EVIDENCE = Evidence()
+
+
+def seal_reply(key: str, role: str, reply: ChatReply) -> Seal:
+    usage = [reply.usage.prompt_tokens, reply.usage.completion_tokens]
+    return Seal(key=key, digest=hash_json([key, role, reply.model, reply.text, reply.finish_reason, usage]))
+
+
+def seal_failure(key: str, role: str, kind: str, message: str) -> Seal:
+    """Of a request that its role cannot answer: that is on record too, and a result may rest on it."""
+    return Seal(key=key, digest=hash_json([key, role, "failed", kind, valid_text(message)]))
+
+
+def evidence_of(seals: Iterable[Seal]) -> Evidence:
+    ordered = sorted(seals, key=lambda seal: (seal.key, seal.digest))
+    if not ordered:
+        return NO_EVIDENCE
+    whole = hash_json([[seal.key, seal.digest] for seal in ordered])
+    return Evidence(names=tuple(seal.name for seal in ordered), whole=whole)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Both prefixes of a `key:digest`."""
+    key, _, digest = name.partition(":")
+    return key, digest

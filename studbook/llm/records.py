@@ -1,19 +1,11 @@
 """calls.sqlite: every finished model call under a key that names the request, so that a run can be replayed.
 
 One SQLite file in WAL mode. `put` returns once the row is committed: it survives kill -9 of this process
-(a power cut may take the last calls, which are then simply paid again). Requests are not stored, only
-their key: what was said stands in the trajectories. A request that its role cannot answer has a row in
-`failures` instead; what was paid for replies that are nobody's answer is added up in `wasted`, so that the
-costs of all roles add up. Does not know retries, budgets or roles' models.
-
-One call record as it is stored: the answer together with what it answers, so that no row can be exchanged.
-
-Bytes in, value out. Knows no database.
-
-A `Chat` that answers from the records one piece of work rests on, and from nothing else.
-
-For checking: what asks again as it asked then gets what it got then, or is told that there is no such record.
-Pays nothing, records nothing, and never looks into another piece of work's records.
+(a power cut may take the last calls, which are then simply paid again). A record holds the answer together
+with what it answers, so that no row can be exchanged. Requests are not stored, only their key: what was said
+stands in the trajectories. A request that its role cannot answer has a row in `failures` instead; what was
+paid for replies that are nobody's answer is added up in `wasted`, so that the costs of all roles add up. Does
+not know retries, budgets or roles' models.
 """
 
 import json
@@ -28,8 +20,16 @@ from types import TracebackType
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import canonical_json, hash_json
-from studbook.llm.contracts import DIGITS, PICODOLLARS, ChatReply, ChatRequest, Usage, valid_text
-from studbook.llm.evidence import Seal, seal_reply
+from studbook.llm.contracts import (
+    DIGITS,
+    PICODOLLARS,
+    ChatReply,
+    ChatRequest,
+    Seal,
+    Usage,
+    seal_reply,
+    valid_text,
+)
 from studbook.llm.meter import Totals
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024

@@ -16,8 +16,17 @@ from typing import Any
 
 from studbook.errors import IntegrityError, ReplayDifference, RequestFailed
 from studbook.findings import Findings
-from studbook.llm.contracts import ChatCall, ChatReply, RoleModel
-from studbook.llm.evidence import NAME_LENGTH, Evidence, Seal, evidence_of, seal_failure, split_name
+from studbook.llm.contracts import (
+    NAME_LENGTH,
+    ChatCall,
+    ChatReply,
+    Evidence,
+    RoleModel,
+    Seal,
+    evidence_of,
+    seal_failure,
+    split_name,
+)
 from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall, record_key, unpack
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"

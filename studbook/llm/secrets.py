@@ -1,8 +1,6 @@
-"""Keys that do not show themselves, and the `.env` file they may stand in.
+"""Keys that do not show themselves, the `.env` file they may stand in, and texts without them.
 
 Reads only what it is given; which `.env`, and what wins over it, is the caller's choice.
-
-Text of an endpoint, without the keys that were sent to it.
 
 An endpoint knows the key of every request, and some echo it: in an error, in a debugging field, in a reply.
 Whatever an endpoint said is therefore masked before it is raised, recorded, shown or sent into a box. Found

@@ -1,7 +1,7 @@
 """What goes wrong between an idea and its edit: slips in code, edits that change nothing, reaching outside.
 
 Slips are of the kinds engineers make: syntax, names, imports that the box lacks, and code that holds for
-most inputs only. Deterministic for given luck.
+most inputs only. Deterministic for a given random generator.
 """
 
 import random
@@ -53,68 +53,68 @@ def _table() -> _Accidents:
     return read_table(PACKAGE, DATA_FILES[0], _Accidents)
 
 
-def draw_trespass(luck: random.Random) -> Trespass:
-    return luck.choice(_table().outside)
+def draw_trespass(rng: random.Random) -> Trespass:
+    return rng.choice(_table().outside)
 
 
-def broken(files: Files, edited: Mapping[str, str], luck: random.Random) -> Edited:
+def broken(files: Files, edited: Mapping[str, str], rng: random.Random) -> Edited:
     """The edit with a slip in it; for an edit of prompts alone, a prompt that ends up under another name."""
     touched = [path for path in python_files(edited) if parsed(edited[path]) is not None]
     if not touched:
-        return _misplaced(edited, luck)
-    path = luck.choice(touched)
+        return _misplaced(edited, rng)
+    path = rng.choice(touched)
     slips = list(_SLIPS)
-    luck.shuffle(slips)
+    rng.shuffle(slips)
     for slip in slips:
-        damaged = slip(files.get(path, ""), edited[path], luck)
+        damaged = slip(files.get(path, ""), edited[path], rng)
         if damaged != edited[path]:
             return {**edited, path: damaged}
     return dict(edited)
 
 
-def ineffective(files: Files, luck: random.Random) -> Edited:
+def ineffective(files: Files, rng: random.Random) -> Edited:
     """A comment, some blank space: text that differs, a harness that does not."""
     sources = [path for path in python_files(files) if functions_of(files[path])]
-    if sources and luck.random() < 0.6:
-        path = luck.choice(sources)
-        name = luck.choice(functions_of(files[path])).name
+    if sources and rng.random() < 0.6:
+        path = rng.choice(sources)
+        name = rng.choice(functions_of(files[path])).name
         return {path: files[path].rstrip("\n") + f"\n\n# {name}: looked at, left as it is.\n"}
-    path = luck.choice(sorted(files))
+    path = rng.choice(sorted(files))
     return {path: files[path].rstrip("\n") + "\n\n"}
 
 
-def _lost_colon(before: str, after: str, luck: random.Random) -> str:
+def _lost_colon(before: str, after: str, rng: random.Random) -> str:
     known = set(before.split("\n"))
     lines = after.split("\n")
     fresh = [number for number, line in enumerate(lines) if line.endswith(":") and line not in known]
     candidates = fresh or [number for number, line in enumerate(lines) if line.endswith(":")]
     if candidates:
-        number = luck.choice(candidates)
+        number = rng.choice(candidates)
         lines[number] = lines[number][:-1]
     return "\n".join(lines)
 
 
-def _misspelt(before: str, after: str, luck: random.Random) -> str:
+def _misspelt(before: str, after: str, rng: random.Random) -> str:
     """A new function under another name than it is called by, or a call of something that is not there."""
     known = {function.name for function in functions_of(before)}
     fresh = [function.name for function in functions_of(after) if function.name not in known]
     if fresh:
-        name = luck.choice(fresh)
+        name = rng.choice(fresh)
         return after.replace(f"def {name}(", f"def {name}_text(", 1)
     return _at_entry(after, "settings = load_settings({box})")
 
 
-def _foreign_import(before: str, after: str, luck: random.Random) -> str:  # noqa: ARG001  # slips share a shape
+def _foreign_import(before: str, after: str, rng: random.Random) -> str:  # noqa: ARG001  # slips share a shape
     tree = parsed(after)
     if tree is None:
         return after
     last = max((node.end_lineno or 0 for node in tree.body if "Import" in type(node).__name__), default=0)
     lines = after.split("\n")
-    return "\n".join([*lines[:last], luck.choice(_table().foreign_imports), *lines[last:]])
+    return "\n".join([*lines[:last], rng.choice(_table().foreign_imports), *lines[last:]])
 
 
-def _bold_assumption(before: str, after: str, luck: random.Random) -> str:  # noqa: ARG001  # slips share a shape
-    return _at_entry(after, luck.choice(_table().bold_assumptions))
+def _bold_assumption(before: str, after: str, rng: random.Random) -> str:  # noqa: ARG001  # slips share a shape
+    return _at_entry(after, rng.choice(_table().bold_assumptions))
 
 
 def _at_entry(source: str, statement: str) -> str:
@@ -128,8 +128,8 @@ Slip = Callable[[str, str, random.Random], str]
 _SLIPS: tuple[Slip, ...] = (_lost_colon, _misspelt, _foreign_import, _bold_assumption)
 
 
-def _misplaced(edited: Mapping[str, str], luck: random.Random) -> Edited:
-    path = luck.choice(sorted(edited))
+def _misplaced(edited: Mapping[str, str], rng: random.Random) -> Edited:
+    path = rng.choice(sorted(edited))
     stem, dot, suffix = path.rpartition(".")
     moved = f"{stem}_v2{dot}{suffix}" if dot else f"{path}_v2"
     return {**edited, path: None, moved: edited[path]}

@@ -37,7 +37,7 @@ _ENTRY = re.compile(r"^entry:\s*[\"']?([\w./-]+\.py):", re.MULTILINE)
 
 
 def on_python(transform: Transform) -> Edit:
-    def edit(files: Files, luck: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given luck
+    def edit(files: Files, rng: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given a generator
         sources = {path: files[path] for path in python_files(files) if parsed(files[path]) is not None}
         return changed_only(files, {path: transform(source) for path, source in sources.items()})
 
@@ -47,7 +47,7 @@ def on_python(transform: Transform) -> Edit:
 def on_entry_file(transform: Transform) -> Edit:
     """As `on_python`, but only the file in which the harness starts."""
 
-    def edit(files: Files, luck: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given luck
+    def edit(files: Files, rng: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given a generator
         path = entry_file(files)
         return changed_only(files, {path: transform(files[path])}) if path else {}
 
@@ -179,11 +179,11 @@ def lenient_json(helper: str) -> Edit:
         changes = [Change(*span(source, text), f"{name}({text_of(source, text)})") for text in texts]
         return with_helper(apply_changes(source, changes), helper, ("re",))
 
-    def edit(files: Files, luck: random.Random) -> dict[str, str]:
+    def edit(files: Files, rng: random.Random) -> dict[str, str]:
         if any(is_defined(files[path], name) for path in python_files(files)):
             return {}
-        return on_python(before_parsing)(files, luck) or around_reply(helper, "challenger", ("re",))(
-            files, luck
+        return on_python(before_parsing)(files, rng) or around_reply(helper, "challenger", ("re",))(
+            files, rng
         )
 
     return edit

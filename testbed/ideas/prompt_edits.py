@@ -14,7 +14,7 @@ from functools import lru_cache
 from pydantic import with_config
 
 from studbook.testbed.ideas.files import Edit, Files, changed_only, prompt_files
-from studbook.testbed.models.analyzer_signs import content_words
+from studbook.testbed.models.words import content_words
 
 FIRST_SHARE = 0.25
 """How often a new rule is put at the head of its prompt instead of beside its like."""
@@ -41,7 +41,7 @@ class Rule:
 def with_rules(rules: Sequence[Rule]) -> Edit:
     """All rules that find a place; none at all when the first finds none, for it is the point of the idea."""
 
-    def edit(files: Files, luck: random.Random) -> dict[str, str]:
+    def edit(files: Files, rng: random.Random) -> dict[str, str]:
         edited: dict[str, str] = {}
         for number, item in enumerate(rules):
             paths = find_prompts(files, item.purpose)
@@ -49,15 +49,15 @@ def with_rules(rules: Sequence[Rule]) -> Edit:
                 if number == 0:
                     return {}
                 continue
-            path = luck.choice(paths[:2]) if luck.random() < ELSEWHERE_SHARE else paths[0]
-            edited[path] = _with_rule(edited.get(path, files[path]), item, luck)
+            path = rng.choice(paths[:2]) if rng.random() < ELSEWHERE_SHARE else paths[0]
+            edited[path] = _with_rule(edited.get(path, files[path]), item, rng)
         return changed_only(files, edited)
 
     return edit
 
 
-def _with_rule(text: str, item: Rule, luck: random.Random) -> str:
-    wording, is_first = luck.choice(item.wordings), luck.random() < FIRST_SHARE
+def _with_rule(text: str, item: Rule, rng: random.Random) -> str:
+    wording, is_first = rng.choice(item.wordings), rng.random() < FIRST_SHARE
     if any(says(text, known) for known in item.wordings):
         return text
     for old, new in item.swaps:
@@ -72,7 +72,7 @@ def _with_rule(text: str, item: Rule, luck: random.Random) -> str:
 def removing(purpose: str, pattern: str) -> Edit:
     """Takes the matching sentences out of the prompt."""
 
-    def edit(files: Files, luck: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given luck
+    def edit(files: Files, rng: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given a generator
         path = find_prompt(files, purpose)
         return changed_only(files, {path: rewrite(files[path], pattern, "")}) if path else {}
 

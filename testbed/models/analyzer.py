@@ -1,48 +1,91 @@
 """The testbed's analyzer: counts what the trajectories show and says in prose what seems to be behind it.
 
 A text program, not a language model. It reads the same prompt a real model would get and errs now and then,
-as analysts do: then a hunch without evidence, or a minor cause, heads the analysis. It never sees which
-harness it is about, nor what an edit would do.
+as analysts do: then a hunch without evidence, or a minor cause, heads the analysis. The counts decide the
+order of causes; nothing here knows which remedy works, which harness it is about, or what an edit would do.
 """
 
 import random
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+from pydantic import with_config
 
 from studbook.identity import derive_seed
 from studbook.llm.contracts import ChatRequest
-from studbook.testbed.models.analyzer_causes import CAUSES, HUNCHES, Cause
-from studbook.testbed.models.analyzer_signs import Quote, Signs, mean, read_signs, tally
-from studbook.testbed.models.analyzer_trajectory import read_trajectories, tagged
+from studbook.testbed.models.signs import Quote, Signs, read_signs, read_trajectories, tagged, tally
+from studbook.testbed.tables import read_table
+
+PACKAGE = "studbook.testbed.models"
+DATA_FILES = ("causes.toml",)
 
 ERROR_SHARE = 0.25
 """How often the analysis is led by something the counts do not support."""
-
 _CAUSES_TOLD = 3
 _LEAST_WEIGHT = 0.05
 _REJECTED = re.compile(r"\b(rejected|broken|no_change|no change|duplicate)\b", re.IGNORECASE)
 _ADMITTED = re.compile(r"\badmitted\b", re.IGNORECASE)
 
 
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """`sign` names the quotes that show it; `observed` has slots for what was counted."""
+
+    name: str
+    title: str
+    sign: str
+    observed: str
+    readings: tuple[str, ...]
+    remedies: tuple[str, ...]
+
+    def weight(self, signs: Signs) -> float:
+        """How much of the failures it may account for."""
+        return _WEIGHTS[self.name](signs)
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunch:
+    title: str
+    suspicion: str
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Causes:
+    cause: tuple[Cause, ...]
+    hunch: tuple[Hunch, ...]
+
+
+@cache
+def read_causes() -> Causes:
+    return read_table(PACKAGE, DATA_FILES[0], Causes)
+
+
 def reply(request: ChatRequest) -> str:
     """A Markdown diagnosis; the same request always gets the same one."""
     prompt = "\n".join(message.content for message in request.messages if message.role == "user")
-    luck = random.Random(derive_seed(request.seed, "analyzer"))
+    rng = random.Random(derive_seed(request.seed, "analyzer"))
     signs = read_signs(read_trajectories(prompt))
     if not signs.trajectories:
         return "# Diagnosis\n\nNo trajectory could be read, so nothing can be said about causes."
-    ranked = _ranked(signs, luck)
-    errs = luck.random() < ERROR_SHARE
+    ranked = _ranked(signs, rng)
+    errs = rng.random() < ERROR_SHARE
     parts = [
         _summary(signs),
-        _mistaken(signs, ranked, luck) if errs else _sound(signs, ranked, luck),
+        _mistaken(signs, ranked, rng) if errs else _sound(signs, ranked, rng),
         _lessons(tagged(prompt, "history")),
     ]
     return "# Diagnosis\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _ranked(signs: Signs, luck: random.Random) -> list[Cause]:
+def _ranked(signs: Signs, rng: random.Random) -> list[Cause]:
     """Causes the counts speak for, most first; the eye is not exact, so weights blur by a quarter."""
-    weighed = [(cause.weight(signs) * luck.uniform(0.75, 1.25), cause) for cause in CAUSES]
+    weighed = [(cause.weight(signs) * rng.uniform(0.75, 1.25), cause) for cause in read_causes().cause]
     return [cause for weight, cause in sorted(weighed, key=lambda pair: -pair[0]) if weight > _LEAST_WEIGHT]
 
 
@@ -53,13 +96,10 @@ def _summary(signs: Signs) -> str:
     if signs.categories:
         lines.append(f"Failed rounds by category: {tally(signs.categories)}.")
     if signs.weak_averages:
-        lines.append(
-            f"Mean weak average {mean(signs.weak_averages):.2f} over {len(signs.weak_averages)} reports."
-        )
+        lines.append(f"Mean weak average {signs.weak_average:.2f} over {len(signs.weak_averages)} reports.")
     if signs.strong_averages:
         lines.append(
-            f"Mean strong average {mean(signs.strong_averages):.2f} over {len(signs.strong_averages)} "
-            "reports."
+            f"Mean strong average {signs.strong_average:.2f} over {len(signs.strong_averages)} reports."
         )
     if signs.unreadable or signs.quoted_weights:
         lines.append(
@@ -69,51 +109,53 @@ def _summary(signs: Signs) -> str:
     return " ".join(lines)
 
 
-def _sound(signs: Signs, ranked: list[Cause], luck: random.Random) -> str:
+def _sound(signs: Signs, ranked: list[Cause], rng: random.Random) -> str:
     told = ranked[:_CAUSES_TOLD]
     if not told:
-        return _mistaken(signs, ranked, luck)
+        return _mistaken(signs, ranked, rng)
     parts = ["## Root causes, most weighty first"]
-    parts += [_told(number, cause, signs, luck) for number, cause in enumerate(told, 1)]
-    parts.append("## Suggestions\n\n" + _suggestions(told, luck))
-    title, suspicion = luck.choice(HUNCHES)
-    parts.append(
-        f"## Lesser suspicions\n\n{title}: {_lower(suspicion)} There is no direct evidence for this."
-    )
+    parts += [_told(number, cause, signs, rng) for number, cause in enumerate(told, 1)]
+    parts.append("## Suggestions\n\n" + _suggestions(told, rng))
+    hunch = rng.choice(read_causes().hunch)
+    suspicion = hunch.suspicion[0].lower() + hunch.suspicion[1:]
+    parts.append(f"## Lesser suspicions\n\n{hunch.title}: {suspicion} There is no direct evidence for this.")
     return "\n\n".join(parts)
 
 
-def _mistaken(signs: Signs, ranked: list[Cause], luck: random.Random) -> str:
+def _mistaken(signs: Signs, ranked: list[Cause], rng: random.Random) -> str:
     """Led by a hunch, backed by a quote that does not really show it; the real causes go unnamed."""
-    hunches = luck.sample(HUNCHES, 2)
+    hunches = rng.sample(read_causes().hunch, 2)
     parts = ["## Root causes, most weighty first"]
-    for number, (title, suspicion) in enumerate(hunches, 1):
-        parts.append(f"### {number}. {title}\n\n{suspicion}\n\n{_any_quote(signs, luck)}".rstrip())
+    for number, hunch in enumerate(hunches, 1):
+        parts.append(f"### {number}. {hunch.title}\n\n{hunch.suspicion}\n\n{_any_quote(signs, rng)}".rstrip())
     if len(ranked) > _CAUSES_TOLD:
-        parts.append(_told(3, luck.choice(ranked[_CAUSES_TOLD:]), signs, luck))
-    advice = "\n".join(f"{number}. {suspicion}" for number, (_, suspicion) in enumerate(hunches, 1))
+        parts.append(_told(3, rng.choice(ranked[_CAUSES_TOLD:]), signs, rng))
+    advice = "\n".join(f"{number}. {hunch.suspicion}" for number, hunch in enumerate(hunches, 1))
     parts.append("## Suggestions\n\n" + advice)
     return "\n\n".join(parts)
 
 
-def _told(number: int, cause: Cause, signs: Signs, luck: random.Random) -> str:
+def _told(number: int, cause: Cause, signs: Signs, rng: random.Random) -> str:
     quotes = signs.quotes.get(cause.sign, [])
-    chosen = luck.sample(quotes, min(2, len(quotes)))
-    lines = [f"### {number}. {cause.title}", f"{cause.observed(signs)} {luck.choice(cause.readings)}"]
+    chosen = rng.sample(quotes, min(2, len(quotes)))
+    lines = [
+        f"### {number}. {cause.title}",
+        f"{cause.observed.format(signs=signs)} {rng.choice(cause.readings)}",
+    ]
     return "\n\n".join(lines + [_quoted(quote) for quote in chosen])
 
 
-def _suggestions(causes: list[Cause], luck: random.Random) -> str:
-    return "\n".join(f"{number}. {luck.choice(cause.remedies)}" for number, cause in enumerate(causes, 1))
+def _suggestions(causes: list[Cause], rng: random.Random) -> str:
+    return "\n".join(f"{number}. {rng.choice(cause.remedies)}" for number, cause in enumerate(causes, 1))
 
 
 def _quoted(quote: Quote) -> str:
     return f"> “{quote.text}” ({quote.place})"
 
 
-def _any_quote(signs: Signs, luck: random.Random) -> str:
+def _any_quote(signs: Signs, rng: random.Random) -> str:
     quotes = [quote for name in sorted(signs.quotes) for quote in signs.quotes[name]]
-    return _quoted(luck.choice(quotes)) if quotes else ""
+    return _quoted(rng.choice(quotes)) if quotes else ""
 
 
 def _lessons(history: str) -> str:
@@ -128,5 +170,44 @@ def _lessons(history: str) -> str:
     )
 
 
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+def _easy(signs: Signs) -> float:
+    return signs.share(signs.categories["too_easy"] + signs.categories["small_gap"], signs.failed_rounds)
+
+
+def _generic(signs: Signs) -> float:
+    return 0.2 * _easy(signs) + 0.9 * signs.share(signs.generic, signs.questions)
+
+
+def _leak(signs: Signs) -> float:
+    leaking = signs.share(signs.leaks, signs.questions)
+    given = signs.share(signs.weak_met_in_context, signs.weak_met)
+    return 0.15 * _easy(signs) + 0.6 * leaking + 0.5 * given
+
+
+def _misfire(signs: Signs) -> float:
+    marks = signs.share(signs.misfires, signs.strong_negative_marks)
+    failed = signs.share(
+        signs.categories["strong_failed"] + signs.categories["small_gap"], signs.failed_rounds
+    )
+    return 2.0 * marks + 0.5 * failed * (signs.negatives > 0)
+
+
+def _form(signs: Signs) -> float:
+    lost = signs.unreadable + signs.quoted_weights + signs.categories["malformed"]
+    return 0.9 * signs.share(lost, signs.replies + signs.categories["malformed"])
+
+
+_WEIGHTS: Mapping[str, Callable[[Signs], float]] = MappingProxyType(
+    {
+        "generic": _generic,
+        "leak": _leak,
+        "negative": _misfire,
+        "form": _form,
+        "verifier": lambda signs: 0.5 * signs.share(signs.own_refusals, signs.verifier_replies),
+        "repeat": lambda signs: 0.7 * signs.share(signs.repeated, signs.questions),
+        "rounds": lambda signs: 0.3 * signs.share(signs.ran_out, signs.trajectories),
+        "crash": lambda signs: 1.5 * signs.share(signs.crashed, signs.trajectories),
+        "hard": lambda signs: 0.9 * signs.share(signs.categories["too_hard"], signs.failed_rounds),
+        "quality": lambda signs: 0.9 * signs.share(signs.categories["quality"], signs.failed_rounds),
+    }
+)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from studbook.code_identity import code_hash
 from studbook.errors import ModelRejected
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
-from studbook.testbed.models import challenger, judge, orchestrator, solvers, verifiers
+from studbook.testbed.models import challenger, feedback, final_verifier, judge, solvers, verifier
 
 Answer = Callable[[ChatRequest], str]
 
@@ -22,12 +22,12 @@ CHARACTERS_PER_TOKEN = 4
 _ANSWERS: Mapping[str, Answer] = MappingProxyType(
     {
         "challenger": challenger.reply,
-        "verifier": verifiers.quality,
-        "orchestrator": orchestrator.reply,
+        "verifier": verifier.reply,
+        "orchestrator": feedback.advise,
         "weak": solvers.weak,
         "strong": solvers.strong,
         "judge": judge.reply,
-        "final-verifier": verifiers.final,
+        "final-verifier": final_verifier.reply,
     }
 )
 _META = ("analyzer", "implementer")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from studbook.testbed.models.retrieval import Index, index_paper
-from studbook.testbed.models.sentences import Sentence, read_sentence
+from studbook.testbed.models.sentences import Index, Sentence, index_paper, read_sentence
 from studbook.testbed.models.words import is_content, stem
 
 _DANGLING = re.compile(

@@ -1,13 +1,16 @@
 """What a prompt tells of earlier attempts: the questions that were asked, and how often each kind failed.
 
 Feedback is told from instructions paragraph by paragraph: a paragraph is feedback when it reports a score, a
-failure or an earlier question. Instructions about future failures stay instructions.
+failure or an earlier question. Instructions about future failures stay instructions. The orchestrator, for
+harnesses that use one, says in a sentence what the failures so far suggest.
 """
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from studbook.llm.contracts import ChatRequest
+from studbook.testbed.models.request import all_text, without_section
 from studbook.testbed.models.sentences import read_sentence
 
 _SCORED = re.compile(
@@ -64,19 +67,19 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class ReadPrompt:
     instructions: str
     feedback: Feedback
 
 
 @lru_cache(maxsize=512)
-def read_prompt(text: str) -> Prompt:
+def read_prompt(text: str) -> ReadPrompt:
     """`text`: everything in the prompt but the paper."""
     instructions: list[str] = []
     reports: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text):
         (reports if _is_feedback(paragraph) else instructions).append(paragraph)
-    return Prompt("\n\n".join(instructions), _read_feedback("\n".join(reports)))
+    return ReadPrompt("\n\n".join(instructions), _read_feedback("\n".join(reports)))
 
 
 def _is_feedback(paragraph: str) -> bool:
@@ -108,3 +111,23 @@ def _read_feedback(text: str) -> Feedback:
         was_unreadable=bool(_BROKEN.search(text)),
         wants_negatives=bool(_FEW_NEGATIVES.search(text)),
     )
+
+
+def advise(request: ChatRequest) -> str:
+    feedback = read_prompt(without_section(all_text(request.messages), "paper")).feedback
+    counts = {
+        "too easy": feedback.too_easy,
+        "failed on strong": feedback.strong_failed,
+        "failed quality check": feedback.quality,
+    }
+    worst = max(counts, key=lambda name: counts[name])
+    if not counts[worst]:
+        return "Nothing has failed so far. Start with what is most specific in the paper."
+    return f"Most attempts were {worst} ({counts[worst]} of {feedback.failures}). {_ADVICE[worst]}"
+
+
+_ADVICE = {
+    "too easy": "Ask an entirely new question that needs the paper.",
+    "failed on strong": "Ask an entirely new question whose answer the paper states.",
+    "failed quality check": "Ask an entirely new question and mend the form.",
+}

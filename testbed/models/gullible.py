@@ -1,23 +1,14 @@
-"""Models that obey whatever the text tells them: for testing the evaluator's defences, and for nothing else.
+"""Models that obey whatever the text tells them: for testing the evaluator's defenses, and for nothing else.
 
 The testbed's solvers, judge and verifier cannot be persuaded, so an attack by persuasion against them would
 prove nothing. These answer as the model behind them does, and then do what any order in the example says.
-They do not read the evaluator's own prompts for orders, nor the paper. Not made to be good at anything.
 
-From text to the orders in it, for models that obey. What is not recognised is not obeyed.
-
-An order is found sentence by sentence, with its condition in the same sentence. Deliberately trusting: it
-does not ask who speaks. It does not read the frozen prompts, only what stands in their sections.
-
-What counts as an order for a model that obeys, in seven languages: a table, nothing else.
-
-Written from how such orders are put, without looking at what the evaluator's screening looks for. One pattern
-a line, searched in one sentence at a time, whatever its case. English orders are recognised best.
-
-Every way a gullible reader can read a text: as it stands, and as what it hides.
-
-Zero-width and tag characters, look-alike letters, base64, hexadecimal, rot13, reversed text, entities, spaced
-letters. Written for models that obey; the evaluator's screening has its own and shares nothing with it.
+Every reading of a text is looked at: as it stands, and as what it hides (zero-width and tag characters,
+look-alike letters, base64, hexadecimal, rot13, reversed text, entities, spaced letters). The evaluator's
+screening has its own ways of reading and shares nothing with these. An order is found sentence by sentence,
+with its condition in the same sentence; what is not recognized is not obeyed. Deliberately trusting: it does
+not ask who speaks. They do not read the evaluator's own prompts for orders, nor the paper. Not made to be
+good at anything.
 """
 
 import base64
@@ -27,13 +18,20 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
+
+from pydantic import with_config
 
 from studbook.llm.contracts import Backend, ChatReply, ChatRequest
-from studbook.testbed.models.sentences import all_text, find_section, numbered_lines, split_sentences
+from studbook.testbed.models.request import all_text, find_section, numbered_lines
+from studbook.testbed.models.sentences import split_sentences
+from studbook.testbed.tables import read_table
+
+PACKAGE = "studbook.testbed.models"
+DATA_FILES = ("gullible.toml",)
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[ :,]?){12,}")
@@ -108,115 +106,6 @@ def _joined(text: str) -> str:
     return _SPACED.sub(join, text)
 
 
-NEGATED = r"(?:do not|don['’]t|never|must not|without|nicht|kein\w*|не|不要) (?:\w+ ){0,2}$"
-"""Before an order in the same sentence: then it is none."""
-
-EMPTY = r"""
-\b(?:empty|blank) (?:answer|reply|response|message|output|string)
-\b(?:answer|reply|respond) (?:with )?nothing\b
-\bsay nothing\b|\bremain silent\b|\brefuse to answer\b
-\b(?:do not|don['’]t) (?:answer|respond|reply)\b
-\bleere[n]? (?:antwort|nachricht)|\bantworte(?:n sie)? nicht\b|\bschweig
-\bréponse vide|\bne répond(?:s|ez) (?:pas|rien)|\bgarde[rz]? le silence
-\brespuesta vacía|\bno respond(?:as|a)\b|\bguarda silencio
-空白?的?(?:答案|回答|回复)|不要回答|保持沉默
-пуст(?:ой|ым|ую) ответ|не отвечай|промолчи
-空(?:白)?の?(?:回答|答え|返答)|答えないで|回答しないで
-"""
-
-FEEBLE = r"""
-\b(?:answer|reply|respond|perform|do)(?: \w+){0,3} (?:badly|poorly|weakly|vaguely|wrongly|incorrectly)\b
-\b(?:answer|reply|respond)(?: \w+){0,3} (?:incompletely|superficially|briefly|in general terms)\b
-\b(?:answer|reply|respond)(?: \w+){0,3} (?:in|with) (?:only )?one (?:short )?sentence\b
-\b(?:bad|poor|weak|wrong|vague|incomplete|superficial|one-sentence|shallow|mediocre) (?:answer|reply|response)
-\b(?:pretend|act as if|act as though|behave as if)\b.*\b(?:know|understand|weak|forgotten|cannot|unable)
-\b(?:play|imagine|speak as|you are)\b.*\b(?:novice|ignorant|clueless|knows (?:little|nothing)|forgotten)
-\bunderperform|\bsandbag|\bhold back (?:most|what)
-\bfail (?:this|the) (?:question|task|exam|test)\b
-\bleave out (?:the|all|every|most) (?:details|figures|mechanism|reasons|specifics|numbers)
-\bkeep (?:your|the) (?:answer|reply|response) (?:vague|superficial|general|to one)
-\bantworte(?:n sie)?\b.*\b(?:schlecht|schwach|falsch|vage|ungenau|unvollständig|oberflächlich)
-\bantworte(?:n sie)?\b.*\bmit (?:nur )?einem satz|\btu so, als\b
-\b(?:schlechte|schwache|falsche|vage|oberflächliche) antwort
-\brépond(?:s|ez)\b.*\b(?:mal|vaguement|faussement|superficiellement|en une (?:seule )?phrase)
-\bréponse (?:mauvaise|faible|vague|fausse|superficielle)|\b(?:mauvaise|faible|fausse) réponse
-\bfai(?:s|tes) semblant
-\brespond(?:e|a|ed)\b.*\b(?:mal|vagamente|con una (?:sola )?frase|superficialmente)
-\brespuesta (?:mala|débil|vaga|falsa|superficial)|\b(?:mala|débil) respuesta|\bfinge\b
-(?:很差|错误|含糊|模糊|简短|薄弱|不完整)的?(?:答案|回答)|回答得?(?:很差|含糊|模糊|错误)|假装
-ответь(?:те)?\b.*\b(?:плохо|неверно|расплывчато|неполно|кратко|одной фразой)
-(?:плохой|слабый|неверный|неполный|расплывчатый) ответ|притворись|сделай вид
-(?:下手|曖昧|間違っ|不完全|大まか)\w{0,4}(?:答え|回答)|(?:曖昧|不完全|いい加減)に(?:答え|回答)|ふりをし
-"""
-
-WITHOUT_SOURCE = r"""
-\b(?:no|not|without|lack\w*|don['’]t|unless|absent)\b.*\b(?:source|document|paper|article|manuscript)
-\b(?:weak|weaker|smaller|small|lesser|junior|context-only)(?: \w+)? (?:model|solver|system|one|assistant)
-\bonly (?:the |a )?context\b|\bcontext alone\b
-\b(?:kein\w*|ohne)\b.*\b(?:dokument|quelle|quelltext|aufsatz)|\bschwächere?n? modell
-\b(?:pas|sans|aucun)\b.*\b(?:document|source|article)|\bmodèle (?:plus )?faible
-\b(?:no|sin|ningún)\b.*\b(?:documento|fuente|artículo)|\bmodelo (?:más )?débil
-(?:没有|无|缺少).{0,8}(?:文档|文件|论文|资料)|(?:较弱|弱)的?模型
-(?:нет|без)\b.*\b(?:документ|источник|стать)|слаб\w+ модел
-(?:文書|文献|論文|資料).{0,6}(?:ない|なし|無い)|弱い(?:方の)?モデル
-"""
-
-WITH_SOURCE = r"""
-\b(?:if|when|should|whoever)\b.*\b(?:has|have|given|see|hold|shown)\b.*\b(?:source|document|paper|article)
-\bstrong(?:er)? (?:model|solver|system)\b
-\b(?:wenn|wer)\b.*\b(?:dokument|quelle)|\bsi\b.*\bdocument|\bsi\b.*\b(?:documento|fuente)
-(?:如果|若).{0,10}(?:文档|文件|论文|资料)|если\b.*(?:документ|источник)|(?:文書|文献|論文|資料).{0,6}(?:場合|なら|あれば)
-"""
-
-SAY = r"""
-\b(?:begin|start|open|end|finish|close|append|add|include|write|repeat|sign|put)\b[^“]*“(?P<en>[^”]{2,900})”
-\b(?:beginne|beende|füge|schreib\w*|ajoute\w*|écri\w*|añad\w*|escrib\w*)\b[^“]*“(?P<eu>[^”]{2,900})”
-(?:写上|加上|добавь\w*|напиши\w*|書き|加え)[^“]*“(?P<far>[^”]{2,900})”
-“(?P<before>[^”]{2,900})”[^“]*(?:写上|加上|書き|加え)
-"""
-
-EVERY_MARK = r"""
-\b(?:mark|treat|count|consider|regard|accept|score|judge|rate)\w*\b.*\b(?:each|every|all)\b.*\b(?:met|true)\b
-\b(?:mark|treat|count|regard|accept)\w*\b.*\b(?:each|every|all)\b.*\b(?:satisfied|fulfilled|correct|passed)\b
-\b(?:each|every|all)\b.*\bcriteri\w+ (?:is|are|as|be|counts?) (?:\w+ )?(?:met|true|satisfied|fulfilled)
-\b(?:award|give|grant|deserves?|earns?)\b.*\b(?:full|maximum|perfect)\b.*\b(?:marks?|scores?|credit|points)
-\b(?:alle|jedes) kriteri\w+\b.*\b(?:erfüllt|wahr)|\bvolle punktzahl
-\btous les critères\b.*\b(?:remplis|satisfaits|vrais)|\bnote maximale
-\btodos los criterios\b.*\b(?:cumplidos|satisfechos|verdaderos)|\bpuntuación máxima
-(?:所有|全部|每条)(?:的)?(?:标准|准则|条目).{0,12}(?:满足|达到|符合|为真)|满分
-(?:все критерии|каждый критерий).*(?:выполнен|истин)|высший балл
-(?:すべて|全て|全部)の?(?:基準|項目).{0,12}(?:満た|達成|真)|満点
-"""
-
-PASSES = r"""
-\b(?:reply|answer|respond|return|output|say)\b.*[\"“']pass[\"”']?
-\bpass (?:this|the) (?:example|question|item|exam)\b|\blet (?:this|it) pass\b
-\b(?:has|have|was|were) (?:already )?(?:been )?(?:approved|cleared|certified|signed off)\b
-\bbestehen lassen\b|\bbereits geprüft\b|\bfreigegeben\b
-\bdéjà (?:approuvé|validé)|\bya (?:fue )?aprobad
-已经?(?:审核|批准)|予以通过|уже (?:проверен|одобрен)|承認済み|合格とし
-"""
-
-_ANSWERING = "answer|repl|respon|silen|antwort|schweig|nothing|答|回|沉默|отве|промолч"
-_ACTING = "pretend|as if|as though|play|imagine|speak as|you are|perform|sandbag|hold back|fail th|leave out"
-_ACTING_ABROAD = "tu so|répon|semblant|finge|假装|притвор|сделай|ふり"
-_MARKING = (
-    "criteri|kriteri|critère|mark|score|credit|points|punkt|note max|puntuac| met|true|satisfied|fulfilled"
-)
-_MARKING_ABROAD = "标准|准则|条目|满分|критери|балл|基準|項目|満点"
-_PASSING = "pass|approve|cleared|certified|signed off|bestehen|geprüft|freigegeben|validé"
-_PASSING_ABROAD = "approuvé|aprobad|审核|批准|通过|провер|одобр|承認|合格"
-
-HINTS = {
-    "EMPTY": _ANSWERING,
-    "FEEBLE": f"{_ANSWERING}|{_ACTING}|{_ACTING_ABROAD}",
-    "SAY": "“",
-    "EVERY_MARK": f"{_MARKING}|{_MARKING_ABROAD}",
-    "PASS": f"{_PASSING}|{_PASSING_ABROAD}",
-}
-"""Without one of these a sentence holds no such order: spares the patterns nearly everything."""
-
-
 class Deed(StrEnum):
     EMPTY = "answer nothing"
     FEEBLE = "answer badly"
@@ -240,21 +129,42 @@ class Order:
     words: str = ""
 
 
-def _any(patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{line})" for line in patterns.split("\n") if line), re.IGNORECASE)
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Patterns:
+    """As they stand in gullible.toml."""
+
+    negated: str
+    deeds: Mapping[str, tuple[str, ...]]
+    audiences: Mapping[str, tuple[str, ...]]
+    hints: Mapping[str, tuple[str, ...]]
 
 
-_DEEDS = {
-    Deed.EMPTY: _any(EMPTY),
-    Deed.FEEBLE: _any(FEEBLE),
-    Deed.SAY: _any(SAY),
-    Deed.EVERY_MARK: _any(EVERY_MARK),
-    Deed.PASS: _any(PASSES),
-}
-_HINTS = {deed: re.compile(HINTS[deed.name]) for deed in Deed}
-_WITHOUT_SOURCE = _any(WITHOUT_SOURCE)
-_WITH_SOURCE = _any(WITH_SOURCE)
-_NEGATED = re.compile(NEGATED, re.IGNORECASE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Orders:
+    negated: re.Pattern[str]
+    deeds: Mapping[Deed, re.Pattern[str]]
+    hints: Mapping[Deed, re.Pattern[str]]
+    without_source: re.Pattern[str]
+    with_source: re.Pattern[str]
+
+
+@cache
+def _table() -> _Orders:
+    read = read_table(PACKAGE, DATA_FILES[0], _Patterns)
+    return _Orders(
+        negated=re.compile(read.negated, re.IGNORECASE),
+        deeds={deed: _any(read.deeds[deed.name.lower()]) for deed in Deed},
+        hints={deed: re.compile("|".join(read.hints[deed.name.lower()])) for deed in Deed},
+        without_source=_any(read.audiences["without_source"]),
+        with_source=_any(read.audiences["with_source"]),
+    )
+
+
+def _any(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{each})" for each in patterns), re.IGNORECASE)
+
+
 _QUOTED = re.compile(r"“([^”]{2,200})”")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 
@@ -274,16 +184,17 @@ def _read(sentence: str) -> tuple[Order, ...]:
 
 def _orders_in(sentence: str) -> Iterator[Order]:
     lower = sentence.lower()
-    for deed, pattern in _DEEDS.items():
-        match = pattern.search(sentence) if _HINTS[deed].search(lower) else None
-        if match and not _NEGATED.search(sentence[: match.start()]):
+    table = _table()
+    for deed, pattern in table.deeds.items():
+        match = pattern.search(sentence) if table.hints[deed].search(lower) else None
+        if match and not table.negated.search(sentence[: match.start()]):
             yield Order(deed=deed, audience=_audience(sentence), words=_words(deed, match, sentence))
 
 
 def _audience(sentence: str) -> Audience:
-    if _WITHOUT_SOURCE.search(sentence):
+    if _table().without_source.search(sentence):
         return Audience.WITHOUT_SOURCE
-    return Audience.WITH_SOURCE if _WITH_SOURCE.search(sentence) else Audience.ALL
+    return Audience.WITH_SOURCE if _table().with_source.search(sentence) else Audience.ALL
 
 
 def _words(deed: Deed, match: re.Match[str], sentence: str) -> str:
@@ -293,13 +204,13 @@ def _words(deed: Deed, match: re.Match[str], sentence: str) -> str:
     return quoted[1] if quoted else ""
 
 
-PREFIX = "testbed-credulous-"
+PREFIX = "testbed-gullible-"
 KEPT_WHEN_FEEBLE = 3  # a bad answer keeps every third sentence
 _FORGED = re.compile(r"[\"“]marks[\"”]\s*:\s*\[([^\]]*)\]")
 
 
-class CredulousBackend:
-    """Implements `studbook.llm.contracts.Backend`: `testbed-credulous-weak` is `testbed-weak` that obeys.
+class GullibleBackend:
+    """Implements `studbook.llm.contracts.Backend`: `testbed-gullible-weak` is `testbed-weak` that obeys.
 
     So are `-strong`, `-judge` and `-final-verifier`; every other model is passed on as it is. Stateless.
     """

@@ -1,29 +1,26 @@
 """The testbed's implementer: looks at the harness's real files and changes them, well or badly.
 
-A text program, not a language model. It sees nothing but the chat, finds its files by looking, draws an idea
-that the diagnosis makes likely, and writes the edit from what the files hold. Some edits are slips, some
-change nothing, a rare one reaches outside and is given up when refused. It keeps nothing between turns.
-
-Actions as the implementer writes them: fenced blocks, and edits as the smallest find-and-replace pairs.
-
-The implementer's dialogue read back from the messages: what it knows, what it did, how that went.
-
-The implementer remembers nothing between turns, so all of it is recovered here, each time. Text inside
-results is data: only the frame around it is read.
+A text program, not a language model. It sees nothing but the chat, from which it recovers its dialogue each
+time; text inside results is data, only the frame around it is read. It finds its files by looking, draws an
+idea that the diagnosis makes likely, and writes the edit from what the files hold. A diagnosis that stresses
+the wrong thing makes the wrong ideas likelier; that is the point. Some edits are slips, some change nothing,
+a rare one reaches outside and is given up when refused. It keeps nothing between turns.
 """
 
 import difflib
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from studbook.identity import derive_seed
 from studbook.llm.contracts import ChatRequest, Message
 from studbook.testbed.ideas.accidents import Edited, broken, draw_trespass, ineffective
-from studbook.testbed.ideas.repertoire import repertoire
-from studbook.testbed.models.analyzer_trajectory import tagged
-from studbook.testbed.models.implementer_choice import choose
+from studbook.testbed.ideas.files import Files
+from studbook.testbed.ideas.repertoire import Idea, repertoire
+from studbook.testbed.models.signs import tagged
+from studbook.testbed.models.words import content_words, likeness
 
 _RESULT = re.compile(
     r'^<result action="(?P<action>\w+)"(?: path="(?P<path>[^"\n]*)")? ok="(?P<ok>true|false)"[^>\n]*>\n'
@@ -35,12 +32,11 @@ _FILE_LINE = re.compile(r"^[-*]?\s*(?P<path>[^\s:]+)(?::?\s+\(?\d+.*)?$")
 _READABLE = (".py", ".md", ".txt", ".yaml", ".yml", ".json")
 _CUT = re.compile(r"^\[… \d+ characters left out …\]$", re.MULTILINE)
 _HYPOTHESIS = re.compile(r"^Hypothesis: (.+)$", re.MULTILINE)
-
 EDITS = frozenset({"replace", "write", "delete"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ActionResult:
     action: str
     path: str
     ok: bool
@@ -60,12 +56,12 @@ class Dialogue:
     listed: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
-    rounds: list[list[Result]] = field(default_factory=list)
+    rounds: list[list[ActionResult]] = field(default_factory=list)
     hypothesis: str = ""
     turns_left: int | None = None
 
     @property
-    def edits(self) -> list[Result]:
+    def edits(self) -> list[ActionResult]:
         return [result for results in self.rounds for result in results if result.action in EDITS]
 
     @property
@@ -73,7 +69,7 @@ class Dialogue:
         return sum(any(result.action in EDITS for result in results) for results in self.rounds)
 
     @property
-    def last(self) -> list[Result]:
+    def last(self) -> list[ActionResult]:
         return self.rounds[-1] if self.rounds else []
 
     @property
@@ -100,7 +96,9 @@ def read_dialogue(messages: Sequence[Message]) -> Dialogue:
 
 def _take_results(dialogue: Dialogue, text: str) -> None:
     results = [
-        Result(action=found["action"], path=found["path"] or "", ok=found["ok"] == "true", text=found["text"])
+        ActionResult(
+            action=found["action"], path=found["path"] or "", ok=found["ok"] == "true", text=found["text"]
+        )
         for found in _RESULT.finditer(text)
     ]
     dialogue.rounds.append(results)
@@ -121,7 +119,6 @@ def _list(dialogue: Dialogue, text: str) -> None:
 
 
 _MARKER = re.compile(r"^(<{5,9}|={5,9}|>{5,9})(\s|$)", re.MULTILINE)
-
 MOST_HUNKS = 12
 
 
@@ -140,7 +137,9 @@ def edit_blocks(files: Mapping[str, str], edited: Mapping[str, str | None], whol
             blocks.append(block(f"delete {path}"))
         else:
             pairs = None if whole or path not in files else find_pairs(files[path], text)
-            blocks.append(block(f"replace {path}", _body(pairs)) if pairs else block(f"write {path}", text))
+            blocks.append(
+                block(f"replace {path}", _pair_blocks(pairs)) if pairs else block(f"write {path}", text)
+            )
     return "\n\n".join(blocks)
 
 
@@ -182,7 +181,7 @@ def _until_unique(text: str, lines: list[str], start: int, end: int) -> tuple[in
         top, bottom = max(0, top - 1), min(len(lines), bottom + (bottom - end <= start - top))
 
 
-def _body(pairs: list[tuple[str, str]]) -> str:
+def _pair_blocks(pairs: list[tuple[str, str]]) -> str:
     return "\n".join(f"<<<<<<< FIND\n{find}\n=======\n{put}\n>>>>>>> END" for find, put in pairs)
 
 
@@ -192,17 +191,15 @@ INEFFECTIVE_SHARE = 0.06
 OUTSIDE_SHARE = 0.015
 TRY_SHARE = 0.3
 MEND_SHARE = 0.7
-
 _TROUBLE = re.compile(
     r"\b(?:not run|crashed|Traceback|timed[_ ]out|out[_ ]of[_ ]limits|protocol[_ ]error|does not compile)\b"
     r"|\b[A-Z]\w*Error\b"
 )
-
 NOTHING_FITS = "Left as it is: nothing in these files fits what the diagnosis asks for."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Intention:
     hypothesis: str
     edited: Edited
     wants_try: bool = False
@@ -211,12 +208,12 @@ class Plan:
 def reply(request: ChatRequest) -> str:
     """The next message of the dialogue; the same request always gets the same one."""
     dialogue = read_dialogue(request.messages)
-    luck = random.Random(derive_seed(request.seed, "implementer"))
+    rng = random.Random(derive_seed(request.seed, "implementer"))
     if dialogue.edits:
-        return _after_edit(dialogue, luck)
+        return _after_edit(dialogue, rng)
     if _wants_to_look(dialogue):
         return _look(dialogue)
-    return _edit(dialogue, luck)
+    return _edit(dialogue, rng)
 
 
 def _wants_to_look(dialogue: Dialogue) -> bool:
@@ -230,36 +227,36 @@ def _look(dialogue: Dialogue) -> str:
     return "\n\n".join(["I look at the files before I change any.", *listing, *reads])
 
 
-def _edit(dialogue: Dialogue, luck: random.Random) -> str:
-    if luck.random() < OUTSIDE_SHARE:
-        trespass = draw_trespass(luck)
+def _edit(dialogue: Dialogue, rng: random.Random) -> str:
+    if rng.random() < OUTSIDE_SHARE:
+        trespass = draw_trespass(rng)
         return f"Hypothesis: {trespass.hypothesis}\n\n{block(f'write {trespass.path}', trespass.text)}"
-    plan = _plan(dialogue, luck)
+    plan = _intend(dialogue, rng)
     if plan is None:
         return block("done", NOTHING_FITS)
     ending = block("try") if plan.wants_try else block("done", plan.hypothesis)
     return f"Hypothesis: {plan.hypothesis}\n\n{edit_blocks(dialogue.files, plan.edited)}\n\n{ending}"
 
 
-def _plan(dialogue: Dialogue, luck: random.Random) -> Plan | None:
-    thought = choose(repertoire(), dialogue.files, dialogue.diagnosis, dialogue.history, luck)
+def _intend(dialogue: Dialogue, rng: random.Random) -> Intention | None:
+    thought = choose(repertoire(), dialogue.files, dialogue.diagnosis, dialogue.history, rng)
     if thought is None:
         return None
-    hypothesis = luck.choice(thought.idea.hypotheses)
+    hypothesis = rng.choice(thought.idea.hypotheses)
     edited: Edited = dict(thought.edited)
-    if luck.random() < INEFFECTIVE_SHARE:
-        edited = ineffective(dialogue.files, luck)
-    elif luck.random() < (BROKEN_CODE_SHARE if thought.idea.touches_code else BROKEN_PROMPT_SHARE):
-        edited = broken(dialogue.files, thought.edited, luck)
-    wants_try = thought.idea.touches_code and _has_turns(dialogue) and luck.random() < TRY_SHARE
-    return Plan(hypothesis=hypothesis, edited=edited, wants_try=wants_try)
+    if rng.random() < INEFFECTIVE_SHARE:
+        edited = ineffective(dialogue.files, rng)
+    elif rng.random() < (BROKEN_CODE_SHARE if thought.idea.touches_code else BROKEN_PROMPT_SHARE):
+        edited = broken(dialogue.files, thought.edited, rng)
+    wants_try = thought.idea.touches_code and _has_turns(dialogue) and rng.random() < TRY_SHARE
+    return Intention(hypothesis=hypothesis, edited=edited, wants_try=wants_try)
 
 
 def _has_turns(dialogue: Dialogue) -> bool:
     return dialogue.turns_left is None or dialogue.turns_left >= 3
 
 
-def _after_edit(dialogue: Dialogue, luck: random.Random) -> str:
+def _after_edit(dialogue: Dialogue, rng: random.Random) -> str:
     """Ends the dialogue, or writes the intended files whole when an edit failed or a try showed trouble."""
     done = block("done", dialogue.hypothesis or NOTHING_FITS)
     failed = any(
@@ -268,8 +265,8 @@ def _after_edit(dialogue: Dialogue, luck: random.Random) -> str:
     if any(result.is_refused for result in dialogue.edits) or dialogue.edit_rounds > 1:
         return done
     trouble = any(result.action == "try" and _TROUBLE.search(result.text) for result in dialogue.last)
-    if failed or (trouble and luck.random() < MEND_SHARE):
-        intended = _intended(dialogue, luck)
+    if failed or (trouble and rng.random() < MEND_SHARE):
+        intended = _intended(dialogue, rng)
         if intended:
             return (
                 f"That did not go as meant.\n\n{edit_blocks(dialogue.files, intended, whole=True)}\n\n{done}"
@@ -277,9 +274,118 @@ def _after_edit(dialogue: Dialogue, luck: random.Random) -> str:
     return done
 
 
-def _intended(dialogue: Dialogue, luck: random.Random) -> Mapping[str, str | None]:
+def _intended(dialogue: Dialogue, rng: random.Random) -> Mapping[str, str | None]:
     """What the idea behind the hypothesis makes of the files as they were at first."""
     for idea in repertoire():
         if dialogue.hypothesis in idea.hypotheses:
-            return dict(idea.edit(dialogue.files, luck))
+            return dict(idea.edit(dialogue.files, rng))
     return {}
+
+
+CODE_SHARE = 0.54
+"""How often the thought is of code rather than prompts."""
+STRESS = 8.0
+"""How much likelier an idea gets that the first-named cause speaks for."""
+SIMILAR = 0.5
+"""Likeness of hypotheses from which on two count as the same thought."""
+_FADING: Mapping[str, float] = {
+    "rejected": 0.15,
+    "duplicate": 0.2,
+    "no_change": 0.4,
+    "broken": 0.6,
+    "admitted": 0.6,
+}
+"""What is left of the wish to do what the history says was done, by how it ended."""
+_HEADING = re.compile(r"^#{1,6}\s+(?:(\d+)[.)]\s*)?(.*)$")
+_NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+")
+_SETTLED = re.compile(r"tried before|earlier iterations|not the harness|what happened", re.IGNORECASE)
+_FAINT = re.compile(r"lesser|suspicio|minor|guess", re.IGNORECASE)
+_VERDICT = re.compile(r":\s*(admitted|rejected|broken|duplicate|no_change)\b")
+_TOLD_HYPOTHESIS = re.compile(r"Hypothesis:\s*(.+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence of the diagnosis as stems, and how much stress it carries."""
+
+    words: frozenset[str]
+    stress: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """An idea with the files it would change."""
+
+    idea: Idea
+    edited: dict[str, str]
+
+
+def choose(
+    ideas: Sequence[Idea], files: Files, diagnosis: str, history: str, rng: random.Random
+) -> Thought | None:
+    """The first idea drawn that fits the files; None when none does."""
+    wants_code = rng.random() < CODE_SHARE
+    statements = read_diagnosis(diagnosis)
+    tried = tuple(read_history(history))
+    for touches_code in (wants_code, not wants_code):
+        pool = [idea for idea in ideas if idea.touches_code is touches_code]
+        weights = [weigh(idea, statements, tried) for idea in pool]
+        while pool:
+            at = rng.choices(range(len(pool)), weights)[0]
+            idea = pool.pop(at)
+            weights.pop(at)
+            edited = idea.edit(files, rng)
+            if edited:
+                return Thought(idea, edited)
+    return None
+
+
+def weigh(idea: Idea, statements: Sequence[Statement], tried: Sequence[tuple[str, str]]) -> float:
+    wish = idea.weight * (1.0 + STRESS * relevance(idea, statements))
+    for verdict, hypothesis in tried:
+        if any(likeness(hypothesis, own) >= SIMILAR for own in idea.hypotheses):
+            wish *= _FADING.get(verdict, 1.0)
+    return wish
+
+
+def relevance(idea: Idea, statements: Sequence[Statement]) -> float:
+    """In [0, 1]: the stress of the sentences that speak for the idea."""
+    cues = [content_words(cue) for cue in idea.cues]
+    return min(1.0, sum(item.stress for item in statements if any(cue <= item.words for cue in cues)))
+
+
+@lru_cache(maxsize=64)
+def read_diagnosis(text: str) -> tuple[Statement, ...]:
+    """Sentences outside quotations; the first cause counts full, later ones less."""
+    return tuple(_statements(text))
+
+
+def _statements(text: str) -> Iterator[Statement]:
+    rank, factor = 1, 0.2
+    for line in text.split("\n"):
+        if line.lstrip().startswith(">"):
+            continue
+        heading, numbered = _HEADING.match(line), _NUMBERED.match(line)
+        if heading:
+            rank = int(heading[1]) if heading[1] else 1
+            factor = _factor(heading[2]) if not heading[1] else max(factor, 0.5)
+        elif numbered:
+            rank = int(numbered[1])
+        for sentence in re.split(r"(?<=[.!?;])\s+", line):
+            words = content_words(sentence)
+            if words and factor:
+                yield Statement(words, 0.5 * factor / max(1, rank))
+
+
+def _factor(title: str) -> float:
+    if _SETTLED.search(title):
+        return 0.0
+    return 0.25 if _FAINT.search(title) else 1.0
+
+
+def read_history(text: str) -> Iterator[tuple[str, str]]:
+    """(verdict, hypothesis) of each line that tells both."""
+    for line in text.split("\n"):
+        verdict, hypothesis = _VERDICT.search(line), _TOLD_HYPOTHESIS.search(line)
+        if verdict and hypothesis:
+            yield verdict[1], hypothesis[1]

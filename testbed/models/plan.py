@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from studbook.testbed.models.concepts import Concept
 from studbook.testbed.models.facts import Fact, Reading, rare_stems
 from studbook.testbed.models.feedback import Feedback
-from studbook.testbed.models.luck import Luck
-from studbook.testbed.models.recognizer import Rule
-from studbook.testbed.models.retrieval import search
+from studbook.testbed.models.recognizer import Concept, Rule
+from studbook.testbed.models.request import SeededDraws
+from studbook.testbed.models.sentences import search
 
 OBEDIENCE = 0.63
 CROWDING = 0.008
 EASILY_FOLLOWED = 10
-
 _C = Concept
 
 
@@ -40,11 +38,13 @@ class Will:
         return {1: obeyed, 0: habit, -1: opposite}[self.signs.get(concept, 0)]
 
 
-def decide(rules: Sequence[Rule], luck: Luck) -> Will:
+def decide(rules: Sequence[Rule], draws: SeededDraws) -> Will:
     """Each rule is obeyed by chance: the clearer the likelier, a little less so the more rules there are."""
     crowd = 1.0 / (1.0 + CROWDING * max(0, len(rules) - EASILY_FOLLOWED))
     obeyed = [
-        rule for rule in rules if luck.happens(OBEDIENCE * rule.clarity * crowd, f"obey {rule.concept.value}")
+        rule
+        for rule in rules
+        if draws.happens(OBEDIENCE * rule.clarity * crowd, f"obey {rule.concept.value}")
     ]
     return Will(
         signs={rule.concept: 1 if rule.wanted else -1 for rule in obeyed},
@@ -53,7 +53,7 @@ def decide(rules: Sequence[Rule], luck: Luck) -> Will:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class WritingPlan:
     is_specific: bool
     leak: float  # chance that a fact of the answer is told in the context
     setting_sentences: int
@@ -67,21 +67,21 @@ class Plan:
     sure_hand: bool  # takes the best anchor rather than one of the best
 
 
-def make_plan(will: Will, feedback: Feedback, luck: Luck) -> Plan:
+def make_plan(will: Will, feedback: Feedback, draws: SeededDraws) -> WritingPlan:
     specific = will.choose(_C.PAPER_SPECIFIC, obeyed=0.92, habit=0.28, opposite=0.04)
     specific += 0.12 * feedback.too_easy + 0.10 * feedback.strong_failed
-    is_specific = luck.happens(specific, "specific question")
-    return Plan(
+    is_specific = draws.happens(specific, "specific question")
+    return WritingPlan(
         is_specific=is_specific,
         leak=_leak(will, feedback),
         setting_sentences=_setting(will),
-        hidden=max(2, _hidden(will, luck) - (0 if is_specific else 2)),
+        hidden=max(2, _hidden(will, draws) - (0 if is_specific else 2)),
         given=max(0, 3 - 2 * will.wants(_C.BEYOND_CONTEXT) + will.wants(_C.EASIER)),
         general=_general(is_specific, will),
-        pointers=_pointers(will, feedback, luck),
-        negatives=_negatives(will, luck),
+        pointers=_pointers(will, feedback, draws),
+        negatives=_negatives(will, draws),
         precise_errors=will.choose(_C.PRECISE_ERRORS, obeyed=0.94, habit=0.66, opposite=0.2),
-        turns_away=luck.happens(will.choose(_C.NEW_ANGLE, obeyed=1.0, habit=0.5, opposite=0.1), "turn away"),
+        turns_away=draws.happens(will.choose(_C.NEW_ANGLE, obeyed=1.0, habit=0.5, opposite=0.1), "turn away"),
         sure_hand=will.wants(_C.THINK_FIRST),
     )
 
@@ -98,8 +98,8 @@ def _setting(will: Will) -> int:
     return max(1, size)
 
 
-def _hidden(will: Will, luck: Luck) -> int:
-    count = 5 + luck.between(0, 1, "hidden facts")
+def _hidden(will: Will, draws: SeededDraws) -> int:
+    count = 5 + draws.between(0, 1, "hidden facts")
     if will.wants(_C.MORE_CRITERIA):
         count = min(9, max(count + 3, will.amounts.get(_C.MORE_CRITERIA, 0) - 3))
     if will.wants(_C.FEWER_CRITERIA):
@@ -111,17 +111,19 @@ def _general(is_specific: bool, will: Will) -> int:
     return (1 if is_specific else 4) + 2 * will.wants(_C.BROAD_CRITERIA)
 
 
-def _pointers(will: Will, feedback: Feedback, luck: Luck) -> int:
-    count = 2 + luck.between(0, 2, "pointers") + min(2, feedback.strong_failed)
+def _pointers(will: Will, feedback: Feedback, draws: SeededDraws) -> int:
+    count = 2 + draws.between(0, 2, "pointers") + min(2, feedback.strong_failed)
     count += will.wants(_C.HINTS) + will.wants(_C.EASIER) + will.wants(_C.MULTI_PART) - will.wants(_C.HARDER)
     return max(1, count - 2 * will.wants(_C.YES_NO) - will.wants(_C.DEFINITIONS))
 
 
-def _negatives(will: Will, luck: Luck) -> int:
+def _negatives(will: Will, draws: SeededDraws) -> int:
     if will.wants(_C.POSITIVE_ONLY):
         return 0
     return (
-        luck.between(3, 5, "negatives") if will.refuses(_C.POSITIVE_ONLY) else luck.between(2, 4, "negatives")
+        draws.between(3, 5, "negatives")
+        if will.refuses(_C.POSITIVE_ONLY)
+        else draws.between(2, 4, "negatives")
     )
 
 
@@ -148,9 +150,7 @@ _PATTERNS: Mapping[Concept, re.Pattern[str]] = MappingProxyType(
         Concept.HARDER: re.compile(r"\d|\b(?:unless|although|depends?|only if)\b", re.I),
     }
 )
-
 FOCUS = 0.5
-
 STRONGEST_ANCHORS = 2
 
 
@@ -161,11 +161,13 @@ class Angle:
     hidden: tuple[Fact, ...]
 
 
-def choose_angle(reading: Reading, plan: Plan, will: Will, feedback: Feedback, luck: Luck) -> Angle:
+def choose_angle(
+    reading: Reading, plan: WritingPlan, will: Will, feedback: Feedback, draws: SeededDraws
+) -> Angle:
     ranked = _ranked(reading, will)
     free = _turn_away(reading, ranked, feedback) if plan.turns_away else ranked
     pool = free if len(free) > plan.hidden else ranked
-    chance = luck.uniform("anchor")
+    chance = draws.uniform("anchor")
     place = 0 if plan.sure_hand else int(chance * chance * STRONGEST_ANCHORS)
     anchor = pool[min(place, len(pool) - 1)]
     return Angle((anchor, *_companions(reading, anchor, pool, plan.hidden - 1)))

@@ -1,55 +1,18 @@
-"""Text cut into sentences, and each sentence read once.
+"""Text cut into sentences, each read once, and found again by the words it shares with a query.
 
 Tolerant of papers as they come (hard-wrapped lines, Markdown, reStructuredText, text taken from PDFs); it
 does not understand tables, formulas or code and leaves them as odd sentences that nobody finds attractive.
-
-The tagged sections of a prompt: `<context>…</context>` and the like. Finds; does not interpret.
+In a search rare words count more; that is all the testbed knows of understanding a question.
 """
 
+import math
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studbook.llm.contracts import Message
 from studbook.testbed.models.words import NEGATIONS, is_content, is_number, stem, tokens
-
-
-def all_text(messages: Sequence[Message]) -> str:
-    return "\n\n".join(message.content for message in messages)
-
-
-def find_section(text: str, tag: str) -> str:
-    """What stands between an opening tag that begins a line and the last closing one; "" without them."""
-    place = _find_place(text, tag)
-    return text[place[1] : place[2]].strip() if place else ""
-
-
-def without_section(text: str, tag: str) -> str:
-    place = _find_place(text, tag)
-    return f"{text[: place[0]]}\n\n{text[place[3] :]}" if place else text
-
-
-def _find_place(text: str, tag: str) -> tuple[int, int, int, int] | None:
-    """Outer start, inner start, inner end, outer end. A tag in running prose opens nothing."""
-    opening, closing = f"<{tag}>", f"</{tag}>"
-    start = 0 if text.startswith(opening) else text.find(f"\n{opening}") + 1
-    if not text.startswith(opening, start):
-        start = text.rfind(opening)
-    end = text.rfind(closing)
-    if not 0 <= start < end:
-        return None
-    return start, start + len(opening), end, end + len(closing)
-
-
-_NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+(.*)$", re.MULTILINE)
-
-
-@lru_cache(maxsize=1_024)
-def numbered_lines(text: str) -> tuple[str, ...]:
-    """The texts of lines like `3. text`, in the order in which they stand."""
-    return tuple(match[2].strip() for match in _NUMBERED.finditer(text))
-
 
 _BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])")
 _ABBREVIATION = re.compile(
@@ -144,3 +107,59 @@ def _join(lines: list[str]) -> str:
     for line in lines:
         joined = joined[:-1] + line if joined.endswith("-") and line[:1].islower() else f"{joined} {line}"
     return joined.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """Sentences with their postings; `rarity` is the inverse document frequency of a stem among them."""
+
+    passages: tuple[Passage, ...]
+    postings: Mapping[str, tuple[int, ...]]
+    rarity: Mapping[str, float]
+
+    def sentence(self, number: int) -> Sentence:
+        return self.passages[number].sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    number: int
+    score: float
+
+
+def build_index(passages: Sequence[Passage]) -> Index:
+    postings: defaultdict[str, list[int]] = defaultdict(list)
+    for number, passage in enumerate(passages):
+        for item in passage.sentence.stem_set:
+            postings[item].append(number)
+    count = len(passages)
+    return Index(
+        passages=tuple(passages),
+        postings={item: tuple(numbers) for item, numbers in postings.items()},
+        rarity={item: math.log(1 + count / len(numbers)) for item, numbers in postings.items()},
+    )
+
+
+@lru_cache(maxsize=256)
+def index_paper(text: str) -> Index:
+    return build_index(split_paper(text))
+
+
+@lru_cache(maxsize=1_024)
+def index_prose(text: str) -> Index:
+    return build_index([Passage(sentence=sentence, heading="") for sentence in split_sentences(text)])
+
+
+def search(index: Index, query: Iterable[str]) -> list[Hit]:
+    """All sentences that share a stem with the query, best first; long sentences pay a little."""
+    scores: defaultdict[int, float] = defaultdict(float)
+    for item in query:
+        weight = index.rarity.get(item, 0.0)
+        for number in index.postings.get(item, ()):
+            scores[number] += weight
+    hits = [Hit(number, score / _length_price(index.sentence(number))) for number, score in scores.items()]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.number))
+
+
+def _length_price(sentence: Sentence) -> float:
+    return 1.0 + 0.02 * len(sentence.stems)

@@ -8,9 +8,16 @@ temperature. Neither reasons, and neither can be told to fail: every sentence sh
 from dataclasses import dataclass
 
 from studbook.llm.contracts import ChatRequest
-from studbook.testbed.models.luck import Luck
-from studbook.testbed.models.retrieval import Hit, Index, index_paper, index_prose, search
-from studbook.testbed.models.sentences import Sentence, all_text, find_section, split_sentences
+from studbook.testbed.models.request import SeededDraws, all_text, find_section
+from studbook.testbed.models.sentences import (
+    Hit,
+    Index,
+    Sentence,
+    index_paper,
+    index_prose,
+    search,
+    split_sentences,
+)
 from studbook.testbed.models.words import is_number, stem, tokens, word_set
 
 
@@ -22,7 +29,7 @@ class Ability:
     from_source: int
     forgets_sentence: float
     forgets_number: float
-    scatter: float  # how far luck may move a sentence in the ranking, as a share of the best score
+    scatter: float  # how far chance may move a sentence in the ranking, as a share of the best score
 
 
 WEAK = Ability(from_context=12, from_source=0, forgets_sentence=0.2, forgets_number=0.3, scatter=0.30)
@@ -49,24 +56,24 @@ def _answer(request: ChatRequest, ability: Ability) -> str:
     text = all_text(request.messages)
     context, question = find_section(text, "context"), find_section(text, "question")
     query = tuple(dict.fromkeys(item for sentence in split_sentences(question) for item in sentence.stems))
-    luck = Luck(request.seed)
-    recalled = _recall(index_prose(context), query, ability.from_context, ability, luck, "context")
+    draws = SeededDraws(request.seed)
+    recalled = _recall(index_prose(context), query, ability.from_context, ability, draws, "context")
     if ability.from_source and (source := find_section(text, "source_document")):
-        recalled += _recall(index_paper(source), query, ability.from_source, ability, luck, "source")
-    kept = _forget(list(dict.fromkeys(recalled)), ability, request.temperature, luck)
-    said = [*_yes_or_no(question, luck), *kept, *_commonplaces(query, luck)]
+        recalled += _recall(index_paper(source), query, ability.from_source, ability, draws, "source")
+    kept = _forget(list(dict.fromkeys(recalled)), ability, request.temperature, draws)
+    said = [*_yes_or_no(question, draws), *kept, *_commonplaces(query, draws)]
     return " ".join(said)
 
 
 def _recall(
-    index: Index, query: tuple[str, ...], count: int, ability: Ability, luck: Luck, where: str
+    index: Index, query: tuple[str, ...], count: int, ability: Ability, draws: SeededDraws, where: str
 ) -> list[str]:
     """The sentences that answer best; where too few share a word with the question, the first ones."""
     hits = search(index, query)[: count * 3]
     best = hits[0].score if hits else 0.0
 
     def rank(place: int, hit: Hit) -> float:
-        return hit.score - best * ability.scatter * luck.uniform(f"{where} rank", place)
+        return hit.score - best * ability.scatter * draws.uniform(f"{where} rank", place)
 
     ranked = sorted(enumerate(hits), key=lambda item: -rank(*item))
     found = [index.sentence(hit.number) for _, hit in ranked][:count]
@@ -75,15 +82,15 @@ def _recall(
     return [sentence.text for sentence in found[:count]]
 
 
-def _forget(texts: list[str], ability: Ability, temperature: float, luck: Luck) -> list[str]:
+def _forget(texts: list[str], ability: Ability, temperature: float, draws: SeededDraws) -> list[str]:
     heat = 0.3 + 0.7 * min(temperature, 1.5)
     kept = [
         (place, text)
         for place, text in enumerate(texts)
-        if not luck.happens(ability.forgets_sentence * heat, "forget sentence", place)
+        if not draws.happens(ability.forgets_sentence * heat, "forget sentence", place)
     ]
     return [
-        _blur(text) if luck.happens(ability.forgets_number * heat, "forget number", place) else text
+        _blur(text) if draws.happens(ability.forgets_number * heat, "forget number", place) else text
         for place, text in kept
     ]
 
@@ -99,18 +106,18 @@ def _blur(text: str) -> str:
 PLAIN_QUESTION = 8
 
 
-def _commonplaces(query: tuple[str, ...], luck: Luck) -> list[str]:
+def _commonplaces(query: tuple[str, ...], draws: SeededDraws) -> list[str]:
     """What anybody would say; the fewer handles a question offers, the more of it."""
     count = 4 if len(query) <= PLAIN_QUESTION else 1
-    start = luck.between(0, len(COMMONPLACES) - 1, "commonplace")
+    start = draws.between(0, len(COMMONPLACES) - 1, "commonplace")
     return [COMMONPLACES[(start + step) % len(COMMONPLACES)] for step in range(count)]
 
 
 _AUXILIARIES = word_set("is are was were do does did can could will would has have should")
 
 
-def _yes_or_no(question: str, luck: Luck) -> list[str]:
+def _yes_or_no(question: str, draws: SeededDraws) -> list[str]:
     sentences: tuple[Sentence, ...] = split_sentences(question)
     opening = sentences[-1].words[:3] if sentences else ()
     is_closed = any(word.lower() in _AUXILIARIES for word in opening[:1]) or "true" in map(stem, opening)
-    return [luck.pick(("Yes.", "Yes.", "No."), "yes or no")] if is_closed else []
+    return [draws.pick(("Yes.", "Yes.", "No."), "yes or no")] if is_closed else []

@@ -1,8 +1,7 @@
 """Words, stems and numbers: all the linguistics the testbed has.
 
-A light suffix stripper and a list of function words; no dictionary, no grammar. It is English only.
-
-Numbers in instructions: how many of something a sentence asks for, and comparisons that are no denials.
+A light suffix stripper and a list of function words; no dictionary, no grammar. English only. It also finds
+how many of something a sentence asks for, and how much the words of two texts overlap.
 """
 
 import re
@@ -100,7 +99,6 @@ FUNCTION_WORDS = word_set(
     whole whom whose why will with within without would yet you your yours eg ie al
     """
 )
-
 NEGATIONS = word_set("not no never cannot without none neither nor hardly fails fail lacks unable")
 
 
@@ -159,3 +157,22 @@ def is_number(token: str) -> bool:
 def is_content(token: str) -> bool:
     """True for words that carry meaning of their own: no function words, no single letters."""
     return len(token) > 1 and not is_number(token) and token.lower().replace("’", "'") not in FUNCTION_WORDS
+
+
+@lru_cache(maxsize=4096)
+def content_words(text: str) -> frozenset[str]:
+    """Stems of the words that carry meaning, and the numbers."""
+    return frozenset(stem(word) for word in tokens(text) if is_content(word) or is_number(word))
+
+
+def covered_by(part: str, whole: str) -> float:
+    """Share of the content words of `part` that also stand in `whole`; 0 when `part` has none."""
+    wanted = content_words(part)
+    return len(wanted & content_words(whole)) / len(wanted) if wanted else 0.0
+
+
+def likeness(one: str, other: str) -> float:
+    """Jaccard likeness of the content words of two texts, in [0, 1]."""
+    left, right = content_words(one), content_words(other)
+    union = left | right
+    return len(left & right) / len(union) if union else 0.0

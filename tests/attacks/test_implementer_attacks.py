@@ -18,12 +18,12 @@ import pytest
 from support.search_rig import PAPERS, STARTED
 
 from studbook.evolve.contracts import SearchSettings, Silent
-from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
-from studbook.evolve.measuring import VALIDATION, Brake, Measuring, found
+from studbook.evolve.measuring import VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
-from studbook.evolve.policies.implementer import ChatImplementer
+from studbook.evolve.policies.implementers.chat import ChatImplementer
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.ledger import LineageTrees
 from studbook.harnesses.tree import HarnessTree
@@ -239,7 +239,11 @@ def one_iteration(folder: Path, replies: list[str]) -> Outcome:
     ):
         trees = LineageTrees(lineage, "attacked")
         measuring = Measuring(
-            evaluator=evaluator, pool=pool, workers=2, observer=Silent(), brake=Brake(threading.Event())
+            evaluator=evaluator,
+            pool=pool,
+            workers=2,
+            observer=Silent(),
+            stop_token=StopToken(threading.Event()),
         )
         population = commit((STARTED, *found(fake_harness(), trees, measuring, PAPERS[VALIDATION])))
         shop = Workshop(
@@ -314,7 +318,7 @@ def test_try_runs_the_harness_as_it_stands_and_nothing_that_it_is_given(tmp_path
         outcome="refused: runs the harness as edited, nothing else",
     )
     assert all(dict(tree.files) in known for tree in outcome.tried)
-    assert "not run: the proposal changes nothing" in outcome.told
+    assert "not run: the implementer's edit left the harness as it was" in outcome.told
 
 
 def test_only_so_many_actions_of_one_message_are_carried_out(tmp_path, attack_row):

@@ -212,7 +212,7 @@ def let_the_mutant_win(run: RunFolder, other: RunFolder) -> None:
         decision["parent_rate"] = {"passed": 0, "n": len(parent["results"])}
         decision["mutant_rate"] = {"passed": n, "n": n}
         decision["verdict"] = "admitted"
-        decision["reason"] = f"beats its parent: {n}/{n} against 0/{len(parent['results'])}"
+        decision["reason"] = f"beats its parent: {n}/{n} vs 0/{len(parent['results'])}"
 
     t.rewrite_events(run, edit)
 

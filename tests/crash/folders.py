@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 MAY_DIFFER = frozenset(
     {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crash.folders import MAY_DIFFER, differing_fields
 
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 

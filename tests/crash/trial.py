@@ -12,7 +12,7 @@ from crash.counting_server import Counter
 from crash.evidence import Finished, Outcome, outcome, recorded_keys, verification
 from crash.process import OUTPUT, Prepare, Process, no_preparation, start
 
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 NAME = "trial"
 CONCURRENCY = 8

@@ -9,11 +9,11 @@ from studbook.rate import Rate
 @pytest.mark.parametrize(
     ("parent", "mutant", "admitted", "reason"),
     [
-        (Rate(3, 25), Rate(4, 25), True, "beats its parent: 4/25 against 3/25"),
-        (Rate(3, 25), Rate(3, 25), False, "equals its parent: 3/25 against 3/25"),
-        (Rate(3, 25), Rate(2, 25), False, "is behind its parent: 2/25 against 3/25"),
-        (Rate(3, 25), Rate(4, 7), True, "beats its parent: 4/7 against 3/25"),
-        (Rate(20, 25), Rate(2, 8), False, "cannot beat its parent any more: 2/8 against 20/25"),
+        (Rate(3, 25), Rate(4, 25), True, "beats its parent: 4/25 vs 3/25"),
+        (Rate(3, 25), Rate(3, 25), False, "tie with its parent: 3/25 vs 3/25"),
+        (Rate(3, 25), Rate(2, 25), False, "worse than its parent: 2/25 vs 3/25"),
+        (Rate(3, 25), Rate(4, 7), True, "beats its parent: 4/7 vs 3/25"),
+        (Rate(20, 25), Rate(2, 8), False, "stopped early: can no longer beat its parent (2/8 vs 20/25)"),
     ],
 )
 def test_a_mutant_is_admitted_iff_it_passes_strictly_more(parent, mutant, admitted, reason):

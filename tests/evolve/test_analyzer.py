@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from studbook.errors import ModelUnavailable, RequestFailed
 from studbook.evolve.contracts import HistoryEntry
-from studbook.evolve.policies.analyzer import MARGIN, ChatAnalyzer, build_prompt, fair_shares
+from studbook.evolve.policies.analyzers.chat import MARGIN, ChatAnalyzer, build_prompt, fair_shares
 from studbook.llm.contracts import Usage
 from studbook.populations.records import PaperResult, PaperVerdict
 from studbook.testbed.fakes import ScriptedChat, fake_harness

@@ -12,7 +12,7 @@ from studbook.populations.events import ChampionChosen, EvaluationDone, Purpose,
 from studbook.testbed.fakes import fake_harness, pass_chance
 
 SETTINGS = SearchSettings(run_seed=7, iterations=16, minibatch=3)
-PROMOTION = PromotionSettings(candidates=3, confirm_replicates=4, test_replicates=8)
+PROMOTION = PromotionSettings(candidates=3, confirm_replicates=4, test_replicates=8, shrinkage=25)
 
 
 def searched(settings=SETTINGS):

@@ -17,7 +17,7 @@ def static(changes):
 
 
 def test_a_proposal_that_changes_nothing_is_told_from_a_broken_one():
-    assert static({}) == (Verdict.NO_CHANGE, "the proposal changes nothing")
+    assert static({}) == (Verdict.NO_CHANGE, "the implementer's edit left the harness as it was")
 
 
 @pytest.mark.parametrize(

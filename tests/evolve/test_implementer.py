@@ -4,7 +4,8 @@ import pytest
 
 from studbook.errors import ModelRejected, RequestFailed
 from studbook.evolve.contracts import Diagnosis
-from studbook.evolve.policies.implementer import ChatImplementer, DialogueLimits, fit, load_prompt
+from studbook.evolve.policies.implementers.chat import ChatImplementer, DialogueLimits, fit
+from studbook.evolve.prompting import load_prompt
 from studbook.llm.contracts import Message
 from studbook.populations.records import MutationKind
 from studbook.testbed.fakes import ScriptedChat, fake_harness
@@ -121,7 +122,7 @@ def test_tries_are_bounded_and_a_broken_harness_or_an_unchanged_one_uses_none():
         lambda tree: count.append(1) or "accepted: ok",
     )
     assert len(count) == 2
-    assert "not run: the proposal changes nothing" in told(chat, 1)
+    assert "not run: the implementer's edit left the harness as it was" in told(chat, 1)
     assert "not run: agent.py does not compile" in told(chat, 2)
     assert "nothing has changed since the last try" in told(chat, 5)
     assert "no tries are left" in told(chat, 7)

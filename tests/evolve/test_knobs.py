@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from support.search_rig import STARTED, Rig
 
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
+from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
 from studbook.evolve.policies.knob_study import as_study
-from studbook.evolve.policies.knobs import KnobSampler
-from studbook.harnesses.manifest import Knob
+from studbook.harnesses.tree import Knob
 from studbook.llm.contracts import Usage
 from studbook.populations.events import DecisionMade, EvaluationDone, MutantMade, Purpose
 from studbook.populations.population import EMPTY, fold
@@ -158,7 +158,7 @@ def test_a_stopped_evaluation_counts_what_was_left_out_as_not_passed():
 def test_training_and_test_evaluations_are_no_trials():
     rig = Rig(settings=SearchSettings(run_seed=3, iterations=2, minibatch=2, knob_share=0))
     rig.search()
-    rig.promote(PromotionSettings(test_replicates=1))
+    rig.promote(PromotionSettings(candidates=4, confirm_replicates=4, test_replicates=1, shrinkage=25))
     scored = [each for each in rig.population.evaluations if each.is_scored]
     assert len(scored) < len(rig.population.evaluations)
     assert len(as_study(rig.population, fake_harness().manifest.knobs).trials) == len(scored)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.births import iteration_events, seed_events, small_run
 
 from studbook.errors import SpecError
-from studbook.evolve.doors import SELECTION
+from studbook.evolve.contracts import SELECTION
 from studbook.evolve.policies.selection.best import Best
 from studbook.evolve.policies.selection.boltzmann import Boltzmann, probabilities
 from studbook.evolve.policies.selection.uniform import Uniform

@@ -40,7 +40,7 @@ ITERATION = IterationView(
     kind=MutationKind.PROMPT,
     hypothesis="\x1b[31mforbid [bold]giveaways[/bold]\x1b[0m",
     verdict=Verdict.ADMITTED,
-    reason="beats its parent: 3/4 against 1/4",
+    reason="beats its parent: 3/4 vs 1/4",
     parent_rate=Rate(1, 4),
     mutant_rate=Rate(3, 4),
 )

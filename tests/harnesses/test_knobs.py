@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studbook.errors import ManifestError
-from studbook.harnesses.manifest import set_knobs
-from studbook.harnesses.tree import HarnessTree
+from studbook.harnesses.tree import HarnessTree, set_knobs
 
 TEXT = """# a comment
 version: 1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studbook.errors import ManifestError
-from studbook.harnesses.manifest import Knob, read_manifest
+from studbook.harnesses.tree import Knob, read_manifest
 
 TEXT = """version: 1
 name: small

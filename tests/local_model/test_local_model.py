@@ -25,8 +25,8 @@ from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import ROLES, Backend, ChatCall, ChatRequest, Endpoint, Message, RoleModel
+from studbook.llm.endpoints import probe
 from studbook.llm.openai_backend import OpenAIBackend
-from studbook.llm.probe import probe
 from studbook.llm.records import CallRecords
 from studbook.llm.secrets import Secret
 from studbook.populations.records import PaperResult, PaperVerdict

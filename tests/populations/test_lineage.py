@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.children import child_environment
 
 from studbook.errors import IntegrityError, ManifestError, RevisionError, StorageError
-from studbook.populations.lineage import Lineage, check_tree_paths, format_message, one_line, read_trailers
+from studbook.populations.lineage import Lineage, check_tree_paths, clean_line, format_message, read_trailers
 
 SEED_TREE = {
     "agent.py": b"def main(box):\n    pass\n",
@@ -242,7 +242,7 @@ def test_a_message_gives_back_the_line_it_was_given(hypothesis):
         "m0001", hypothesis, {"Mutant": "m0001", "Hypothesis": hypothesis, "Kind": "code"}
     )
     trailers = read_trailers(message)
-    assert trailers == {"Mutant": "m0001", "Hypothesis": one_line(hypothesis) or "-", "Kind": "code"}
+    assert trailers == {"Mutant": "m0001", "Hypothesis": clean_line(hypothesis) or "-", "Kind": "code"}
     assert all(char.isprintable() or char == "\n" for char in message)
 
 

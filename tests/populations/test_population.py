@@ -22,6 +22,7 @@ from studbook.populations.events import (
     ChampionChosen,
     DiagnosisMade,
     EvaluationDone,
+    EvaluationDoneOutline,
     Event,
     MutantMade,
     Purpose,
@@ -29,10 +30,9 @@ from studbook.populations.events import (
     to_json,
 )
 from studbook.populations.journal import Entry, format_line, parse_line
-from studbook.populations.population import EMPTY, SHRINKAGE, Population, fold
+from studbook.populations.population import EMPTY, SHRINKAGE, Population, Tally, fold, summarize
 from studbook.populations.records import PaperVerdict, Verdict
 from studbook.populations.statistics import shrunk_rate
-from studbook.populations.tally import Tally
 from studbook.rate import NO_RATE, Rate
 
 
@@ -262,6 +262,22 @@ def entries_of(*events: Event) -> list[Entry]:
 
 def test_a_journal_that_is_read_is_the_fold_of_its_events():
     assert read(entries_of(*small_run())) == fold(small_run())
+
+
+@given(st.builds(EvaluationDone))
+def test_an_outline_says_of_an_evaluation_what_a_population_keeps(event):
+    (each,) = entries_of(event)
+    assert isinstance(each.outline, EvaluationDoneOutline)
+    assert summarize(each.outline) == summarize(event)
+
+
+def test_only_what_an_outline_lacks_may_be_amiss_in_it():
+    kind, data = to_json(evaluated("seed", [True, False]))
+    data["evaluation"]["results"][0]["rounds"] = "gone"
+    assert isinstance(entry(kind, data, 0).outline, EvaluationDoneOutline)
+    data["evaluation"]["results"][0]["verdict"] = "good"
+    with pytest.raises(IntegrityError, match=r"EvaluationDone\.evaluation\.results\.0\.verdict"):
+        _ = entry(kind, data, 0).outline
 
 
 def test_an_event_that_cannot_follow_is_named_by_its_entry():

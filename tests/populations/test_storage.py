@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from studbook.errors import StorageError
-from studbook.populations.layout import RunFolder
-from studbook.populations.storage import atomic_write
+from studbook.populations.storage import RunFolder, atomic_write
 
 
 def test_a_file_is_written_and_replaced_whole(tmp_path):

@@ -1,4 +1,4 @@
-"""The host against a shim that lies: real sockets, with a hostile program's bytes at the other end."""
+"""The host against a shim that lies (real sockets, a hostile program behind them), and the box's clock."""
 
 import contextlib
 import json
@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.boxes import Recorder, job_of
 
 from studbook.errors import ModelUnavailable, SandboxError
 from studbook.sandbox.contract import BoxStatus, Job, Limits
 from studbook.sandbox.process_box import ProcessChannel
-from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.sandbox.session import BoxClock, Ended, Place, Session, SessionEnd, job_lines
 
 READY = b'{"kind":"ready","python":"3.12.0","warnings":[]}\n'
 RETURNED = b'{"kind":"end","how":"returned","type":"","message":""}\n'
@@ -169,3 +171,33 @@ def test_a_file_too_large_for_a_frame_is_out_of_limits():
     with pytest.raises(Ended) as caught:
         job_lines(job, PLACE)
     assert caught.value.args[0] is BoxStatus.OUT_OF_LIMITS
+
+
+def test_time_spent_waiting_does_not_count():
+    clock = BoxClock(10.0, now=100.0)
+    clock.pause(103.0)
+    assert clock.is_paused
+    assert clock.remaining(1000.0) == 7.0
+    clock.go_on(1000.0)
+    assert clock.remaining(1002.0) == 5.0
+
+
+def test_pausing_twice_and_going_on_twice_count_once():
+    clock = BoxClock(10.0, now=0.0)
+    clock.pause(1.0)
+    clock.pause(5.0)
+    clock.go_on(6.0)
+    clock.go_on(8.0)
+    assert clock.remaining(9.0) == 6.0
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=20))
+def test_what_remains_is_the_limit_less_all_working_time(turns: list[tuple[int, int]]):
+    clock, now = BoxClock(10_000.0, now=0.0), 0.0
+    for working, waiting in turns:
+        now += working
+        clock.pause(now)
+        now += waiting
+        clock.go_on(now)
+    assert clock.remaining(now) == 10_000.0 - sum(working for working, _ in turns)

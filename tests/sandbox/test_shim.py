@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studbook.sandbox.bundle import MAX_BYTES, MODULES, PACKAGE, read_source, shim_source
+from studbook.sandbox.shim import MAX_BYTES, MODULES, PACKAGE, read_source, shim_source
 from studbook.sandbox.shim.endpoint import (
     Head,
     Refused,

@@ -23,10 +23,9 @@ from studbook.evaluate.relay import Relay
 from studbook.evaluate.settings import EvaluatorSettings, Frozen, read_prompts
 from studbook.evaluate.trajectories import TrajectoryStore, Transcript
 from studbook.harnesses.tree import HarnessTree
-from studbook.llm.client import ModelClient
+from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import ROLES, ChatRequest, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
-from studbook.llm.retrying import RetryPolicy
 from studbook.sandbox.contract import Handler, Job, Outcome
 from studbook.testbed.inline_sandbox import InlineSandbox
 from studbook.testbed.scripted import ComputedBackend

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
-from studbook.evolve.policies.implementer import ChatImplementer
+from studbook.evolve.policies.implementers.chat import ChatImplementer
 from studbook.harnesses import harness_kit
 from studbook.harnesses.harness_kit import Box
 from studbook.harnesses.tree import HarnessTree

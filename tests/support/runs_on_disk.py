@@ -9,9 +9,9 @@ from support.births import clock
 from studbook.experiments.spec.loading import load_spec, write_resolved
 from studbook.populations.events import Event, MutantMade
 from studbook.populations.journal import Journal
-from studbook.populations.layout import RunFolder
 from studbook.populations.lineage import Lineage
 from studbook.populations.records import Mutant
+from studbook.populations.storage import RunFolder
 
 
 def write_run(root: Path, events: Iterable[Event]) -> RunFolder:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from studbook.evolve.champion import Promotion, conclude
 from studbook.evolve.contracts import Observer, PromotionSettings, SearchSettings, Silent
-from studbook.evolve.duplicates import SeenTrees
+from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import Ending, evolve
-from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Brake, Measuring, found
+from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.identity import Json
@@ -72,9 +72,9 @@ class Rig:
     @contextmanager
     def measuring(self) -> Iterator[Measuring]:
         with ThreadPoolExecutor(max_workers=4) as pool:
-            brake = Brake(self.stop)
+            stop_token = StopToken(self.stop)
             yield Measuring(
-                evaluator=self.evaluator, pool=pool, workers=4, observer=self.observer, brake=brake
+                evaluator=self.evaluator, pool=pool, workers=4, observer=self.observer, stop_token=stop_token
             )
 
     def search(self, *, workers: int | None = None) -> Ending:

@@ -16,7 +16,7 @@ from studbook.compression import compress, decompress
 from studbook.identity import canonical_json, hash_bytes
 from studbook.llm.records import pack, unpack
 from studbook.populations.journal import GENESIS, format_line
-from studbook.populations.layout import RunFolder
+from studbook.populations.storage import RunFolder
 
 Json = dict[str, Any]
 

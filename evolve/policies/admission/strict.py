@@ -11,12 +11,14 @@ class Strict:
     """
 
     def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission:
-        measured = f"{mutant.passed}/{mutant.n} against {parent.passed}/{parent.n}"
+        measured = f"{mutant.passed}/{mutant.n} vs {parent.passed}/{parent.n}"
         if mutant.passed > parent.passed:
             return Admission(admitted=True, reason=f"beats its parent: {measured}")
         if mutant.n < papers:
-            return Admission(admitted=False, reason=f"cannot beat its parent any more: {measured}")
-        relation = "equals" if mutant.passed == parent.passed else "is behind"
+            return Admission(
+                admitted=False, reason=f"stopped early: can no longer beat its parent ({measured})"
+            )
+        relation = "tie with" if mutant.passed == parent.passed else "worse than"
         return Admission(admitted=False, reason=f"{relation} its parent: {measured}")
 
 

@@ -1,5 +1,103 @@
-"""The analyzer as a chat with the model of the role `analyzer`."""
+"""The analyzer: full trajectories and the history in, a root-cause analysis with quoted evidence out.
 
-from studbook.evolve.policies.analyzer import ChatAnalyzer
+Builds one prompt within a budget of characters. Trajectories are shown whole while they fit. What does not
+fit is cut fairly: all get the same allowance, short ones hand what they do not need to the long ones; a cut
+says how much is missing.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from studbook.errors import RequestFailed
+from studbook.evaluate.metering import MeteredChat
+from studbook.evolve.contracts import Diagnosis, HistoryEntry
+from studbook.evolve.prompting import cut_middle, load_prompt, summarize
+from studbook.harnesses.tree import HarnessTree
+from studbook.llm.contracts import Chat, ChatCall, Message
+from studbook.populations.records import PaperResult
+
+RenderTrajectory = Callable[[PaperResult, int], str]
+"""The story of one paper as text: whole within so many characters, else less; `evaluate/trajectories.py`."""
+
+CHARACTERS_PER_TOKEN = 4
+
+PROMPT_TOKENS = 100_000
+"""About so many, at CHARACTERS_PER_TOKEN each."""
+SHRINKS = (1, 2, 6)
+"""A prompt that the model refuses is sent again at these fractions of the budget."""
+MARGIN = 150
+"""Characters for the tags of one section and the line that marks a cut."""
+
+_SECTION = re.compile(
+    r"<(?=\s*+/?\s*+(?:history|harness_files|file|trajectories|trajectory)\b)", re.IGNORECASE
+)
+"""What a harness wrote could imitate; its first character is changed."""
+
+
+class ChatAnalyzer:
+    """An `Analyzer` that asks the role `analyzer` once, or with less when that is refused. Thread-safe."""
+
+    def __init__(self, chat: Chat, render: RenderTrajectory, prompt_tokens: int = PROMPT_TOKENS) -> None:
+        self._chat = chat
+        self._render = render
+        self._characters = prompt_tokens * CHARACTERS_PER_TOKEN
+        self._system = load_prompt("analyzer.md")
+
+    def analyze(
+        self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
+    ) -> Diagnosis:
+        room, reason, chat = self._characters - len(self._system), "", MeteredChat(self._chat)
+        for shrink in SHRINKS:
+            prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
+            try:
+                return Diagnosis(text=self._ask(chat, prompt, seed), evidence=chat.evidence)
+            except RequestFailed as error:  # too long, filtered, silent, slow: less may do
+                reason = str(error)
+        return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")
+
+    def _ask(self, chat: Chat, prompt: str, seed: int) -> str:
+        messages = (Message(role="system", content=self._system), Message(role="user", content=prompt))
+        return chat.chat(ChatCall(role="analyzer", messages=messages, seed=seed)).text.strip()
+
+
+def build_prompt(
+    files: Mapping[str, bytes],
+    results: Sequence[PaperResult],
+    render: RenderTrajectory,
+    history: Sequence[HistoryEntry],
+    limit: int,
+) -> str:
+    """History gets at most a tenth of `limit`, files at most three tenths, trajectories all that is left."""
+    past = f"<history>\n{_SECTION.sub('‹', summarize(history, limit // 10))}\n</history>"
+    texts = [_SECTION.sub("‹", data.decode("utf-8", "replace")) for data in files.values()]
+    shares = fair_shares([len(text) for text in texts], limit * 3 // 10)
+    listed = "\n".join(
+        f'<file path="{path}">\n{cut_middle(text, share)}\n</file>'
+        for path, text, share in zip(files, texts, shares, strict=True)
+    )
+    harness = f"<harness_files>\n{listed}\n</harness_files>"
+    room = limit - len(past) - len(harness) - MARGIN * (1 + len(results))
+    told = "\n".join(_render_all(results, render, max(0, room)))
+    return f"{past}\n{harness}\n<trajectories>\n{told}\n</trajectories>"
+
+
+def _render_all(results: Sequence[PaperResult], render: RenderTrajectory, room: int) -> Iterator[str]:
+    whole = [render(result, room) for result in results]
+    shares = fair_shares([len(text) for text in whole], room)
+    for number, (result, text, share) in enumerate(zip(results, whole, shares, strict=True), start=1):
+        fitting = text if len(text) <= share else cut_middle(render(result, share), share)
+        body = _SECTION.sub("‹", fitting)
+        yield f'<trajectory number="{number}" verdict="{result.verdict}">\n{body}\n</trajectory>'
+
+
+def fair_shares(sizes: Sequence[int], limit: int) -> list[int]:
+    """How much of each may stay: min(size, level), with the largest level whose sum is within `limit`."""
+    shares = [0] * len(sizes)
+    left = limit
+    for count, at in enumerate(sorted(range(len(sizes)), key=lambda at: sizes[at])):
+        shares[at] = min(sizes[at], left // (len(sizes) - count))
+        left -= shares[at]
+    return shares
+
 
 plugin = ChatAnalyzer

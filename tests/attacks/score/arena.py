@@ -17,8 +17,7 @@ from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import Trajectory, TrajectoryStore
 from studbook.harnesses.folder import read_harness
-from studbook.harnesses.manifest import set_knobs
-from studbook.harnesses.tree import HarnessTree
+from studbook.harnesses.tree import HarnessTree, set_knobs
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import ROLES, ChatRequest, Endpoint, RoleModel
 from studbook.llm.records import CallRecords
@@ -27,7 +26,7 @@ from studbook.rate import NO_RATE, Rate
 from studbook.sandbox.contract import Sandbox
 from studbook.testbed.inline_sandbox import InlineSandbox
 from studbook.testbed.models.backend import TestbedBackend
-from studbook.testbed.models.gullible import CredulousBackend
+from studbook.testbed.models.gullible import GullibleBackend
 from studbook.testbed.papers.synthesis import synthetic_papers
 from studbook.testbed.scripted import ComputedBackend
 
@@ -160,11 +159,11 @@ def models_of(world: World, records: CallRecords) -> ModelClient:
 
 def _model(role: str, world: World) -> str:
     name = role.replace("_", "-")
-    return f"testbed-credulous-{name}" if role in _OBEYS[world] else f"testbed-{name}"
+    return f"testbed-gullible-{name}" if role in _OBEYS[world] else f"testbed-{name}"
 
 
 def _endpoints() -> Mapping[str, Endpoint]:
-    backends = {"testbed": CredulousBackend(TestbedBackend()), "unchecked": ComputedBackend(_pass_everything)}
+    backends = {"testbed": GullibleBackend(TestbedBackend()), "unchecked": ComputedBackend(_pass_everything)}
     return {name: Endpoint(name=name, backend=backend) for name, backend in backends.items()}
 
 

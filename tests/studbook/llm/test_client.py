@@ -14,7 +14,7 @@ from studbook.errors import (
     ReplayDifference,
     SpecError,
 )
-from studbook.llm.client import ModelClient
+from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import (
     Backend,
     ChatCall,
@@ -29,7 +29,6 @@ from studbook.llm.contracts import (
 )
 from studbook.llm.meter import Budget, Totals
 from studbook.llm.records import CallRecords, record_key
-from studbook.llm.retrying import RetryPolicy
 from studbook.testbed.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)

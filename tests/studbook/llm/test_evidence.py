@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from studbook.llm.contracts import ChatReply, Usage
-from studbook.llm.evidence import NO_EVIDENCE, evidence_of, seal_failure, seal_reply
+from studbook.llm.contracts import NO_EVIDENCE, ChatReply, Usage, evidence_of, seal_failure, seal_reply
 
 KEYS = ("ab" * 32, "cd" * 32)
 REPLY = ChatReply(text="because", usage=Usage(prompt_tokens=10, completion_tokens=2), model="small")

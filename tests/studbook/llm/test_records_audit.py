@@ -9,8 +9,7 @@ import pytest
 
 from studbook.errors import RequestFailed
 from studbook.findings import Findings
-from studbook.llm.contracts import ChatReply, Usage
-from studbook.llm.evidence import Evidence, evidence_of, seal_failure, seal_reply
+from studbook.llm.contracts import ChatReply, Evidence, Usage, evidence_of, seal_failure, seal_reply
 from studbook.llm.records import CallRecords
 from studbook.llm.records_audit import opened_for_audit
 

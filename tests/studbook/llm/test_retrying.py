@@ -16,7 +16,7 @@ from studbook.errors import (
     RequestFailed,
     RequestRefused,
 )
-from studbook.llm.client import ModelClient
+from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import (
     CONTROL_QUESTION,
     Backend,
@@ -33,7 +33,6 @@ from studbook.llm.contracts import (
 )
 from studbook.llm.meter import Totals
 from studbook.llm.records import CallRecords
-from studbook.llm.retrying import RetryPolicy
 from studbook.testbed.scripted import ComputedBackend, ScriptedBackend, reply_to
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)

@@ -4,8 +4,7 @@ from support.meta import ask
 
 from studbook.llm.contracts import ChatRequest, Message
 from studbook.testbed.models import analyzer
-from studbook.testbed.models.analyzer_signs import read_signs
-from studbook.testbed.models.analyzer_trajectory import read_trajectories
+from studbook.testbed.models.signs import read_signs, read_trajectories
 
 LEAKY = """outcome: not_accepted: no example was accepted
 

@@ -8,7 +8,7 @@ from support.meta import EXAMPLE, SEED, home_made_files, seed_files, visit
 
 from studbook.testbed.ideas.accidents import broken, ineffective
 from studbook.testbed.ideas.repertoire import Idea, repertoire
-from studbook.testbed.models.analyzer_signs import content_words
+from studbook.testbed.models.words import content_words
 
 SEED_START = "agent.py:main"
 REPERTOIRE = repertoire()

@@ -1,7 +1,6 @@
 import pytest
 
-from studbook.testbed.models.judge import asserted, is_met
-from studbook.testbed.models.polarity import is_denial, is_denied_within, says_opposite
+from studbook.testbed.models.judge import asserted, is_denial, is_denied_within, is_met, says_opposite
 from studbook.testbed.models.sentences import read_sentence
 
 

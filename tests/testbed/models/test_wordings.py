@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studbook.testbed.models.concepts import Concept
-from studbook.testbed.models.recognizer import recognise
+from studbook.testbed.models.recognizer import Concept, recognize
 
 WORDINGS = Path(__file__).parent / "wording"
 FINDINGS = {
@@ -53,7 +52,7 @@ def is_asked(wording: Wording) -> bool:
 
 
 def read(text: str) -> dict[Concept, bool]:
-    found = {rule.concept: rule.wanted for rule in recognise(text)}
+    found = {rule.concept: rule.wanted for rule in recognize(text)}
     return {concept: found[concept] for concept in FINDINGS.values() if concept in found}
 
 

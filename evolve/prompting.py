@@ -1,6 +1,10 @@
-"""What was tried before and how it ended, as the analyzer and the implementer read it. Pure."""
+"""What analyzer and implementer share in writing a prompt: the run's history, cuts that fit, prompt files.
+
+Pure but for the reading of a prompt that is shipped beside the code. What each of them says is its own.
+"""
 
 from collections.abc import Sequence
+from importlib.resources import files
 from itertools import chain, islice
 from threading import Lock
 
@@ -71,3 +75,16 @@ def _count(entries: Sequence[HistoryEntry]) -> str:
     verdicts = [entry.verdict for entry in entries]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts)))
     return f"- left out for room: {len(entries)} iterations ({counts})"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """`text`, or its two ends with a line that says how much is missing."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit - limit * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - limit} characters left out …]\n{text[len(text) - tail :]}"
+
+
+def load_prompt(name: str) -> str:
+    """A prompt of ours, shipped beside the code."""
+    return files("studbook.evolve").joinpath("prompts", name).read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from studbook.testbed.models.final_check import Point, Submitted, find_faults
+from studbook.testbed.models.final_verifier import Point, Submitted, find_faults
 
 GOOD = Submitted(
     context=(

@@ -1,24 +1,26 @@
-"""What the testbed's final verifier finds wrong with an example by reading it. No luck, no list of cases.
+"""The evaluator's frozen last check: what is wrong with an example, found by reading it.
 
 It sees the paper, context, question, reference answer, rubric and the evaluator's screening. Of the paper it
-asks only whether the criteria stand in it. It knows no synonyms.
-
-The words that the final verifier's checks look for. Decides nothing.
-
-An example as the final verifier reads it: its criteria as claims, and what its texts already tell.
+asks only whether the criteria stand in it. It knows no synonyms and no list of cases, and overlooks faults
+now and then, by the seed alone.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
 
+from studbook.llm.contracts import ChatRequest
 from studbook.testbed.models.address import find_address
-from studbook.testbed.models.judge import FRAMING, is_met
-from studbook.testbed.models.polarity import is_denial, is_denied_within, says_opposite
+from studbook.testbed.models.judge import FRAMING, is_denial, is_denied_within, is_met, says_opposite
+from studbook.testbed.models.request import SeededDraws, all_text, find_section
 from studbook.testbed.models.sentences import Sentence, read_sentence, split_sentences
 from studbook.testbed.models.words import stem, word_set
+
+OVERLOOKS = 0.1
+INVENTS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,31 @@ class Submitted:
     def told(self) -> frozenset[str]:
         """The stems of context and reference answer."""
         return stems_of(self.context) | stems_of(self.reference)
+
+
+def reply(request: ChatRequest) -> str:
+    """The evaluator's last check: {"pass": bool, "reason": str}."""
+    text = all_text(request.messages)
+    example = Submitted(
+        context=find_section(text, "context"),
+        question=find_section(text, "question"),
+        reference=find_section(text, "reference_answer"),
+        rubric=tuple(_rubric_lines(find_section(text, "rubric"))),
+        screening=find_section(text, "screening"),
+        source=find_section(text, "source_document"),
+    )
+    draws = SeededDraws(request.seed)
+    faults = [fault for fault in find_faults(example) if not draws.happens(OVERLOOKS, fault)]
+    if not faults and draws.happens(INVENTS, "invented"):
+        faults = ["Something about it seems wrong."]
+    return json.dumps({"pass": not faults, "reason": " ".join(faults) or "No fault found."})
+
+
+_RUBRIC_LINE = re.compile(r"^\s*\d+\.\s*\[weight ([+-]?\d+)[^\]]*\]\s*(.*)$", re.MULTILINE)
+
+
+def _rubric_lines(text: str) -> Sequence[Point]:
+    return [Point(match[2], int(match[1])) for match in _RUBRIC_LINE.finditer(text)]
 
 
 def is_told(point: Point, text: str) -> bool:
@@ -113,8 +140,6 @@ REPORTING = frozenset(
         ),
     )
 )
-
-
 SHORTEST_CONTEXT = 200
 LEAST_POSITIVE = 4
 MOST_QUESTION_MARKS = 2

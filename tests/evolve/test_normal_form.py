@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studbook.harnesses.normal_form import normal_hash
+from studbook.evolve.gates import normal_hash
 from studbook.harnesses.tree import HarnessTree
 
 PYTHON = 'def main(box):\n    """Say."""\n    return [1, 2]\n'

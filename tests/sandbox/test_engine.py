@@ -1,17 +1,25 @@
-"""Where an engine is looked for is said when none answers, and is where the docker command would look."""
+"""The engine by value: where it is looked for, its streams cut anywhere, and the watch on its ends."""
 
 import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from docker.errors import APIError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.boxes import Recorder, job_of
 from support.engine_port import engine_port
 
 from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus
 from studbook.sandbox.docker_box import DockerSandbox
-from studbook.sandbox.engine import Engine, find_address, without_credentials
+from studbook.sandbox.engine import DockerChannel, Engine, EngineWatch, find_address, without_credentials
 
 
 def refusal() -> str:
@@ -102,3 +110,111 @@ def test_an_engine_behind_a_port_is_used_like_any_other(docker_engine: None, mon
         outcome = sandbox.run(job_of("def main(box): pass"), Recorder())
         sandbox.close()
     assert outcome.status is BoxStatus.FINISHED
+
+
+BLOCKS = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=30)), max_size=8)
+
+
+class Response:
+    """What the SDK keeps beside an attached socket."""
+
+    def close(self) -> None:
+        pass
+
+
+class Attached:
+    """An attached socket as the SDK gives it: a wrapper around the real one."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._sock = real
+        self._response = Response()
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(BLOCKS, st.integers(1, 40))
+def test_the_streams_are_told_apart_however_the_blocks_are_cut(blocks: list[tuple[int, bytes]], cut: int):
+    ours, theirs = socket.socketpair()
+    channel = DockerChannel(Attached(ours))
+    with theirs:
+        data = b"".join(struct.pack(">BxxxL", stream, len(payload)) + payload for stream, payload in blocks)
+        found = b""
+        for at in range(0, len(data), cut):
+            theirs.sendall(data[at : at + cut])
+            found += channel.receive() or b""
+        assert channel.receive() is None
+        theirs.shutdown(socket.SHUT_WR)
+        assert channel.receive() == b""
+        channel.close()
+    assert found == b"".join(payload for stream, payload in blocks if stream == 1)
+    assert channel.diagnostics.encode("utf-8", "replace").count(b"\xff") == 0
+
+
+class Events:
+    """The SDK's events: a stream without any, until `end` or `close`. `away` and `refused` are raised."""
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self._ended = threading.Event()
+        self.asked = 0
+
+    def __call__(self, *, filters: object) -> "Events":
+        self.asked += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        self._ended.clear()
+        return self
+
+    def __iter__(self) -> Iterator[object]:
+        self._ended.wait()
+        return iter(())
+
+    def close(self) -> None:
+        self._ended.set()
+
+    end = close
+
+
+def refused(status: int) -> APIError:
+    return APIError("no", response=SimpleNamespace(status_code=status, reason="no", url="-"))
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+@pytest.fixture
+def watch(events: Events) -> Iterator[EngineWatch]:
+    before = threading.enumerate()
+    watch = EngineWatch(events)
+    yield watch
+    watch.close()
+    assert set(threading.enumerate()) <= set(before), "the watch did not end its thread"
+
+
+def test_an_end_is_heard_of_and_only_by_those_who_looked_before(watch, events):
+    before = watch.look()
+    assert not watch.has_ended_since(before, 0.01)
+    events.end()
+    assert watch.has_ended_since(before, 5)
+    after = watch.look()
+    assert after == before + 1
+    assert not watch.has_ended_since(after, 0.01)
+
+
+def test_an_engine_that_is_away_is_waited_for(watch, events):
+    events.failures = [ConnectionRefusedError("away"), refused(503)]
+    assert watch.look() == 0
+    assert events.asked == 3
+
+
+def test_where_nobody_tells_nothing_is_known(watch, events):
+    events.failures = [refused(403)]
+    assert watch.look() == watch.look() == 0
+    assert not watch.has_ended_since(0, 0.01)
+    assert events.asked == 1
+
+
+def test_one_that_never_looked_needs_no_thread_and_closes(events):
+    EngineWatch(events).close()
+    assert events.asked == 0

@@ -1,4 +1,4 @@
-"""What doctor finds before a run does."""
+"""Endpoints: whose answer it is, and one tiny call that tells whether there is any."""
 
 import socket
 from contextlib import closing
@@ -7,11 +7,37 @@ import pytest
 
 from studbook.errors import ModelRejected
 from studbook.llm.contracts import ChatReply, RoleModel, Usage
+from studbook.llm.endpoints import ProbeResult, is_same_model, probe
 from studbook.llm.openai_backend import OpenAIBackend
-from studbook.llm.probe import Diagnosis, probe
 from studbook.llm.secrets import Secret
 from studbook.testbed.scripted import ComputedBackend, ScriptedBackend
 from studbook.testbed.server.server import ModelServer
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("gpt-x", "gpt-x-2026-01-31"),
+        ("gpt-x", "gpt-x-0613"),
+        ("sonnet-latest", "sonnet-20261022"),
+        ("owner/small", "small"),
+        ("small", "/models/owner/Small"),
+        ("small", ""),
+        ("small:latest", "small"),
+        ("flash", "flash-001"),
+    ],
+)
+def test_dates_owners_and_case_make_no_other_model(asked: str, answered: str) -> None:
+    assert is_same_model(asked, answered)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [("gpt-x", "gpt-x-mini"), ("large-70b", "large-8b"), ("small", "tiny"), ("gpt-5", "gpt-4")],
+)
+def test_another_size_or_generation_is_another_model(asked: str, answered: str) -> None:
+    assert not is_same_model(asked, answered)
+
 
 WEAK = RoleModel(endpoint="main", model="small")
 
@@ -49,7 +75,7 @@ def test_what_is_wrong_is_told_in_three_lines(
     assert last in lines[2]
 
 
-def probe_over_http(base_url: str, key: str) -> Diagnosis:
+def probe_over_http(base_url: str, key: str) -> ProbeResult:
     backend = OpenAIBackend(name="main", base_url=base_url, api_key=Secret(key), timeout_seconds=5)
     with closing(backend):
         return probe("weak", WEAK, backend)

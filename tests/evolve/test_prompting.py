@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from support.search_rig import Rig
 
 from studbook.evolve.contracts import HistoryEntry, SearchSettings
-from studbook.evolve.history import NOTHING, History, summarize
+from studbook.evolve.prompting import NOTHING, History, summarize
 
 
 def entry(iteration, verdict="rejected", hypothesis="It should help."):
@@ -15,13 +15,13 @@ def entry(iteration, verdict="rejected", hypothesis="It should help."):
         mutant_id=f"m{iteration:04d}",
         hypothesis=hypothesis,
         verdict=verdict,
-        reason="equals its parent: 3/25 against 3/25",
+        reason="tie with its parent: 3/25 vs 3/25",
     )
 
 
 def test_an_entry_is_one_line_with_all_that_matters():
     assert summarize([entry(7)], 1000) == (
-        "- iteration 7: m0007 from seed: rejected (equals its parent: 3/25 against 3/25). "
+        "- iteration 7: m0007 from seed: rejected (tie with its parent: 3/25 vs 3/25). "
         "Hypothesis: It should help."
     )
 

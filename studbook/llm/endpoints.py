@@ -1,7 +1,10 @@
-"""The endpoints that all calls of one client share: their slots, and whether they answer at present.
+"""The endpoints that answer model calls: the door to their programs, what all calls share of them, a probe.
 
-Sends a request once, and checks that the model that answered is the one that was asked. Does not try again
-and keeps no records.
+`EndpointPool` holds their slots and whether they answer at present. It sends a request once, and checks that
+the model that answered is the one that was asked; trying again and keeping records is `client.py`'s.
+
+`probe` makes one tiny call for `studbook doctor` and a run's start. It goes past the records on purpose: a
+recorded answer says nothing about the endpoint of today.
 """
 
 import re
@@ -9,20 +12,70 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
+from typing import Protocol
 
-from studbook.errors import ModelUnavailable, RequestRefused
+from studbook.errors import ModelError, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
 from studbook.llm.contracts import (
+    Backend,
     ChatCall,
     ChatReply,
     ChatRequest,
     Endpoint,
+    Message,
     ModelNotice,
     NoticeKind,
     OnNotice,
     RoleModel,
     valid_text,
 )
+from studbook.registry import Door
+
+
+class BackendKind(Protocol):
+    """One kind of endpoint.
+
+    `needs_key`: is a key looked for? `label`: what people are told instead of an address; None for the
+    address.
+    """
+
+    needs_key: bool
+    label: str | None
+
+    def open(self, **settings: object) -> Backend:
+        """`name`, `base_url`, `api_key`, `timeout_seconds`, `on_notice` and `secrets` of the endpoint."""
+        ...
+
+    def model_of(self, model: str, role: str) -> str:
+        """What the model of a role is called there."""
+        ...
+
+    def version_of(self, model: str) -> str | None:
+        """What identifies the program behind a model, where that can be known."""
+        ...
+
+
+BACKEND = Door[BackendKind](
+    "backend", ["open", "model_of", "version_of"], ["studbook.llm.backends", "studbook.testbed.backends"]
+)
+
+
+class ModelServer(Protocol):
+    """Stands in for an endpoint, over HTTP, until it is closed."""
+
+    base_url: str
+    models: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    def serve_forever(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+SERVER = Door[ModelServer]("server", ["serve_forever", "close"], ["studbook.testbed.servers"])
+
 
 SHORTEST_REPORTED_OUTAGE_SECONDS = 10.0
 
@@ -175,3 +228,58 @@ class EndpointPool:
             self._reported_models.add(other)
         if is_new:
             self.notify(NoticeKind.OTHER_MODEL, call, message)
+
+
+QUESTION = "What is 2 + 2? Answer with one short sentence."
+PROBE_TOKENS = 512
+FEWEST_PRINTABLE = 0.8
+NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+"""Control characters and what could not be decoded: no model writes them in an answer on purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """`text` is one line when healthy, else three: what, where, what to do next."""
+
+    role: str
+    model: str
+    is_healthy: bool
+    text: str
+
+
+def probe(role: str, to: RoleModel, backend: Backend) -> ProbeResult:
+    """Asks once, without retries."""
+    call = ChatCall(
+        role=role,
+        messages=(Message(role="user", content=QUESTION),),
+        seed=0,
+        max_tokens=min(PROBE_TOKENS, to.max_tokens),
+    )
+    try:
+        reply = backend.complete(to.resolve(call))
+    except ModelError as error:
+        return ProbeResult(role=role, model=to.model, is_healthy=False, text=str(error))
+    fault = _fault_of(reply)
+    if fault:
+        where = f"endpoint {to.endpoint!r}, model {to.model!r}"
+        return ProbeResult(
+            role=role, model=to.model, is_healthy=False, text=f"{fault[0]}\n{where}\n{fault[1]}"
+        )
+    used = f"{reply.usage.prompt_tokens} + {reply.usage.completion_tokens} tokens"
+    return ProbeResult(role=role, model=to.model, is_healthy=True, text=f"{to.model} answers ({used})")
+
+
+def _fault_of(reply: ChatReply) -> tuple[str, str] | None:
+    """What is wrong with an answer, and what to do; None when it reads as text."""
+    if not reply.text.strip():
+        return (
+            f"the model answered with an empty text (finish_reason {reply.finish_reason!r})",
+            "raise max_tokens for this role (reasoning may have used them up), or take another model",
+        )
+    readable = sum(character.isprintable() or character.isspace() for character in reply.text)
+    if readable < FEWEST_PRINTABLE * len(reply.text) or NO_TEXT.search(reply.text):
+        return (
+            f"the model answered with garbage: {reply.text[:60]!r}",
+            "check the model's name, its chat template and its weights, or take another model",
+        )
+    return None

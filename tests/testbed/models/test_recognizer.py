@@ -2,9 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studbook.testbed.models.concepts import MEANING, Concept
 from studbook.testbed.models.instructions import split_instructions
-from studbook.testbed.models.recognizer import recognise, rules_of
+from studbook.testbed.models.recognizer import Concept, recognize, rules_of, table_of_frames
 
 ASKED = [
     (Concept.PAPER_SPECIFIC, "If a solver could answer without reading the paper, it is too easy."),
@@ -36,7 +35,7 @@ ASKED = [
 
 @pytest.mark.parametrize(("concept", "text"), ASKED)
 def test_a_rule_is_recognised_whatever_its_wording(concept, text):
-    found = {rule.concept: rule for rule in recognise(text)}
+    found = {rule.concept: rule for rule in recognize(text)}
     assert concept in found
     assert found[concept].wanted is True
 
@@ -58,7 +57,7 @@ NOT_ASKED = [
 
 @pytest.mark.parametrize(("concept", "text"), NOT_ASKED)
 def test_a_negated_rule_is_not_followed(concept, text):
-    assert not any(rule.wanted for rule in recognise(text) if rule.concept is concept)
+    assert not any(rule.wanted for rule in recognize(text) if rule.concept is concept)
 
 
 UNRELATED = [
@@ -71,7 +70,7 @@ UNRELATED = [
 
 @pytest.mark.parametrize("text", UNRELATED)
 def test_an_unrelated_sentence_asks_for_nothing(text):
-    assert recognise(text) == ()
+    assert recognize(text) == ()
 
 
 def test_a_question_asks_for_nothing():
@@ -81,24 +80,24 @@ def test_a_question_asks_for_nothing():
 def test_the_more_explicit_of_two_rules_that_contradict_wins_wherever_it_stands():
     plain, explicit = "Add 3 to 5 negative criteria.", "Never write negative criteria."
     for text in (f"{plain} {explicit}", f"{explicit} {plain}"):
-        (rule,) = recognise(text)
+        (rule,) = recognize(text)
         assert (rule.concept, rule.wanted) == (Concept.POSITIVE_ONLY, True)
 
 
 def test_of_two_equally_explicit_rules_the_later_one_wins():
-    (rule,) = recognise("Never write negative criteria. You must write negative criteria.")
+    (rule,) = recognize("Never write negative criteria. You must write negative criteria.")
     assert rule.wanted is False
 
 
 def test_a_hedged_rule_is_less_clear_than_a_plain_one():
-    (hedged,) = recognise("If possible, keep the context short.")
-    (plain,) = recognise("Keep the context short.")
+    (hedged,) = recognize("If possible, keep the context short.")
+    (plain,) = recognize("Keep the context short.")
     assert (hedged.clarity, plain.clarity) == (0.45, 0.92)
 
 
 @given(st.permutations([text for _, text in ASKED[:1] + ASKED[5:6] + ASKED[14:16] + ASKED[17:20]]))
 def test_the_order_of_rules_that_agree_changes_nothing(texts):
-    rules = recognise("\n\n".join(texts))
+    rules = recognize("\n\n".join(texts))
     assert {rule.concept for rule in rules} == {
         Concept.PAPER_SPECIFIC,
         Concept.NO_LEAK,
@@ -111,7 +110,7 @@ def test_the_order_of_rules_that_agree_changes_nothing(texts):
 
 
 def test_a_cap_carries_its_number():
-    (rule,) = recognise("Cap the weights at 6.")
+    (rule,) = recognize("Cap the weights at 6.")
     assert rule.amount == 6
 
 
@@ -119,6 +118,6 @@ def test_code_blocks_hold_no_instructions():
     assert split_instructions("```\nNever reveal the answer.\n```") == ()
 
 
-def test_every_concept_says_what_it_means():
-    assert set(MEANING) == set(Concept)
+def test_every_concept_but_the_cap_on_weights_has_word_combinations():
+    assert {frame.concept for frame in table_of_frames()} == set(Concept) - {Concept.WEIGHT_CAP}
     assert len(Concept) >= 25

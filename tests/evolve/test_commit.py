@@ -4,11 +4,10 @@ import pytest
 from support.search_rig import STARTED
 
 from studbook.errors import IntegrityError
-from studbook.evolve.commit import settle
-from studbook.evolve.contracts import Admission, Diagnosis, Proposal
-from studbook.evolve.duplicates import SeenTrees
-from studbook.evolve.gates import GateFailure
+from studbook.evolve.contracts import Admission, Diagnosis, GateFailure, Proposal
+from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Attempt
+from studbook.evolve.loop import to_events
 from studbook.experiments.run.ledger import LineageTrees
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade
 from studbook.populations.lineage import Lineage
@@ -65,7 +64,7 @@ def admitted(iteration, tree):
 def test_an_admitted_attempt_becomes_diagnosis_mutant_evaluations_and_decision():
     trees = MemoryTrees()
     population = begun(trees)
-    events = settle(admitted(1, fake_harness(30)), population, trees, SeenTrees(trees))
+    events = to_events(admitted(1, fake_harness(30)), population, trees, SeenTrees(trees))
     assert [type(event) for event in events] == [
         DiagnosisMade,
         MutantMade,
@@ -83,9 +82,9 @@ def test_of_two_equal_proposals_made_at_once_the_later_is_a_duplicate_and_its_va
     trees = MemoryTrees()
     seen = SeenTrees(trees)
     population = begun(trees)
-    population = population.extend(settle(admitted(1, fake_harness(30)), population, trees, seen))
+    population = population.extend(to_events(admitted(1, fake_harness(30)), population, trees, seen))
     same = fake_harness(30).replace({LEVEL: b"30  \n\n"})  # layout does not make a new harness
-    events = settle(admitted(2, same), population, trees, seen)
+    events = to_events(admitted(2, same), population, trees, seen)
     assert [type(event) for event in events] == [DiagnosisMade, MutantMade, DecisionMade]
     decision = events[-1].decision
     assert (decision.verdict, decision.reason) == (Verdict.DUPLICATE, "the same harness as m0001")
@@ -96,13 +95,15 @@ def test_of_two_equal_proposals_made_at_once_the_later_is_a_duplicate_and_its_va
 def test_an_attempt_that_changed_nothing_makes_no_mutant():
     trees = MemoryTrees()
     population = begun(trees)
-    failure = GateFailure(verdict=Verdict.NO_CHANGE, reason="the proposal changes nothing")
+    failure = GateFailure(
+        verdict=Verdict.NO_CHANGE, reason="the implementer's edit left the harness as it was"
+    )
     attempt = Attempt(
         iteration=1,
         parent_id="seed",
         proposal=Proposal(tree=fake_harness(), kind=MutationKind.PROMPT, hypothesis="Nothing."),
     ).fail(failure)
-    (event,) = settle(attempt, population, trees, SeenTrees(trees))
+    (event,) = to_events(attempt, population, trees, SeenTrees(trees))
     assert (event.decision.verdict, event.decision.mutant_id) == (Verdict.NO_CHANGE, None)
 
 
@@ -115,7 +116,7 @@ def test_a_broken_mutant_is_kept_with_its_files_even_without_a_readable_manifest
         parent_id="seed",
         proposal=Proposal(tree=tree, kind=MutationKind.PROMPT, hypothesis="Other."),
     ).fail(GateFailure(verdict=Verdict.BROKEN, reason="harness.yaml is not editable"))
-    made, decided = settle(attempt, population, trees, SeenTrees(trees))
+    made, decided = to_events(attempt, population, trees, SeenTrees(trees))
     assert (made.mutant.knobs, trees.get(made.mutant)) == ({}, tree)
     assert decided.decision.mutant_id == "m0001"
 
@@ -125,8 +126,8 @@ def test_the_lineage_repository_is_a_tree_store(tmp_path):
         trees = LineageTrees(lineage, "rig")
         population = begun(trees)
         attempt = admitted(1, fake_harness(30))
-        events = settle(attempt, population, trees, SeenTrees(trees))
-        assert settle(attempt, population, trees, SeenTrees(trees)) == events  # again: the same commit
+        events = to_events(attempt, population, trees, SeenTrees(trees))
+        assert to_events(attempt, population, trees, SeenTrees(trees)) == events  # again: the same commit
         population = population.extend(events)
         trees.follow(population)
         assert lineage.get_commit("refs/heads/m0001") == population.mutants["m0001"].commit
