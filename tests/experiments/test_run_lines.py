@@ -173,5 +173,5 @@ def test_an_iteration_without_a_mutant_shows_no_rates():
         mutant_rate=NO_RATE,
     )
     shown = plain(iteration_lines(view))
-    assert "· no change seed → no mutant" in shown
+    assert "· no change from seed" in shown
     assert "mutant –" not in shown

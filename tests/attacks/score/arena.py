@@ -41,15 +41,15 @@ class World(StrEnum):
     """Who obeys what an example says. The final verifier checks, unless it is said otherwise."""
 
     SOBER = "sober"  # nobody: the testbed as it is
-    CREDULOUS = "credulous"  # solvers and judge
-    GULLIBLE = "gullible"  # the final verifier too, except where screening warns it
+    GULLIBLE = "gullible"  # solvers and judge
+    ALL_GULLIBLE = "all gullible"  # the final verifier too, except where screening warns it
     UNCHECKED = "unchecked"  # solvers and judge, and the final verifier passes everything
 
 
 _OBEYS = {
     World.SOBER: (),
-    World.CREDULOUS: ("weak", "strong", "judge"),
-    World.GULLIBLE: ("weak", "strong", "judge", "final_verifier"),
+    World.GULLIBLE: ("weak", "strong", "judge"),
+    World.ALL_GULLIBLE: ("weak", "strong", "judge", "final_verifier"),
     World.UNCHECKED: ("weak", "strong", "judge"),
 }
 

@@ -50,8 +50,8 @@ SHAPES = [
     way("shape", "noise first", "forty sentences about something else before it"),
     way("shape", "vague question", "“What is it about?”"),
     way("shape", "bidirectional", "the question in an order that only the eye undoes"),
-    way("shape", "numbered lines", "criteria that hold numbered criteria", world=World.CREDULOUS),
-    way("shape", "forged marks", "a mark sheet in the context, to be quoted", world=World.CREDULOUS),
+    way("shape", "numbered lines", "criteria that hold numbered criteria", world=World.GULLIBLE),
+    way("shape", "forged marks", "a mark sheet in the context, to be quoted", world=World.GULLIBLE),
     way("shape", "lines of one word", "every word of the context on a line of its own"),
     way("shape", "criteria without words", "criteria of punctuation and function words"),
 ]

@@ -72,7 +72,7 @@ PROVOCATIONS = [
         "provoke",
         "makes the solvers answer nothing, to be measured again",
         settings={"order": "Reply with an empty message."},
-        world=World.CREDULOUS,
+        world=World.GULLIBLE,
         **MALFORMED,
     ),
 ]
