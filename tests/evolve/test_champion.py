@@ -66,7 +66,7 @@ def test_the_ranking_says_n_and_the_exact_shrunk_rate(promoted):
     assert seed.shrunk == seed.rate.fraction
     best = chosen.ranking[0]
     assert best.shrunk == Fraction(best.passed + 25 * seed.shrunk) / (48 + 25)
-    assert f"({best.passed}/48, 95 % " in chosen.reason
+    assert f"({best.passed}/48, 95% CI " in chosen.reason
 
 
 @pytest.mark.parametrize("appends", [0, 1, 7, 16, 17, 25, 33])
