@@ -25,7 +25,7 @@ ELSEWHERE_SHARE = 0.2
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class PromptRule:
     """A rule in some wordings, for the prompt that serves `purpose`.
 
     `instead_of` matches sentences that it replaces; `swaps` are words that change along with it.
@@ -38,7 +38,7 @@ class Rule:
     swaps: tuple[tuple[str, str], ...] = ()
 
 
-def with_rules(rules: Sequence[Rule]) -> Edit:
+def with_rules(rules: Sequence[PromptRule]) -> Edit:
     """All rules that find a place; none at all when the first finds none, for it is the point of the idea."""
 
     def edit(files: Files, rng: random.Random) -> dict[str, str]:
@@ -56,7 +56,7 @@ def with_rules(rules: Sequence[Rule]) -> Edit:
     return edit
 
 
-def _with_rule(text: str, item: Rule, rng: random.Random) -> str:
+def _with_rule(text: str, item: PromptRule, rng: random.Random) -> str:
     wording, is_first = rng.choice(item.wordings), rng.random() < FIRST_SHARE
     if any(says(text, known) for known in item.wordings):
         return text
@@ -104,7 +104,7 @@ _PLACEHOLDER = re.compile(r"^\s*(</?\w+>|\{\w*\}|\$\w+)\s*$")
 
 
 @dataclass(slots=True)
-class Item:
+class TextItem:
     """Consecutive lines that belong together; `kind` is bullet, prose, heading, fence or blank."""
 
     kind: str
@@ -137,32 +137,32 @@ def _fitness(path: str, text: str, purpose: str) -> float:
     return words - 8.0 * any(pattern.search(name) for pattern in _NAMES.values())
 
 
-def items_of(text: str) -> list[Item]:
-    items: list[Item] = []
+def items_of(text: str) -> list[TextItem]:
+    items: list[TextItem] = []
     in_fence = False
     for line in text.split("\n"):
         is_fence = line.lstrip().startswith(("```", "~~~"))
         if in_fence or is_fence:
             if not in_fence:
-                items.append(Item("fence", []))
+                items.append(TextItem("fence", []))
             items[-1].lines.append(line)
             in_fence = in_fence != is_fence
         elif not line.strip():
-            items.append(Item("blank", [line]))
+            items.append(TextItem("blank", [line]))
         elif _HEADING.match(line):
-            items.append(Item("heading", [line]))
+            items.append(TextItem("heading", [line]))
         elif _BULLET.match(line):
-            items.append(Item("bullet", [line]))
+            items.append(TextItem("bullet", [line]))
         elif _PLACEHOLDER.match(line) or line.lstrip().startswith(("{", "[", '"', "}", "]")):
-            items.append(Item("fixed", [line]))
+            items.append(TextItem("fixed", [line]))
         elif items and items[-1].kind in ("bullet", "prose"):
             items[-1].lines.append(line)
         else:
-            items.append(Item("prose", [line]))
+            items.append(TextItem("prose", [line]))
     return items
 
 
-def join(items: list[Item]) -> str:
+def join(items: list[TextItem]) -> str:
     return "\n".join(line for item in items for line in item.lines)
 
 
@@ -178,11 +178,11 @@ def insert_rule(text: str, rule: str, about: str) -> str:
     bullets = [index for index in _indices(items, "bullet") if _is_rule_list(items, index)]
     if bullets:
         at = _end_of_list(items, max(bullets, key=lambda index: (_nearness(items, index, near), index)))
-        items.insert(at, Item("bullet", _wrapped(rule, _marker_after(items[at - 1]))))
+        items.insert(at, TextItem("bullet", _wrapped(rule, _marker_after(items[at - 1]))))
         return join(items)
     prose = [index for index in _indices(items, "prose") if not items[index].text.endswith(":")]
     at = prose[-1] + 1 if prose else len(items)
-    items[at:at] = [Item("blank", [""]), Item("prose", _wrapped(rule, ""))]
+    items[at:at] = [TextItem("blank", [""]), TextItem("prose", _wrapped(rule, ""))]
     return join(items)
 
 
@@ -190,16 +190,16 @@ def insert_first(text: str, rule: str) -> str:
     """The rule as a paragraph right after the title, or as the first line."""
     items = items_of(text)
     at = 1 if items and items[0].kind == "heading" else 0
-    before = [Item("blank", [""])] if at else []
-    after = [] if at and len(items) > 1 and items[1].kind == "blank" else [Item("blank", [""])]
-    items[at:at] = [*before, Item("prose", _wrapped(rule, "")), *after]
+    before = [TextItem("blank", [""])] if at else []
+    after = [] if at and len(items) > 1 and items[1].kind == "blank" else [TextItem("blank", [""])]
+    items[at:at] = [*before, TextItem("prose", _wrapped(rule, "")), *after]
     return join(items)
 
 
 def rewrite(text: str, pattern: str, rule: str) -> str:
     """Sentences that match give way to the rule, once; unchanged when nothing matches."""
     found = re.compile(pattern, re.IGNORECASE)
-    items, is_said, kept = items_of(text), False, list[Item]()
+    items, is_said, kept = items_of(text), False, list[TextItem]()
     for item in items:
         if item.kind not in ("bullet", "prose") or not found.search(item.text):
             kept.append(item)
@@ -212,7 +212,7 @@ def rewrite(text: str, pattern: str, rule: str) -> str:
             sentences.append(rule)
             is_said = True
         if sentences:
-            kept.append(Item(item.kind, _wrapped(" ".join(sentences), prefix)))
+            kept.append(TextItem(item.kind, _wrapped(" ".join(sentences), prefix)))
     return join(kept) if kept != items else text
 
 
@@ -221,17 +221,17 @@ def _sentences(text: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"(?<=[.!?;:])\s+(?=[A-Z0-9*“\"])", text) if part)
 
 
-def _indices(items: list[Item], kind: str) -> list[int]:
+def _indices(items: list[TextItem], kind: str) -> list[int]:
     return [index for index, item in enumerate(items) if item.kind == kind]
 
 
-def _nearness(items: list[Item], index: int, near: frozenset[str]) -> int:
+def _nearness(items: list[TextItem], index: int, near: frozenset[str]) -> int:
     """Words shared with the bullet, its heading counting too."""
     heading = next((items[at].text for at in range(index, -1, -1) if items[at].kind == "heading"), "")
     return 2 * len(content_words(items[index].text) & near) + len(content_words(heading) & near)
 
 
-def _end_of_list(items: list[Item], index: int) -> int:
+def _end_of_list(items: list[TextItem], index: int) -> int:
     """Just after the last bullet of the list that holds this one."""
     at = index + 1
     while at < len(items) and items[at].kind == "bullet":
@@ -239,7 +239,7 @@ def _end_of_list(items: list[Item], index: int) -> int:
     return at
 
 
-def _is_rule_list(items: list[Item], index: int) -> bool:
+def _is_rule_list(items: list[TextItem], index: int) -> bool:
     """Bullets that are rules, under no lead-in that would turn a rule round or make it a definition."""
     start = index
     while start > 0 and items[start - 1].kind == "bullet":
@@ -250,7 +250,7 @@ def _is_rule_list(items: list[Item], index: int) -> bool:
     return not names_fields and not (before.endswith(":") and _TURNING.search(before))
 
 
-def _marker_after(item: Item) -> str:
+def _marker_after(item: TextItem) -> str:
     """The next number in a numbered list, the same sign in others."""
     found = _BULLET.match(item.lines[0])
     marker = found.group() if found else "- "

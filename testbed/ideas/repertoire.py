@@ -12,7 +12,7 @@ from pydantic import with_config
 
 from studbook.testbed.ideas.code_edits import BUILDERS
 from studbook.testbed.ideas.files import Edit
-from studbook.testbed.ideas.prompt_edits import Rule, removing, with_rules
+from studbook.testbed.ideas.prompt_edits import PromptRule, removing, with_rules
 from studbook.testbed.tables import read_table
 
 PACKAGE = "studbook.testbed.ideas"
@@ -48,7 +48,7 @@ class _PromptRow:
     hypotheses: tuple[str, ...]
     cues: tuple[str, ...]
     weight: float = 1.0
-    rule: tuple[Rule, ...] = ()
+    rule: tuple[PromptRule, ...] = ()
     removing: _Removal | None = None
 
     def build(self) -> Edit:

@@ -27,7 +27,7 @@ DATA_FILES = ("concepts.toml",)
 
 
 class Concept(StrEnum):
-    """What the challenger can be told; concepts.toml says what each means. A cap on weights is found by its numbers."""
+    """What the challenger can be told: concepts.toml says what each means; a cap on weights is a number."""
 
     PAPER_SPECIFIC = "paper_specific"
     NO_LEAK = "no_leak"

@@ -1,12 +1,9 @@
 """A model server that fails on purpose, over real sockets: for rehearsals and for tests.
 
-Serves what `ModelServer` serves, and spoils what the plan says. It prints nothing; `counts` tells how many
-answers were whole and how the others failed.
-
-Which call of a fault-injecting server fails, and how: a function of seed, request and attempt.
-
-Pure but for counting attempts. `faulty.py` carries it out. The default mix holds every fault that another
-attempt mends; a run must end the same with it as without.
+Serves what `ModelServer` serves, and spoils the answers that its picker names: which call fails, and how, is
+a function of seed, request and attempt. The default mix holds every fault that another attempt mends; a run
+must end the same with it as without. It prints nothing; `counts` tells how many answers were whole and how
+the others failed.
 """
 
 import json
@@ -73,7 +70,7 @@ SLOW = frozenset({Fault.NO_ANSWER, Fault.DRIP_FOREVER, Fault.LIMIT_LONG})
 ALL = tuple(Fault)
 
 
-class Plan(Protocol):
+class FaultPicker(Protocol):
     """Decides about one attempt at a request; thread-safe."""
 
     def pick(self, body: bytes) -> Fault | None: ...
@@ -126,7 +123,7 @@ DAY_SECONDS = 86_400
 class Saboteur:
     """A `Meddler`. `hold_seconds`: how long a connection is kept without an answer."""
 
-    plan: Plan
+    picker: FaultPicker
     hold_seconds: float = 600.0
     drip_seconds: float = 0.0005
     clock: Callable[[], float] = time.time
@@ -136,7 +133,7 @@ class Saboteur:
 
     def meddle(self, body: bytes, exchange: Exchange) -> bool:
         """True when the exchange is over; False when it is to be answered as it should be."""
-        fault = self.plan.pick(body)
+        fault = self.picker.pick(body)
         with self.lock:
             self.counts["whole" if fault is None else fault.value] += 1
         if fault is None:

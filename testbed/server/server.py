@@ -1,12 +1,8 @@
 """Any backend as an OpenAI-compatible HTTP server: completions, streaming, usage, errors like the real ones.
 
 For loopback and trusted networks: no TLS, no rate limits of its own, a thread per connection. It prints
-nothing, keeps nothing, and survives whatever bytes a client sends.
-
-One request to a model server in the hands of someone who may spoil its answer.
-
-The seam between `serve.py` and a server that fails on purpose: it offers the answer as it should be, and the
-raw connection.
+nothing, keeps nothing, and survives whatever bytes a client sends. An `Exchange` is one request in the hands
+of a `Meddler`, who may spoil its answer: it offers the answer as it should be, and the raw connection.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""The OpenAI chat format as a server reads and writes it. Pure: `serve.py` moves the bytes."""
+"""The OpenAI chat format as a server reads and writes it. Pure: `server` moves the bytes."""
 
 import json
 from collections.abc import Iterator, Sequence

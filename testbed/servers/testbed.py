@@ -13,7 +13,7 @@ class TestbedServer:
 
     def __init__(self, host: str, port: int, faults: float, seed: int, slow_faults: bool) -> None:
         kinds = ALL if slow_faults else set(ALL) - SLOW
-        self._saboteur = Saboteur(plan=RandomFaults(share=faults, seed=seed, kinds=kinds))
+        self._saboteur = Saboteur(picker=RandomFaults(share=faults, seed=seed, kinds=kinds))
         self._server = FaultyServer(
             TestbedBackend(), models=MODELS, saboteur=self._saboteur, host=host, port=port
         )

@@ -120,7 +120,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calm]:
 @contextmanager
 def serving() -> Iterator[tuple[FaultyServer, Switched]]:
     weather = Switched()
-    saboteur = Saboteur(plan=weather, hold_seconds=30, drip_seconds=0.0)
+    saboteur = Saboteur(picker=weather, hold_seconds=30, drip_seconds=0.0)
     with FaultyServer(TestbedBackend(), models=MODELS, saboteur=saboteur) as server:
         yield server, weather
 

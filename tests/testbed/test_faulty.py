@@ -38,7 +38,7 @@ class Scripted:
 
 @contextmanager
 def serving(*faults: Fault) -> Iterator[FaultyServer]:
-    saboteur = Saboteur(plan=Scripted(list(faults)), hold_seconds=20)
+    saboteur = Saboteur(picker=Scripted(list(faults)), hold_seconds=20)
     answers = ComputedBackend(lambda request: ANSWER)
     with FaultyServer(answers, models=["small"], saboteur=saboteur) as server:
         yield server
@@ -136,7 +136,9 @@ def test_the_client_gets_the_answer_of_an_endpoint_that_failed_twice(fault: Faul
         reply = client.chat(CALL)
         assert (reply.text, reply.finish_reason) == (ANSWER, "stop")
         assert reply.usage.completion_tokens == 18
-        seeds = {body.split(b'"seed":')[1].split(b",")[0].strip(b" }") for body in server.saboteur.plan.seen}
+        seeds = {
+            body.split(b'"seed":')[1].split(b",")[0].strip(b" }") for body in server.saboteur.picker.seen
+        }
     assert seeds == {b"5"}, "the same sample, however often it was asked for"
     assert len(waits) == (0 if fault in HARMLESS else 2)
     assert max(waits, default=0) <= 120.0
@@ -160,7 +162,7 @@ def test_a_stream_with_every_chunk_doubled_is_what_the_server_can_do_too() -> No
     assert text == ANSWER[:48] * 2 + ANSWER[48:] * 2
 
 
-def test_the_plan_depends_on_seed_request_and_attempt_alone() -> None:
+def test_the_pick_depends_on_seed_request_and_attempt_alone() -> None:
     bodies = [b'{"a": %d}' % n for n in range(200)]
     first, second, other = (RandomFaults(share=0.3, seed=seed) for seed in (1, 1, 2))
     told = {body: [first.pick(body) for _ in range(3)] for body in bodies}
@@ -171,8 +173,8 @@ def test_the_plan_depends_on_seed_request_and_attempt_alone() -> None:
 
 
 def test_the_share_holds_and_all_kinds_come_up() -> None:
-    plan = RandomFaults(share=0.3, seed=1)
-    picked = Counter(plan.pick(b"%d" % n) for n in range(6000))
+    faults = RandomFaults(share=0.3, seed=1)
+    picked = Counter(faults.pick(b"%d" % n) for n in range(6000))
     assert 0.28 < 1 - picked[None] / 6000 < 0.32
     assert set(picked) - {None} == set(ALL)
 
