@@ -26,18 +26,18 @@ from studbook.experiments.run.models import build_client, models_line, open_endp
 from studbook.experiments.spec.model import Spec
 from studbook.llm.records import CallRecords
 from studbook.testbed.papers.synthesis import synthetic_papers
-from studbook.testbed.planted.asking import (
+from studbook.testbed.planted.cases import SETS, PlantedAnswer, PlantedExample, read_cases, shipped_cases
+from studbook.testbed.planted.error_rates import (
     MET,
     NOT_MET,
-    Asking,
     Checked,
+    Examiner,
     Marked,
-    ask_all,
+    examine_all,
     judge_rows,
     markdown,
     verifier_rows,
 )
-from studbook.testbed.planted.cases import SETS, PlantedAnswer, PlantedExample, read_cases, shipped_cases
 from studbook.testbed.planted.planting import plant
 
 DEFAULT_SPEC = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
@@ -94,15 +94,15 @@ def measure(
     with open_endpoints(spec, read_surroundings().variables, lambda text: None) as endpoints:
         client = build_client(spec, records, endpoints)
         for draw in range(draws):
-            asking = Asking(
+            examiner = Examiner(
                 chat=client,
                 settings=frozen.settings,
                 prompts=frozen.prompts,
                 run_seed=spec.seed,
                 draw=draw,
             )
-            checked += ask_all(asking.check, planned.examples, spec.workers, tick)
-            marked += ask_all(asking.mark, planned.answers, spec.workers, tick)
+            checked += examine_all(examiner.check, planned.examples, spec.workers, tick)
+            marked += examine_all(examiner.mark, planned.answers, spec.workers, tick)
     return Measured(checked=tuple(checked), marked=tuple(marked))
 
 

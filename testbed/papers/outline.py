@@ -1,17 +1,91 @@
 """What one synthetic paper will say, drawn before a word of it is written: names, parts and figures.
 
-Figures are consistent: the ablations lie between the baseline and the full method. Writes no prose.
+Fields of research and kinds of parts are read from two tables. Figures are consistent: the ablations lie
+between the baseline and the full method. Writes no prose.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import TypeVar
 
-from studbook.testbed.papers.ingredients import Domain, Measure, PartKind, domains, part_kinds
+from pydantic import with_config
+
+from studbook.testbed.tables import read_table
+
+PACKAGE = "studbook.testbed.papers"
+DATA_FILES = ("domains.toml", "parts.toml")
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A figure that papers of a field report; a plain baseline stands between `low` and `high`."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    higher_is_better: bool
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """`earlier`: approaches that were tried before, and where each fails."""
+
+    field: str
+    system: str
+    items: str
+    source: str
+    troubles: tuple[str, ...]
+    earlier: tuple[tuple[str, str], ...]
+    main: Measure
+    cost: Measure
+    places: tuple[str, ...]
+    hardware: tuple[str, ...]
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartKind:
+    """Sentences with slots (`parts.toml` names them) about one kind of part, and the range of its setting."""
+
+    noun: str
+    deeds: tuple[str, ...]
+    reasons: tuple[str, ...]
+    losses: tuple[str, ...]
+    link: str
+    knob: str
+    unit: str
+    low: float
+    high: float
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Domains:
+    domain: tuple[Domain, ...]
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    part: tuple[PartKind, ...]
+
+
+@cache
+def domains() -> tuple[Domain, ...]:
+    return read_table(PACKAGE, DATA_FILES[0], _Domains).domain
+
+
+@cache
+def part_kinds() -> tuple[PartKind, ...]:
+    return read_table(PACKAGE, DATA_FILES[1], _Parts).part
+
 
 T = TypeVar("T")
-
 _ONSETS = (
     *("b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z"),
     *("br", "dr", "gr", "kl", "pr", "sk", "st", "th", "tr"),
@@ -22,7 +96,7 @@ _SUFFIXES = ("Net", "", "", "Flow", "Map", "-2", "", "Line", "Works", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class MechanismPart:
     """A part of the mechanism, with its setting and what its removal costs (in the main measure)."""
 
     name: str
@@ -52,7 +126,7 @@ class Outline:
     method: str
     title: str
     dataset: str
-    parts: tuple[Part, ...]
+    parts: tuple[MechanismPart, ...]
     rivals: tuple[Rival, ...]
     baseline: float
     score: float
@@ -64,10 +138,10 @@ class Outline:
     def pick(self, options: Sequence[T]) -> T:
         return self.random.choice(options)
 
-    def other(self, part: Part) -> Part:
+    def other(self, part: MechanismPart) -> MechanismPart:
         return self.pick([each for each in self.parts if each is not part])
 
-    def fill(self, template: str, part: Part) -> str:
+    def fill(self, template: str, part: MechanismPart) -> str:
         """The slots of a part's sentence; the first letter becomes a capital."""
         text = template.format(
             name=part.name,
@@ -106,11 +180,11 @@ def draw_outline(random: Random) -> Outline:
     )
 
 
-def _draw_parts(random: Random, domain: Domain, baseline: float, score: float) -> tuple[Part, ...]:
+def _draw_parts(random: Random, domain: Domain, baseline: float, score: float) -> tuple[MechanismPart, ...]:
     kinds = random.sample(part_kinds(), random.randint(4, 6))
     troubles = random.sample(domain.troubles, len(domain.troubles)) * 2
     return tuple(
-        Part(
+        MechanismPart(
             name=f"the {_invent_name(random)} {kind.noun}",
             kind=kind,
             value=_setting(random, kind),
@@ -152,7 +226,7 @@ def _invent_name(random: Random) -> str:
     return "".join(syllables).capitalize()
 
 
-def _title(random: Random, domain: Domain, method: str, parts: tuple[Part, ...]) -> str:
+def _title(random: Random, domain: Domain, method: str, parts: tuple[MechanismPart, ...]) -> str:
     first, second = parts[0], parts[1]
     return random.choice(
         (

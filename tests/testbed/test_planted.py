@@ -15,8 +15,8 @@ from studbook.testbed.planted.cases import (
     read_cases,
     shipped_cases,
 )
+from studbook.testbed.planted.material import denied, has_number, made_wrong, reworded, with_other_numbers
 from studbook.testbed.planted.planting import plant
-from studbook.testbed.planted.variations import denied, has_number, made_wrong, reworded, with_other_numbers
 
 PAPERS = synthetic_papers(4, 7)
 EXAMPLES, ANSWERS = plant(PAPERS, 1, "papers")

@@ -2,7 +2,7 @@ import pytest
 
 from studbook.errors import IntegrityError
 from studbook.tables import read_toml
-from studbook.testbed.papers.ingredients import Measure, domains
+from studbook.testbed.papers.outline import Measure, domains
 from studbook.testbed.tables import read_table
 
 

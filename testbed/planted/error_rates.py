@@ -1,9 +1,8 @@
-"""Puts planted cases to the frozen judge and final verifier, through the evaluator's own code.
+"""How often the frozen judge and final verifier err on planted cases, asked through the evaluator's own code.
 
-An example enters by the door that harnesses use and is checked with the frozen prompts, settings and
-retries of a run. Only the solvers' answers are planted, and, where the final check is asked about, the marks.
-
-From outcomes to rates, and rates to the lines of a table. Every rate keeps its n; none is averaged.
+An example enters by the door that harnesses use and is checked with the frozen prompts, settings and retries
+of a run. Only the solvers' answers are planted, and, where the final check is asked about, the marks.
+Outcomes become rates, and rates the lines of a table: every rate keeps its n; none is averaged.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +33,6 @@ from studbook.testbed.planted.cases import (
 
 T = TypeVar("T")
 Case = TypeVar("Case", PlantedExample, PlantedAnswer)
-
 ANY_SCORES = Bounds(
     name="any",
     weak_average_max=Fraction(1),
@@ -46,11 +44,10 @@ ANY_SCORES = Bounds(
     gap_min=Fraction(-1),
 )
 """Accepts whatever solvers score, so that the final check has the only word."""
-
 _NOTHING = Usage()
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What became of an example. REFUSED: at the door, or by a model that answers for ordinary examples."""
 
     PASSED = "passed"
@@ -61,7 +58,7 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     case: PlantedExample
-    outcome: Outcome
+    outcome: CheckOutcome
     reason: str
 
 
@@ -90,7 +87,7 @@ class _PlantedSolvers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Examiner:
     """`settings` and `prompts` are those of the run whose models are measured; `draw` numbers repetitions."""
 
     chat: Chat
@@ -103,13 +100,13 @@ class Asking:
         """The final check of one example."""
         example = read_example(dict(case.submission))
         if isinstance(example, Malformed):
-            return Checked(case=case, outcome=Outcome.REFUSED, reason=example.reason)
+            return Checked(case=case, outcome=CheckOutcome.REFUSED, reason=example.reason)
         marks = [False] * len(example.example.rubric)
         chat = _PlantedSolvers(self.chat, "Planted.", marks)
         try:
             report = self._evaluator(chat, case).evaluate(example.example, 1, "both", example.findings)
         except Unmeasurable as problem:
-            return Checked(case=case, outcome=Outcome.REFUSED, reason=str(problem))
+            return Checked(case=case, outcome=CheckOutcome.REFUSED, reason=str(problem))
         return Checked(case=case, outcome=_outcome(report), reason=report.reason)
 
     def mark(self, case: PlantedAnswer) -> Marked:
@@ -130,8 +127,8 @@ class Asking:
         return Evaluator(chat=chat, settings=settings, prompts=self.prompts, paper=paper, seeds=seeds)
 
 
-def _outcome(report: Report) -> Outcome:
-    return Outcome.PASSED if report.status is Status.ACCEPTED else Outcome.FAILED
+def _outcome(report: Report) -> CheckOutcome:
+    return CheckOutcome.PASSED if report.status is Status.ACCEPTED else CheckOutcome.FAILED
 
 
 def _admitted(submission: Submission) -> Example:
@@ -141,7 +138,7 @@ def _admitted(submission: Submission) -> Example:
     return read.example
 
 
-def ask_all(
+def examine_all(
     ask: Callable[[Case], T], cases: Sequence[Case], workers: int, on_done: Callable[[], None]
 ) -> list[T]:
     """In the order of the cases, `workers` at a time; `on_done` is told of each."""
@@ -156,7 +153,6 @@ def ask_all(
 
 
 Rates = Mapping[str, Rate]
-
 MET, NOT_MET = "marked met, is not", "marked not met, is"
 """The two ways in which a mark is wrong: the columns of the judge's table."""
 
@@ -200,7 +196,9 @@ def verifier_rows(checked: Sequence[Checked]) -> list[Row]:
 
 
 def _verifier_row(name: str, words: str, items: Iterable[Checked]) -> Row:
-    wrong = ((item.case.source, (item.outcome is Outcome.PASSED) != item.case.should_pass) for item in items)
+    wrong = (
+        (item.case.source, (item.outcome is CheckOutcome.PASSED) != item.case.should_pass) for item in items
+    )
     return Row(name=name, words=words, rates=_rates(wrong))
 
 
