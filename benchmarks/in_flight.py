@@ -49,7 +49,7 @@ from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.process_box import ProcessSandbox
 from studbook.sandbox.shim import kit_source, shim_source
 from studbook.testbed.scripted import reply_to
-from studbook.testbed.server.server import ModelServer
+from studbook.testbed.server.server import BackendServer
 
 MODEL = "sleeper"
 PAPER_CHARACTERS = 20_000
@@ -207,7 +207,7 @@ def served(sleeper: Sleeper) -> Iterator[Backend]:
 
 def serve(sleeper: Sleeper) -> None:
     """Until stdin ends, which it does when whoever started this is gone, however it ended."""
-    with ModelServer(sleeper, models=[MODEL]) as server:
+    with BackendServer(sleeper, models=[MODEL]) as server:
         say(server.base_url)
         sys.stdin.read()
 

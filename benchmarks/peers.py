@@ -45,7 +45,7 @@ from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
 from studbook.llm.secrets import Secret
 from studbook.testbed.scripted import reply_to
-from studbook.testbed.server.server import ModelServer
+from studbook.testbed.server.server import BackendServer
 
 MODEL = "free"
 NAMES = {"openevolve": "openevolve", "gepa": "gepa", "shinka": "shinka-evolve"}
@@ -109,7 +109,7 @@ def served(times: Path) -> Iterator[str]:
 
 
 def serve(times: Path) -> None:
-    with ModelServer(Answering(times), models=[MODEL]) as server:
+    with BackendServer(Answering(times), models=[MODEL]) as server:
         say(server.base_url)
         sys.stdin.read()
 

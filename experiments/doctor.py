@@ -24,14 +24,14 @@ from studbook.sandbox.probes.judges import LIMITS, Reading
 from studbook.sandbox.probes.judges import State as Limit
 from studbook.sandbox.process_box import ProcessSandbox
 
-NO_ENGINE = "start Docker to contain hostile code; without it runs use the process sandbox, which does not"
+NO_ENGINE = "start Docker to isolate untrusted code; without it runs use the process sandbox, which does not"
 NOT_CONTAINED = (
     "mend the engine as told, or use another one; until then run only harnesses whose code is your own, "
     "with -s sandbox=process"
 )
 LESS = "hostile code stays contained; what is listed is not held to its limit"
 AGAIN = "try again; if it stays so, run only harnesses whose code is your own"
-OWN_CODE = "use it for code of your own only; Docker contains hostile code"
+OWN_CODE = "use it for code of your own only; Docker isolates untrusted code"
 
 
 class State(StrEnum):
@@ -130,7 +130,7 @@ def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: str
 
 
 def box_finding(readings: Iterable[Reading], check: BoxCheck) -> Finding:
-    """One line for a whole sandbox: does it contain hostile code?"""
+    """One line for a whole sandbox: does it isolate untrusted code?"""
     known = list(readings)
     holes = [each.limit for each in known if each.is_hole]
     if holes:
@@ -139,7 +139,7 @@ def box_finding(readings: Iterable[Reading], check: BoxCheck) -> Finding:
         return Finding(name="box", state=state, text=text, next_step=NOT_CONTAINED)
     doubts = [each.limit for each in known if each.state is Limit.UNTRIED and LIMITS[each.limit].is_wall]
     missing, untried = _names(known, Limit.NOT_ENFORCED), _names(known, Limit.UNTRIED)
-    text = _verdict(known, check.is_deep) if not doubts else "not shown to contain hostile code"
+    text = _verdict(known, check.is_deep) if not doubts else "not shown to isolate untrusted code"
     text += f"; could not be tried: {untried}" if untried else ""
     text += f"; not enforced: {missing}" if missing else ""
     if not doubts and not missing:
@@ -151,7 +151,7 @@ def _verdict(known: list[Reading], is_deep: bool) -> str:
     number = sum(each.state is Limit.ENFORCED for each in known)
     if not is_deep:
         return f"{number} limits seen to be enforced by one box; --deep tries all of them"
-    return f"contains hostile code: {number} of {len(known)} limits tried and enforced"
+    return f"isolates untrusted code: {number} of {len(known)} limits tried and enforced"
 
 
 def _names(readings: Iterable[Reading], state: Limit) -> str:

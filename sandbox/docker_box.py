@@ -22,7 +22,7 @@ from studbook.sandbox.shim import shim_hash, shim_source
 
 KINDS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpu", "SwapLimit": "swap"}
 WALLS = ("memory", "processes")
-"""Without these one box can take the whole machine, so it does not contain hostile code."""
+"""Without these one box can take the whole machine, so it does not isolate untrusted code."""
 
 
 def missing_limits(info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ LATE_SECONDS = 3.0  # and on a busy machine a good while later
 WATCH_SECONDS = 1.0  # after a box that went silent, its engine's end is heard of within these
 KILLED = 128 + 9
 PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
-CONTAINS_NOT = "it does not contain hostile code"
+CONTAINS_NOT = "it does not isolate untrusted code"
 
 
 class DockerSandbox:

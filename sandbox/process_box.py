@@ -293,7 +293,7 @@ def remove_folder(root: Path) -> None:
 
 END_SECONDS = 0.5  # for a shim that has said its last word to be gone
 ISOLATED = ["-I", "-S"]  # Python without what this machine's user and packages add
-CONTAINS = "it does not contain hostile code"
+CONTAINS = "it does not isolate untrusted code"
 
 
 class ProcessChannel:

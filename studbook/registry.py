@@ -168,8 +168,8 @@ class Door(Generic[T]):
         file = f"{module.replace('.', '/')}.py"
         raise PluginError(
             f"{self.name} {name}: there is no module {module}\n"
-            f"  put {file} beside the spec or into the current directory, name its directory with --plugins DIR, "
-            "or install its package"
+            f"  put {file} beside the spec or into the current directory, name its directory with "
+            "--plugins DIR, or install its package"
         )
 
     def build(self, found: Found, **context: object) -> T:

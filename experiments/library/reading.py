@@ -196,7 +196,7 @@ class Run:
     @property
     def summary(self) -> RunSummary:
         """The line of `studbook ls`."""
-        return run_summary(self.name, self.opened.population, self.is_running)
+        return run_summary(self.name, self.opened.population, self.opened.state)
 
     @property
     def seed(self) -> Harness:

@@ -19,6 +19,7 @@ from studbook.experiments.run.corpus import LoadedPapers, skipped_note
 from studbook.experiments.run.execute import promotion_settings, search_settings
 from studbook.experiments.run.models import models_line, role_models
 from studbook.experiments.run.opening import OpenedRun
+from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line, notice_line, papers_line
 from studbook.experiments.views.text import clean_line, dollars
@@ -48,6 +49,17 @@ def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
         totals = records.totals()
     rows = [_row(role, paid) for role, paid in sorted(totals.items())]
     return (*rows, _row(TOTAL, sum_totals(totals))) if rows else ()
+
+
+def has_reached_budget(run: OpenedRun) -> bool:
+    """By calls, tokens or dollars; hours are counted by each process for itself, and recorded nowhere."""
+    if not (run.folder.calls.is_file() and run.folder.spec.is_file()):
+        return False
+    budget = read_resolved(run.folder.spec).budget
+    with CallRecords.read_only(run.folder.calls) as records:
+        paid = sum_totals(records.totals())
+    pairs = ((paid.calls, budget.calls), (paid.tokens, budget.tokens), (paid.dollars, budget.dollars))
+    return any(limit is not None and used >= limit for used, limit in pairs)
 
 
 def _row(role: str, paid: Totals) -> RoleCost:

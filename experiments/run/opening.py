@@ -185,6 +185,17 @@ class OpenedRun:
             raise IntegrityError(f"{self.folder.journal} does not begin with run_started")
         return self.population.start
 
+    @property
+    def state(self) -> str:
+        """`running`, `finished`, `budget reached` or `interrupted`, now."""
+        if is_being_written(self.folder):
+            return "running"
+        if self.population.finish is not None:
+            return "finished"
+        from studbook.experiments.run.costs import has_reached_budget  # brings in the spec and the evaluator
+
+        return "budget reached" if has_reached_budget(self) else "interrupted"
+
     def evaluations(self) -> Iterator[EvaluationDone]:
         """With their rounds and reasons, which the population leaves out; decoded anew each time."""
         for entry in self.entries:

@@ -20,7 +20,7 @@ from pathlib import Path
 from studbook.evaluate.papers import SPLIT_NAMES
 from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs
 from studbook.experiments.run.models import uses_only_testbed
-from studbook.experiments.run.opening import OpenedRun, is_being_written
+from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import (
     GLYPHS,
@@ -43,7 +43,6 @@ from studbook.experiments.views.views import (
     iteration_views,
     lineage_steps,
     pooled_rate,
-    run_summary,
     sealed_difference,
     verdict_counts,
 )
@@ -271,7 +270,7 @@ class ReportView:
 
 SANDBOX_WORDS = {
     True: "a fresh container for every paper, without network, mounts or capabilities",
-    False: "a child process for every paper, which does not contain hostile code",
+    False: "a child process for every paper, which does not isolate untrusted code",
 }
 ENGINE_LACKS = ", on an engine that does not limit memory or processes"
 CURVE_LEGEND = (
@@ -339,11 +338,11 @@ def _sandbox_words(view: ReportView) -> str:
 def _uncontained(sandbox: str) -> str:
     if sandbox == "docker":
         return (
-            "The engine did not limit memory or processes: it does not contain hostile code. "
+            "The engine did not limit memory or processes: it does not isolate untrusted code. "
             "A harness could have taken the whole machine; studbook doctor --deep says what to do."
         )
     return (
-        "The process sandbox was used: it does not contain hostile code. "
+        "The process sandbox was used: it does not isolate untrusted code. "
         "A harness could have read and written what the user could."
     )
 
@@ -399,7 +398,7 @@ def report_view(run: OpenedRun) -> ReportView:
     champion = population.champion
     return ReportView(
         run=run.folder.name,
-        state=run_summary(run.folder.name, population, is_being_written(run.folder)).state,
+        state=run.state,
         models=tuple(sorted(start.models.items())),
         is_testbed=uses_only_testbed(spec),
         sandbox=start.sandbox,

@@ -100,7 +100,7 @@ class EndView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One line of `studbook ls`. `state`: running, finished, interrupted."""
+    """One line of `studbook ls`. `state`: running, finished, budget reached, interrupted."""
 
     run: str
     state: str
@@ -280,8 +280,7 @@ def harness_view(population: Population, harness_id: str) -> HarnessView:
     )
 
 
-def run_summary(name: str, population: Population, is_running: bool) -> RunSummary:
-    state = "running" if is_running else "finished" if population.finish else "interrupted"
+def run_summary(name: str, population: Population, state: str) -> RunSummary:
     champion = population.champion.harness_id if population.champion else ""
     return RunSummary(
         run=name,

@@ -146,8 +146,8 @@ class BudgetGate:
         """Raises BudgetExceeded when they are over."""
         if self.seconds_left <= 0:
             raise BudgetExceeded(
-                f"the {self._budget.max_hours:,.6g} of budget.hours are over\n"
-                "resume for as long again, or with another budget.hours; what is finished is kept",
+                f"budget reached: {self._budget.max_hours:,.6g} hours (budget.hours)\n"
+                "resume for as long again, or with another budget.hours; what is finished is saved",
                 key="budget.hours",
                 more=f"{self._budget.max_hours:.6g}",
             )
@@ -175,9 +175,14 @@ class BudgetGate:
 
     def _refuse(self, spent: float, limit: float | None, unit: str) -> None:
         if limit is not None and spent >= limit:
+            used = (
+                f"${spent:,.2f} of ${limit:,.2f}"
+                if unit == "dollars"
+                else f"{spent:,.0f} of {limit:,.0f} {unit}"
+            )
             raise BudgetExceeded(
-                f"the budget of model calls is spent: {spent:,.6g} {unit} of {limit:,.6g}\n"
-                f"raise budget.{unit} and resume; what is finished is kept",
+                f"budget reached: {used} (budget.{unit})\n"
+                f"raise budget.{unit} and resume; what is finished is saved",
                 key=f"budget.{unit}",
                 more=f"{2 * limit:.12g}" if limit else "null",
             )

@@ -94,7 +94,7 @@ def _lost_colon(before: str, after: str, rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def _misspelt(before: str, after: str, rng: random.Random) -> str:
+def _misspelled(before: str, after: str, rng: random.Random) -> str:
     """A new function under another name than it is called by, or a call of something that is not there."""
     known = {function.name for function in functions_of(before)}
     fresh = [function.name for function in functions_of(after) if function.name not in known]
@@ -125,7 +125,7 @@ def _at_entry(source: str, statement: str) -> str:
 
 
 Slip = Callable[[str, str, random.Random], str]
-_SLIPS: tuple[Slip, ...] = (_lost_colon, _misspelt, _foreign_import, _bold_assumption)
+_SLIPS: tuple[Slip, ...] = (_lost_colon, _misspelled, _foreign_import, _bold_assumption)
 
 
 def _misplaced(edited: Mapping[str, str], rng: random.Random) -> Edited:

@@ -88,6 +88,7 @@ _NAMES = {
     "feedback": re.compile(r"feedback|refine|retry|again|fail|revis", re.IGNORECASE),
     "form": re.compile(r"output|format|reply|schema", re.IGNORECASE),
 }
+
 _WORDS = {
     "challenger": "question context paper write answer example",
     "rubric": "rubric criteria criterion weight negative positive",
@@ -95,8 +96,10 @@ _WORDS = {
     "feedback": "failed earlier again different angle easy",
     "form": "json object reply output keys",
 }
+
 _KIN = {"rubric": "challenger", "form": "challenger"}
 """Where a rule goes that has no prompt of its own."""
+
 _BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+")
 _TURNING = re.compile(r"\b(not|never|no|avoid|without|ban\w*|consists? of)\b", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}\s")

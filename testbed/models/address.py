@@ -25,12 +25,14 @@ PACKAGE = "studbook.testbed.models"
 DATA_FILES = ("addressing.toml",)
 
 REPORTED = re.compile(r"\b(?:was|were|had|did)\b", re.IGNORECASE)
+
 MACHINE = re.compile(
     r"[\"'“]?\b(?:marks?|pass|passed|verdict)[\"'”]\s*:\s*(?:\[|true|false|\d|[\"'“])"
     r"|[‹<]\s*[|/]?\s*(?:im_start|system|assistant|user)\b|[\[⁅]/?INST\b",
     re.IGNORECASE,
 )
 """The form of a reply, or of a chat's roles, in the place of text."""
+
 LEAST_FOREIGN_LETTERS = 6
 LEAST_WORDS = 5
 
@@ -39,6 +41,7 @@ _BREAKS = re.compile(r"\[\[|\]\]|[<‹]!--|-->|\n+|[•|]")
 _SPACED = re.compile(r"(?:(?<!\S)\S\s+){8,}\S(?!\S)")
 _CODED = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}")
 _DIGITS_WITHIN = re.compile(r"[a-zA-Z][013457@$]+[a-zA-Z]|\b[013457@$][a-zA-Z]{2,}|[a-zA-Z]{2,}[013457@$]\b")
+
 _FROM_DIGITS = str.maketrans("431057@$", "aeiostas")
 
 

@@ -24,15 +24,17 @@ DATA_FILES = ("causes.toml",)
 
 ERROR_SHARE = 0.25
 """How often the analysis is led by something the counts do not support."""
+
 _CAUSES_TOLD = 3
 _LEAST_WEIGHT = 0.05
+
 _REJECTED = re.compile(r"\b(rejected|broken|no_change|no change|duplicate)\b", re.IGNORECASE)
 _ADMITTED = re.compile(r"\badmitted\b", re.IGNORECASE)
 
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class SuspectedCause:
     """`sign` names the quotes that show it; `observed` has slots for what was counted."""
 
     name: str
@@ -57,7 +59,7 @@ class Hunch:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Causes:
-    cause: tuple[Cause, ...]
+    cause: tuple[SuspectedCause, ...]
     hunch: tuple[Hunch, ...]
 
 
@@ -83,7 +85,7 @@ def reply(request: ChatRequest) -> str:
     return "# Diagnosis\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _ranked(signs: Signs, rng: random.Random) -> list[Cause]:
+def _ranked(signs: Signs, rng: random.Random) -> list[SuspectedCause]:
     """Causes the counts speak for, most first; the eye is not exact, so weights blur by a quarter."""
     weighed = [(cause.weight(signs) * rng.uniform(0.75, 1.25), cause) for cause in read_causes().cause]
     return [cause for weight, cause in sorted(weighed, key=lambda pair: -pair[0]) if weight > _LEAST_WEIGHT]
@@ -109,7 +111,7 @@ def _summary(signs: Signs) -> str:
     return " ".join(lines)
 
 
-def _sound(signs: Signs, ranked: list[Cause], rng: random.Random) -> str:
+def _sound(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> str:
     told = ranked[:_CAUSES_TOLD]
     if not told:
         return _mistaken(signs, ranked, rng)
@@ -122,7 +124,7 @@ def _sound(signs: Signs, ranked: list[Cause], rng: random.Random) -> str:
     return "\n\n".join(parts)
 
 
-def _mistaken(signs: Signs, ranked: list[Cause], rng: random.Random) -> str:
+def _mistaken(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> str:
     """Led by a hunch, backed by a quote that does not really show it; the real causes go unnamed."""
     hunches = rng.sample(read_causes().hunch, 2)
     parts = ["## Root causes, most weighty first"]
@@ -135,7 +137,7 @@ def _mistaken(signs: Signs, ranked: list[Cause], rng: random.Random) -> str:
     return "\n\n".join(parts)
 
 
-def _told(number: int, cause: Cause, signs: Signs, rng: random.Random) -> str:
+def _told(number: int, cause: SuspectedCause, signs: Signs, rng: random.Random) -> str:
     quotes = signs.quotes.get(cause.sign, [])
     chosen = rng.sample(quotes, min(2, len(quotes)))
     lines = [
@@ -145,7 +147,7 @@ def _told(number: int, cause: Cause, signs: Signs, rng: random.Random) -> str:
     return "\n\n".join(lines + [_quoted(quote) for quote in chosen])
 
 
-def _suggestions(causes: list[Cause], rng: random.Random) -> str:
+def _suggestions(causes: list[SuspectedCause], rng: random.Random) -> str:
     return "\n".join(f"{number}. {rng.choice(cause.remedies)}" for number, cause in enumerate(causes, 1))
 
 

@@ -14,12 +14,12 @@ from studbook.errors import ModelRejected
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.testbed.models import challenger, feedback, final_verifier, judge, solvers, verifier
 
-Answer = Callable[[ChatRequest], str]
+Program = Callable[[ChatRequest], str]
 
 PREFIX = "testbed-"
 CHARACTERS_PER_TOKEN = 4
 
-_ANSWERS: Mapping[str, Answer] = MappingProxyType(
+_ANSWERS: Mapping[str, Program] = MappingProxyType(
     {
         "challenger": challenger.reply,
         "verifier": verifier.reply,
@@ -53,7 +53,7 @@ class TestbedBackend:
         )
 
 
-def _answer_of(model: str) -> Answer:
+def _answer_of(model: str) -> Program:
     name = model.removeprefix(PREFIX)
     if name in _META and model != name:
         return _load(name)
@@ -72,9 +72,9 @@ def program_hash(model: str) -> str:
     return code_hash([answer.__module__ if answer else f"studbook.testbed.models.{name}"])
 
 
-def _load(name: str) -> Answer:
+def _load(name: str) -> Program:
     """Imported on first use: the roles inside a box never need the outer loop's repertoire."""
-    reply: Answer = import_module(f"studbook.testbed.models.{name}").reply
+    reply: Program = import_module(f"studbook.testbed.models.{name}").reply
     return reply
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studbook.llm.contracts import ChatRequest
-from studbook.testbed.models.facts import Fact, Reading, clause_of, key_phrase, rare_stems, read_paper
+from studbook.testbed.models.facts import Fact, PaperReading, clause_of, key_phrase, rare_stems, read_paper
 from studbook.testbed.models.feedback import Feedback, read_prompt
 from studbook.testbed.models.plan import Angle, Will, WritingPlan, choose_angle, decide, make_plan
 from studbook.testbed.models.recognizer import Concept, recognize
@@ -63,7 +63,7 @@ class ExampleText:
 
 
 def write_text(
-    reading: Reading, angle: Angle, plan: WritingPlan, will: Will, draws: SeededDraws
+    reading: PaperReading, angle: Angle, plan: WritingPlan, will: Will, draws: SeededDraws
 ) -> ExampleText:
     setting = _setting(reading, angle, plan)
     leaked = [fact for place, fact in enumerate(angle.hidden) if draws.happens(plan.leak, "leak", place)]
@@ -79,7 +79,7 @@ def write_text(
     )
 
 
-def _setting(reading: Reading, angle: Angle, plan: WritingPlan) -> tuple[Sentence, ...]:
+def _setting(reading: PaperReading, angle: Angle, plan: WritingPlan) -> tuple[Sentence, ...]:
     hidden = {fact.sentence.text for fact in angle.hidden}
     ordered = [*reading.opening, *(fact.sentence for fact in reading.facts[::-1])]
     return tuple(sentence for sentence in dict.fromkeys(ordered) if sentence.text not in hidden)[
@@ -87,7 +87,7 @@ def _setting(reading: Reading, angle: Angle, plan: WritingPlan) -> tuple[Sentenc
     ]
 
 
-def _topic(reading: Reading) -> str:
+def _topic(reading: PaperReading) -> str:
     return " ".join(reading.title.split(":")[0].split()[:7]).rstrip(".,;")
 
 
@@ -105,7 +105,7 @@ _OPENERS = (
 
 
 def _question(
-    reading: Reading, angle: Angle, plan: WritingPlan, will: Will, draws: SeededDraws, topic: str
+    reading: PaperReading, angle: Angle, plan: WritingPlan, will: Will, draws: SeededDraws, topic: str
 ) -> str:
     if plan.is_specific:
         points = _joined([_pointer(reading, fact, will) for fact in angle.hidden[: plan.pointers]])
@@ -115,7 +115,7 @@ def _question(
     return _dress(text, reading, angle, will, topic)
 
 
-def _pointer(reading: Reading, fact: Fact, will: Will) -> str:
+def _pointer(reading: PaperReading, fact: Fact, will: Will) -> str:
     """Words that lead to the fact. Plain language points with its commonest words instead of its rarest."""
     rare = rare_stems(reading.index, fact.sentence)
     return key_phrase(fact.sentence, rare[::-1] if will.wants(_C.SIMPLE_LANGUAGE) else rare)
@@ -137,7 +137,7 @@ def _shape(points: str, topic: str, will: Will, draws: SeededDraws) -> str:
     return draws.pick(_OPENERS, "opener").format(topic=topic, points=points)
 
 
-def _dress(text: str, reading: Reading, angle: Angle, will: Will, topic: str) -> str:
+def _dress(text: str, reading: PaperReading, angle: Angle, will: Will, topic: str) -> str:
     if will.wants(_C.FORMAL_TONE):
         text = f"Kindly elucidate the following. {text}"
     if will.wants(_C.TITLE) and topic not in text:

@@ -41,7 +41,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PaperReading:
     """A paper as the challenger sees it: `facts` by salience, `opening` its first good sentences."""
 
     index: Index
@@ -55,12 +55,12 @@ OPENING = 8
 
 
 @lru_cache(maxsize=256)
-def read_paper(text: str) -> Reading:
+def read_paper(text: str) -> PaperReading:
     index = index_paper(text)
     facts = [fact for number in range(len(index.passages)) if (fact := _as_fact(index, number)) is not None]
     facts = _without_twins(facts) or [_plain_fact(index, number) for number in range(len(index.passages))]
     opening = tuple(fact.sentence for fact in facts[:OPENING])
-    return Reading(
+    return PaperReading(
         index=index,
         title=_title(text),
         facts=tuple(sorted(facts, key=lambda fact: (-fact.salience, fact.number))[:MOST_FACTS]),
@@ -122,7 +122,7 @@ def _without_twins(facts: Sequence[Fact]) -> list[Fact]:
 
 @lru_cache(maxsize=16_384)
 def key_phrase(sentence: Sentence, index_key: tuple[str, ...]) -> str:
-    """Its most telling two neighbouring content words; `index_key` are its rare stems, rarest first."""
+    """Its most telling two neighboring content words; `index_key` are its rare stems, rarest first."""
     words = sentence.words
     pairs = [
         f"{one} {two}"

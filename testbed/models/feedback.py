@@ -46,6 +46,7 @@ _LEAK = re.compile(r"(?:context|background)[^.\n]*(?:answer|gives|solution|leak|
 _BROKEN = re.compile(r"json|malformed|parse|unreadable|could not be read", re.IGNORECASE)
 _FEW_NEGATIVES = re.compile(r"(?:few|no|more|missing|least|only) [^.\n]*negative", re.IGNORECASE)
 _QUESTION = re.compile(r"[A-Z“\"'][^?\n]{20,}\?")
+
 MOST_COUNTED = 8
 
 

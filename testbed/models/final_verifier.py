@@ -112,6 +112,7 @@ ABSENT = re.compile(
 MATTER = re.compile(
     r"\b(?:judges?|graders?|solvers?|verifiers?|prompts?|language models?|LLMs?|rubrics?)\b", re.I
 )
+
 PLAIN = frozenset(
     map(
         stem,
@@ -146,24 +147,32 @@ MOST_QUESTION_MARKS = 2
 MOST_LEAKED = 0.5
 MOST_UNFOUNDED = 0.5
 MOST_TRIVIAL = 0.5
+
 LEAST_REFERENCE = 0.5
 """Shares of the positive weight."""
+
 _ABOUT_BUILD = re.compile(
     r"^-? ?rubric\.\d+\.criterion: "
     r"(?:repeated_criterion|few_criteria|few_criteria_decide|one_criterion_decides|mostly_penalties"
     r"|about_form): "
 )
+
 COVERED = 0.5
 """Of a criterion's words: how many must come back in a text for it to rest on that text."""
+
 LEAST_FROM_SOURCE = 0.5
 """Of the positive weight: what a sentence of the paper says."""
+
 SAID_IN_SOURCE = 0.7
 """Of a criterion's words: how many must come back in one sentence of the paper."""
+
 LEAST_KNOWN = 0.4
 """Of the question's telling words: how many must come back in context, reference or rubric."""
+
 LEAST_TELLING = 3
 SAME_SUBJECT = 0.75
 SAME_SENTENCE = 0.9
+
 SUBJECT_MATTER = 3
 """In so many sentences of the context judges, solvers or prompts may be what the example is about."""
 

@@ -37,12 +37,15 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[ :,]?){12,}")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|%([0-9A-Fa-f]{2})")
 _SPACED = re.compile(r"(?:\b\w[ .\-_*]){6,}\w\b")
+
 _TAGS = range(0xE0020, 0xE007F)
 _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЅαοενιρτυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
     "aeopcyxijsdhqwABEKMHOPCTXISaoevipTuABEZHIKMNOPTYX",
 )
+
 _DISGUISED = re.compile(r"[a-z][013457@$]+[a-z]")
+
 _DIGITS_FOR_LETTERS = str.maketrans("013457@$", "oieastas")
 
 
@@ -206,6 +209,7 @@ def _words(deed: Deed, match: re.Match[str], sentence: str) -> str:
 
 PREFIX = "testbed-gullible-"
 KEPT_WHEN_FEEBLE = 3  # a bad answer keeps every third sentence
+
 _FORGED = re.compile(r"[\"“]marks[\"”]\s*:\s*\[([^\]]*)\]")
 
 

@@ -29,9 +29,12 @@ _RESULT = re.compile(
 )
 _TURNS_LEFT = re.compile(r"Turns left: (\d+)")
 _FILE_LINE = re.compile(r"^[-*]?\s*(?P<path>[^\s:]+)(?::?\s+\(?\d+.*)?$")
+
 _READABLE = (".py", ".md", ".txt", ".yaml", ".yml", ".json")
+
 _CUT = re.compile(r"^\[… \d+ characters left out …\]$", re.MULTILINE)
 _HYPOTHESIS = re.compile(r"^Hypothesis: (.+)$", re.MULTILINE)
+
 EDITS = frozenset({"replace", "write", "delete"})
 
 
@@ -119,6 +122,7 @@ def _list(dialogue: Dialogue, text: str) -> None:
 
 
 _MARKER = re.compile(r"^(<{5,9}|={5,9}|>{5,9})(\s|$)", re.MULTILINE)
+
 MOST_HUNKS = 12
 
 
@@ -191,10 +195,12 @@ INEFFECTIVE_SHARE = 0.06
 OUTSIDE_SHARE = 0.015
 TRY_SHARE = 0.3
 MEND_SHARE = 0.7
+
 _TROUBLE = re.compile(
     r"\b(?:not run|crashed|Traceback|timed[_ ]out|out[_ ]of[_ ]limits|protocol[_ ]error|does not compile)\b"
     r"|\b[A-Z]\w*Error\b"
 )
+
 NOTHING_FITS = "Left as it is: nothing in these files fits what the diagnosis asks for."
 
 
@@ -284,10 +290,13 @@ def _intended(dialogue: Dialogue, rng: random.Random) -> Mapping[str, str | None
 
 CODE_SHARE = 0.54
 """How often the thought is of code rather than prompts."""
+
 STRESS = 8.0
 """How much likelier an idea gets that the first-named cause speaks for."""
+
 SIMILAR = 0.5
 """Likeness of hypotheses from which on two count as the same thought."""
+
 _FADING: Mapping[str, float] = {
     "rejected": 0.15,
     "duplicate": 0.2,
@@ -296,6 +305,7 @@ _FADING: Mapping[str, float] = {
     "admitted": 0.6,
 }
 """What is left of the wish to do what the history says was done, by how it ended."""
+
 _HEADING = re.compile(r"^#{1,6}\s+(?:(\d+)[.)]\s*)?(.*)$")
 _NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+")
 _SETTLED = re.compile(r"tried before|earlier iterations|not the harness|what happened", re.IGNORECASE)

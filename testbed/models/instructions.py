@@ -64,6 +64,7 @@ _POINTS_BACK = re.compile(r"\b(?:in|into|from|of|to) (?:it|them|there)\b", re.IG
 _MARKUP = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 _QUOTED = re.compile(r"[“\"][^“”\"\n]{1,40}[”\"]")
 _QUOTED_NUMBER = re.compile(r"[“\"][+-]?\d{1,2}[”\"]")
+
 LONGEST_LEAD_IN = 9
 
 
@@ -172,6 +173,7 @@ _REWRITTEN = (
     (r"\b(?:(?:do|does|must|should|shall|may|can|will) not|cannot|never) pass(?:es)?\b", _FORBIDDEN),
     (r"\b(?:is|are|be) not (?:to be )?accept(?:ed|able)\b", f"is {_FORBIDDEN}"),
 )
+
 _RULES = tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in _REWRITTEN)
 _TOO_EASY = re.compile(
     r"\btoo (?:easy|simple|weak|shallow|trivial|generic|general|much|many|high|large|heavy|broad)\b"

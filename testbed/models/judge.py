@@ -22,6 +22,7 @@ from studbook.testbed.models.words import NEGATIONS, stem
 NEEDED_SHARE = 0.62
 OVERLOOKS = 0.05
 INVENTS = 0.02
+
 FRAMING = re.compile(
     r"^(?:the (?:answer|response|solver) )?(?:correctly |explicitly |clearly |wrongly |incorrectly )*"
     r"(?:states?|says?|explains?|mentions?|identifies|notes?|recogni[sz]es?|claims?|argues?|describes?|gives?|names?"
@@ -81,6 +82,7 @@ def _entails(said: tuple[Sentence, ...], claim: Sentence) -> bool:
 
 LEAD = 3
 """So many words before what a sentence says of a claim may deny it."""
+
 _WITHDRAWN = re.compile(
     r"\b(?:mistake|wrong|incorrect|false|untrue|error|misconception|misleading|myth|fallacy)\b"
     r"(?: \w+){0,2} (?:to (?:say|think|believe|claim|assume|conclude|suppose)|that\b)"
@@ -88,6 +90,7 @@ _WITHDRAWN = re.compile(
     r"|\b(?:one|some|people|you) (?:might|may|could) (?:think|believe|assume|suppose|say) that",
     re.IGNORECASE,
 )
+
 _OPPOSITE_PAIRS = """
 increase/decrease increase/reduce raise/lower raise/reduce rise/fall higher/lower high/low more/less
 more/fewer above/below before/after inside/outside first/last faster/slower fast/slow early/late

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from studbook.testbed.models.facts import Fact, Reading, rare_stems
+from studbook.testbed.models.facts import Fact, PaperReading, rare_stems
 from studbook.testbed.models.feedback import Feedback
 from studbook.testbed.models.recognizer import Concept, Rule
 from studbook.testbed.models.request import SeededDraws
@@ -150,6 +150,7 @@ _PATTERNS: Mapping[Concept, re.Pattern[str]] = MappingProxyType(
         Concept.HARDER: re.compile(r"\d|\b(?:unless|although|depends?|only if)\b", re.I),
     }
 )
+
 FOCUS = 0.5
 STRONGEST_ANCHORS = 2
 
@@ -162,7 +163,7 @@ class Angle:
 
 
 def choose_angle(
-    reading: Reading, plan: WritingPlan, will: Will, feedback: Feedback, draws: SeededDraws
+    reading: PaperReading, plan: WritingPlan, will: Will, feedback: Feedback, draws: SeededDraws
 ) -> Angle:
     ranked = _ranked(reading, will)
     free = _turn_away(reading, ranked, feedback) if plan.turns_away else ranked
@@ -173,7 +174,7 @@ def choose_angle(
     return Angle((anchor, *_companions(reading, anchor, pool, plan.hidden - 1)))
 
 
-def _ranked(reading: Reading, will: Will) -> list[Fact]:
+def _ranked(reading: PaperReading, will: Will) -> list[Fact]:
     """Most attractive first: salient, and of the kind that the obeyed rules ask for."""
     wanted = [pattern for concept, pattern in _PATTERNS.items() if will.wants(concept)]
     shunned = [pattern for concept, pattern in _PATTERNS.items() if will.refuses(concept)]
@@ -188,7 +189,7 @@ def _ranked(reading: Reading, will: Will) -> list[Fact]:
     return sorted(reading.facts, key=lambda fact: (-attraction(fact), fact.number))
 
 
-def _turn_away(reading: Reading, ranked: Sequence[Fact], feedback: Feedback) -> list[Fact]:
+def _turn_away(reading: PaperReading, ranked: Sequence[Fact], feedback: Feedback) -> list[Fact]:
     """Without what earlier questions pointed to; a question that pointed to nothing costs the best anchor."""
     free = list(ranked)
     for asked in feedback.asked:
@@ -197,11 +198,11 @@ def _turn_away(reading: Reading, ranked: Sequence[Fact], feedback: Feedback) -> 
     return free
 
 
-def _points_to(reading: Reading, asked: frozenset[str], fact: Fact) -> bool:
+def _points_to(reading: PaperReading, asked: frozenset[str], fact: Fact) -> bool:
     return sum(item in asked for item in rare_stems(reading.index, fact.sentence)[:5]) >= 2
 
 
-def _companions(reading: Reading, anchor: Fact, pool: Sequence[Fact], count: int) -> list[Fact]:
+def _companions(reading: PaperReading, anchor: Fact, pool: Sequence[Fact], count: int) -> list[Fact]:
     """Facts that share the anchor's words or stand near it."""
     free = {fact.number: fact for fact in pool if fact.number != anchor.number}
     near = {hit.number: hit.score for hit in search(reading.index, dict.fromkeys(anchor.sentence.stems))}

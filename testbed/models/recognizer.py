@@ -75,7 +75,7 @@ class Concept(StrEnum):
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class ConceptFrame:
     """A sentence that fills all `slots` speaks of `concept`; `clarity` < 1 for vaguer combinations."""
 
     concept: Concept
@@ -90,11 +90,11 @@ class Frame:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Frames:
-    frame: tuple[Frame, ...]
+    frame: tuple[ConceptFrame, ...]
 
 
 @cache
-def table_of_frames() -> tuple[Frame, ...]:
+def table_of_frames() -> tuple[ConceptFrame, ...]:
     return read_table(PACKAGE, DATA_FILES[0], _Frames).frame
 
 
@@ -171,7 +171,7 @@ def _find_cap(sentence: Syntax, text: str) -> Rule | None:
     )
 
 
-def _apply(frame: Frame, sentence: Syntax, filled: Sequence[PhrasePlace], text: str) -> Rule | None:
+def _apply(frame: ConceptFrame, sentence: Syntax, filled: Sequence[PhrasePlace], text: str) -> Rule | None:
     if not filled or is_called_off(sentence, filled):
         return None
     wanted = is_negated(sentence, filled) == frame.asks_when_negated
@@ -198,7 +198,7 @@ def _amount(concept: Concept, text: str) -> int | None:
 WIDEST_SPAN = 26
 
 
-def _fill(frame: Frame, sentence: Syntax) -> tuple[PhrasePlace, ...]:
+def _fill(frame: ConceptFrame, sentence: Syntax) -> tuple[PhrasePlace, ...]:
     """A place for each slot, none used twice, in the frame's order if it has one, near enough; else ()."""
     if any(not sentence.places(slot) for slot in frame.slots):
         return ()
@@ -266,11 +266,11 @@ _RELATIVES = word_set("that which who whose")
 
 
 def is_negated(sentence: Syntax, filled: Sequence[PhrasePlace]) -> bool:
-    """An odd number of denials: those that reach the last slot, and a judgement such as "is too easy"."""
+    """An odd number of denials: those that reach the last slot, and a judgment such as "is too easy"."""
     last = max(place.last for place in filled)
-    judgements = sentence.free_places("bad", filled)
-    count = int(any(_judges(sentence, place, last) for place in judgements))
-    negators = sentence.free_places("negators", [*filled, *judgements])
+    judgments = sentence.free_places("bad", filled)
+    count = int(any(_judges(sentence, place, last) for place in judgments))
+    negators = sentence.free_places("negators", [*filled, *judgments])
     for place in negators:
         if sentence.clauses[place.first] == sentence.clauses[last]:
             count += place.first < last or _negates_what_precedes(sentence, place)
@@ -292,20 +292,20 @@ def _points_back(sentence: Syntax, place: PhrasePlace, filled: Sequence[PhrasePl
     return any(other.first == after for other in sentence.places("anaphors"))
 
 
-SHORT_JUDGEMENT = 5
+SHORT_JUDGMENT = 5
 CONDITION = 6
 
 
-def _judges(sentence: Syntax, judgement: PhrasePlace, last: int) -> bool:
+def _judges(sentence: Syntax, judgment: PhrasePlace, last: int) -> bool:
     """In the same part of the sentence, or alone in the next one ("…: reject it")."""
-    if any(judgement.last < place.first <= last for place in sentence.places("purpose")):
+    if any(judgment.last < place.first <= last for place in sentence.places("purpose")):
         return False
-    part = sentence.parts[judgement.first]
+    part = sentence.parts[judgment.first]
     if any(sentence.parts[place.first] == part for place in sentence.places("otherwise")):
         return False
     if part == sentence.parts[last]:
         return True
-    return part == sentence.parts[last] + 1 and sentence.parts.count(part) <= SHORT_JUDGEMENT
+    return part == sentence.parts[last] + 1 and sentence.parts.count(part) <= SHORT_JUDGMENT
 
 
 def _negates_what_precedes(sentence: Syntax, place: PhrasePlace) -> bool:
@@ -330,6 +330,7 @@ _AT_MOST = "|".join(
         r"(?:at or|equal to or|or) below|below or equal to|less than or equal to|≤|<=",
     )
 )
+
 _LIMIT = re.compile(rf"(?:{_AT_MOST})\s+({NUMBER})\b", re.IGNORECASE)
 _LIMIT_BEFORE = re.compile(
     rf"\b({NUMBER}),?(?: points?)? (?:at (?:the )?(?:very )?most|at maximum"

@@ -214,12 +214,16 @@ def shorten(text: str, limit: int = 160) -> str:
 
 _QUOTED_WEIGHT = re.compile(r'"weight"\s*:\s*"([^"]{0,12})"')
 _REFUSED = re.compile(r'"pass"\s*:\s*false', re.IGNORECASE)
+
 LEAK_SHARE = 0.5
 """Share of the reference answer's words standing in the context, from which on it counts as given away."""
+
 GIVEN_SHARE = 0.6
 """Share of a criterion's words standing in the context, from which on a weak solver could copy it."""
+
 REPEAT_SHARE = 0.5
 """Likeness of two questions of one paper, from which on the second counts as a rewording."""
+
 MOST_QUOTES = 4
 
 

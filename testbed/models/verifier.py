@@ -16,10 +16,11 @@ from studbook.testbed.models.judge import is_met
 from studbook.testbed.models.recognizer import Concept, Rule, recognize
 from studbook.testbed.models.request import SeededDraws, all_text, find_section, without_section
 from studbook.testbed.models.sentences import split_sentences
-from studbook.testbed.models.words import Count, find_count, stem, tokens, word_set
+from studbook.testbed.models.words import CountRange, find_count, stem, tokens, word_set
 
 MOST_LEAKED = 0.5
 OVERLOOKS = 0.35
+
 _STYLE = re.compile(
     r"\b(?:tone|style|spelling|fluent|grammar|format|well organi[sz]ed|readab)", re.IGNORECASE
 )
@@ -88,12 +89,12 @@ def _count_faults(example: _DraftedExample, checks: str, positive_only: Rule | N
     return faults + _count_fault(len(example.positives), _count(checks, r"positives?\b"), "positive")
 
 
-def _count(checks: str, noun: str) -> Count | None:
+def _count(checks: str, noun: str) -> CountRange | None:
     counts = [find_count(sentence, noun) for sentence in split_instructions(checks)]
     return next((count for count in counts if count), None)
 
 
-def _count_fault(found: int, wanted: Count | None, noun: str) -> list[str]:
+def _count_fault(found: int, wanted: CountRange | None, noun: str) -> list[str]:
     if wanted is None or wanted.low <= found <= wanted.high:
         return []
     word = "few" if found < wanted.low else "many"

@@ -36,7 +36,7 @@ def number_of(word: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountRange:
     low: int
     high: int
 
@@ -45,15 +45,15 @@ MANY = 99
 _AT_LEAST = r"(?:at least|≥|>=|minimum of|no fewer than|not fewer than|no less than)\s*"
 
 
-def find_count(text: str, noun: str) -> Count | None:
+def find_count(text: str, noun: str) -> CountRange | None:
     """How many of `noun` (a regular expression) are asked for: "3–5 negative", "at least three negative"."""
     counted = rf"(?:\w+\s+){{0,2}}?(?:{noun})"
     if found := _search(rf"\b({NUMBER})\s*(?:-|–|—|to|or)\s*({NUMBER})\s+{counted}", text):
-        return Count(number_of(found[1]), number_of(found[2]))
+        return CountRange(number_of(found[1]), number_of(found[2]))
     if found := _search(rf"{_AT_LEAST}({NUMBER})\s+{counted}", text):
-        return Count(number_of(found[1]), MANY)
+        return CountRange(number_of(found[1]), MANY)
     if found := _search(rf"\b({NUMBER})\s+(or more\s+)?{counted}", text):
-        return Count(number_of(found[1]), MANY if found[2] else number_of(found[1]))
+        return CountRange(number_of(found[1]), MANY if found[2] else number_of(found[1]))
     return None
 
 

@@ -1,9 +1,7 @@
-"""What a planted case is, and which kinds there are. Holds no case; asks no model.
+"""What a planted case is, which kinds there are, and the cases written by hand. Asks no model.
 
 An example is kept as a harness would send it (plain JSON values), so that a case goes through the same door.
-
-Cases written by hand, out of TOML: ours (two sets) or a user's own. What cannot be read is refused.
-
+Cases written by hand come out of TOML, ours (two sets) or a user's own; what cannot be read is refused.
 `written` may be looked at while a model or program is mended; `held out` was written before the testbed's
 final verifier was touched, and is for measuring only.
 """

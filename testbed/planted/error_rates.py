@@ -33,6 +33,7 @@ from studbook.testbed.planted.cases import (
 
 T = TypeVar("T")
 Case = TypeVar("Case", PlantedExample, PlantedAnswer)
+
 ANY_SCORES = Bounds(
     name="any",
     weak_average_max=Fraction(1),
@@ -44,6 +45,7 @@ ANY_SCORES = Bounds(
     gap_min=Fraction(-1),
 )
 """Accepts whatever solvers score, so that the final check has the only word."""
+
 _NOTHING = Usage()
 
 
@@ -153,6 +155,7 @@ def examine_all(
 
 
 Rates = Mapping[str, Rate]
+
 MET, NOT_MET = "marked met, is not", "marked not met, is"
 """The two ways in which a mark is wrong: the columns of the judge's table."""
 

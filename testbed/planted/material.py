@@ -21,7 +21,7 @@ from types import MappingProxyType
 from pydantic import with_config
 
 from studbook.evaluate.contracts import Paper
-from studbook.testbed.models.facts import Fact, Reading, clause_of, key_phrase, rare_stems, read_paper
+from studbook.testbed.models.facts import Fact, PaperReading, clause_of, key_phrase, rare_stems, read_paper
 from studbook.testbed.planted.cases import Submission
 from studbook.testbed.tables import read_table
 
@@ -32,6 +32,7 @@ FACTS = 5
 CONTEXT_SENTENCES = 9
 LONGEST = 24  # words: what a criterion can repeat whole
 SHORTEST_CONTEXT = 400
+
 MOST_SHARED = 0.5
 """No sentence of the context may hold more than this share of a fact's long words."""
 
@@ -145,7 +146,7 @@ def _distinct(facts: Sequence[Fact], count: int) -> list[Fact]:
     return chosen
 
 
-def _setting(reading: Reading, chosen: Sequence[Fact]) -> tuple[str, ...]:
+def _setting(reading: PaperReading, chosen: Sequence[Fact]) -> tuple[str, ...]:
     texts = [sentence.text for sentence in reading.opening]
     texts += [fact.sentence.text for fact in reading.facts[::-1]]
     hidden = [fact.sentence.text for fact in chosen]

@@ -223,8 +223,10 @@ def _words(text: str, random: Random, count: int) -> list[str]:
 
 
 Truth = list[bool | None]
+
 Planted = tuple[str, Truth]
 """An answer and the truth of the example's positive criteria, then of the mistake, then of the oversight."""
+
 MISTAKEN = 1  # which fact the mistake denies
 OVERSEEN = 0  # which fact the oversight is about
 

@@ -1,9 +1,9 @@
 """A model server that fails on purpose, over real sockets: for rehearsals and for tests.
 
-Serves what `ModelServer` serves, and spoils the answers that its picker names: which call fails, and how, is
-a function of seed, request and attempt. The default mix holds every fault that another attempt mends; a run
-must end the same with it as without. It prints nothing; `counts` tells how many answers were whole and how
-the others failed.
+Serves what `BackendServer` serves, and spoils the answers that its picker names: which call fails, and how,
+is a function of seed, request and attempt. The default mix holds every fault that another attempt mends; a
+run must end the same with it as without. It prints nothing; `counts` tells how many answers were whole and
+how the others failed.
 """
 
 import json
@@ -20,13 +20,13 @@ from typing import Any, Protocol
 
 from studbook.identity import derive_seed, hash_json
 from studbook.llm.contracts import Backend
-from studbook.testbed.server.server import Exchange, ModelServer
+from studbook.testbed.server.server import BackendServer, Exchange
 from studbook.testbed.server.wire import WireError
 
 SEED_RANGE = 2**31
 
 
-class Fault(StrEnum):
+class EndpointFault(StrEnum):
     """Ways of failing. The comments say what a client sees."""
 
     LIMIT_SECONDS = "limit_seconds"  # 429, Retry-After: 1
@@ -61,19 +61,21 @@ class Fault(StrEnum):
     TWICE = "twice"  # streams only: every chunk of text comes two times
 
 
-HARMLESS = frozenset({Fault.DRIP, Fault.NO_USAGE, Fault.OTHER_MODEL, Fault.TWICE})
+HARMLESS = frozenset(
+    {EndpointFault.DRIP, EndpointFault.NO_USAGE, EndpointFault.OTHER_MODEL, EndpointFault.TWICE}
+)
 """The answer is whole, so that a client that reads well takes it at once."""
 
-SLOW = frozenset({Fault.NO_ANSWER, Fault.DRIP_FOREVER, Fault.LIMIT_LONG})
+SLOW = frozenset({EndpointFault.NO_ANSWER, EndpointFault.DRIP_FOREVER, EndpointFault.LIMIT_LONG})
 """Each costs a client its whole timeout, or the longest wait that it grants."""
 
-ALL = tuple(Fault)
+ALL = tuple(EndpointFault)
 
 
 class FaultPicker(Protocol):
     """Decides about one attempt at a request; thread-safe."""
 
-    def pick(self, body: bytes) -> Fault | None: ...
+    def pick(self, body: bytes) -> EndpointFault | None: ...
 
 
 @dataclass(slots=True)
@@ -82,11 +84,11 @@ class RandomFaults:
 
     share: float
     seed: int = 0
-    kinds: Collection[Fault] = ALL
+    kinds: Collection[EndpointFault] = ALL
     attempts: Counter[str] = field(default_factory=Counter)
     lock: Lock = field(default_factory=Lock)
 
-    def pick(self, body: bytes) -> Fault | None:
+    def pick(self, body: bytes) -> EndpointFault | None:
         name = name_of(body)
         with self.lock:
             self.attempts[name] += 1
@@ -98,7 +100,7 @@ class RandomFaults:
 
 
 def name_of(body: bytes) -> str:
-    """Of a request: the same however its JSON is spelt."""
+    """Of a request: the same however its JSON is spelled."""
     try:
         return hash_json(json.loads(body))
     except (ValueError, RecursionError, TypeError):
@@ -107,14 +109,14 @@ def name_of(body: bytes) -> str:
 
 HTML = b"<!doctype html><title>Sign in</title><p>Please sign in to the network."
 STATUS_OF = {
-    Fault.LIMIT_SECONDS: 429,
-    Fault.LIMIT_DATE: 429,
-    Fault.LIMIT_LONG: 429,
-    Fault.LIMIT_BARE: 429,
-    Fault.ERROR_400: 400,
-    Fault.ERROR_500: 500,
-    Fault.ERROR_503: 503,
-    Fault.ERROR_529: 529,
+    EndpointFault.LIMIT_SECONDS: 429,
+    EndpointFault.LIMIT_DATE: 429,
+    EndpointFault.LIMIT_LONG: 429,
+    EndpointFault.LIMIT_BARE: 429,
+    EndpointFault.ERROR_400: 400,
+    EndpointFault.ERROR_500: 500,
+    EndpointFault.ERROR_503: 503,
+    EndpointFault.ERROR_529: 529,
 }
 DAY_SECONDS = 86_400
 
@@ -138,61 +140,63 @@ class Saboteur:
             self.counts["whole" if fault is None else fault.value] += 1
         if fault is None:
             return False
-        if fault is Fault.TWICE:
+        if fault is EndpointFault.TWICE:
             return exchange.stream_twice()
         self._spoil(fault, exchange)
         return True
 
-    def _spoil(self, fault: Fault, exchange: Exchange) -> None:
+    def _spoil(self, fault: EndpointFault, exchange: Exchange) -> None:
         if fault in STATUS_OF:
             self._refuse(fault, exchange)
         elif fault in BODIES:
-            exchange.send(200, BODIES[fault], "application/json" if fault is not Fault.HTML else "text/html")
-        elif fault is Fault.ERROR_502:
+            exchange.send(
+                200, BODIES[fault], "application/json" if fault is not EndpointFault.HTML else "text/html"
+            )
+        elif fault is EndpointFault.ERROR_502:
             exchange.send(502, HTML, "text/html")
-        elif fault is Fault.BAD_GZIP:
+        elif fault is EndpointFault.BAD_GZIP:
             exchange.send(200, b"\x1f\x8b not gzip", "application/json", {"Content-Encoding": "gzip"})
         elif fault in EDITS:
             exchange.send(200, json.dumps(EDITS[fault](exchange.completion())).encode(), "application/json")
-        elif fault is Fault.WRONG_CHARSET:
+        elif fault is EndpointFault.WRONG_CHARSET:
             data = json.dumps(exchange.completion()).encode("utf-16")
             exchange.send(200, b"\xff\xfe\xfa" + data, "application/json; charset=utf-8")
         else:
             self._break(fault, exchange)
 
-    def _refuse(self, fault: Fault, exchange: Exchange) -> None:
+    def _refuse(self, fault: EndpointFault, exchange: Exchange) -> None:
         status = STATUS_OF[fault]
         headers = {
-            Fault.LIMIT_SECONDS: {"Retry-After": "1"},
-            Fault.LIMIT_DATE: {"Retry-After": formatdate(self.clock() + 1, usegmt=True)},
-            Fault.LIMIT_LONG: {"Retry-After": str(DAY_SECONDS)},
+            EndpointFault.LIMIT_SECONDS: {"Retry-After": "1"},
+            EndpointFault.LIMIT_DATE: {"Retry-After": formatdate(self.clock() + 1, usegmt=True)},
+            EndpointFault.LIMIT_LONG: {"Retry-After": str(DAY_SECONDS)},
         }.get(fault, {})
         words = WireError(status, f"fails on purpose: {fault.value}", kind="server_error")
         exchange.send(status, json.dumps(words.body).encode(), "application/json", headers)
 
-    def _break(self, fault: Fault, exchange: Exchange) -> None:
+    def _break(self, fault: EndpointFault, exchange: Exchange) -> None:
         exchange.close_after()
-        if fault is Fault.NO_ANSWER:
+        if fault is EndpointFault.NO_ANSWER:
             self._hold(exchange)
-        elif fault is Fault.RESET_BEFORE:
+        elif fault is EndpointFault.RESET_BEFORE:
             reset(exchange.socket)
-        elif fault is Fault.DRIP_FOREVER:
+        elif fault is EndpointFault.DRIP_FOREVER:
             exchange.head(200, {"Content-Type": "application/json", "Content-Length": "1000000"})
             while not self.ended.wait(0.05):
                 exchange.write(b" ")
         else:
             self._half(fault, exchange)
 
-    def _half(self, fault: Fault, exchange: Exchange) -> None:
+    def _half(self, fault: EndpointFault, exchange: Exchange) -> None:
         data = json.dumps(exchange.completion()).encode()
         exchange.head(200, {"Content-Type": "application/json", "Content-Length": str(len(data))})
-        if fault is Fault.DRIP:
+        if fault is EndpointFault.DRIP:
             for number in range(len(data)):
                 exchange.write(data[number : number + 1])
                 time.sleep(self.drip_seconds)
             return
         exchange.write(data[: len(data) // 2])
-        if fault is Fault.RESET_MIDWAY:
+        if fault is EndpointFault.RESET_MIDWAY:
             reset(exchange.socket)
 
     def _hold(self, exchange: Exchange) -> None:
@@ -232,25 +236,25 @@ def _cut(finish_reason: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 BODIES = {
-    Fault.EMPTY_BODY: b"",
-    Fault.NOT_JSON: b'{"choices": [{"message": {"content": "half',
-    Fault.HTML: HTML,
+    EndpointFault.EMPTY_BODY: b"",
+    EndpointFault.NOT_JSON: b'{"choices": [{"message": {"content": "half',
+    EndpointFault.HTML: HTML,
 }
-EDITS: dict[Fault, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    Fault.EMPTY_TEXT: _edit(content=""),
-    Fault.NULL_CONTENT: _edit(content=None),
-    Fault.REFUSAL: _edit(content=None, refusal="I cannot help with that."),
-    Fault.CUT_SHORT: _cut("length"),
-    Fault.FILTERED: _cut("content_filter"),
-    Fault.EMPTY_CHOICES: lambda body: {**body, "choices": []},
-    Fault.NO_CHOICES: lambda body: {name: value for name, value in body.items() if name != "choices"},
-    Fault.NO_USAGE: lambda body: {name: value for name, value in body.items() if name != "usage"},
-    Fault.OTHER_MODEL: lambda body: {**body, "model": "something-cheaper"},
+EDITS: dict[EndpointFault, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    EndpointFault.EMPTY_TEXT: _edit(content=""),
+    EndpointFault.NULL_CONTENT: _edit(content=None),
+    EndpointFault.REFUSAL: _edit(content=None, refusal="I cannot help with that."),
+    EndpointFault.CUT_SHORT: _cut("length"),
+    EndpointFault.FILTERED: _cut("content_filter"),
+    EndpointFault.EMPTY_CHOICES: lambda body: {**body, "choices": []},
+    EndpointFault.NO_CHOICES: lambda body: {name: value for name, value in body.items() if name != "choices"},
+    EndpointFault.NO_USAGE: lambda body: {name: value for name, value in body.items() if name != "usage"},
+    EndpointFault.OTHER_MODEL: lambda body: {**body, "model": "something-cheaper"},
 }
 
 
-class FaultyServer(ModelServer):
-    """A `ModelServer` with a saboteur in it."""
+class FaultyServer(BackendServer):
+    """A `BackendServer` with a saboteur in it."""
 
     def __init__(self, backend: Backend, *, models: Sequence[str], saboteur: Saboteur, **more: Any) -> None:
         super().__init__(backend, models=models, meddler=saboteur, **more)

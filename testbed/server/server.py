@@ -81,7 +81,7 @@ COMPLETIONS = "/v1/chat/completions"
 MODELS = "/v1/models"
 
 
-class ModelServer:
+class BackendServer:
     """Listens from construction on; `port` 0 takes a free one. Use `serve_forever`, or a `with` block."""
 
     def __init__(
@@ -118,7 +118,7 @@ class ModelServer:
             self._http.shutdown()
         self._http.server_close()
 
-    def __enter__(self) -> "ModelServer":
+    def __enter__(self) -> "BackendServer":
         self._serves.set()
         self._thread.start()
         return self

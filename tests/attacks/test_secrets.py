@@ -382,5 +382,5 @@ def test_without_bubblewrap_a_process_box_can_read_the_environment_it_was_starte
         outcome=f"{len(read)} keys read" if read else "contained",
         weaker=bool(read),
     )
-    assert "it does not contain hostile code" in "".join(life.said.values())
+    assert "it does not isolate untrusted code" in "".join(life.said.values())
     assert list(life.codes.values()) == [0, 0], life.said

@@ -54,7 +54,7 @@ class TestProcess(SandboxContract):
 
     def test_it_promises_nothing_it_cannot_keep(self, sandbox: ProcessSandbox):
         assert not sandbox.isolates_untrusted_code
-        assert sandbox.statement.endswith("it does not contain hostile code")
+        assert sandbox.statement.endswith("it does not isolate untrusted code")
 
     def test_the_packages_of_this_machine_are_not_in_reach(self, sandbox: ProcessSandbox):
         """In a container they are missing: what works here has to work there."""

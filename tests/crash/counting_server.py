@@ -18,7 +18,7 @@ from pathlib import Path
 from studbook.llm.contracts import ChatReply, ChatRequest
 from studbook.llm.records import record_key
 from studbook.testbed.models.backend import MODELS, PREFIX, TestbedBackend
-from studbook.testbed.server.server import ModelServer
+from studbook.testbed.server.server import BackendServer
 
 SALT_FILE = "salt"
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def counting_server(folder: Path) -> Iterator[Counter]:
 
 
 def main() -> None:
-    with ModelServer(CountingBackend(Path(sys.argv[1])), models=MODELS) as server:
+    with BackendServer(CountingBackend(Path(sys.argv[1])), models=MODELS) as server:
         sys.stdout.write(f"{server.base_url}\n")
         sys.stdout.flush()
         sys.stdin.read()

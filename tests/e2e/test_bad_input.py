@@ -12,7 +12,7 @@ from studbook.experiments.cli.main import main
 from studbook.llm.contracts import ROLES, ChatReply, ChatRequest, Usage
 from studbook.llm.secrets import Secret
 from studbook.testbed.models.backend import MODELS, TestbedBackend
-from studbook.testbed.server.server import ModelServer
+from studbook.testbed.server.server import BackendServer
 
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
@@ -113,7 +113,7 @@ def test_no_docker_where_the_spec_asks_for_it_says_what_to_do_and_the_flag(here,
 def test_auto_without_an_engine_takes_the_process_sandbox_and_says_so(here, capsys, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     assert main(["run", "tiny.yaml", "-s", "sandbox=auto", "-s", "search.iterations=0"]) == 0
-    assert "it does not contain hostile code" in capsys.readouterr().err
+    assert "it does not isolate untrusted code" in capsys.readouterr().err
     started = json.loads((here / "runs/tiny-1/journal.jsonl").read_text().splitlines()[0])["data"]
     assert (started["sandbox"], started["contains_hostile_code"]) == ("process", False)
 
@@ -144,10 +144,10 @@ def bad_endpoint(request):
     if request.param == "unreachable":
         yield "http://127.0.0.1:9/v1", "cannot be reached"
     elif request.param == "wrong key":
-        with ModelServer(TestbedBackend(), models=MODELS, api_key=Secret("right")) as server:
+        with BackendServer(TestbedBackend(), models=MODELS, api_key=Secret("right")) as server:
             yield server.base_url, "key"
     else:
-        with ModelServer(Garbage(), models=MODELS) as server:
+        with BackendServer(Garbage(), models=MODELS) as server:
             yield server.base_url, ""
 
 
@@ -317,9 +317,9 @@ def test_a_replay_that_differs_names_the_first_event_with_both_sides(here, capsy
 
 
 def test_a_whole_run_over_http_works_and_its_key_stands_nowhere_afterwards(here, monkeypatch):
-    """The testbed behind `ModelServer`, called through the unmodified openai package."""
+    """The testbed behind `BackendServer`, called through the unmodified openai package."""
     key = "sk-hunter2hunter2"
-    with ModelServer(TestbedBackend(), models=MODELS, api_key=Secret(key)) as server:
+    with BackendServer(TestbedBackend(), models=MODELS, api_key=Secret(key)) as server:
         named = (f"{role}: {{model: testbed-{role.replace('_', '-')}}}" for role in ROLES)
         write_tiny(here, TINY + f"models: {{default: {{endpoint: openai}}, roles: {{{', '.join(named)}}}}}\n")
         variables = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.base_url}

@@ -35,11 +35,13 @@ def search_of(here, name="tiny-1"):
 def test_a_spent_budget_ends_in_order_names_its_key_and_a_larger_one_goes_on(here, capsys):
     assert main(["run", "tiny.yaml", "-s", "budget.calls=40"]) == 0
     err = capsys.readouterr().err
-    assert "stopped after 0 iterations: the budget of model calls is spent: 40 calls of 40" in err
+    assert "stopped after 0 iterations: budget reached: 40 of 40 calls (budget.calls)" in err
     assert "raise budget.calls and resume" in err
-    assert "\n  studbook resume tiny-1 -s budget.calls=80   goes on\n" in err
+    assert "\n  studbook resume tiny-1 -s budget.calls=80\n" in err
+    assert main(["ls"]) == 0
+    assert "budget reached" in capsys.readouterr().out
     assert main(["resume", "tiny-1"]) == 0
-    assert "40 calls of 40" in capsys.readouterr().err
+    assert "40 of 40 calls" in capsys.readouterr().err
     assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.minibatch=2"]) == 2
     assert "a resumed run keeps its spec" in capsys.readouterr().err
     assert main(["resume", "tiny-1", "-s", "budget.calls=null"]) == 0
@@ -121,8 +123,8 @@ def test_hours_end_a_run_like_any_budget_and_it_goes_on_to_the_same_end(here, ca
     capsys.readouterr()
     assert main(["run", "tiny.yaml", "-s", "budget.hours=0.0001"]) == 0
     err = capsys.readouterr().err
-    assert "the 0.0001 of budget.hours are over" in err
-    assert "\n  studbook resume tiny-1 -s budget.hours=0.0001   goes on\n" in err
+    assert "budget reached: 0.0001 hours (budget.hours)" in err
+    assert "\n  studbook resume tiny-1 -s budget.hours=0.0001\n" in err
     assert len(journal(here)) < len(journal(here, "whole"))
     assert main(["resume", "tiny-1", "-s", "budget.hours=null"]) == 0
     assert search_of(here) == search_of(here, "whole")
@@ -136,9 +138,9 @@ def test_what_a_budget_ended_can_be_concluded_where_it_stands(here, capsys):
         calls += 100
         assert main(["resume", "tiny-1", "-s", f"budget.calls={calls}"]) == 0
     err = capsys.readouterr().err
-    assert (
-        f"studbook resume tiny-1 -s budget.calls={2 * calls} -s search.iterations=1   "
-        in err.splitlines()[-1]
+    assert err.splitlines()[-2].startswith("or stop searching and pick a champion")
+    assert err.splitlines()[-1] == (
+        f"  studbook resume tiny-1 -s budget.calls={2 * calls} -s search.iterations=1"
     )
     assert main(["resume", "tiny-1", "-s", "budget.calls=null", "-s", "search.iterations=1"]) == 0
     assert journal(here)[-1]["kind"] == "run_finished"
@@ -185,7 +187,7 @@ def test_a_run_of_several_iterations_at_once_replays_with_another_number_of_work
     assert main(["run", "tiny.yaml", *flags, "-s", "workers=4"]) == 0
     assert main(["resume", "tiny-1", "-s", "workers=1"]) == 0
     assert main(["replay", "tiny-1", "--level", "recorded"]) == 0
-    assert "✓ tiny-1 is identical: run again" in capsys.readouterr().out
+    assert "✓ tiny-1 is identical: re-run" in capsys.readouterr().out
 
 
 def test_what_a_run_leaves_behind_is_complete(here):

@@ -29,7 +29,7 @@ def test_a_sound_engine_is_told_limit_by_limit(docker_engine: None, tmp_path: Pa
     assert list(told) == ["schema", "findings", "limits", "is_ready"]
     assert set(limits_of(told, "docker")) == set(limits_of(told, "process")) == set(LIMITS)
     assert not any(each["is_hole"] for each in limits_of(told, "docker").values())
-    assert finding(told, "box")["text"].startswith("contains hostile code: ")
+    assert finding(told, "box")["text"].startswith("isolates untrusted code: ")
     assert "✓ enforced          docker  memory" in done.stderr, "progress, one line a limit"
     assert finding(told, "process")["state"] == "warning"
 
@@ -44,7 +44,7 @@ def test_an_engine_that_drops_a_limit_in_silence_is_refused(docker_engine: None,
     refusal = next(line for line in done.stdout.splitlines() if "would not be contained" in line)
     assert "processes" in refusal, refusal  # on a busy machine an engine may be late with more than that
     assert "cgroup" in done.stdout, "what to do"
-    assert "not ready: 1 required missing" in done.stdout
+    assert "Not ready: 1 required check failed" in done.stdout
 
 
 def test_without_an_engine_the_process_sandbox_is_looked_at(tmp_path: Path):
@@ -66,7 +66,7 @@ def test_a_run_on_an_engine_that_owns_to_dropping_a_limit_says_so_and_goes_on(
         spec = ("tiny.yaml", "-s", "sandbox=docker", "-s", "search.iterations=0")
         done = studbook("run", *spec, cwd=tmp_path, DOCKER_HOST=address)
     assert done.returncode == 0, done.stderr
-    assert "without limits on processes: it does not contain hostile code" in done.stderr
+    assert "without limits on processes: it does not isolate untrusted code" in done.stderr
     run = tmp_path / "runs" / "tiny-1"
     started = json.loads((run / "journal.jsonl").read_text().splitlines()[0])["data"]
     assert (started["sandbox"], started["contains_hostile_code"]) == ("docker", False)

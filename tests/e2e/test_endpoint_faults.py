@@ -17,7 +17,7 @@ from support.studbook_cli import start, studbook
 
 from studbook.llm.contracts import ROLES
 from studbook.testbed.models.backend import MODELS, TestbedBackend
-from studbook.testbed.server.faults import ALL, Fault, FaultyServer, RandomFaults, Saboteur
+from studbook.testbed.server.faults import ALL, EndpointFault, FaultyServer, RandomFaults, Saboteur
 
 TINY = """\
 version: 1
@@ -42,7 +42,13 @@ TRANSIENT = tuple(
     kind
     for kind in ALL
     if kind
-    not in {Fault.LIMIT_LONG, Fault.NO_ANSWER, Fault.DRIP_FOREVER, Fault.LIMIT_SECONDS, Fault.LIMIT_DATE}
+    not in {
+        EndpointFault.LIMIT_LONG,
+        EndpointFault.NO_ANSWER,
+        EndpointFault.DRIP_FOREVER,
+        EndpointFault.LIMIT_SECONDS,
+        EndpointFault.LIMIT_DATE,
+    }
 )
 """Without those that cost seconds each; tests/studbook/llm/test_faulty.py has them all."""
 
@@ -52,20 +58,20 @@ class Switched:
     """A plan that can be exchanged while the server runs; `asked` counts the attempts."""
 
     plan: RandomFaults | None = None
-    down: Fault | None = None
+    down: EndpointFault | None = None
     down_after: int | None = None
     down_seconds: float = 0.0
     down_since: float | None = None
     asked: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def pick(self, body: bytes) -> Fault | None:
+    def pick(self, body: bytes) -> EndpointFault | None:
         with self.lock:
             self.asked += 1
             if self.down_after is not None and self.asked > self.down_after and self.down_since is None:
                 self.down_since = time.monotonic()
         if self.down_since is not None and time.monotonic() - self.down_since < self.down_seconds:
-            return Fault.ERROR_503
+            return EndpointFault.ERROR_503
         if self.down is not None:
             return self.down
         return self.plan.pick(body) if self.plan is not None else None
@@ -237,7 +243,7 @@ def test_a_wrong_address_fails_within_seconds_in_three_lines(rig: Rig) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_a_run_that_waits_for_its_endpoint(rig: Rig) -> None:
     folder = rig.spec("waiting")
-    rig.weather.down = Fault.ERROR_503
+    rig.weather.down = EndpointFault.ERROR_503
     process = start("run", "tiny.yaml", "--name", "trial", "-s", "models.retry_wait_seconds=4", cwd=folder)
     deadline = time.monotonic() + 60
     while not rig.weather.asked and time.monotonic() < deadline:

@@ -42,11 +42,11 @@ HOLE = reading("memory", Limit.NOT_ENFORCED, is_hole=True)
 def test_a_sound_engine_is_said_to_contain_and_what_was_not_tried_is_named():
     found = box_finding(SOUND, check())
     assert found.state is State.FINE
-    assert found.text == "contains hostile code: 2 of 3 limits tried and enforced; could not be tried: swap"
+    assert found.text == "isolates untrusted code: 2 of 3 limits tried and enforced; could not be tried: swap"
 
 
 def test_one_box_alone_is_not_said_to_prove_containment():
-    assert "contains hostile code" not in box_finding(SOUND[:1], check(is_deep=False)).text
+    assert "isolates untrusted code" not in box_finding(SOUND[:1], check(is_deep=False)).text
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_a_missing_wall_is_refused_unless_another_sandbox_was_asked_for(kind, st
 def test_another_missing_limit_is_a_warning():
     found = box_finding([*SOUND, reading("cpu", Limit.NOT_ENFORCED)], check())
     assert found.state is State.WARNING
-    assert found.text.startswith("contains hostile code: 2 of 4")
+    assert found.text.startswith("isolates untrusted code: 2 of 4")
     assert found.text.endswith("not enforced: cpu")
 
 
 def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
     found = box_finding([reading("network", Limit.ENFORCED), reading("memory", Limit.UNTRIED)], check())
     assert found.state is State.WARNING
-    assert found.text == "not shown to contain hostile code; could not be tried: memory"
+    assert found.text == "not shown to isolate untrusted code; could not be tried: memory"
     assert found.next_step
 
 

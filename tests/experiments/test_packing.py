@@ -129,7 +129,7 @@ def test_a_run_of_another_user_that_cannot_be_written_replays(made, open_folder,
     for path in [copy.root, *copy.root.rglob("*")]:
         path.chmod(0o755)
     assert done.returncode == 0, done.stderr
-    assert "is identical: run again in the sandbox" in done.stdout
+    assert "is identical: re-run in the sandbox" in done.stdout
 
 
 def test_a_run_that_is_there_is_not_overwritten(packed, tmp_path):

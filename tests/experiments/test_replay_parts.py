@@ -208,7 +208,7 @@ def test_live_compares_old_and_new_on_the_same_papers_and_leaves_the_run_as_it_i
     assert seed["old"]["n"] % 3 == 0
     assert told["fresh_calls"] > 0
     low, high = seed["interval"]
-    assert low <= seed["luck"] <= high
+    assert low <= seed["drop"] <= high
     assert {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()} == before
     again = replay(capsys, "trial", "--level", "live", "--replicates", "2")["replay"]
     assert again["fresh_calls"] == 0

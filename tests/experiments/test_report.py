@@ -144,15 +144,15 @@ def test_the_curve_follows_the_search_not_the_champion_that_was_chosen_afterward
 
 
 def test_the_process_sandbox_is_named_for_what_it_is():
-    assert "does not contain hostile code" not in report_html(view_of(small_run()))
+    assert "does not isolate untrusted code" not in report_html(view_of(small_run()))
     told = report_html(view_of(small_run(), sandbox="process", isolates_untrusted_code=False))
-    assert "The process sandbox was used: it does not contain hostile code" in told
-    assert "a child process for every paper, which does not contain hostile code" in told
+    assert "The process sandbox was used: it does not isolate untrusted code" in told
+    assert "a child process for every paper, which does not isolate untrusted code" in told
 
 
 def test_an_engine_without_limits_is_not_called_a_process_sandbox():
     told = report_html(view_of(small_run(), sandbox="docker", isolates_untrusted_code=False))
-    assert "The engine did not limit memory or processes: it does not contain hostile code" in told
+    assert "The engine did not limit memory or processes: it does not isolate untrusted code" in told
     assert "mounts or capabilities, on an engine that does not limit memory or processes" in told
     assert "process sandbox" not in told
 

@@ -22,7 +22,7 @@ START = StartView(
     folder="runs/trial",
     models=TESTBED_MODELS,
     is_testbed=True,
-    sandbox="child processes: it does not contain hostile code",
+    sandbox="child processes: it does not isolate untrusted code",
     isolates_untrusted_code=False,
     papers="7 synthetic papers",
     splits={"train": 2, "validation": 3, "test": 2},
@@ -81,7 +81,7 @@ def plain(lines) -> str:
 def test_the_start_says_that_the_models_are_no_language_models_and_what_the_sandbox_promises():
     shown = plain(start_lines(START))
     assert "text programs, not language models; its numbers say nothing about LLMs" in shown
-    assert "it does not contain hostile code" in shown
+    assert "it does not isolate untrusted code" in shown
     assert "2 train · 3 validation · 2 test" in shown
     assert "2 files skipped: a.pdf" in shown
     assert "resuming after 1 finished iteration" in shown

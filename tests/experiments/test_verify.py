@@ -149,10 +149,10 @@ def test_the_command_tells_what_it_checked_the_head_and_what_it_cannot_find(made
     done = studbook("verify", made.root.as_posix(), cwd=made.root.parent)
     head = verify_run(made).head
     assert done.returncode == 0
-    assert done.stdout.startswith("✓ trial is whole: everything in it says the same\n")
+    assert done.stdout.startswith("✓ trial verified: all records agree\n")
     assert f"journal head {head}" in done.stdout
     assert f"studbook verify trial --expect {head}" in done.stdout
-    assert "a folder rewritten as a whole, in agreement with itself" in done.stdout
+    assert "a consistently rewritten folder cannot be detected from inside" in done.stdout
     again = studbook("verify", made.root.as_posix(), "--expect", head, "--json", cwd=made.root.parent)
     assert again.returncode == 0
     told_json = json.loads(again.stdout)
@@ -170,7 +170,7 @@ def test_the_command_names_every_fault_and_exits_1(made, tmp_path):
     (run.lineage / "hooks" / "\x1b[2Jhook").write_text("id")
     done = studbook("verify", "trial", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stdout.startswith("✗ trial was changed or damaged: 2 faults\n")
+    assert done.stdout.startswith("✗ trial has 2 faults: changed or damaged\n")
     assert "✗ journal.jsonl, line 5: its checksum does not match" in done.stdout
     assert "\x1b" not in done.stdout
     told_json = json.loads(studbook("verify", "trial", "--json", cwd=tmp_path).stdout)

@@ -53,7 +53,7 @@ def test_every_screen_gives_the_same_validation_rate_also_after_confirmation():
     steps = lineage_steps(population, "m0002")
     assert [step.harness_id for step in steps] == ["seed", "m0002"]
     assert [step.rate for step in steps] == [Rate(3, 12), Rate(3 + 3, 8)]
-    summary = run_summary("trial", population, is_running=False)
+    summary = run_summary("trial", population, "interrupted")
     assert (summary.seed_rate, summary.best_rate) == (steps[0].rate, steps[1].rate)
     assert harness_view(population, "m0002").score == steps[1].rate
 
@@ -66,7 +66,7 @@ def test_a_harness_that_racing_stopped_shows_what_was_seen_and_that_it_was_stopp
 
 
 def test_a_run_fits_a_narrow_terminal_as_a_block():
-    summary = run_summary("trial", POPULATION, is_running=False)
+    summary = run_summary("trial", POPULATION, "interrupted")
     assert plain(summary_blocks([summary])).splitlines() == [
         "trial  interrupted, 3 iterations, 1 admitted",
         "  seed, validation       25.0% (3/12, 95% CI 8.9–53.2)",
@@ -102,9 +102,9 @@ def test_a_harness_is_shown_with_its_papers_and_what_was_left_out():
 
 
 def test_a_run_is_summed_up_with_n_and_interval():
-    summary = run_summary("trial", POPULATION, is_running=False)
+    summary = run_summary("trial", POPULATION, "interrupted")
     assert (summary.state, summary.iterations, summary.admitted) == ("interrupted", 3, 1)
-    assert run_summary("trial", POPULATION, is_running=True).state == "running"
+    assert run_summary("trial", POPULATION, "running").state == "running"
     shown = plain(summary_lines([summary]))
     assert "m0002 75.0% (6/8, 95% CI 40.9–92.9)" in shown
 

@@ -1,4 +1,4 @@
-"""An engine that says it cannot limit memory or processes is never said to contain hostile code."""
+"""An engine that says it cannot limit memory or processes is never said to isolate untrusted code."""
 
 import pytest
 from support.boxes import Recorder, job_of
@@ -8,7 +8,7 @@ from studbook.sandbox.contract import BoxStatus
 from studbook.sandbox.docker_box import acceptable, missing_limits, missing_walls
 
 ALL = {"MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": True, "SwapLimit": True}
-NO_CONTAINMENT = "it does not contain hostile code"
+NO_CONTAINMENT = "it does not isolate untrusted code"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_auto_without_an_engine_is_the_process_sandbox(monkeypatch: pytest.Monke
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     sandbox = auto.plugin()
     assert sandbox.name == "process"
-    assert sandbox.statement.endswith("it does not contain hostile code")
+    assert sandbox.statement.endswith("it does not isolate untrusted code")
 
 
 @pytest.mark.docker

@@ -16,7 +16,7 @@ from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.records import CallRecords
 from studbook.llm.secrets import Secret
 from studbook.testbed.scripted import ComputedBackend
-from studbook.testbed.server.faults import ALL, HARMLESS, Fault, FaultyServer, RandomFaults, Saboteur
+from studbook.testbed.server.faults import ALL, HARMLESS, EndpointFault, FaultyServer, RandomFaults, Saboteur
 
 ANSWER = "Because the loads had doubled, and three piers had lost their ground."
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Why?"),), seed=5)
@@ -28,16 +28,16 @@ PATIENT_SECONDS, SHORT_SECONDS = 30.0, 1.0
 class Scripted:
     """The first attempts fail in this order."""
 
-    faults: list[Fault]
+    faults: list[EndpointFault]
     seen: list[bytes] = field(default_factory=list)
 
-    def pick(self, body: bytes) -> Fault | None:
+    def pick(self, body: bytes) -> EndpointFault | None:
         self.seen.append(body)
         return self.faults.pop(0) if self.faults else None
 
 
 @contextmanager
-def serving(*faults: Fault) -> Iterator[FaultyServer]:
+def serving(*faults: EndpointFault) -> Iterator[FaultyServer]:
     saboteur = Saboteur(picker=Scripted(list(faults)), hold_seconds=20)
     answers = ComputedBackend(lambda request: ANSWER)
     with FaultyServer(answers, models=["small"], saboteur=saboteur) as server:
@@ -45,7 +45,7 @@ def serving(*faults: Fault) -> Iterator[FaultyServer]:
 
 
 @contextmanager
-def backend_at(url: str, fault: Fault) -> Iterator[OpenAIBackend]:
+def backend_at(url: str, fault: EndpointFault) -> Iterator[OpenAIBackend]:
     """Short of time only where the fault is to run into it: the machine may be busy."""
     seconds = SHORT_SECONDS if UNAVAILABLE.get(fault, (None,))[0] is Cause.TIMEOUT else PATIENT_SECONDS
     backend = OpenAIBackend(name="main", base_url=url, api_key=Secret(), timeout_seconds=seconds)
@@ -56,33 +56,35 @@ def backend_at(url: str, fault: Fault) -> Iterator[OpenAIBackend]:
 
 
 UNAVAILABLE = {
-    Fault.LIMIT_SECONDS: (Cause.LIMITED, 1.0),
-    Fault.LIMIT_DATE: (Cause.LIMITED, 1.0),
-    Fault.LIMIT_LONG: (Cause.LIMITED, 86_400.0),
-    Fault.LIMIT_BARE: (Cause.LIMITED, None),
-    Fault.ERROR_500: (Cause.OTHER, None),
-    Fault.ERROR_502: (Cause.OTHER, None),
-    Fault.ERROR_503: (Cause.OTHER, None),
-    Fault.ERROR_529: (Cause.OTHER, None),
-    Fault.NO_ANSWER: (Cause.TIMEOUT, None),
-    Fault.RESET_BEFORE: (Cause.OTHER, None),
-    Fault.RESET_MIDWAY: (Cause.OTHER, None),
-    Fault.CLOSED_MIDWAY: (Cause.OTHER, None),
-    Fault.DRIP_FOREVER: (Cause.TIMEOUT, None),
-    Fault.EMPTY_BODY: (Cause.GARBLED, None),
-    Fault.NOT_JSON: (Cause.GARBLED, None),
-    Fault.HTML: (Cause.GARBLED, None),
-    Fault.NO_CHOICES: (Cause.GARBLED, None),
-    Fault.EMPTY_CHOICES: (Cause.GARBLED, None),
-    Fault.WRONG_CHARSET: (Cause.GARBLED, None),
-    Fault.BAD_GZIP: (Cause.OTHER, None),
+    EndpointFault.LIMIT_SECONDS: (Cause.LIMITED, 1.0),
+    EndpointFault.LIMIT_DATE: (Cause.LIMITED, 1.0),
+    EndpointFault.LIMIT_LONG: (Cause.LIMITED, 86_400.0),
+    EndpointFault.LIMIT_BARE: (Cause.LIMITED, None),
+    EndpointFault.ERROR_500: (Cause.OTHER, None),
+    EndpointFault.ERROR_502: (Cause.OTHER, None),
+    EndpointFault.ERROR_503: (Cause.OTHER, None),
+    EndpointFault.ERROR_529: (Cause.OTHER, None),
+    EndpointFault.NO_ANSWER: (Cause.TIMEOUT, None),
+    EndpointFault.RESET_BEFORE: (Cause.OTHER, None),
+    EndpointFault.RESET_MIDWAY: (Cause.OTHER, None),
+    EndpointFault.CLOSED_MIDWAY: (Cause.OTHER, None),
+    EndpointFault.DRIP_FOREVER: (Cause.TIMEOUT, None),
+    EndpointFault.EMPTY_BODY: (Cause.GARBLED, None),
+    EndpointFault.NOT_JSON: (Cause.GARBLED, None),
+    EndpointFault.HTML: (Cause.GARBLED, None),
+    EndpointFault.NO_CHOICES: (Cause.GARBLED, None),
+    EndpointFault.EMPTY_CHOICES: (Cause.GARBLED, None),
+    EndpointFault.WRONG_CHARSET: (Cause.GARBLED, None),
+    EndpointFault.BAD_GZIP: (Cause.OTHER, None),
 }
-REFUSED = {Fault.REFUSAL, Fault.ERROR_400}
+REFUSED = {EndpointFault.REFUSAL, EndpointFault.ERROR_400}
 READABLE = set(ALL) - set(UNAVAILABLE) - REFUSED
 
 
 @pytest.mark.parametrize(("fault", "expected"), UNAVAILABLE.items())
-def test_what_went_wrong_is_told_by_its_cause(fault: Fault, expected: tuple[Cause, float | None]) -> None:
+def test_what_went_wrong_is_told_by_its_cause(
+    fault: EndpointFault, expected: tuple[Cause, float | None]
+) -> None:
     with serving(fault) as server, backend_at(server.base_url, fault) as backend:
         with pytest.raises(ModelUnavailable) as caught:
             backend.complete(REQUEST)
@@ -93,7 +95,7 @@ def test_what_went_wrong_is_told_by_its_cause(fault: Fault, expected: tuple[Caus
 
 
 @pytest.mark.parametrize("fault", sorted(REFUSED))
-def test_a_refusal_is_told_from_an_outage(fault: Fault) -> None:
+def test_a_refusal_is_told_from_an_outage(fault: EndpointFault) -> None:
     with (
         serving(fault) as server,
         backend_at(server.base_url, fault) as backend,
@@ -103,23 +105,23 @@ def test_a_refusal_is_told_from_an_outage(fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("fault", sorted(READABLE))
-def test_a_spoilt_answer_that_can_be_read_is_handed_on_as_it_is(fault: Fault) -> None:
+def test_a_spoilt_answer_that_can_be_read_is_handed_on_as_it_is(fault: EndpointFault) -> None:
     with serving(fault) as server, backend_at(server.base_url, fault) as backend:
         reply = backend.complete(REQUEST)
     half = ANSWER[: len(ANSWER) // 2]
     expected = {
-        Fault.EMPTY_TEXT: ("", "stop"),
-        Fault.NULL_CONTENT: ("", "stop"),
-        Fault.CUT_SHORT: (half, "length"),
-        Fault.FILTERED: (half, "content_filter"),
+        EndpointFault.EMPTY_TEXT: ("", "stop"),
+        EndpointFault.NULL_CONTENT: ("", "stop"),
+        EndpointFault.CUT_SHORT: (half, "length"),
+        EndpointFault.FILTERED: (half, "content_filter"),
     }
     assert (reply.text, reply.finish_reason) == expected.get(fault, (ANSWER, "stop"))
-    assert reply.is_estimated is (fault is Fault.NO_USAGE)
-    assert reply.model == ("something-cheaper" if fault is Fault.OTHER_MODEL else "small")
+    assert reply.is_estimated is (fault is EndpointFault.NO_USAGE)
+    assert reply.model == ("something-cheaper" if fault is EndpointFault.OTHER_MODEL else "small")
 
 
 @pytest.mark.parametrize("fault", ALL)
-def test_the_client_gets_the_answer_of_an_endpoint_that_failed_twice(fault: Fault) -> None:
+def test_the_client_gets_the_answer_of_an_endpoint_that_failed_twice(fault: EndpointFault) -> None:
     waits: list[float] = []
     with (
         serving(fault, fault) as server,
@@ -150,7 +152,7 @@ def records_of(server: FaultyServer) -> dict[str, int]:
 
 
 def test_a_stream_with_every_chunk_doubled_is_what_the_server_can_do_too() -> None:
-    with serving(Fault.TWICE) as server:
+    with serving(EndpointFault.TWICE) as server:
         client = openai.OpenAI(base_url=server.base_url, api_key="x", max_retries=0)
         with (
             client,

@@ -14,7 +14,7 @@ from studbook.errors import ModelRejected, ModelUnavailable, UsageError
 from studbook.llm.contracts import ChatRequest
 from studbook.llm.secrets import Secret
 from studbook.testbed.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
-from studbook.testbed.server.server import MAX_BODY_BYTES, ModelServer
+from studbook.testbed.server.server import MAX_BODY_BYTES, BackendServer
 from studbook.testbed.server.wire import WireError, read_body
 
 KEY = "a-long-enough-key"
@@ -29,8 +29,8 @@ def answer(request: ChatRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ModelServer]:
-    with ModelServer(
+def server() -> Iterator[BackendServer]:
+    with BackendServer(
         ComputedBackend(answer),
         models=["testbed", "testbed/large"],
         api_key=Secret(KEY),
@@ -40,7 +40,7 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def client(server: ModelServer) -> Iterator[openai.OpenAI]:
+def client(server: BackendServer) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
         yield client
 
@@ -113,12 +113,12 @@ def test_models_are_listed_and_got(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("key", ["another-key", "ключ"])
-def test_a_wrong_key_gets_401(server: ModelServer, key: str) -> None:
+def test_a_wrong_key_gets_401(server: BackendServer, key: str) -> None:
     status, body = raw(server, "GET", "/v1/models", key=key.encode())
     assert (status, body["error"]["code"]) == (401, "invalid_api_key")
 
 
-def test_the_client_sees_the_errors_it_knows(server: ModelServer, client: openai.OpenAI) -> None:
+def test_the_client_sees_the_errors_it_knows(server: BackendServer, client: openai.OpenAI) -> None:
     with (
         openai.OpenAI(base_url=server.base_url, api_key="wrong", max_retries=0) as wrong,
         pytest.raises(openai.AuthenticationError),
@@ -148,7 +148,7 @@ def test_the_client_sees_the_errors_it_knows(server: ModelServer, client: openai
 )
 def test_errors_of_the_backend_are_passed_on(error: Exception, status: int, headers: dict[str, str]) -> None:
     with (
-        ModelServer(ScriptedBackend([error]), models=["m"]) as server,
+        BackendServer(ScriptedBackend([error]), models=["m"]) as server,
         openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as client,
         pytest.raises(openai.APIStatusError, match=str(error)) as caught,
     ):
@@ -160,7 +160,7 @@ def test_errors_of_the_backend_are_passed_on(error: Exception, status: int, head
 def test_the_sdks_own_retries_get_through_a_faulty_server() -> None:
     backend = FaultyBackend(ComputedBackend(answer), every=2, retry_after_seconds=0.01)
     with (
-        ModelServer(backend, models=["m"]) as server,
+        BackendServer(backend, models=["m"]) as server,
         openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=3) as client,
     ):
         replies = [client.chat.completions.create(model="m", messages=ASK) for _ in range(4)]
@@ -178,7 +178,13 @@ def test_many_clients_are_served_at_once(client: openai.OpenAI) -> None:
 
 
 def raw(
-    server: ModelServer, method: str, path: str, *, key: bytes = KEY.encode(), body: bytes = b"", **more: str
+    server: BackendServer,
+    method: str,
+    path: str,
+    *,
+    key: bytes = KEY.encode(),
+    body: bytes = b"",
+    **more: str,
 ):
     lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: x", b"Authorization: Bearer " + key]
     headers = {"Content-Length": str(len(body)), **{k.replace("_", "-"): v for k, v in more.items()}}
@@ -186,7 +192,7 @@ def raw(
     return exchange(server, b"\r\n".join([*lines, b"", body]))
 
 
-def exchange(server: ModelServer, data: bytes):
+def exchange(server: BackendServer, data: bytes):
     host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(data)
@@ -218,14 +224,14 @@ def exchange(server: ModelServer, data: bytes):
     ],
 )
 def test_a_bad_request_gets_an_error_as_the_real_ones_look(
-    server: ModelServer, method: str, path: str, more: dict[str, str], status: int
+    server: BackendServer, method: str, path: str, more: dict[str, str], status: int
 ) -> None:
     found, body = raw(server, method, path, **more)
     assert found == status
     assert set(body["error"]) == {"message", "type", "param", "code"}
 
 
-def test_what_is_no_http_at_all_gets_an_answer_and_the_server_lives(server: ModelServer, client) -> None:
+def test_what_is_no_http_at_all_gets_an_answer_and_the_server_lives(server: BackendServer, client) -> None:
     status, body = exchange(server, b"\x16\x03\x01 junk junk junk junk\r\n\r\n")
     assert (status, body["error"]["type"]) == (400, "invalid_request_error")
     assert len(list(client.models.list())) == 2
@@ -234,20 +240,20 @@ def test_what_is_no_http_at_all_gets_an_answer_and_the_server_lives(server: Mode
 @pytest.mark.parametrize("port", [-1, 70_000])
 def test_a_port_that_cannot_be_is_named(port: int) -> None:
     with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"):
-        ModelServer(ScriptedBackend([]), models=[], port=port)
+        BackendServer(ScriptedBackend([]), models=[], port=port)
 
 
-def test_a_port_that_is_taken_is_named(server: ModelServer) -> None:
+def test_a_port_that_is_taken_is_named(server: BackendServer) -> None:
     port = int(server.base_url.removesuffix("/v1").rsplit(":")[-1])
     with pytest.raises(UsageError, match="in use"):
-        ModelServer(ScriptedBackend([]), models=[], port=port)
+        BackendServer(ScriptedBackend([]), models=[], port=port)
 
 
 def test_a_server_that_never_served_can_be_closed() -> None:
-    ModelServer(ScriptedBackend([]), models=[]).close()
+    BackendServer(ScriptedBackend([]), models=[]).close()
 
 
-def test_a_client_that_goes_away_is_no_news(server: ModelServer, client, capfd) -> None:
+def test_a_client_that_goes_away_is_no_news(server: BackendServer, client, capfd) -> None:
     host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
     body = json.dumps({"model": "testbed", "messages": ASK, "stream": True, "n": 128}).encode()
     lines = [

@@ -1,8 +1,13 @@
+import re
+from pathlib import Path
+
 import pytest
 
+from studbook import testbed
 from studbook.errors import IntegrityError
 from studbook.tables import read_toml
 from studbook.testbed.papers.outline import Measure, domains
+from studbook.testbed.planted.cases import SETS
 from studbook.testbed.tables import read_table
 
 
@@ -18,3 +23,18 @@ def test_a_table_of_another_shape_is_refused_with_the_keys_at_fault():
 
 def test_the_shipped_fields_are_read_into_records():
     assert domains()[0].field == "query optimisation"
+
+
+def test_every_table_counts_in_the_identity_of_a_module_beside_it():
+    beside = set(Path(testbed.__path__[0]).rglob("*.toml"))
+    named = {
+        path.parent / name
+        for path in Path(testbed.__path__[0]).rglob("*.py")
+        for name in re.findall(r'"([\w.]+\.toml)"', _data_files(path.read_text()))
+    }
+    assert beside - named == {path for path in beside if path.name in SETS.values()}
+
+
+def _data_files(source: str) -> str:
+    found = re.search(r"^DATA_FILES = \((.*?)\)$", source, re.MULTILINE)
+    return found[1] if found else ""

@@ -10,7 +10,7 @@ from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.secrets import Secret
 from studbook.testbed.models.backend import MODELS, TestbedBackend
 from studbook.testbed.scripted import ComputedBackend, FaultyBackend, ScriptedBackend
-from studbook.testbed.server.server import ModelServer
+from studbook.testbed.server.server import BackendServer
 
 
 def answer(request: ChatRequest) -> str:
@@ -54,7 +54,7 @@ class TestOpenAIBackendOverHttp(DeterministicBackendContract, ModelNamesContract
 
     @pytest.fixture
     def backend(self, model: str) -> Iterator[Backend]:
-        with ModelServer(ComputedBackend(answer), models=[model], api_key=Secret("a-long-key")) as server:
+        with BackendServer(ComputedBackend(answer), models=[model], api_key=Secret("a-long-key")) as server:
             backend = OpenAIBackend(name="local", base_url=server.base_url, api_key=Secret("a-long-key"))
             yield backend
             backend.close()
@@ -73,7 +73,7 @@ class TestTestbed(DeterministicBackendContract, ModelNamesContract):
 class TestTestbedOverHttp(TestTestbed):
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
-        with ModelServer(TestbedBackend(), models=MODELS) as server:
+        with BackendServer(TestbedBackend(), models=MODELS) as server:
             backend = OpenAIBackend(name="testbed", base_url=server.base_url, api_key=Secret())
             yield backend
             backend.close()

@@ -11,7 +11,7 @@ from studbook.llm.endpoints import ProbeResult, is_same_model, probe
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.secrets import Secret
 from studbook.testbed.scripted import ComputedBackend, ScriptedBackend
-from studbook.testbed.server.server import ModelServer
+from studbook.testbed.server.server import BackendServer
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,9 @@ def probe_over_http(base_url: str, key: str) -> ProbeResult:
 
 
 def test_a_wrong_key_is_found_over_http() -> None:
-    served = ModelServer(ComputedBackend(lambda request: "4"), models=["small"], api_key=Secret("right-key"))
+    served = BackendServer(
+        ComputedBackend(lambda request: "4"), models=["small"], api_key=Secret("right-key")
+    )
     with served as server:
         assert probe_over_http(server.base_url, "right-key").is_healthy
         found = probe_over_http(server.base_url, "wrong-key")
