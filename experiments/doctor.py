@@ -215,18 +215,26 @@ def _is_writable(folder: Path) -> bool:
 def check_endpoints(
     spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
 ) -> Iterator[Finding]:
-    """One tiny call for each (endpoint, model) that a role uses."""
+    """One tiny call for each (endpoint, model) that a role uses; what all models meet is told once."""
     try:
         with open_endpoints(spec, variables, tell) as endpoints:
-            asked: set[tuple[str, str]] = set()
+            roles: dict[tuple[str, str], list[str]] = {}
             for role, model in role_models(spec).items():
-                if (model.endpoint, model.model) in asked:
-                    continue
-                asked.add((model.endpoint, model.model))
-                found = probe(role, model, endpoints[model.endpoint].backend)
-                text, *rest = found.text.splitlines()
-                state = State.FINE if found.is_healthy else State.MISSING
-                yield Finding(name="models", state=state, text=f"{role}: {text}", next_step="; ".join(rest))
+                roles.setdefault((model.endpoint, model.model), []).append(role)
+            found: dict[tuple[str, bool, str], list[str]] = {}
+            for (endpoint, name), users in roles.items():
+                told = probe(users[0], role_models(spec)[users[0]], endpoints[endpoint].backend)
+                text = told.text if told.is_healthy else told.text.replace(repr(name), "MODEL")
+                found.setdefault((endpoint, told.is_healthy, text), []).extend(users)
+            for (_, is_healthy, text), users in found.items():
+                names = dict.fromkeys(repr(role_models(spec)[user].model) for user in users)
+                first, *rest = text.replace("MODEL", " and ".join(names)).splitlines()
+                yield Finding(
+                    name="models",
+                    state=State.FINE if is_healthy else State.MISSING,
+                    text=f"{', '.join(users)}: {first}",
+                    next_step="; ".join(rest),
+                )
     except SpecError as error:
         text, *rest = str(error).splitlines()
         yield Finding(name="models", state=State.MISSING, text=text, next_step=" ".join(rest).strip())

@@ -125,6 +125,11 @@ def _resolve_base(base: str, population: Population) -> str:
         base = population.best_id
     if base in population.mutants:
         return base
+    if not population.mutants:
+        raise RevisionError(
+            "nothing has been evaluated in this run yet: it ended while its seed was being measured\n"
+            "  pick it up where it left off: studbook resume RUN"
+        )
     raise RevisionError(f"there is no harness {base[:80]!r} in this run. {_hint(base, population)}".rstrip())
 
 

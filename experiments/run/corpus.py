@@ -56,9 +56,18 @@ def _drawn(corpus: Corpus, sizes: SplitSizes, run_seed: int) -> Splits:
     try:
         return draw_splits(corpus.papers, sizes, run_seed)
     except CorpusError as error:
-        if note := skipped_note(corpus.skipped):
-            raise CorpusError(f"{error}\n  {note}") from error
-        raise
+        notes = [smaller_splits(len(corpus.papers), sizes), skipped_note(corpus.skipped)]
+        raise CorpusError("\n  ".join([str(error), *filter(None, notes)])) from error
+
+
+def smaller_splits(papers: int, sizes: SplitSizes) -> str:
+    """Splits in the same proportions that so many papers suffice for; "" for fewer than three."""
+    if papers < len(SPLIT_NAMES):
+        return ""
+    validation = max(1, papers * sizes.validation // sizes.total)
+    test = max(1, papers * sizes.test // sizes.total)
+    sizes = SplitSizes(train=papers - validation - test, validation=validation, test=test)
+    return f'with these: -s "corpus.splits={{train: {sizes.train}, validation: {validation}, test: {test}}}"'
 
 
 def skipped_note(skipped: tuple[Skipped, ...]) -> str:

@@ -1,10 +1,12 @@
-"""What a run may cost, before it begins, and what it did cost, from its call records.
+"""What a run is expected to cost, what it can cost at most, and what it did cost.
 
-A plan is a bound worked out from the spec. Costs are read from the records, which hold every paid call.
+The bound is worked out from the spec, the expectation from it and from a measured run. Costs are read from
+the call records, which hold every paid call.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.text import Text
 
@@ -20,7 +22,7 @@ from studbook.experiments.run.execute import promotion_settings, search_settings
 from studbook.experiments.run.models import models_line, role_models
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.spec.loading import read_resolved
-from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.model import EvaluatorSpec, Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line, notice_line, papers_line
 from studbook.experiments.views.text import clean_line, dollars
 from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES, Usage
@@ -164,7 +166,7 @@ INSTRUCTIONS = 8_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """Upper bounds; `limits` are the budget's own, which end a run earlier."""
+    """Upper bounds, beside what is expected; `limits` are the budget's own, which end a run earlier."""
 
     models: str
     sandbox: str
@@ -174,6 +176,9 @@ class PlanView:
     plan: Plan
     boxes: int
     calls: int
+    expected_calls: int
+    expected_tokens: int
+    expected_dollars: float
     worst_tokens: int
     worst_dollars: float
     limits: dict[str, float | int | None]
@@ -195,6 +200,7 @@ def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
 def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
     bounds = plan_of(spec, papers)
     worst = worst_usage(spec, papers, bounds)
+    expected = sum_totals(expected_usage(spec, papers, bounds))
     return PlanView(
         models=models_line(spec, TESTBED_MODELS),
         sandbox=sandbox,
@@ -204,10 +210,63 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
         plan=bounds,
         boxes=bounds.boxes,
         calls=bounds.calls,
+        expected_calls=expected.calls,
+        expected_tokens=expected.tokens,
+        expected_dollars=expected.dollars,
         worst_tokens=sum(each.tokens for each in worst),
         worst_dollars=sum(each.dollars for each in worst),
         limits=spec.budget.model_dump(),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typical:
+    """`calls` in a box (of the analyzer and the implementer: in an iteration), and the tokens of one."""
+
+    calls: float
+    prompt_tokens: int
+    completion_tokens: int
+    reads_paper: bool = False
+
+
+TYPICAL: Mapping[str, Typical] = MappingProxyType(
+    {
+        "challenger": Typical(calls=7.5, prompt_tokens=600, completion_tokens=1100, reads_paper=True),
+        "verifier": Typical(calls=4.8, prompt_tokens=1250, completion_tokens=200),
+        "orchestrator": Typical(calls=0.0, prompt_tokens=600, completion_tokens=200),
+        "weak": Typical(calls=9.7, prompt_tokens=500, completion_tokens=400),
+        "strong": Typical(calls=8.2, prompt_tokens=500, completion_tokens=400, reads_paper=True),
+        "judge": Typical(calls=18.8, prompt_tokens=1150, completion_tokens=200),
+        "final_verifier": Typical(calls=0.6, prompt_tokens=1700, completion_tokens=200, reads_paper=True),
+        "analyzer": Typical(calls=0.8, prompt_tokens=70_000, completion_tokens=1000),
+        "implementer": Typical(calls=2.0, prompt_tokens=4100, completion_tokens=1000),
+    }
+)
+"""Measured over the 263 boxes of one quickstart run (seed 1, the testbed), whose solvers do three rollouts.
+Its terse answers (marks, verdicts, edits) are counted at the length that language models write."""
+BOXES_RUN = 0.68
+"""The share of the possible boxes that were run there: gates and racing spare the others."""
+BASIS = "calls and tokens per paper as in a quickstart run, your papers' length, your prices"
+
+
+def expected_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> dict[str, Totals]:
+    """By role: an order of magnitude, not a bound. Reasoning models write several times as much."""
+    every = [paper for split in SPLIT_NAMES for paper in getattr(papers.splits, split)]
+    paper = sum(len(each.text) for each in every) // len(every) // CHARACTERS_PER_TOKEN
+    rounds = spec.evaluator.max_rounds / EvaluatorSpec().max_rounds
+    rollouts = {"weak": spec.evaluator.weak_rollouts / 3, "strong": spec.evaluator.strong_rollouts / 3}
+    rollouts["judge"] = (rollouts["weak"] + rollouts["strong"]) / 2
+    found = {}
+    for role, typical in TYPICAL.items():
+        is_meta = role in {"analyzer", "implementer"}
+        times = spec.search.iterations if is_meta else bounds.boxes * BOXES_RUN * rounds
+        calls = round(typical.calls * times * rollouts.get(role, 1.0))
+        usage = Usage(
+            prompt_tokens=calls * (typical.prompt_tokens + paper * typical.reads_paper),
+            completion_tokens=calls * typical.completion_tokens,
+        )
+        found[role] = Totals(calls=calls, usage=usage, dollars=role_models(spec)[role].cost_dollars(usage))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +311,12 @@ def _worst_of_harnesses(spec: Spec, tokens: int) -> Worst:
     return Worst(tokens=tokens, dollars=tokens * dearest / 1_000_000)
 
 
+def round_figure(number: int) -> str:
+    """Two significant digits: 12,345 is 12,000."""
+    digits = max(0, len(str(number)) - 2)
+    return f"{round(number, -digits):,}"
+
+
 def plan_lines(view: PlanView) -> list[Text]:
     limits = ", ".join(f"{name} {value:,}" for name, value in view.limits.items() if value is not None)
     bounds = view.plan
@@ -260,6 +325,11 @@ def plan_lines(view: PlanView) -> list[Text]:
         labelled("sandbox", clean_line(view.sandbox, 200)),
         papers_line(view.papers, view.splits),
         *([notice_line(view.skipped)] if view.skipped else []),
+        labelled(
+            "expected",
+            f"about {dollars(view.expected_dollars)}: {round_figure(view.expected_calls)} calls, "
+            f"{round_figure(view.expected_tokens)} tokens ({BASIS})",
+        ),
         labelled(
             "boxes",
             f"at most {view.boxes:,}: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "
@@ -272,8 +342,8 @@ def plan_lines(view: PlanView) -> list[Text]:
             f"{bounds.evaluator_calls:,} by the evaluator, {bounds.analyzer_calls:,} by the analyzer, "
             f"{bounds.implementer_calls:,} by the implementer",
         ),
-        labelled("tokens", f"at most {view.worst_tokens:,}, every prompt and answer at its limit"),
-        labelled("cost", f"at most {dollars(view.worst_dollars)} for them at the spec's prices"),
+        labelled("tokens", f"at most {view.worst_tokens:,}, if every prompt and answer were at its limit"),
+        labelled("cost", f"at most {dollars(view.worst_dollars)}, for that many at the spec's prices"),
         labelled("limits", limits or "none set; see budget in the spec"),
         Text("nothing was run and nothing was written"),
     ]
