@@ -112,8 +112,9 @@ def test_two_ctrl_c_exit_at_once_and_the_run_can_still_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     assert process.returncode == 130
+    assert err.endswith("interrupted; go on with:\n  studbook resume trial\n")
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
 
 

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from studbook.experiments.doctor import (
-    State,
-    check_disk,
-    check_git,
-    check_python,
-)
+from studbook.experiments.doctor import State, check_disk, check_endpoints, check_git, check_python
+from studbook.experiments.spec.model import Spec
+from studbook.llm.secrets import Secret
+from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.server.server import BackendServer
 
 
 def test_an_old_python_is_missing_and_a_new_one_fine():
@@ -29,3 +28,18 @@ def test_a_disk_that_cannot_be_written_is_missing(tmp_path, monkeypatch):
 
 def refuse(self, *arguments, **keywords):
     raise PermissionError(13, "Permission denied", str(self))
+
+
+def test_a_wrong_key_is_told_once_with_the_roles_it_concerns():
+    roles = {role: {"model": f"{role}-model"} for role in ("weak", "strong", "judge")}
+    with BackendServer(TestbedBackend(), models=MODELS, api_key=Secret("sk-the-right-one")) as server:
+        models = {
+            "default": {"endpoint": "mine", "model": "other-model"},
+            "endpoints": {"mine": {"kind": "openai", "base_url": server.base_url}},
+            "roles": roles,
+        }
+        spec = Spec.model_validate({"version": 1, "name": "x", "models": models})
+        findings = list(check_endpoints(spec, {"OPENAI_API_KEY": "sk-a-wrong-one"}, lambda text: None))
+    assert [each.state for each in findings] == [State.MISSING]
+    assert all(role in findings[0].text for role in (*roles, "final_verifier", "implementer"))
+    assert "'weak-model'" in findings[0].text + findings[0].next_step

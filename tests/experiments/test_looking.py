@@ -59,6 +59,17 @@ def test_a_name_that_is_not_there_is_a_usage_error_that_says_what_is(home, capsy
     assert len(captured.err.strip().splitlines()) <= 3
 
 
+@pytest.mark.parametrize(
+    "command", [["lineage", "empty:seed"], ["diff", "empty:seed", "best"], ["show", "empty:m1"]]
+)
+def test_a_run_that_ended_before_its_seed_was_measured_says_how_to_go_on(home, capsys, command):
+    write_run(home / "runs" / "empty", small_run()[:1])
+    assert main(command) in {1, 2}
+    told = capsys.readouterr().err
+    assert "nothing has been evaluated in this run yet" in told
+    assert "studbook resume RUN" in told
+
+
 def test_a_report_for_a_folder_that_does_not_exist_says_so(home, capsys):
     name = next((home / "runs").iterdir()).name
     missing = home / "missing" / "x.html"
