@@ -237,11 +237,13 @@ def _edit(dialogue: Dialogue, rng: random.Random) -> str:
     if rng.random() < OUTSIDE_SHARE:
         trespass = draw_trespass(rng)
         return f"Hypothesis: {trespass.hypothesis}\n\n{block(f'write {trespass.path}', trespass.text)}"
-    plan = _intend(dialogue, rng)
-    if plan is None:
+    intention = _intend(dialogue, rng)
+    if intention is None:
         return block("done", NOTHING_FITS)
-    ending = block("try") if plan.wants_try else block("done", plan.hypothesis)
-    return f"Hypothesis: {plan.hypothesis}\n\n{edit_blocks(dialogue.files, plan.edited)}\n\n{ending}"
+    ending = block("try") if intention.wants_try else block("done", intention.hypothesis)
+    return (
+        f"Hypothesis: {intention.hypothesis}\n\n{edit_blocks(dialogue.files, intention.edited)}\n\n{ending}"
+    )
 
 
 def _intend(dialogue: Dialogue, rng: random.Random) -> Intention | None:
