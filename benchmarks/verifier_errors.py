@@ -21,7 +21,7 @@ from studbook.errors import StudbookError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import read_corpus
 from studbook.experiments.run.bench import Origin, frozen_evaluator
-from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.models import build_client, models_line, open_endpoints
 from studbook.experiments.spec.model import Spec
 from studbook.llm.records import CallRecords
@@ -91,7 +91,7 @@ def measure(
     frozen = frozen_evaluator(spec, Origin(sandbox="", roles=()))
     checked: list[Checked] = []
     marked: list[Marked] = []
-    with open_endpoints(spec, read_surroundings().variables, lambda text: None) as endpoints:
+    with open_endpoints(spec, read_user_environment().variables, lambda text: None) as endpoints:
         client = build_client(spec, records, endpoints)
         for draw in range(draws):
             examiner = Examiner(
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str], show: Show, tell: Show) -> int:
 
 
 def _run(options: argparse.Namespace, show: Show, tell: Show) -> int:
-    spec = read_surroundings().load(str(options.spec), options.set)
+    spec = read_user_environment().load(str(options.spec), options.set)
     planned = gather(options)
     total = (len(planned.examples) + len(planned.answers)) * options.draws
     show(f"models: {models_line(spec, TESTBED)}")

@@ -94,7 +94,7 @@ class _Verification:
             events.read(line.event, line.place)
         self._lineage(events.population, journal, spec)
         self._results(journal, start, spec)
-        self._surroundings()
+        self._other_files()
         if not journal.lines:
             self._findings.note("the journal has no whole event yet")
         elif events.population.finish is None and not self._is_running:
@@ -258,7 +258,7 @@ class _Verification:
             reasons=tuple(WORDS.values()),
         )
 
-    def _surroundings(self) -> None:
+    def _other_files(self) -> None:
         folder = self._folder
         known = {path.name for path in (folder.spec, folder.environment, folder.journal, folder.lineage)}
         known |= {

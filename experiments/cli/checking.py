@@ -24,7 +24,7 @@ from studbook.experiments.replay.live import (
 )
 from studbook.experiments.replay.recorded import replay_part, replay_whole
 from studbook.experiments.replay.scope import choose_part, is_whole, pieces_of, prepare_part
-from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.measuring import FOLDER
 from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
 from studbook.experiments.run.opening import Target, find_run, open_target
@@ -108,7 +108,7 @@ def _replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
     part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
     old = old_scores(part)
     spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
-    with open_endpoints(spec, read_surroundings().variables, lambda text: None):
+    with open_endpoints(spec, read_user_environment().variables, lambda text: None):
         pass  # a missing key is told at once
     prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
     store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name

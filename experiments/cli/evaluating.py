@@ -17,7 +17,7 @@ from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
 from studbook.experiments.library.working import evaluation_store, find_harness
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.corpus import skipped_note
-from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.measuring import Breakdown, evaluate_harness, write_examples
 from studbook.experiments.run.models import models_line
 from studbook.experiments.run.plugins import plugging
@@ -115,8 +115,8 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
 
 def _evaluate(options: Namespace, terminal: Terminal) -> int:
     runs_dir = Path(options.runs_dir)
-    surroundings = read_surroundings()
-    spec = surroundings.load(options.spec, options.overrides)
+    user = read_user_environment()
+    spec = user.load(options.spec, options.overrides)
     harness = find_harness(options.harness, runs_dir)
     corpus = limited(read_corpus(Path(options.papers)), options.limit)
     store = evaluation_store(runs_dir)
@@ -135,7 +135,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
             measured = evaluate_harness(
                 spec,
                 sandbox,
-                surroundings.variables,
+                user.variables,
                 harness,
                 corpus.papers,
                 options.replicates,

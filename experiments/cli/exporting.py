@@ -9,7 +9,7 @@ from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.pack.packing import SUFFIX, pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack_run
-from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.opening import find_run, open_run, open_target
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import line
@@ -71,7 +71,7 @@ def report(options: Namespace, terminal: Terminal) -> int:
 def pack(options: Namespace, terminal: Terminal) -> int:
     folder = find_run(options.run, Path(options.runs_dir))
     file = Path(options.file or f"{folder.root.resolve().name}{SUFFIX}")
-    secrets = known_secrets(read_resolved(folder.spec), read_surroundings().variables)
+    secrets = known_secrets(read_resolved(folder.spec), read_user_environment().variables)
     done = pack_run(folder, file, SecretScan(secrets))
     if terminal.wants_json:
         terminal.json(

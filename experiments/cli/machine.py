@@ -21,7 +21,7 @@ from studbook.experiments.doctor import (
     check_machine,
     check_process,
 )
-from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.views.lines import TESTBED_MODELS, line
 from studbook.experiments.views.text import clean_line, count
@@ -54,21 +54,21 @@ def doctor(options: Namespace, terminal: Terminal) -> int:
 
 
 def _doctor(options: Namespace, terminal: Terminal) -> int:
-    surroundings = read_surroundings()
-    spec = surroundings.load(options.spec, options.overrides)
+    user = read_user_environment()
+    spec = user.load(options.spec, options.overrides)
     limits: list[LimitReading] = []
     boxes = BoxCheck(
         kind=spec.sandbox.kind,
         image=spec.sandbox.image,
         is_deep=options.deep,
-        environment=surroundings.variables,
+        environment=user.variables,
         told=lambda found: _tell(found, limits, terminal, options.deep),
     )
     findings = [
         *check_machine(Path(options.runs_dir)),
         *check_docker(boxes),
         check_process(boxes),
-        *check_endpoints(spec, surroundings.variables, terminal.progress),
+        *check_endpoints(spec, user.variables, terminal.progress),
     ]
     missing = [each for each in findings if each.state is State.MISSING]
     if terminal.wants_json:

@@ -13,12 +13,12 @@ from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, SET, com
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.costs import plan_lines, plan_view
-from studbook.experiments.run.environment import read_surroundings
+from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import (
-    Job,
+    ActiveRun,
     Prepared,
     execute,
-    opened_job,
+    opened_run,
     prepare,
     read_seed,
     search_settings,
@@ -57,27 +57,27 @@ from studbook.populations.storage import RUNS_DIR, RunFolder, storage_errors
 )
 def run(options: Namespace, terminal: Terminal) -> int:
     with plugging(options.plugins, spec=options.spec):
-        surroundings = read_surroundings()
-        spec = surroundings.load(options.spec, options.overrides)
-        prepared = prepare(spec, surroundings.variables)
+        user = read_user_environment()
+        spec = user.load(options.spec, options.overrides)
+        prepared = prepare(spec, user.variables)
         if options.dry_run:
             prepared.sandbox.close()
             return _show_plan(prepared, terminal)
         folder = create_run(
             Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
         )
-        return _execute(folder, prepared, surroundings.variables, terminal, options)
+        return _execute(folder, prepared, user.variables, terminal, options)
 
 
 @command("studbook resume quickstart-1", RUN, RESET, PLUGINS, RUNS)
 def resume(options: Namespace, terminal: Terminal) -> int:
     """The resolved spec in the run folder is what counts; only what RESUMABLE names may be changed."""
     with plugging(options.plugins):
-        surroundings = read_surroundings()
+        user = read_user_environment()
         folder = find_run(options.run, Path(options.runs_dir))
         spec = resume_overrides(read_resolved(folder.spec), options.overrides)
-        prepared = prepare(spec, surroundings.variables, read_seed(folder))
-        return _execute(folder, prepared, surroundings.variables, terminal, options)
+        prepared = prepare(spec, user.variables, read_seed(folder))
+        return _execute(folder, prepared, user.variables, terminal, options)
 
 
 @command("studbook stop quickstart-1", RUN, RUNS)
@@ -107,10 +107,10 @@ def _execute(
     switch, display = StopSwitch(), terminal.display(chosen.name, chosen.params)
     listen = partial(listening, farewell=f"interrupted; go on with:\n  {resume_command(folder, options)}\n")
     try:
-        with opened_job(folder, prepared, variables, display, switch, listen=listen) as job:
-            display.started(start_view(job, prepared, folder))
-            ending = execute(job)
-            end = end_view(job, ending, folder, options)
+        with opened_run(folder, prepared, variables, display, switch, listen=listen) as active:
+            display.started(start_view(active, prepared, folder))
+            ending = execute(active)
+            end = end_view(active, ending, folder, options)
         with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` says it
             write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
         if ending.is_orderly or terminal.wants_json:
@@ -174,8 +174,8 @@ def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
     return shlex.quote(folder.root.as_posix()), ""
 
 
-def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
-    spec, population = job.spec, job.ledger.population
+def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> StartView:
+    spec, population = active.spec, active.ledger.population
     note = skipped_note(prepared.papers.skipped)
     return StartView(
         run=folder.name,
@@ -185,8 +185,8 @@ def start_view(job: Job, prepared: Prepared, folder: RunFolder) -> StartView:
         sandbox=prepared.sandbox.statement,
         isolates_untrusted_code=prepared.sandbox.isolates_untrusted_code,
         papers=prepared.papers.description,
-        splits={name: len(papers) for name, papers in job.splits.paper_ids().items()},
-        harness=job.seed.manifest.name,
+        splits={name: len(papers) for name, papers in active.splits.paper_ids().items()},
+        harness=active.seed.manifest.name,
         search=search_line(spec),
         iterations=spec.search.iterations,
         finished_iterations=population.iterations_done,
@@ -205,7 +205,7 @@ def search_line(spec: Spec) -> str:
     )
 
 
-def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) -> EndView:
+def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Namespace) -> EndView:
     population = ending.population
     champion = population.champion
     best = population.best_id
@@ -220,8 +220,8 @@ def end_view(job: Job, ending: Ending, folder: RunFolder, options: Namespace) ->
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
         test_difference=sealed_difference(population),
-        is_testbed=uses_only_testbed(job.spec),
-        progress=job.watcher.progress(population),
+        is_testbed=uses_only_testbed(active.spec),
+        progress=active.watcher.progress(population),
         next_commands=(
             (f"studbook tree {name}{where}", "who descends from whom"),
             (f"studbook show {name}{where}", "what was tried, and why it was rejected")

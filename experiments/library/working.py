@@ -17,8 +17,8 @@ from studbook.evaluate.papers import read_corpus
 from studbook.evolve.loop import EndReason
 from studbook.experiments.library.reading import Harness, Run, open_run
 from studbook.experiments.run.bench import open_clean_sandbox
-from studbook.experiments.run.environment import read_surroundings
-from studbook.experiments.run.execute import execute, opened_job, prepare, write_beginning
+from studbook.experiments.run.environment import read_user_environment
+from studbook.experiments.run.execute import execute, opened_run, prepare, write_beginning
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
 from studbook.experiments.run.opening import create_run, open_target
 from studbook.experiments.run.plugins import plugging, plugin_folders
@@ -58,10 +58,10 @@ def evaluate(
     """
     if replicates < 1:
         raise UsageError(f"replicates={replicates}: at least 1")
-    surroundings = read_surroundings()
+    user = read_user_environment()
     given = {"models": models, "evaluator.predicate": predicate, "sandbox": sandbox}
     flags = spec_flags(given, overrides)
-    resolved = surroundings.load(None if spec is None else str(spec), flags)
+    resolved = user.load(None if spec is None else str(spec), flags)
     tree = find_harness(harness, Path(runs_dir))
     read = tuple(read_corpus(Path(papers)).papers) if isinstance(papers, str | Path) else tuple(papers)
     shown = open_display(display)
@@ -69,7 +69,7 @@ def evaluate(
         return evaluate_harness(
             resolved,
             open_clean_sandbox(resolved.sandbox),
-            surroundings.variables,
+            user.variables,
             tree,
             read,
             replicates,
@@ -115,17 +115,15 @@ def _run(
     runs_dir: str | Path,
     display: Plugin | Display | None,
 ) -> Run:
-    surroundings = read_surroundings()
+    user = read_user_environment()
     given = {"search.selection": selection, "evaluator.predicate": predicate, "sandbox": sandbox}
-    resolved = surroundings.load(str(spec), spec_flags(given, overrides))
-    prepared = prepare(resolved, surroundings.variables)
+    resolved = user.load(str(spec), spec_flags(given, overrides))
+    prepared = prepare(resolved, user.variables)
     folder = create_run(Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared))
     shown, switch = open_display(display), StopSwitch()
     try:
-        with opened_job(
-            folder, prepared, surroundings.variables, shown, switch, listen=watching_stop_file
-        ) as job:
-            ending = execute(job)
+        with opened_run(folder, prepared, user.variables, shown, switch, listen=watching_stop_file) as active:
+            ending = execute(active)
     finally:
         shown.close()
     if ending.reason is EndReason.INFRASTRUCTURE and ending.error is not None:

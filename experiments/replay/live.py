@@ -25,7 +25,7 @@ from studbook.experiments.replay.scope import (
     trees_of,
 )
 from studbook.experiments.run.bench import Bench, open_bench
-from studbook.experiments.run.environment import now, read_surroundings
+from studbook.experiments.run.environment import now, read_user_environment
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.run.stopping import StopSwitch, listening
@@ -237,7 +237,7 @@ def measure_part(
             prepared.spec,
             prepared.sandbox,
             replace(prepared.origin, sandbox=prepared.sandbox.fingerprint),
-            read_surroundings().variables,
+            read_user_environment().variables,
             calls=store / "calls.sqlite",
             trajectories=store / "trajectories",
             notices=NoticeLog(store / "notices.jsonl", display.notice, now),

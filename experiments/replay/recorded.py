@@ -38,7 +38,7 @@ from studbook.experiments.run.environment import now
 from studbook.experiments.run.execute import (
     Prepared,
     execute,
-    opened_job,
+    opened_run,
     prepare,
     read_seed,
     write_beginning,
@@ -243,20 +243,20 @@ def _executed(run: OpenedRun, prepared: Prepared, scratch: RunFolder, display: D
     write_beginning(scratch, prepared)
     recorded = run.entries
     switch = StopSwitch()
-    with opened_job(
+    with opened_run(
         scratch, prepared, {}, display, switch, listen=listening, replay_from=run.folder.calls
-    ) as job:
-        ledger = CheckedLedger(job.ledger, recorded)
+    ) as active:
+        ledger = CheckedLedger(active.ledger, recorded)
         ending = execute(
             replace(
-                job,
-                bench=replace(job.bench, evaluator=WatchedEvaluator(job.bench, run)),
+                active,
+                bench=replace(active.bench, evaluator=WatchedEvaluator(active.bench, run)),
                 ledger=ledger,
-                watcher=job.watcher.over(ledger),
+                watcher=active.watcher.over(ledger),
                 legs=legs_of(run),
             )
         )
-        answered = sum_totals(job.bench.client.meter.snapshot()).recorded_calls
+        answered = sum_totals(active.bench.client.meter.snapshot()).recorded_calls
     if isinstance(ending.error, AllReplayed) or ledger.matched == len(recorded):
         return _replayed(run, ledger, answered)
     if ending.reason is EndReason.STOPPED:

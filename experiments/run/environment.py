@@ -24,7 +24,7 @@ from studbook.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Surroundings:
+class UserEnvironment:
     """No `repr`: the values hold keys."""
 
     environment: Mapping[str, str]
@@ -42,8 +42,8 @@ class Surroundings:
         )
 
 
-def read_surroundings() -> Surroundings:
-    return Surroundings(environment=dict(os.environ), dotenv=read_dotenv(Path(".env")))
+def read_user_environment() -> UserEnvironment:
+    return UserEnvironment(environment=dict(os.environ), dotenv=read_dotenv(Path(".env")))
 
 
 def now() -> datetime:

@@ -1,7 +1,7 @@
 """From a spec, or a run folder, to a finished run: prepare, open, begin, search, conclude.
 
 `prepare` finds everything that can be wrong before a folder is made: papers, harness, sandbox, endpoints.
-`opened_job` holds the journal's lock. `execute` does the same for a new, a resumed and a replayed run: what
+`opened_run` holds the journal's lock. `execute` does the same for a new, a resumed and a replayed run: what
 is in the ledger already is not done again.
 """
 
@@ -65,200 +65,7 @@ WORDS = {
 
 
 Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextManager[None]]
-"""What presses the switch while a run goes on: `listening` (signals and the stop file) or only the file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One run, ready to go.
-
-    `legs`: where the search of a recorded run ended, though it went on later; a replay ends it there as well.
-    """
-
-    spec: Spec
-    seed: HarnessTree
-    splits: Splits
-    bench: Bench
-    ledger: Ledger
-    trees: LineageTrees
-    watcher: Watcher
-    switch: StopSwitch
-    legs: tuple[SearchEnded, ...] = ()
-
-
-def execute(job: Job) -> Ending:
-    """To the end, or to what interrupted it; everything finished is in the ledger either way."""
-    try:
-        _begin(job, _measuring(job))
-        return _search_and_conclude(job)
-    except StopRequested as error:
-        return Ending(reason=EndReason.STOPPED, population=job.ledger.population, error=error)
-    except BudgetExceeded as error:
-        return Ending(reason=EndReason.BUDGET, population=job.ledger.population, error=error)
-    except InfrastructureError as error:
-        return Ending(reason=EndReason.INFRASTRUCTURE, population=job.ledger.population, error=error)
-
-
-def _search_and_conclude(job: Job) -> Ending:
-    """What was begun is concluded first: a larger budget may have come since."""
-    for leg in job.legs:
-        ending = _search(job, until(search_settings(job.spec), leg.iterations))
-        if not ending.is_orderly:
-            return ending
-        _conclude(job, leg.reason)
-    ended = job.ledger.population.ended
-    if ended is not None and job.ledger.population.is_concluding:
-        _conclude(job, ended.reason)
-    ending = _search(job, search_settings(job.spec))
-    if not ending.is_orderly:
-        return ending
-    return Ending(reason=ending.reason, population=_conclude(job, WORDS[ending.reason]))
-
-
-def _search(job: Job, settings: SearchSettings) -> Ending:
-    return evolve(
-        _workshop(job, settings),
-        job.ledger.population,
-        job.ledger.commit,
-        workers=job.spec.workers,
-    )
-
-
-def until(settings: SearchSettings, iterations: int) -> SearchSettings:
-    """The same search, ended by nothing but the number of its iterations."""
-    return replace(settings, iterations=iterations, patience=None)
-
-
-def _measuring(job: Job) -> Measuring:
-    return Measuring(
-        evaluator=job.bench.evaluator,
-        pool=job.bench.paper_pool,
-        workers=job.spec.workers,
-        observer=job.watcher,
-        stop_token=StopToken(job.switch.event),
-    )
-
-
-def run_started(job: Job) -> RunStarted:
-    return RunStarted(
-        run_name=job.spec.name,
-        spec_hash=spec_hash(job.spec),
-        evaluator_hash=job.bench.evaluator.evaluator_hash,
-        seed_tree_hash=job.seed.tree_hash,
-        splits=job.splits.paper_ids(),
-        sandbox=job.spec.sandbox.kind,
-        isolates_untrusted_code=job.bench.sandbox.isolates_untrusted_code,
-        models={name: role.model for name, role in job.spec.models.roles.items()},
-        sandbox_fingerprint=job.bench.frozen.sandbox,
-        harness_roles=job.seed.manifest.roles,
-        plugins=identities(job.spec),
-    )
-
-
-def _begin(job: Job, measuring: Measuring) -> None:
-    """The first two commits of a journal; on a resumed run, a check that it is still the same experiment."""
-    start = run_started(job)
-    if job.ledger.population.start is None:
-        job.ledger.commit((start,))
-    else:
-        check_unchanged(job.ledger.population.start, start)
-    if not job.ledger.population.members:
-        job.ledger.commit(found(job.seed, job.trees, measuring, job.splits.validation))
-
-
-def check_version(name: str, recorded: RunStarted) -> None:
-    """Raises UsageError for a run of a version that hashed its evaluator in another way."""
-    if not recorded.sandbox_fingerprint:
-        raise UsageError(
-            f"run {name} was begun by an earlier version of Studbook, whose evaluator differs: "
-            "it cannot be continued or run again here\n"
-            "  it can still be read: studbook show, tree, lineage, diff, report, and replay --level fold"
-        )
-
-
-def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
-    """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
-    check_version(recorded.run_name, recorded)
-    reasons = {
-        "spec_hash": "the resolved spec was changed",
-        "seed_tree_hash": "the seed harness is a different one",
-        "splits": "the papers are different ones",
-        "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
-        "sandbox_fingerprint": (
-            f"its boxes were made of something else ({recorded.sandbox_fingerprint}), and these are of "
-            f"{now.sandbox_fingerprint}: the image or the Python changed, perhaps under the same name"
-        ),
-        "plugins": "what is plugged in is other code than it began with",
-        "evaluator_hash": "the evaluator's code, prompts or settings are different",
-    }
-    for name, reason in reasons.items():
-        if getattr(recorded, name) != getattr(now, name):
-            raise UsageError(
-                f"run {recorded.run_name} cannot go on here: {reason}\n"
-                "  go back to what it began with (environment.json names the commit), or start a new run"
-            )
-
-
-def _workshop(job: Job, settings: SearchSettings) -> Workshop:
-    search = job.spec.search
-    return Workshop(
-        settings=settings,
-        papers=_papers(job),
-        selection=SELECTION.build(find_plugin(SELECTION, search.selection), temperature=search.temperature),
-        trees=job.trees,
-        seen=SeenTrees(job.trees),
-        measuring=_measuring(job),
-        analyzer=ANALYZER.build(
-            find_plugin(ANALYZER, search.analyzer),
-            chat=job.bench.chat,
-            render=lambda result, limit: _render(job, result, limit),
-        ),
-        implementer=IMPLEMENTER.build(find_plugin(IMPLEMENTER, search.implementer), chat=job.bench.chat),
-        admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)),
-        knobs=KNOBS.build(find_plugin(KNOBS, search.knobs)),
-        observer=job.watcher,
-    )
-
-
-def _render(job: Job, result: PaperResult, limit: int) -> str:
-    return render_for_analyzer(job.bench.store.get(result.key), limit)
-
-
-def _papers(job: Job) -> dict[str, tuple[Paper, ...]]:
-    return {"train": job.splits.train, "validation": job.splits.validation, "test": job.splits.test}
-
-
-def _conclude(job: Job, reason: str) -> Population:
-    promotion = Promotion(
-        settings=promotion_settings(job.spec),
-        papers=_papers(job),
-        trees=job.trees,
-        measuring=_measuring(job),  # with a stop token of its own: the search has set the other
-        commit=job.ledger.commit,
-    )
-    return conclude(promotion, job.ledger.population, reason)
-
-
-def search_settings(spec: Spec) -> SearchSettings:
-    return SearchSettings(
-        run_seed=spec.seed,
-        iterations=spec.search.iterations,
-        minibatch=spec.search.minibatch,
-        lag=spec.search.lag,
-        knob_share=spec.search.knob_share,
-        full_scores=spec.search.full_scores,
-        patience=spec.search.patience,
-        racing=spec.search.admission.name == "strict",  # a race leaves out what cannot change that ruling
-    )
-
-
-def promotion_settings(spec: Spec) -> PromotionSettings:
-    return PromotionSettings(
-        candidates=spec.champion.candidates,
-        confirm_replicates=spec.champion.confirm_replicates,
-        test_replicates=spec.champion.test_replicates,
-        shrinkage=spec.champion.shrinkage,
-    )
+"""What presses the switch during a run: `listening` (signals and the stop file), or the stop file alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,8 +148,26 @@ def read_seed(folder: RunFolder) -> HarnessTree:
         return HarnessTree.of(lineage.read(SEED_ID))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveRun:
+    """One run, ready to go.
+
+    `legs`: where the search of a recorded run ended, though it went on later; a replay ends it there as well.
+    """
+
+    spec: Spec
+    seed: HarnessTree
+    splits: Splits
+    bench: Bench
+    ledger: Ledger
+    trees: LineageTrees
+    watcher: Watcher
+    switch: StopSwitch
+    legs: tuple[SearchEnded, ...] = ()
+
+
 @contextmanager
-def opened_job(
+def opened_run(
     folder: RunFolder,
     prepared: Prepared,
     environment: Mapping[str, str],
@@ -351,7 +176,7 @@ def opened_job(
     *,
     listen: Listen,
     replay_from: Path | None = None,
-) -> Iterator[Job]:
+) -> Iterator[ActiveRun]:
     """The journal's lock is held while the block runs, and `listen` presses the switch.
 
     Raises UsageError for a run that other code began.
@@ -384,7 +209,7 @@ def opened_job(
         atomic_write(
             folder.spec, write_resolved(prepared.spec).encode("utf-8")
         )  # a resume may have changed it
-        yield Job(
+        yield ActiveRun(
             spec=prepared.spec,
             seed=prepared.seed,
             splits=prepared.papers.splits,
@@ -394,3 +219,178 @@ def opened_job(
             watcher=Watcher(display, bench, ledger, time.monotonic),
             switch=switch,
         )
+
+
+def execute(run: ActiveRun) -> Ending:
+    """To the end, or to what interrupted it; everything finished is in the ledger either way."""
+    try:
+        _begin(run, _measuring(run))
+        return _search_and_conclude(run)
+    except StopRequested as error:
+        return Ending(reason=EndReason.STOPPED, population=run.ledger.population, error=error)
+    except BudgetExceeded as error:
+        return Ending(reason=EndReason.BUDGET, population=run.ledger.population, error=error)
+    except InfrastructureError as error:
+        return Ending(reason=EndReason.INFRASTRUCTURE, population=run.ledger.population, error=error)
+
+
+def _search_and_conclude(run: ActiveRun) -> Ending:
+    """What was begun is concluded first: a larger budget may have come since."""
+    for leg in run.legs:
+        ending = _search(run, until(search_settings(run.spec), leg.iterations))
+        if not ending.is_orderly:
+            return ending
+        _conclude(run, leg.reason)
+    ended = run.ledger.population.ended
+    if ended is not None and run.ledger.population.is_concluding:
+        _conclude(run, ended.reason)
+    ending = _search(run, search_settings(run.spec))
+    if not ending.is_orderly:
+        return ending
+    return Ending(reason=ending.reason, population=_conclude(run, WORDS[ending.reason]))
+
+
+def _search(run: ActiveRun, settings: SearchSettings) -> Ending:
+    return evolve(
+        _workshop(run, settings),
+        run.ledger.population,
+        run.ledger.commit,
+        workers=run.spec.workers,
+    )
+
+
+def until(settings: SearchSettings, iterations: int) -> SearchSettings:
+    """The same search, ended by nothing but the number of its iterations."""
+    return replace(settings, iterations=iterations, patience=None)
+
+
+def _measuring(run: ActiveRun) -> Measuring:
+    return Measuring(
+        evaluator=run.bench.evaluator,
+        pool=run.bench.paper_pool,
+        workers=run.spec.workers,
+        observer=run.watcher,
+        stop_token=StopToken(run.switch.event),
+    )
+
+
+def run_started(run: ActiveRun) -> RunStarted:
+    return RunStarted(
+        run_name=run.spec.name,
+        spec_hash=spec_hash(run.spec),
+        evaluator_hash=run.bench.evaluator.evaluator_hash,
+        seed_tree_hash=run.seed.tree_hash,
+        splits=run.splits.paper_ids(),
+        sandbox=run.spec.sandbox.kind,
+        isolates_untrusted_code=run.bench.sandbox.isolates_untrusted_code,
+        models={name: role.model for name, role in run.spec.models.roles.items()},
+        sandbox_fingerprint=run.bench.frozen.sandbox,
+        harness_roles=run.seed.manifest.roles,
+        plugins=identities(run.spec),
+    )
+
+
+def _begin(run: ActiveRun, measuring: Measuring) -> None:
+    """The first two commits of a journal; on a resumed run, a check that it is still the same experiment."""
+    start = run_started(run)
+    if run.ledger.population.start is None:
+        run.ledger.commit((start,))
+    else:
+        check_unchanged(run.ledger.population.start, start)
+    if not run.ledger.population.members:
+        run.ledger.commit(found(run.seed, run.trees, measuring, run.splits.validation))
+
+
+def check_version(name: str, recorded: RunStarted) -> None:
+    """Raises UsageError for a run of a version that hashed its evaluator in another way."""
+    if not recorded.sandbox_fingerprint:
+        raise UsageError(
+            f"run {name} was begun by an earlier version of Studbook, whose evaluator differs: "
+            "it cannot be continued or run again here\n"
+            "  it can still be read: studbook show, tree, lineage, diff, report, and replay --level fold"
+        )
+
+
+def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
+    """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
+    check_version(recorded.run_name, recorded)
+    reasons = {
+        "spec_hash": "the resolved spec was changed",
+        "seed_tree_hash": "the seed harness is a different one",
+        "splits": "the papers are different ones",
+        "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
+        "sandbox_fingerprint": (
+            f"its boxes were made of something else ({recorded.sandbox_fingerprint}), and these are of "
+            f"{now.sandbox_fingerprint}: the image or the Python changed, perhaps under the same name"
+        ),
+        "plugins": "what is plugged in is other code than it began with",
+        "evaluator_hash": "the evaluator's code, prompts or settings are different",
+    }
+    for name, reason in reasons.items():
+        if getattr(recorded, name) != getattr(now, name):
+            raise UsageError(
+                f"run {recorded.run_name} cannot go on here: {reason}\n"
+                "  go back to what it began with (environment.json names the commit), or start a new run"
+            )
+
+
+def _workshop(run: ActiveRun, settings: SearchSettings) -> Workshop:
+    search = run.spec.search
+    return Workshop(
+        settings=settings,
+        papers=_papers(run),
+        selection=SELECTION.build(find_plugin(SELECTION, search.selection), temperature=search.temperature),
+        trees=run.trees,
+        seen=SeenTrees(run.trees),
+        measuring=_measuring(run),
+        analyzer=ANALYZER.build(
+            find_plugin(ANALYZER, search.analyzer),
+            chat=run.bench.chat,
+            render=lambda result, limit: _render(run, result, limit),
+        ),
+        implementer=IMPLEMENTER.build(find_plugin(IMPLEMENTER, search.implementer), chat=run.bench.chat),
+        admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)),
+        knobs=KNOBS.build(find_plugin(KNOBS, search.knobs)),
+        observer=run.watcher,
+    )
+
+
+def _render(run: ActiveRun, result: PaperResult, limit: int) -> str:
+    return render_for_analyzer(run.bench.store.get(result.key), limit)
+
+
+def _papers(run: ActiveRun) -> dict[str, tuple[Paper, ...]]:
+    return {"train": run.splits.train, "validation": run.splits.validation, "test": run.splits.test}
+
+
+def _conclude(run: ActiveRun, reason: str) -> Population:
+    promotion = Promotion(
+        settings=promotion_settings(run.spec),
+        papers=_papers(run),
+        trees=run.trees,
+        measuring=_measuring(run),  # with a stop token of its own: the search has set the other
+        commit=run.ledger.commit,
+    )
+    return conclude(promotion, run.ledger.population, reason)
+
+
+def search_settings(spec: Spec) -> SearchSettings:
+    return SearchSettings(
+        run_seed=spec.seed,
+        iterations=spec.search.iterations,
+        minibatch=spec.search.minibatch,
+        lag=spec.search.lag,
+        knob_share=spec.search.knob_share,
+        full_scores=spec.search.full_scores,
+        patience=spec.search.patience,
+        racing=spec.search.admission.name == "strict",  # a race leaves out what cannot change that ruling
+    )
+
+
+def promotion_settings(spec: Spec) -> PromotionSettings:
+    return PromotionSettings(
+        candidates=spec.champion.candidates,
+        confirm_replicates=spec.champion.confirm_replicates,
+        test_replicates=spec.champion.test_replicates,
+        shrinkage=spec.champion.shrinkage,
+    )

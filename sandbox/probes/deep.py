@@ -21,8 +21,8 @@ from studbook.sandbox.owner import OWNER_LABEL, this_process
 from studbook.sandbox.probes.judges import (
     BOX_LIMITS,
     SECTIONS,
+    LimitJudgment,
     Reading,
-    Verdict,
     enforced,
     judge_environment,
     judge_section,
@@ -132,7 +132,7 @@ def probe_deadline(sandbox: Sandbox) -> Iterator[Reading]:
     yield reading("deadline", judge_deadline(visit(sandbox, "stay", DEADLINE)), sandbox.name)
 
 
-def judge_deadline(found: Visit) -> Verdict:
+def judge_deadline(found: Visit) -> LimitJudgment:
     if found.heard_at is None:
         return untried(f"the box ended with {found.outcome.status}: {found.outcome.detail}")
     over = max(0.0, found.ended_at - found.heard_at - DEADLINE.wall_seconds)
@@ -166,7 +166,7 @@ def probe_leaving(sandbox: Sandbox) -> Iterator[Reading]:
     yield reading("removal", judge_removal(sandbox, token, bool(seen)), sandbox.name)
 
 
-def judge_log(sandbox: Sandbox, logs: list[str]) -> Verdict:
+def judge_log(sandbox: Sandbox, logs: list[str]) -> LimitJudgment:
     if not isinstance(sandbox, DockerSandbox):
         return enforced("nothing keeps what a child process prints")
     return missing(f"the engine kept {logs[0]!r}") if logs else enforced("the engine kept nothing of it")
@@ -184,7 +184,7 @@ def own_containers(sandbox: DockerSandbox) -> list[str]:
     return [box for box, labels in sandbox.engine.labelled(OWNER_LABEL).items() if labels[OWNER_LABEL] == me]
 
 
-def judge_removal(sandbox: Sandbox, token: str, was_seen: bool) -> Verdict:
+def judge_removal(sandbox: Sandbox, token: str, was_seen: bool) -> LimitJudgment:
     left = leftovers(sandbox, token)
     if left:
         return missing(f"left: {', '.join(left)}")
@@ -246,7 +246,7 @@ def probe_cpu(sandbox: Sandbox) -> Iterator[Reading]:
     yield reading("cpu", judge_cpu(finished(visit(sandbox, "spin", CPU)).facts), sandbox.name)
 
 
-def judge_memory(found: Visit, allowed: int) -> Verdict:
+def judge_memory(found: Visit, allowed: int) -> LimitJudgment:
     if not found.facts:
         return _by_its_end(found.outcome)
     held, asked = found.facts["held"], found.facts["asked"]
@@ -256,14 +256,14 @@ def judge_memory(found: Visit, allowed: int) -> Verdict:
     return enforced(f"{text}, then the kernel ended one")
 
 
-def _by_its_end(outcome: Outcome) -> Verdict:
+def _by_its_end(outcome: Outcome) -> LimitJudgment:
     """Some engines end the whole box, not one process of it."""
     if outcome.status is BoxStatus.OUT_OF_LIMITS:
         return enforced(outcome.detail)
     return untried(f"the box ended with {outcome.status}: {outcome.detail}")
 
 
-def judge_swap(facts: dict[str, Any], allowed: int) -> Verdict:
+def judge_swap(facts: dict[str, Any], allowed: int) -> LimitJudgment:
     if not facts:
         return untried("the box did not live to tell")
     extra, total = facts["swap_allowed"], facts["swap_total"]
@@ -279,7 +279,7 @@ def judge_swap(facts: dict[str, Any], allowed: int) -> Verdict:
     )
 
 
-def judge_cpu(facts: dict[str, Any]) -> Verdict:
+def judge_cpu(facts: dict[str, Any]) -> LimitJudgment:
     """A small share alone proves nothing: on a busy machine nobody gets more."""
     share, idle, quota = facts["share"], facts["idle"], facts["quota"]
     text = f"{share:.2f} of a core in {facts['seconds']:.1f} s where {CPU.cpus:g} is allowed"

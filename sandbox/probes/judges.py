@@ -97,7 +97,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LimitJudgment:
     """One judge's answer. `is_mild`: not what was asked for, and yet no hole in a wall."""
 
     state: State
@@ -105,23 +105,23 @@ class Verdict:
     is_mild: bool = False
 
 
-def enforced(measured: str) -> Verdict:
-    return Verdict(State.ENFORCED, measured)
+def enforced(measured: str) -> LimitJudgment:
+    return LimitJudgment(State.ENFORCED, measured)
 
 
-def missing(measured: str, *, is_mild: bool = False) -> Verdict:
-    return Verdict(State.NOT_ENFORCED, measured, is_mild)
+def missing(measured: str, *, is_mild: bool = False) -> LimitJudgment:
+    return LimitJudgment(State.NOT_ENFORCED, measured, is_mild)
 
 
-def untried(reason: str) -> Verdict:
-    return Verdict(State.UNTRIED, reason)
+def untried(reason: str) -> LimitJudgment:
+    return LimitJudgment(State.UNTRIED, reason)
 
 
-def judged(holds: bool, measured: str) -> Verdict:
+def judged(holds: bool, measured: str) -> LimitJudgment:
     return enforced(measured) if holds else missing(measured)
 
 
-def reading(name: str, verdict: Verdict, sandbox: str) -> Reading:
+def reading(name: str, verdict: LimitJudgment, sandbox: str) -> Reading:
     limit = LIMITS[name]
     is_missing = verdict.state is State.NOT_ENFORCED
     step = limit.next_step if sandbox == "docker" else NO_ENGINE
@@ -156,7 +156,7 @@ SHORTEST_SECRET = 8
 COMMON = frozenset({"PATH", "LANG", "HOME", "TERM", "HOSTNAME", "PWD", "SHLVL", "TMPDIR"})
 
 
-def judge_user(found: Facts) -> Verdict:
+def judge_user(found: Facts) -> LimitJudgment:
     if found["user"] == 0:
         return missing("a box runs as root")
     if not found["become_root"]:
@@ -164,7 +164,7 @@ def judge_user(found: Facts) -> Verdict:
     return enforced(f"user {found['user']}; becoming root was refused")
 
 
-def judge_capabilities(found: Facts) -> Verdict:
+def judge_capabilities(found: Facts) -> LimitJudgment:
     sets = {name: value for name, value in found["status"].items() if name.startswith("Cap")}
     kept = [f"{name} {value}" for name, value in sets.items() if value != NO_CAPABILITIES]
     if not sets:
@@ -172,21 +172,21 @@ def judge_capabilities(found: Facts) -> Verdict:
     return missing(", ".join(kept)) if kept else enforced("all sets empty, the bounding set too")
 
 
-def judge_privileges(found: Facts) -> Verdict:
+def judge_privileges(found: Facts) -> LimitJudgment:
     value = found["status"].get("NoNewPrivs")
     return (
         untried("the kernel does not tell") if value is None else judged(value == "1", f"NoNewPrivs {value}")
     )
 
 
-def judge_calls(found: Facts) -> Verdict:
+def judge_calls(found: Facts) -> LimitJudgment:
     possible = [name for name, error in found["calls"].items() if not error]
     if possible:
         return missing(f"{', '.join(possible)} got through")
     return enforced(", ".join(f"{name} {error}" for name, error in found["calls"].items()))
 
 
-def judge_engine_filter(found: Facts) -> Verdict:
+def judge_engine_filter(found: Facts) -> LimitJudgment:
     """By what only an engine's filter refuses: ours would be there without it."""
     error = found["personality"]
     filters = found["status"].get("Seccomp_filters", "unknown")
@@ -195,11 +195,11 @@ def judge_engine_filter(found: Facts) -> Verdict:
     return judged(error == "EPERM", f"personality {error or 'got through'}; {filters} filters in all")
 
 
-def judge_shim(found: Facts) -> Verdict:
+def judge_shim(found: Facts) -> LimitJudgment:
     return judged(bool(found["shim"]), f"reading its memory: {found['shim'] or 'possible'}")
 
 
-def judge_settings(found: Facts) -> Verdict:
+def judge_settings(found: Facts) -> LimitJudgment:
     loose = {path: how for path, how in found["settings"].items() if how != "read-only"}
     writable = [path for path, how in loose.items() if how == "writable"]
     if writable:
@@ -209,16 +209,16 @@ def judge_settings(found: Facts) -> Verdict:
     return enforced(f"{len(found['settings'])} trees of settings and cgroups are read-only")
 
 
-def judge_kernel_files(found: Facts) -> Verdict:
+def judge_kernel_files(found: Facts) -> LimitJudgment:
     seen = [path for path, is_visible in found["masked"].items() if is_visible]
     return missing(f"{few(seen)} can be seen") if seen else enforced("masked or absent")
 
 
-def judge_devices(found: Facts) -> Verdict:
+def judge_devices(found: Facts) -> LimitJudgment:
     return missing(few(found["devices"])) if found["devices"] else enforced("none but the harmless ones")
 
 
-def judge_network(found: Facts) -> Verdict:
+def judge_network(found: Facts) -> LimitJudgment:
     signs = {
         "interfaces": found["interfaces"],
         "a way to": found["ways"],
@@ -228,7 +228,7 @@ def judge_network(found: Facts) -> Verdict:
     return missing("; ".join(holes)) if holes else enforced("no interface, no way out, no name server")
 
 
-def judge_environment(found: Facts, hidden: Mapping[str, str]) -> Verdict:
+def judge_environment(found: Facts, hidden: Mapping[str, str]) -> LimitJudgment:
     seen = sorted({hidden[mark] for mark in found["fingerprints"] if mark in hidden})
     if seen:
         return missing(f"a box could read {few(seen)}")
@@ -247,7 +247,7 @@ def secrets_of(environment: Mapping[str, str], image_environment: Mapping[str, s
 READ_ONLY = "EROFS"
 
 
-def judge_root(found: Facts) -> Verdict:
+def judge_root(found: Facts) -> LimitJudgment:
     """Only the file system's own refusal counts: one for want of rights would end with the box's user."""
     loose = {folder: error for folder, error in found["root"].items() if error != READ_ONLY}
     made = [folder for folder, error in loose.items() if not error]
@@ -258,7 +258,7 @@ def judge_root(found: Facts) -> Verdict:
     return enforced(f"no file could be made in any of {len(found['root'])} system folders")
 
 
-def judge_mounts(found: Facts) -> Verdict:
+def judge_mounts(found: Facts) -> LimitJudgment:
     foreign = [mount for mount in found["mounts"] if not mount["is_empty_tmpfs"]]
     if not foreign:
         return enforced("nothing is mounted but the box's own")
@@ -267,24 +267,24 @@ def judge_mounts(found: Facts) -> Verdict:
     return missing(f"{places}; writable: {few(open_ones) or 'none'}")
 
 
-def judge_other_places(found: Facts) -> Verdict:
+def judge_other_places(found: Facts) -> LimitJudgment:
     places = [mount["place"] for mount in found["mounts"] if mount["is_empty_tmpfs"] and not mount["error"]]
     return missing(f"{few(places)} can be written to") if places else enforced("no place beside its tmpfs")
 
 
-def judge_bytes(found: Facts) -> Verdict:
+def judge_bytes(found: Facts) -> LimitJudgment:
     return judged(
         max(found["bytes"].values(), default=0) <= BOX_LIMITS.tmpfs_bytes,
         amounts(found["bytes"], 1024, "KiB") + f" of {BOX_LIMITS.tmpfs_bytes // 1024} KiB allowed",
     )
 
 
-def judge_inodes(found: Facts) -> Verdict:
+def judge_inodes(found: Facts) -> LimitJudgment:
     holds = max(found["files"].values(), default=0) <= BOX_LIMITS.tmpfs_inodes
     return judged(holds, amounts(found["files"], 1, "files") + f" of {BOX_LIMITS.tmpfs_inodes} allowed")
 
 
-def judge_exec(found: Facts) -> Verdict:
+def judge_exec(found: Facts) -> LimitJudgment:
     ran = [place for place, error in found["exec"].items() if not error]
     if ran:
         return missing(f"a program written to {few(ran)} ran")
@@ -294,12 +294,12 @@ def judge_exec(found: Facts) -> Verdict:
     return enforced(f"programs written to {few(refused)} were refused")
 
 
-def judge_open_files(found: Facts) -> Verdict:
+def judge_open_files(found: Facts) -> LimitJudgment:
     opened = found["open_files"]
     return judged(opened < BOX_LIMITS.open_files, f"{opened} opened of {BOX_LIMITS.open_files} allowed")
 
 
-def judge_file_size(found: Facts) -> Verdict:
+def judge_file_size(found: Facts) -> LimitJudgment:
     error = found["file_size"]
     tried = (
         f"a file of {2 * BOX_LIMITS.tmpfs_bytes >> 20} MiB where {BOX_LIMITS.tmpfs_bytes >> 20} are allowed"
@@ -313,7 +313,7 @@ def amounts(found: Mapping[str, int], unit: int, word: str) -> str:
     return ", ".join(f"{place} {amount // unit} {word}" for place, amount in found.items())
 
 
-Judge = Callable[[Facts], Verdict]
+Judge = Callable[[Facts], LimitJudgment]
 
 SECTIONS: dict[str, dict[str, Judge]] = {
     "network": {"network": judge_network},
@@ -342,7 +342,7 @@ SECTIONS: dict[str, dict[str, Judge]] = {
 """The judges of a census, by the section that tells and the limit."""
 
 
-def judge_section(judge: Judge, found: Facts, name: str, sandbox: str) -> Verdict:
+def judge_section(judge: Judge, found: Facts, name: str, sandbox: str) -> LimitJudgment:
     if "failure" in found:
         return untried(str(found["failure"]))
     if name == "engine's seccomp" and sandbox != "docker":
