@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/verifier_errors.py --spec my.yaml --papers FOLDER   your models, your papers
 
 Cases: made by rule from papers (synthetic ones, or a folder), and two sets written by hand; `--cases FILE`
-adds your own (evaluate/planted/heldout.toml shows the form). `--plan` only counts the calls. All is derived
+adds your own (testbed/planted/heldout.toml shows the form). `--plan` only counts the calls. All is derived
 from the seed, so the testbed's table repeats exactly. The testbed's figures say nothing about models.
 """
 

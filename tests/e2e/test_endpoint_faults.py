@@ -50,7 +50,7 @@ TRANSIENT = tuple(
         EndpointFault.LIMIT_DATE,
     }
 )
-"""Without those that cost seconds each; tests/studbook/llm/test_faulty.py has them all."""
+"""Without those that cost seconds each; tests/testbed/test_faulty.py has them all."""
 
 
 @dataclass
