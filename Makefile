@@ -11,7 +11,7 @@ ARGS ?=
 # whole files to one process, in the order in which they are collected: module fixtures are set up once
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-fast attack durability check lint types imports format test-llm lock bench bench-peers bench-testbed bench-verifiers clean
+.PHONY: help demo test test-fast attack durability check lint types imports format docs test-llm lock bench bench-peers bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,6 +65,10 @@ types: $(VENV)/.dev ## check types (mypy --strict)
 
 imports: $(VENV)/.dev ## check that imports only go down the layers (import-linter)
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev ## write the documentation as a site that opens offline, to site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 format: $(VENV)/.dev ## fix lint and reformat in place
 	$(BIN)/ruff check --fix .
