@@ -1,6 +1,9 @@
 """Commands that execute runs: run, resume, stop."""
 
+import os
 import shlex
+import shutil
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -163,7 +166,15 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
 
 def resume_command(folder: RunFolder, options: Namespace) -> str:
     name, where = spoken(folder, options)
-    return f"studbook resume {name}{where}"
+    return f"{program()} resume {name}{where}"
+
+
+def program() -> str:
+    """How a user's shell starts this program: its path where `studbook` is not on PATH, or another one is."""
+    started, found = Path(sys.argv[0]), shutil.which("studbook")
+    if started.name != "studbook" or (found and Path(found).absolute() == started.absolute()):
+        return "studbook"
+    return shlex.quote(os.path.relpath(started))
 
 
 def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
@@ -198,9 +209,9 @@ def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> Star
 
 def search_line(spec: Spec) -> str:
     search = spec.search
-    temperature = f" T={search.temperature:g}" if search.selection.name == "boltzmann" else ""
+    temperature = f" (temperature {search.temperature:g})" if search.selection.name == "boltzmann" else ""
     return (
-        f"{count(search.iterations, 'iteration')}, {search.selection.name} parents{temperature}, "
+        f"{count(search.iterations, 'iteration')}, {search.selection.name} selection{temperature}, "
         f"predicate {spec.evaluator.predicate.name}, {count(spec.workers, 'worker')}"
     )
 
@@ -223,12 +234,12 @@ def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Name
         is_testbed=uses_only_testbed(active.spec),
         progress=active.watcher.progress(population),
         next_commands=(
-            (f"studbook tree {name}{where}", "who descends from whom"),
-            (f"studbook show {name}{where}", "what was tried, and why it was rejected")
+            (f"{program()} tree {name}{where}", "who descends from whom"),
+            (f"{program()} show {name}{where}", "what was tried, and why it was rejected")
             if best == SEED_ID
-            else (f"studbook diff {name}:seed best{where}", "what the winner changed, and what it gained"),
+            else (f"{program()} diff {name}:seed best{where}", "what the winner changed, and what it gained"),
             (
-                f"studbook replay {name} --level recorded{where}",
+                f"{program()} replay {name} --level recorded{where}",
                 "re-run everything from recorded model calls (no API calls)",
             ),
         ),

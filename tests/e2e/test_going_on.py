@@ -133,3 +133,19 @@ def test_a_seed_that_fails_on_every_paper_says_why(here, capsys):
     shown = capsys.readouterr().err
     assert "the seed failed on every paper: " in shown
     assert "ValueError: no such prompt" in shown
+
+
+def test_the_command_to_go_on_can_be_pasted_where_studbook_is_not_on_the_path(here):
+    script = Path(sys.executable).parent / "studbook"
+    for path, named in (("/usr/bin:/bin", str(script)), (f"{script.parent}:/usr/bin:/bin", "studbook")):
+        done = subprocess.run(
+            [script, "run", "tiny.yaml", "-s", "budget.calls=1"],
+            cwd=here,
+            env=environment(PATH=path),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        command = done.stderr.splitlines()[-1].split()
+        assert command[1] == "resume"
+        assert (here / command[0]).resolve() == Path(named) if named != "studbook" else command[0] == named
