@@ -66,7 +66,7 @@ def test_who_waits_is_told_when_the_budget_is_spent_meanwhile():
         second = pool.submit(gate.enter, tokens(200))
         gate.paid(Usage(completion_tokens=1_000), 0.0)
         gate.leave(tokens(1_000), answered=True)
-        with pytest.raises(BudgetExceeded, match=r"1,000 tokens of 1,000"):
+        with pytest.raises(BudgetExceeded, match=r"1,000 of 1,000 tokens"):
             second.result(timeout=10)
 
 
@@ -75,7 +75,7 @@ def test_a_call_that_came_to_nothing_gives_its_place_back():
     gate.enter(tokens(1))
     gate.leave(tokens(1), answered=False)
     gate.enter(tokens(1))
-    with pytest.raises(BudgetExceeded, match=r"1 calls of 1"):
+    with pytest.raises(BudgetExceeded, match=r"1 of 1 calls"):
         gate.enter(tokens(1))
 
 
@@ -85,7 +85,7 @@ def test_when_the_hours_are_over_no_call_begins_and_those_under_way_may_end():
     now += 1799
     gate.enter(tokens(1))
     now += 1
-    with pytest.raises(BudgetExceeded, match=r"the 0\.5 of budget\.hours are over"):
+    with pytest.raises(BudgetExceeded, match=r"budget reached: 0\.5 hours"):
         gate.enter(tokens(1))
     gate.leave(tokens(1), answered=True)
 
