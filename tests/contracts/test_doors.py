@@ -3,11 +3,13 @@ replayed.
 """
 
 import json
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from support.studbook_cli import REPOSITORY, studbook
+from support.studbook_cli import REPOSITORY, environment, studbook
 
 SPEC = """\
 version: 1
@@ -295,3 +297,33 @@ def test_an_installed_package_gives_its_policy_a_name(tmp_path):
 
 def _with(site: Path) -> str:
     return f"{REPOSITORY}:{site}"
+
+
+@pytest.mark.slow
+def test_the_library_takes_the_objects_themselves(tmp_path):
+    write(tmp_path, "selection")
+    (tmp_path / "my_predicate.py").write_text(
+        textwrap.dedent(PLUGINS["predicate"]).lstrip(), encoding="utf-8"
+    )
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent("""
+        import my_plugin
+        import my_predicate
+        import studbook
+
+        run = studbook.run("mine.yaml", selection=my_plugin.newest, predicate=my_predicate.Gap, name="mine")
+        plugins = run.opened.start.plugins
+        print(plugins["selection"], plugins["predicate"], run.summary.state)
+        """),
+        encoding="utf-8",
+    )
+    script = [sys.executable, "script.py"]
+    told = subprocess.run(
+        script, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180
+    )
+    assert told.returncode == 0, told.stderr
+    assert "my_plugin:newest " in told.stdout
+    assert "my_predicate:Gap " in told.stdout
+    assert told.stdout.endswith(" finished\n")
+    done("resume", "mine", "-s", "search.iterations=4", cwd=tmp_path)
+    done("replay", "mine", "--level", "recorded", cwd=tmp_path)
