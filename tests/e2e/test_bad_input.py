@@ -176,7 +176,7 @@ def test_the_first_call_finds_a_bad_endpoint_and_the_run_can_go_on_later(here, c
     err = capsys.readouterr().err
     if told:
         assert code == 1
-        error = err[err.index("✗ error:") : err.index("everything finished is saved")]
+        error = err[err.index("✗ error:") : err.index("finished work is saved")]
         assert told in error
         assert len(error.strip().splitlines()) <= 3
         assert "studbook resume tiny-1" in err

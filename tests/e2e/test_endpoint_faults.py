@@ -215,7 +215,7 @@ def test_an_outage_that_lasts_pauses_the_run_which_goes_on_when_told(calm: Calm)
     assert "no usable answer for" in done.stderr
     assert " UTC: the endpoint answered HTTP 503" in done.stderr
     assert f"endpoint 'rehearsal' at {rig.server.base_url}" in done.stderr
-    assert "everything finished is saved" in done.stderr
+    assert "finished work and every reply received are saved" in done.stderr
     assert "studbook resume trial" in done.stderr
     assert "Traceback" not in done.stderr
     kept = hashes(paused)

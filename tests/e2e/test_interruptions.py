@@ -114,7 +114,7 @@ def test_two_ctrl_c_exit_at_once_and_the_run_can_still_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err.endswith("interrupted; go on with:\n  studbook resume trial\n")
+    assert err.endswith("interrupted; resume with:\n  studbook resume trial\n")
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
 
 

@@ -92,7 +92,7 @@ def test_a_paper_the_harness_never_saw_is_refused_with_the_next_step(here, capsy
 
 def test_flags_of_live_are_refused_elsewhere(here, capsys):
     assert main(["replay", "trial", "--replicates", "2"]) == 2
-    assert "--replicates is for --level live" in capsys.readouterr().err
+    assert "--replicates needs --level live" in capsys.readouterr().err
     assert main(["replay", "trial", "--level", "live", "--replicates", "0"]) == 2
 
 
