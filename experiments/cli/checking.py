@@ -1,6 +1,6 @@
-"""Commands that check a run: replay (fold, recorded, live) and verify, with what they found as lines.
+"""Commands that check a run: replay (fold, recorded, live) and verify, and how their results are printed.
 
-What a run's files say is hostile and is cleaned before it is printed.
+Text from a run's files is untrusted and is cleaned before it is printed.
 """
 
 import re
@@ -52,7 +52,7 @@ WORDS = {
         choices=("fold", "recorded", "live"),
         default="fold",
         help="fold: check records, run nothing; recorded: re-run everything from recorded model calls; "
-        "live: fresh, paid calls beside the old score (default: %(default)s)",
+        "live: fresh, paid calls, compared with the recorded score (default: %(default)s)",
     ),
     flag("--alone", action="store_true", help="only this harness, not its ancestors"),
     flag("--papers", metavar="PATH", help="where the papers are now, if not where the spec says"),
@@ -60,7 +60,7 @@ WORDS = {
         "--replicates",
         metavar="N",
         type=int,
-        help=f"live: how often each paper is measured (default: {DEFAULT_REPLICATES}); new ones are appended",
+        help=f"live: evaluations of each paper (default: {DEFAULT_REPLICATES}); new ones are appended",
     ),
     RESET,
     PLUGINS,
@@ -69,9 +69,9 @@ WORDS = {
 def replay(options: Namespace, terminal: Terminal) -> int:
     if options.level != "live" and (options.replicates is not None or options.overrides):
         given = "-s" if options.overrides else "--replicates"
-        raise UsageError(f"{given} is for --level live: the other levels repeat what was recorded")
+        raise UsageError(f"{given} needs --level live: the other levels repeat what was recorded")
     if options.replicates is not None and options.replicates < 1:
-        raise UsageError(f"--replicates {options.replicates}: at least 1")
+        raise UsageError(f"--replicates {options.replicates}: must be at least 1")
     target = open_target(options.target, Path(options.runs_dir))
     with plugging(options.plugins):
         if options.level == "live":
@@ -87,7 +87,7 @@ def replay(options: Namespace, terminal: Terminal) -> int:
 
 
 def _replay_records(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
-    """None when the user interrupted it."""
+    """None if the user interrupted it."""
     part = None
     if not is_whole(target, options.paper, alone=options.alone):
         part = choose_part(target, options.paper, alone=options.alone)
@@ -109,18 +109,18 @@ def _replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
     old = old_scores(part)
     spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
     with open_endpoints(spec, read_user_environment().variables, lambda text: None):
-        pass  # a missing key is told at once
+        pass  # report a missing key before any work starts
     prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
     store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
     terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
-    terminal.progress(labelled("kept in", clean_line(store.as_posix(), 300)))
+    terminal.progress(labelled("saved in", clean_line(store.as_posix(), 300)))
     display = terminal.display()
     try:
         replicates = options.replicates or DEFAULT_REPLICATES
         found, totals = measure_part(part, old, prepared, replicates, store, display)
     except StopRequested:
         display.close()
-        terminal.progress("stopped; what is finished is saved: the same command picks up from there")
+        terminal.progress("stopped; finished work is saved: run the same command again to continue")
         return EXIT_INTERRUPTED
     finally:
         display.close()
@@ -140,7 +140,7 @@ def _replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
 
 
 def replayed_lines(done: Replayed) -> list[Text]:
-    """A part has no events: those are the whole run's."""
+    """A part of a run has no event count; events belong to the whole run."""
     named = f": {done.part}" if done.part else ""
     counts = [
         *([count(done.events, "event")] if done.events else []),
@@ -179,7 +179,7 @@ def _lines_of_drop(each: ScoreDrop) -> list[Text]:
         line(f"{'':<6}            fresh score is {change} (drop: {interval}){verdict}; {kind}"),
     ]
     if each.expected is not None:
-        told = f"expected {100 * float(each.expected):.1f}%: the recorded score shrunk towards the seed's"
+        told = f"expected {100 * float(each.expected):.1f}%: the recorded score shrunk toward the seed's"
         lines.append(line((f"{'':<6}            {told}", "dim")))
     return lines
 
@@ -190,7 +190,7 @@ def _lines_of_drop(each: ScoreDrop) -> list[Text]:
     flag(
         "--expect",
         metavar="HEAD_HASH",
-        help="the head hash of the journal as it was published: detects a consistently rewritten folder",
+        help="the published head hash of the journal: detects a consistently rewritten folder",
     ),
     PLUGINS,
     RUNS,
@@ -208,7 +208,7 @@ def verify(options: Namespace, terminal: Terminal) -> int:
 
 
 def _find(name: str, runs_dir: Path) -> RunFolder:
-    """Also a run whose journal is gone: that is a fault, not a wrong name."""
+    """Also finds a run whose journal is missing: that is damage, not a wrong name."""
     try:
         return find_run(name, runs_dir)
     except RevisionError:

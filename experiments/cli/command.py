@@ -1,7 +1,7 @@
-"""What a command is: its flags, an example that runs as it stands, and the function that carries it out.
+"""What a command is: its flags, a runnable example, and the function that executes it.
 
-Flags that several commands share are here, so that each is worded once. The commands themselves are in the
-modules of their groups; `experiments/cli/main.py` lists them.
+Flags shared by several commands are defined here, so that each is worded once. The commands are in the modules
+of their groups; `experiments/cli/main.py` lists them.
 """
 
 from argparse import Namespace
@@ -17,7 +17,7 @@ Handler = Callable[[Namespace, Terminal], int]
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """Arguments of `add_argument`, kept until a parser is built."""
+    """Arguments for `add_argument`, kept until a parser is built."""
 
     names: tuple[str, ...]
     options: dict[str, Any]
@@ -25,7 +25,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Called with the parsed flags and a terminal, it returns an exit code."""
+    """Called with the parsed flags and a terminal; returns an exit code."""
 
     example: str
     flags: tuple[Flag, ...]
@@ -36,7 +36,7 @@ class Command:
 
 
 def command(example: str, *flags: Flag) -> Callable[[Handler], Command]:
-    """Decorates the function of a command."""
+    """Decorator: makes a command of a function."""
     return lambda handler: Command(example, flags, handler)
 
 
@@ -75,11 +75,12 @@ RESET = flag(
     metavar="KEY=VALUE",
     action="append",
     default=[],
-    help="a larger budget, more search.iterations or other workers, like -s budget.calls=9000; "
+    help="change the budget, search.iterations or workers, like -s budget.calls=9000; "
     "everything else is fixed",
 )
 PLUGINS = flag(
     "--plugins",
     metavar="DIR",
-    help="also look for module:Object of the spec in this directory (besides the spec's and the current one)",
+    help="also search this directory for the spec's module:Object plug-ins (after the spec's own directory "
+    "and the current one)",
 )

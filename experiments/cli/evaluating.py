@@ -29,7 +29,7 @@ from studbook.harnesses.folder import read_harness, write_harness
 from studbook.rate import Rate
 
 MOST, LAST, WIDEST = 3, 6, 160
-"""Different breakdowns, lines of stderr and characters of each that are shown; --json has all."""
+"""Limits on what is shown: distinct breakdowns, lines of stderr, characters of each. --json has everything."""
 
 
 def summary_lines(summary: Summary, seconds: float) -> list[Text]:
@@ -56,8 +56,8 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
             labelled(
                 "tried",
                 f"{summary.hidden_characters} hidden characters, {summary.defused_marks} forged tags, "
-                f"{summary.attempts} remarks to solver, judge or verifier, "
-                f"{summary.refused_requests} refused requests: none of it counted",
+                f"{summary.attempts} messages to the solver, judge or verifier, "
+                f"{summary.refused_requests} refused requests: none of it affected a score",
                 "yellow",
             )
         )
@@ -65,12 +65,12 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
 
 
 def confirmed_lines(confirmed: Rate) -> list[Text]:
-    """Nothing when nothing was accepted, or confirming is switched off."""
+    """Empty if nothing was accepted or if rechecks are off."""
     return [labelled("fresh", confirmed_words(confirmed))] if confirmed.n else []
 
 
 def breakdown_lines(breakdowns: Sequence[Breakdown]) -> list[Text]:
-    """Why papers came to no verdict of the evaluator: what a harness's author looks for first."""
+    """Why papers got no verdict from the evaluator: the first thing a harness author looks for."""
     lines: list[Text] = []
     for each in breakdowns[:MOST]:
         first = clean_line(each.first, 60)
@@ -82,7 +82,7 @@ def breakdown_lines(breakdowns: Sequence[Breakdown]) -> list[Text]:
 
 
 def _averages(over_all: Fraction | None, over_accepted: Fraction | None) -> str:
-    """Rounds that never came to these solvers do not count."""
+    """Rounds that never reached these solvers are excluded."""
     return f"{_share(over_all)} over all rounds, {_share(over_accepted)} over accepted ones"
 
 
@@ -98,9 +98,9 @@ def _number(value: Fraction | None) -> str:
     "studbook evaluate agentic_self_instruct --papers papers --replicates 2",
     flag("harness", metavar="HARNESS", help="a directory, the name of a bundled harness, or RUN:HARNESS"),
     flag("--papers", metavar="PATH", required=True, help="a directory or file of papers (.md, .txt)"),
-    flag("--replicates", metavar="N", type=int, default=1, help="independent repetitions (default: 1)"),
+    flag("--replicates", metavar="N", type=int, default=1, help="evaluations of each paper (default: 1)"),
     flag("--limit", metavar="N", type=int, help="only the first N papers, by file name"),
-    flag("--out", metavar="FILE", help="write the accepted examples there, as JSONL"),
+    flag("--out", metavar="FILE", help="write the accepted examples to this file, as JSONL"),
     flag("--spec", metavar="SPEC", help="take models, evaluator, sandbox and seed from this spec"),
     SET,
     PLUGINS,
@@ -108,7 +108,7 @@ def _number(value: Fraction | None) -> str:
 )
 def evaluate(options: Namespace, terminal: Terminal) -> int:
     if options.replicates < 1:
-        raise UsageError(f"--replicates {options.replicates}: at least 1")
+        raise UsageError(f"--replicates {options.replicates}: must be at least 1")
     with plugging(options.plugins, spec=options.spec):
         return _evaluate(options, terminal)
 
@@ -145,7 +145,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
             )
     except StopRequested:
         display.close()
-        terminal.progress("stopped; what is finished is saved: the same command picks up from there")
+        terminal.progress("stopped; finished work is saved: run the same command again to continue")
         return EXIT_INTERRUPTED
     finally:
         display.close()
@@ -173,7 +173,7 @@ def limited(corpus: Corpus, limit: int | None) -> Corpus:
     if limit is None:
         return corpus
     if limit < 1:
-        raise CorpusError(f"--limit {limit}: at least 1")
+        raise CorpusError(f"--limit {limit}: must be at least 1")
     return Corpus(papers=corpus.papers[:limit], skipped=corpus.skipped)
 
 
@@ -188,6 +188,6 @@ def init(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "folder": folder.as_posix()})
     else:
-        terminal.result([f"a new harness is in {folder}: read {pasted}/agent.py, then change it"])
-        terminal.progress(f"measure it: studbook evaluate {pasted} --papers PAPERS")
+        terminal.result([f"created a starter harness in {folder}: start reading at {pasted}/agent.py"])
+        terminal.progress(f"evaluate it: studbook evaluate {pasted} --papers PAPERS")
     return 0

@@ -1,4 +1,4 @@
-"""Commands that write a run, or a part of it, somewhere else: export, report, pack, unpack."""
+"""Commands that write a run, or part of one, to another place: export, report, pack, unpack."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -31,8 +31,8 @@ def export(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "harness": harness_id, "folder": options.folder})
     else:
-        terminal.result([f"{target.run.folder.name}:{harness_id} is in {options.folder}"])
-        terminal.progress(f"measure it: studbook evaluate {options.folder} --papers PAPERS")
+        terminal.result([f"exported {target.run.folder.name}:{harness_id} to {options.folder}"])
+        terminal.progress(f"evaluate it: studbook evaluate {options.folder} --papers PAPERS")
     return 0
 
 

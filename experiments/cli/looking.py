@@ -1,6 +1,6 @@
-"""Commands that look at runs and change nothing in them: ls, show, tree, lineage, diff.
+"""Read-only commands for inspecting runs: ls, show, tree, lineage, diff.
 
-What they import is part of what a user waits for: the population of thousands of iterations is read in less.
+Imports are kept few: importing everything takes longer than reading a population of thousands of iterations.
 """
 
 from argparse import Namespace
@@ -52,7 +52,7 @@ CHANGES = {
 
 
 def diff_lines(before: str, after: str, files: Sequence[FileDiff], scores: HarnessDiff | None) -> list[Text]:
-    """`scores` None: the two are of different runs, whose papers and random seeds differ."""
+    """`scores` is None for harnesses of different runs, whose papers and random seeds differ."""
     lines = [line((f"{clean_line(before)} → {clean_line(after)}", "bold")), Text()]
     for file in files:
         lines += [*_file_lines(file), Text()]
@@ -97,7 +97,7 @@ def _paper_lines(papers: Sequence[PaperDiff]) -> list[Text]:
         lines.append(line((f"{glyph} {change}: {count(len(group), 'paper')}", style)))
         if change in {PaperChange.REGRESSED, PaperChange.FIXED}:
             lines += [Text(f"    {paper.paper_id}  {paper.before} → {paper.after}") for paper in group]
-    return lines or [Text("no paper was run by either")]
+    return lines or [Text("neither was evaluated on any paper")]
 
 
 def _score_lines(score: ScoreDiff) -> list[Text]:
@@ -108,14 +108,14 @@ def _score_lines(score: ScoreDiff) -> list[Text]:
     ]
     if score.rests_on_stopped:
         lines.append(
-            Text("note    some evaluations were stopped once decided, so the change looks larger than it is")
+            Text("note    some evaluations were stopped early, so the change looks larger than it is")
         )
     return lines
 
 
 @command("studbook ls", RUNS)
 def ls(options: Namespace, terminal: Terminal) -> int:
-    """A damaged run is named and does not hide the others."""
+    """A damaged run is listed as such and does not hide the others."""
     summaries: list[RunSummary] = []
     damaged = 0
     for folder in list_runs(Path(options.runs_dir)):
@@ -129,7 +129,7 @@ def ls(options: Namespace, terminal: Terminal) -> int:
     elif summaries:
         _tell_summaries(summaries, terminal)
     else:
-        terminal.result([f"no runs in {options.runs_dir}; begin with: studbook run quickstart"])
+        terminal.result([f"no runs in {options.runs_dir}; start one with: studbook run quickstart"])
     return 1 if damaged else 0
 
 
@@ -159,7 +159,7 @@ def tree(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": options.run, "harnesses": rows})
     else:
-        terminal.result(tree_lines(rows) or ["the seed has not been measured yet"])
+        terminal.result(tree_lines(rows) or ["the seed has not been evaluated yet"])
     return 0
 
 
@@ -180,7 +180,7 @@ def lineage(options: Namespace, terminal: Terminal) -> int:
     flag(
         "after",
         metavar="B",
-        help="RUN:HARNESS, or just HARNESS for the same run; between two runs only files are compared",
+        help="RUN:HARNESS, or just HARNESS for the same run; across runs only files are compared",
     ),
     RUNS,
 )
@@ -194,7 +194,7 @@ def diff(options: Namespace, terminal: Terminal) -> int:
         terminal.json({"schema": 1, **told})
     elif found.scores is None:
         terminal.verbatim(diff_lines(found.before, found.after, found.files, None))
-    else:  # in one run its name says nothing
+    else:  # within one run, leave out its name
         heads = (found.scores.before_id, found.scores.after_id)
         terminal.verbatim(diff_lines(*heads, found.files, found.scores))
     return 0
@@ -228,9 +228,9 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
 
 
 def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:
-    """Every trajectory that this harness left on the paper, in the order of the journal."""
-    from studbook.evaluate.trajectories import (  # the other commands
-        TrajectoryStore,  # here do without the evaluator
+    """Every trajectory of this harness on the paper, in journal order."""
+    from studbook.evaluate.trajectories import (  # imported here because
+        TrajectoryStore,  # the other commands do not need the evaluator
         render_confirmation,
         render_for_analyzer,
     )

@@ -1,4 +1,4 @@
-"""Commands about the machine: doctor, and the testbed as a server."""
+"""Commands about this machine: doctor, and serving the testbed's models."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -41,14 +41,14 @@ HOLE = ("✗", "red")
     flag(
         "--deep",
         action="store_true",
-        help="probe every limit in this machine's own sandboxes, and say which are enforced",
+        help="probe every limit in this machine's sandboxes, and report which are enforced",
     ),
     SET,
     PLUGINS,
     RUNS,
 )
 def doctor(options: Namespace, terminal: Terminal) -> int:
-    """Exit 1 when something required is missing."""
+    """Exits with 1 if a required check fails."""
     with plugging(options.plugins, spec=options.spec):
         return _doctor(options, terminal)
 
@@ -77,13 +77,13 @@ def _doctor(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.result(["", *finding_lines(findings)] if options.deep else finding_lines(findings))
         terminal.result(
-            ["", f"Not ready: {count(len(missing), 'required check')} failed" if missing else "ready"]
+            ["", f"Not ready: {count(len(missing), 'required check')} failed" if missing else "Ready"]
         )
     return 1 if missing else 0
 
 
 def _tell(found: LimitReading, limits: list[LimitReading], terminal: Terminal, is_deep: bool) -> None:
-    """One line for every limit as soon as it is known; with --json they are progress, not result."""
+    """Prints one line per limit as soon as it is known; with --json as progress, not as the result."""
     limits.append(found)
     if not is_deep:
         return
@@ -103,7 +103,7 @@ def limit_lines(found: LimitReading) -> list[Text]:
             clean_line(reading.measured, 300),
         )
     ]
-    if reading.next_step and found.sandbox == "docker":  # of the other there is one thing to say, and once
+    if reading.next_step and found.sandbox == "docker":  # the process sandbox has one next step, shown once
         lines.append(Text(f"{'':<20}→ {clean_line(reading.next_step, 300)}"))
     return lines
 
@@ -133,9 +133,9 @@ def finding_lines(findings: Iterable[Finding]) -> list[Text]:
         type=share,
         default=0.0,
         metavar="SHARE",
-        help="let this share of all requests fail, in every way that a retry fixes, like 0.3",
+        help="share of requests that fail, in every way that a retry fixes, like 0.3",
     ),
-    flag("--seed", type=int, default=0, help="which requests fail, and how (default: %(default)s)"),
+    flag("--seed", type=int, default=0, help="random seed of the faults (default: %(default)s)"),
     flag(
         "--slow-faults",
         action="store_true",
@@ -143,7 +143,7 @@ def finding_lines(findings: Iterable[Finding]) -> list[Text]:
     ),
 )
 def testbed_serve(options: Namespace, terminal: Terminal) -> int:
-    """Until Ctrl-C; with --faults it fails on purpose, for rehearsals."""
+    """Serves until Ctrl-C; with --faults some requests fail on purpose, to test clients."""
     try:
         server = SERVER.build(
             SERVER.find("testbed"),
@@ -162,13 +162,13 @@ def testbed_serve(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.result([server.base_url])
     terminal.progress(f"serving {TESTBED_MODELS}")
-    terminal.progress(f"models: {', '.join(server.models)}; any key will do; Ctrl-C ends it")
+    terminal.progress(f"models: {', '.join(server.models)}; any API key works; press Ctrl-C to stop")
     if options.faults:
         terminal.progress(f"{options.faults:.0%} of all requests fail on purpose (seed {options.seed})")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        terminal.progress("ended")
+        terminal.progress("stopped")
         if options.faults:
             terminal.progress(f"served {_counted(server.counts)}")
     finally:

@@ -1,11 +1,11 @@
 """`studbook`: parses the command line, calls the command, and is the only place that chooses exit codes.
 
 0 done · 1 failed, or differences found · 2 usage or bad spec · 130 interrupted, state saved. A traceback is
-shown only for bugs of ours, or with -v.
+shown only for bugs in Studbook, or with -v.
 
-The table of commands here is what the home page shows. Their flags, handlers and output are in the module
-that it names, imported only when one of its commands is called: importing model and engine SDKs takes longer
-than most commands need.
+The home page shows the table of commands defined here. Flags, handlers and output are in the modules that the
+table names. A module is imported only when one of its commands is called, because importing model and engine
+SDKs takes longer than most commands do.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from studbook.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`name` may have two words; `place` is module:function below `experiments/cli`."""
+    """`name` may have two words; `place` is module:function in `experiments/cli`."""
 
     name: str
     place: str
@@ -56,7 +56,7 @@ VERBS = (
     Verb("stop", "running:stop", "Stop a run cleanly from another terminal."),
     Verb("ls", "looking:ls", "List runs with their state, best harness and pass rates."),
     Verb("show", "looking:show", "Show a run, one of its harnesses, or what a harness did on one paper."),
-    Verb("tree", "looking:tree", "Draw the population of a run: who descends from whom, and the outcomes."),
+    Verb("tree", "looking:tree", "Draw a run's family tree: every mutant, its parent and its outcome."),
     Verb("lineage", "looking:lineage", "Show the chain of changes from the seed to one harness."),
     Verb("diff", "looking:diff", "Compare two harnesses: files, then papers, then scores."),
     Verb(
@@ -64,36 +64,36 @@ VERBS = (
         "checking:replay",
         "Reproduce a run from its recorded calls, or re-measure it with fresh ones.",
     ),
-    Verb("verify", "checking:verify", "Check that all records of a run agree, and name each that does not."),
+    Verb("verify", "checking:verify", "Check that all records of a run agree, and list any that do not."),
     Verb("pack", "exporting:pack", "Pack a run into one file, without keys, to replay it elsewhere."),
-    Verb("unpack", "exporting:unpack", "Verify a packed run and add it to the runs."),
-    Verb("evaluate", "evaluating:evaluate", "Measure one harness on papers with the frozen evaluator."),
-    Verb("export", "exporting:export", "Write a harness of a run into a directory of its own."),
+    Verb("unpack", "exporting:unpack", "Verify a packed run and add it to your runs."),
+    Verb("evaluate", "evaluating:evaluate", "Evaluate one harness on papers with the frozen evaluator."),
+    Verb("export", "exporting:export", "Copy a harness of a run into a directory."),
     Verb("report", "exporting:report", "Write a run's report: one HTML file that opens offline."),
-    Verb("papers synth", "papers:synth", "Write synthetic papers, each saying that it is synthetic."),
+    Verb("papers synth", "papers:synth", "Write synthetic papers, each labeled as synthetic."),
     Verb("papers show", "papers:show", "List the papers of a corpus, or print one."),
     Verb(
         "papers stats", "papers:stats", "Count papers and characters, and list the files that were skipped."
     ),
     Verb("init", "evaluating:init", "Create a starter harness."),
-    Verb("doctor", "machine:doctor", "Check what this machine has and lacks for running Studbook."),
+    Verb("doctor", "machine:doctor", "Check whether this machine is ready to run Studbook."),
     Verb(
         "testbed serve",
         "machine:testbed_serve",
         "Serve the testbed's models as an OpenAI-compatible endpoint on this machine.",
     ),
 )
-GROUPS = {"papers": "Make and inspect papers.", "testbed": "The testbed's models as a server."}
-"""First words of two-word commands, and what they are about."""
+GROUPS = {"papers": "Make and inspect papers.", "testbed": "Serve the testbed's models."}
+"""First words of two-word commands, with their help texts."""
 
 VERBOSE = re.compile("-v+|--verbose")
-ISSUES = "this is a bug of Studbook: please report it with the lines above"
+ISSUES = "this is a bug in Studbook: please report it with the lines above"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors in our form: what, where, next step.
+    """argparse, with errors in the house format: what, where, next step.
 
-    `called` parses the command that was given.
+    `called` is the parser of the command that was given.
     """
 
     called: "Parser | None" = None
@@ -105,7 +105,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(arguments: Sequence[str]) -> Parser:
-    """All commands by name; flags only of those that `arguments` may call."""
+    """All commands by name, but flags only for those that `arguments` may call."""
     root = Parser(
         prog="studbook",
         description="Evolve agent harnesses, with a score they cannot forge and runs that replay exactly.",
@@ -135,7 +135,7 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 
 class _Plain(argparse.RawDescriptionHelpFormatter):
-    """Keeps the example on a line of its own."""
+    """Keeps the example on its own line."""
 
 
 def _add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
@@ -150,16 +150,16 @@ def _add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _answer(argv)
-    # a process of our own: who is told to end says so and cleans up, as with Ctrl-C
+    # we own the process: SIGTERM reports and cleans up, as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     atexit.register(_ignore_late_signals)
     code = _answer(sys.argv[1:])
-    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is done: a late one only hastens the end
+    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all work is done: exit now with our status
     return code
 
 
 def _ignore_late_signals() -> None:
-    """At the very end Python takes its handlers back: a late signal would end in its status, not in ours."""
+    """At exit Python restores its own handlers: a late signal would end with its status, not with ours."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -176,17 +176,18 @@ def _answer(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _failed(terminal, "interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # the reader of our stdout went away (`studbook ls | head`): nobody is left to tell
+        # the reader of stdout closed it (`studbook ls | head`): no one is left to report to
         _silence(sys.stdout)
         return EXIT_DONE
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
             why = (
-                f"{error.strerror}: {error.filename or 'while writing'}\n  free space or permit, then repeat"
+                f"{error.strerror}: {error.filename or 'while writing'}\n"
+                "  free some space or fix the permissions, then try again"
             )
             return _failed(terminal, why, EXIT_FAILED)
         return _bug(terminal)
-    except Exception:  # noqa: BLE001 - the outermost door: what arrives here is our bug, shown in full
+    except Exception:  # noqa: BLE001 - the outermost boundary: anything caught here is our bug, shown in full
         return _bug(terminal)
 
 
@@ -199,12 +200,12 @@ def _dispatch(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return EXIT_DONE
     code: int = options.command(options, Terminal(wants_json=options.json, is_verbose=options.verbose))
-    sys.stdout.flush()  # here a reader that went away can still be met; at exit it could not
+    sys.stdout.flush()  # a closed reader raises here, where it can be handled; at exit it could not
     return code
 
 
 def _failed(terminal: Terminal, error: StudbookError | str, code: int, *, is_bug: bool = False) -> int:
-    """The status tells even where the words find no room: a full disk, a terminal that was closed."""
+    """Returns the exit status even if the message cannot be written (full disk, closed terminal)."""
     try:
         if is_bug or (terminal.is_verbose and not isinstance(error, str)):
             traceback.print_exc()
@@ -223,7 +224,7 @@ def _bug(terminal: Terminal) -> int:
 
 
 def _silence(stream: TextIO) -> None:
-    """What is still to be written has nowhere to go; Python would end with a status of its own for it."""
+    """Discards pending output, for which Python would otherwise exit with its own status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

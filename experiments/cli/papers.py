@@ -1,4 +1,4 @@
-"""Commands about papers: make synthetic ones, list and print them, count them."""
+"""Commands for papers: make synthetic ones, list and print them, count them."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -24,7 +24,7 @@ PAPERS = flag("papers", metavar="PAPERS", help="a directory or file of papers (.
 )
 def synth(options: Namespace, terminal: Terminal) -> int:
     if options.count < 1:
-        raise UsageError(f"--count {options.count}: at least 1")
+        raise UsageError(f"--count {options.count}: must be at least 1")
     source = SOURCE.build(SOURCE.find("synthetic"))
     paths = source.write(Path(options.folder), options.count, options.seed)
     if terminal.wants_json:
@@ -67,7 +67,7 @@ def stats(options: Namespace, terminal: Terminal) -> int:
                 f"{figures.shortest_characters:,} to {figures.longest_characters:,} characters, "
                 f"median {figures.median_characters:,}",
             ),
-            labelled("in all", f"{figures.characters:,} characters, {figures.words:,} words"),
+            labelled("total", f"{figures.characters:,} characters, {figures.words:,} words"),
             labelled("skipped", count(figures.skipped, "file")),
         ]
     )
@@ -77,7 +77,7 @@ def stats(options: Namespace, terminal: Terminal) -> int:
 
 
 def find_paper(corpus: Corpus, text: str) -> Paper:
-    """By the beginning of its id, or by file name."""
+    """Finds a paper by a prefix of its id, or by file name."""
     found = [paper for paper in corpus.papers if paper.paper_id.startswith(text) or paper.source == text]
     if len(found) == 1:
         return found[0]

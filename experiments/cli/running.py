@@ -74,7 +74,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
 @command("studbook resume quickstart-1", RUN, RESET, PLUGINS, RUNS)
 def resume(options: Namespace, terminal: Terminal) -> int:
-    """The resolved spec in the run folder is what counts; only what RESUMABLE names may be changed."""
+    """The resolved spec in the run folder applies; only the keys named in RESUMABLE may be changed."""
     with plugging(options.plugins):
         user = read_user_environment()
         folder = find_run(options.run, Path(options.runs_dir))
@@ -93,7 +93,7 @@ def stop(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": folder.name, "was_running": is_running})
     elif is_running:
-        terminal.result([f"{folder.name} was asked to stop; pick it up with: studbook resume {folder.name}"])
+        terminal.result([f"asked {folder.name} to stop; continue it with: studbook resume {folder.name}"])
     else:
         terminal.result([f"{folder.name} is not running"])
     return 0
@@ -108,13 +108,13 @@ def _execute(
 ) -> int:
     chosen = prepared.spec.display
     switch, display = StopSwitch(), terminal.display(chosen.name, chosen.params)
-    listen = partial(listening, farewell=f"interrupted; go on with:\n  {resume_command(folder, options)}\n")
+    listen = partial(listening, farewell=f"interrupted; resume with:\n  {resume_command(folder, options)}\n")
     try:
         with opened_run(folder, prepared, variables, display, switch, listen=listen) as active:
             display.started(start_view(active, prepared, folder))
             ending = execute(active)
             end = end_view(active, ending, folder, options)
-        with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` says it
+        with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` reports it
             write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
         if ending.is_orderly or terminal.wants_json:
             display.finished(end)
@@ -126,7 +126,7 @@ def _execute(
 
 
 def _exit_code(ending: Ending, switch: StopSwitch) -> int:
-    """A budget that is spent, or a file that asks to stop, is an end that somebody planned."""
+    """Reaching a budget and stopping on a STOP file are planned ends."""
     if ending.reason is EndReason.STOPPED:
         return EXIT_INTERRUPTED if switch.was_interrupted else EXIT_DONE
     return EXIT_FAILED if ending.reason is EndReason.INFRASTRUCTURE else EXIT_DONE
@@ -137,7 +137,7 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
     if ending.reason is EndReason.STOPPED:
         finished = ending.population.iterations_done
         terminal.progress(
-            f"stopped after iteration {finished}; everything finished is saved. Go on with:\n  {command}"
+            f"stopped after iteration {finished}; finished work is saved. Resume with:\n  {command}"
         )
         return
     if isinstance(ending.error, BudgetExceeded):
@@ -157,11 +157,11 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
     if isinstance(ending.error, Outage):
         done = count(ending.population.iterations_done, "iteration")
         terminal.progress(
-            f"paused after {done}; everything finished is saved, and every answer that came is kept.\n"
-            f"Once the endpoint answers again, go on with:\n  {command}"
+            f"paused after {done}; finished work and every reply received are saved.\n"
+            f"Once the endpoint responds again, resume with:\n  {command}"
         )
     else:
-        terminal.progress(f"everything finished is saved; go on with: {command}")
+        terminal.progress(f"finished work is saved; resume with: {command}")
 
 
 def resume_command(folder: RunFolder, options: Namespace) -> str:
@@ -170,7 +170,7 @@ def resume_command(folder: RunFolder, options: Namespace) -> str:
 
 
 def program() -> str:
-    """How a user's shell starts this program: its path where `studbook` is not on PATH, or another one is."""
+    """How the user's shell starts this program: by path if `studbook` is not on PATH or is another program."""
     started, found = Path(sys.argv[0]), shutil.which("studbook")
     if started.name != "studbook" or (found and Path(found).absolute() == started.absolute()):
         return "studbook"
@@ -178,7 +178,7 @@ def program() -> str:
 
 
 def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
-    """How commands name this run: its name, or its path where it lies in no runs folder; and the flag."""
+    """How commands name this run: by name, or by path if it is outside the runs folder; and the flag."""
     where = "" if options.runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(options.runs_dir)}"
     if (Path(options.runs_dir) / folder.name).absolute() == folder.root.absolute():
         return folder.name, where
@@ -227,14 +227,14 @@ def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Name
         lineage=lineage_steps(population, best) if best in population.mutants else (),
         verdicts=verdict_counts(population),
         champion_id=champion.harness_id if champion else None,
-        champion_reason=champion.reason if champion else "the run did not come to its end",
+        champion_reason=champion.reason if champion else "the run is not finished yet",
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
         test_difference=sealed_difference(population),
         is_testbed=uses_only_testbed(active.spec),
         progress=active.watcher.progress(population),
         next_commands=(
-            (f"{program()} tree {name}{where}", "who descends from whom"),
+            (f"{program()} tree {name}{where}", "every mutant, its parent and its outcome"),
             (f"{program()} show {name}{where}", "what was tried, and why it was rejected")
             if best == SEED_ID
             else (f"{program()} diff {name}:seed best{where}", "what the winner changed, and what it gained"),

@@ -1,8 +1,8 @@
-"""Where the command line's words go: results to stdout, progress and errors to stderr; and its exit codes.
+"""Where the command line's output goes: results to stdout, progress and errors to stderr; and its exit codes.
 
-The only place, beside the displays, that writes to the standard streams. Color only on a terminal; NO_COLOR,
-FORCE_COLOR and TERM are honored (through rich). On terminals that cannot show every letter our glyphs become
-ASCII with the same meaning, the rest `?`. Changes how a stream encodes, never what is written into files.
+Besides the displays, only this module writes to the standard streams. Color only on a terminal; NO_COLOR,
+FORCE_COLOR and TERM are honored (through rich). On terminals that cannot show every character, our glyphs become
+ASCII with the same meaning and other characters become `?`. This affects streams only, never files.
 """
 
 import codecs
@@ -43,7 +43,7 @@ PLAIN = {
 
 
 def adapt(*streams: TextIO) -> None:
-    """From now on these streams write something for every character."""
+    """Makes these streams replace characters they cannot encode instead of raising."""
     codecs.register_error(NAME, _replace)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):
@@ -69,11 +69,11 @@ class Terminal:
         print_lines(Lines(sys.stdout), lines)
 
     def verbatim(self, lines: Iterable[Text | str]) -> None:
-        """Foreign lines (files, papers, prompts): the terminal breaks them where it likes."""
+        """Lines that are not ours (files, papers, prompts): the terminal wraps them."""
         print_lines(Lines(sys.stdout), lines, is_verbatim=True)
 
     def fits(self, lines: Iterable[Text]) -> bool:
-        """Whether stdout shows these lines unbroken; a pipe always does."""
+        """Whether stdout shows these lines without wrapping; a pipe always does."""
         console = Lines(sys.stdout)
         return not console.is_terminal or all(line.cell_len <= console.width for line in lines)
 
@@ -84,13 +84,13 @@ class Terminal:
         print_lines(Lines(sys.stderr), [text])
 
     def error(self, text: str) -> None:
-        """What, where, next step: the first line carries the word error."""
+        """What, where, next step; the first line contains the word "error"."""
         first, *rest = text.splitlines() or ["unknown error"]
         head = Text.assemble(("✗ error: ", "bold red"), clean_line(first, 600))
         print_lines(Lines(sys.stderr), [head, *(_indented(line) for line in rest)])
 
     def display(self, name: str = "auto", params: Mapping[str, Any] | None = None) -> Display:
-        """The display of that name, or `module:Object`; with --json one object at the end, whatever it is."""
+        """The display of that name, or `module:Object`; with --json always the JSON display."""
         found = DISPLAY.find("json", {}) if self.wants_json else DISPLAY.find(name, params, plugin_folders())
         return DISPLAY.build(found, progress=sys.stderr, results=sys.stdout)
 

@@ -20,7 +20,7 @@ from studbook.experiments.run.bench import box_limits
 from studbook.experiments.run.corpus import LoadedPapers, skipped_note
 from studbook.experiments.run.execute import promotion_settings, search_settings
 from studbook.experiments.run.models import models_line, role_models
-from studbook.experiments.run.opening import OpenedRun
+from studbook.experiments.run.opening import STOPPED, OpenedRun
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import EvaluatorSpec, Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line, notice_line, papers_line
@@ -51,6 +51,13 @@ def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
         totals = records.totals()
     rows = [_row(role, paid) for role, paid in sorted(totals.items())]
     return (*rows, _row(TOTAL, sum_totals(totals))) if rows else ()
+
+
+def state_of(run: OpenedRun) -> str:
+    """`running`, `finished`, `budget reached` or `interrupted`."""
+    if run.state != STOPPED:
+        return run.state
+    return "budget reached" if has_reached_budget(run) else "interrupted"
 
 
 def has_reached_budget(run: OpenedRun) -> bool:

@@ -164,6 +164,7 @@ def _highest_number(runs_dir: Path, spec_name: str) -> int:
 
 
 EVALUATION = "evaluation_done"
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,14 +188,10 @@ class OpenedRun:
 
     @property
     def state(self) -> str:
-        """`running`, `finished`, `budget reached` or `interrupted`, now."""
+        """`running` or `finished`, now; `stopped` for what `costs.state_of` knows more of."""
         if is_being_written(self.folder):
             return "running"
-        if self.population.finish is not None:
-            return "finished"
-        from studbook.experiments.run.costs import has_reached_budget  # brings in the spec and the evaluator
-
-        return "budget reached" if has_reached_budget(self) else "interrupted"
+        return STOPPED if self.population.finish is None else "finished"
 
     def evaluations(self) -> Iterator[EvaluationDone]:
         """With their rounds and reasons, which the population leaves out; decoded anew each time."""

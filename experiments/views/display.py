@@ -1,7 +1,7 @@
-"""How a run is watched: one Protocol, and the door that plain lines, a live view or one JSON object stand in.
+"""How a run is shown: one Protocol, and the door (extension point) for displays: plain, live, JSON or your own.
 
-A display decides and measures nothing, and nothing else prints while a run is going on. Progress goes to
-stderr, the result to stdout.
+A display decides and measures nothing, and nothing else prints during a run. Progress goes to stderr, the
+result to stdout.
 """
 
 from typing import Protocol
@@ -19,20 +19,20 @@ class Display(Protocol):
     def seed_measured(self, rate: Rate) -> None: ...
 
     def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
-        """At the end of a run: a harness was measured again, `stage` saying on what."""
+        """At the end of a run: a harness was evaluated again; `stage` says on which papers."""
 
     def working(self, what: str) -> None:
-        """A passing state, for a live view; others may keep it to themselves."""
+        """A transient state for a live view; other displays may ignore it."""
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None: ...
 
     def notice(self, text: str) -> None:
-        """Something the user should know now: a retry, a slow endpoint, an interruption."""
+        """Something the user should know immediately: a retry, a slow endpoint, an interruption."""
 
     def finished(self, view: EndView) -> None: ...
 
     def close(self) -> None:
-        """Leaves the terminal as it was; called whatever happened."""
+        """Restores the terminal; always called."""
 
 
 DISPLAY = Door[Display](
@@ -49,5 +49,5 @@ DISPLAY = Door[Display](
     ],
     ["studbook.experiments.views.displays"],
 )
-"""Its plug-ins may ask for `progress` and `results`, the streams stderr and stdout. Named by the spec's key
-`display`; no hash covers it, because nothing in a result depends on it."""
+"""Plug-ins may take `progress` and `results`, the streams stderr and stdout. Named by the spec's key `display`;
+not part of any hash, because no result depends on it."""

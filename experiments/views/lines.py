@@ -1,7 +1,7 @@
 """The wording of a run's progress: views in, styled lines out. Plain and live displays show the same words.
 
-Color never carries meaning alone: every verdict has a glyph. Foreign text is cleaned here; `Text` does not
-interpret markup. No rate stands without n and interval.
+Color never carries meaning alone: every verdict has a glyph. Untrusted text is cleaned here; `Text` does not
+interpret markup. Rates always appear with n and interval.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def labelled(label: str, text: str, style: str = "") -> Text:
 
 
 def rate_words(rate: Rate, is_stopped: bool) -> str:
-    """A rate that racing stopped is no fair estimate: it ended where it did because of its results."""
+    """A rate that racing stopped early is biased: the results decided when it stopped."""
     return f"{rate}, stopped early" if is_stopped else str(rate)
 
 
@@ -61,7 +61,7 @@ def change_words(score: ScoreDiff) -> str:
 
 
 def is_shown(score: ScoreDiff) -> bool:
-    """Whether the interval leaves zero out."""
+    """Whether the interval excludes zero."""
     low, high = score.interval
     return low > 0 or high < 0
 
@@ -70,7 +70,7 @@ NOT_SHOWN = "the interval includes zero: too few papers to tell them apart"
 
 
 def spaced(name: str) -> str:
-    """A name of code as people write it."""
+    """An identifier as prose: `too_easy` → `too easy`."""
     return name.replace("_", " ")
 
 
@@ -164,7 +164,7 @@ def lineage_line(depth: int, step: LineageStep) -> Text:
     return line(
         arrow,
         (step.harness_id, "bold"),
-        f"  {clean_line(step.hypothesis, 90)}" if depth else "  the harness you started from",
+        f"  {clean_line(step.hypothesis, 90)}" if depth else "  the harness the run started from",
         (f"  validation {rate_words(step.rate, step.is_stopped)}", "dim"),
     )
 
@@ -202,7 +202,7 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[Text
 
 
 def summary_blocks(summaries: list[RunSummary]) -> list[Text]:
-    """What `summary_lines` says, for terminals that are narrower than its table."""
+    """The content of `summary_lines`, for terminals narrower than its table."""
     lines: list[Text] = []
     for each in summaries:
         done = f"{count(each.iterations, 'iteration')}, {each.admitted} admitted"
@@ -233,7 +233,7 @@ def summary_lines(summaries: list[RunSummary]) -> list[Text]:
 
 
 def tree_lines(rows: Sequence[TreeRow]) -> list[Text]:
-    """Like `git log --graph` turned on its side: children below their parent."""
+    """A tree with children below their parent."""
     return [_tree_line(row) for row in rows]
 
 
@@ -243,7 +243,7 @@ def _tree_line(row: TreeRow) -> Text:
         indent += "└─ " if row.last_flags[-1] else "├─ "
     glyph, style = GLYPHS[row.verdict] if row.verdict else ("●", "bold")
     said = "" if row.verdict in {None, Verdict.ADMITTED, Verdict.REJECTED} else f" {spaced(row.verdict)}"
-    words = clean_line(row.mutant.hypothesis, 80) if row.depth else "the harness you started from"
+    words = clean_line(row.mutant.hypothesis, 80) if row.depth else "the harness the run started from"
     return line(
         (indent, "dim"),
         (f"{glyph} ", style),
@@ -271,7 +271,7 @@ def harness_lines(view: HarnessView) -> list[Text]:
     ]
     lines = [line((f"{label:<12}", "bold"), text) for label, text in facts]
     for each in view.evaluations:
-        partly = "" if each.is_complete else ", decided before all papers were run"
+        partly = "" if each.is_complete else ", stopped early"
         partly += f"; {confirmed_words(each.confirmed)}" if each.confirmed.n else ""
         lines.append(Text())
         lines.append(

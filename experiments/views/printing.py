@@ -1,7 +1,7 @@
-"""Puts lines on a stream: whole into a pipe, broken between words on a terminal.
+"""Writes lines to a stream: unbroken to a pipe, wrapped between words on a terminal.
 
-On a terminal a line that is too long continues below its second column, so that tables of labels and texts
-stay readable at any width.
+On a terminal a line that is too long continues below its second column, so that tables of labels and text stay
+readable at any width.
 """
 
 import re
@@ -18,7 +18,7 @@ FIRST_COLUMN = re.compile(r" *\S.*? {2,}")
 
 
 class Lines(Console):
-    """A console that tells when its reader went away, where rich would end the process."""
+    """A console that raises when its reader has closed the pipe, where rich would exit the process."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(file=stream, highlight=False)
@@ -28,9 +28,9 @@ class Lines(Console):
 
 
 def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: bool = False) -> None:
-    if not console.is_terminal:  # no styles and no width: rich would have nothing to do
+    if not console.is_terminal:  # no styles and no wrapping: rich is not needed
         console.file.write("".join(f"{line}\n" for line in lines))
-        console.file.flush()  # whoever reads a pipe may wait for these
+        console.file.flush()  # the reader of the pipe may be waiting for these
         return
     for line in lines:
         text = line if isinstance(line, Text) else Text(line)
@@ -40,7 +40,7 @@ def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: b
 
 
 def broken(line: Text, console: Console) -> list[Text]:
-    """The line in parts no wider than the console."""
+    """The line split into parts no wider than the console."""
     if line.cell_len <= console.width:
         return [line]
     indent = indent_of(line.plain, console.width)
@@ -50,7 +50,7 @@ def broken(line: Text, console: Console) -> list[Text]:
 
 
 def indent_of(text: str, width: int) -> int:
-    """Where the second column begins; a little to the right of the first if that is too far away."""
+    """Where the second column begins; slightly right of the first column if that is too far right."""
     found = FIRST_COLUMN.match(text)
     if found and found.end() <= min(DEEPEST_INDENT, width // 2):
         return found.end()

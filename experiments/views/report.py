@@ -1,13 +1,8 @@
-"""report.html: what a run found, in one file that opens offline, on a phone, in the dark.
+"""report.html: the results of a run in one file that opens offline, on a phone, in dark mode.
 
-Pure: views in, HTML out. Everything is escaped on its way in; no script, font, image or link
-leaves the file, and a Content-Security-Policy says so. Measures nothing, reads nothing but its stylesheet.
-
-The curve of pass rates as inline SVG: numbers in, markup out. No script, no external resource.
-
-The tables, trees, diffs and bars of report.html: views in, escaped markup out.
-
-Puts the report of a run together: reads the run, makes the view, writes one file.
+`report_view` reads the run, `report_html` turns the view into escaped HTML with inline SVG, `write_report`
+writes the file. There are no scripts, fonts, images or external links, and a Content-Security-Policy enforces
+that. Measures nothing.
 """
 
 from collections.abc import Sequence
@@ -18,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from studbook.evaluate.papers import SPLIT_NAMES
-from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs
+from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs, state_of
 from studbook.experiments.run.models import uses_only_testbed
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.spec.loading import read_resolved
@@ -68,7 +63,7 @@ def rate_html(rate: Rate, is_stopped: bool = False) -> str:
 def lineage_html(steps: tuple[LineageStep, ...]) -> str:
     rows = "".join(
         f"<tr><td>{safe(step.harness_id)}</td><td>{escape(step.kind.value)}</td>"
-        f'<td class="idea">{safe(step.hypothesis) or "the harness the run began with"}</td>'
+        f'<td class="idea">{safe(step.hypothesis) or "the harness the run started from"}</td>'
         f'<td class="rate">{rate_html(step.rate, step.is_stopped)}</td></tr>'
         for step in steps
     )
@@ -92,9 +87,7 @@ def diff_html(diff: str) -> str:
         return '<p class="quiet">No changes: the seed is the best harness.</p>'
     shown = clean_block(diff[:DIFF_LIMIT])
     cut = (
-        '<p class="quiet">The diff goes on; see git diff in lineage.git.</p>'
-        if len(diff) > DIFF_LIMIT
-        else ""
+        '<p class="quiet">Diff truncated; see git diff in lineage.git.</p>' if len(diff) > DIFF_LIMIT else ""
     )
     return f"<pre>{chr(10).join(map(_diff_line, shown.splitlines()))}</pre>{cut}"
 
@@ -122,7 +115,7 @@ def _tree_words(row: TreeRow) -> str:
     score = f' <span class="quiet">{rate_html(row.rate, row.is_stopped)}</span>' if row.rate.n else ""
     star = ' <b class="admitted">★ best</b>' if row.is_best else ""
     if row.verdict is None:
-        return f"● <b>{safe(row.mutant.harness_id)}</b> the harness the run began with{score}{star}"
+        return f"● <b>{safe(row.mutant.harness_id)}</b> the harness the run started from{score}{star}"
     return (
         f'<span class="{row.verdict.value}">{GLYPHS[row.verdict][0]} {escape(spaced(row.verdict))}</span> '
         f"<b>{safe(row.mutant.harness_id)}</b> {safe(row.mutant.hypothesis, 160)}{score}{star}"
@@ -156,14 +149,14 @@ def _rates(view: IterationView) -> str:
 
 def failures_html(harness_id: str, counts: dict[str, int]) -> str:
     if not counts:
-        return f'<p class="quiet">{safe(harness_id)}: nothing failed.</p>'
+        return f'<p class="quiet">{safe(harness_id)}: no failures.</p>'
     most, total = max(counts.values()), sum(counts.values())
     bars = "".join(
         f'<span>{safe(spaced(name))}</span><i style="width:{100 * number / most:.0f}%"></i>'
         f"<span>{number}</span>"
         for name, number in counts.items()
     )
-    return f'<p><b>{safe(harness_id)}</b>: {total} in all its evaluations</p><div class="bars">{bars}</div>'
+    return f'<p><b>{safe(harness_id)}</b>: {total} over all its evaluations</p><div class="bars">{bars}</div>'
 
 
 WIDTH, HEIGHT = 720, 280
@@ -174,7 +167,7 @@ LEFT, RIGHT, TOP, BOTTOM = 72, 14, 20, 38
 def chart(points: Sequence[CurvePoint], seed: Rate) -> str:
     """Best so far with its 95% CI as a band; each mutant's own evaluation as a mark."""
     if not points:
-        return '<p class="quiet">No iteration has ended yet.</p>'
+        return '<p class="quiet">No iteration has finished yet.</p>'
     last = max(point.iteration for point in points)
     best = [(0, seed), *((point.iteration, point.best) for point in points)]
     return "".join(
@@ -239,7 +232,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
-    """All the report says. `diff` is a unified diff of seed and champion; `failures` are per harness."""
+    """The content of the report. `diff` is a unified diff of seed and best; `failures` are per harness."""
 
     run: str
     state: str
@@ -274,9 +267,9 @@ SANDBOX_WORDS = {
 }
 ENGINE_LACKS = ", on an engine that does not limit memory or processes"
 CURVE_LEGEND = (
-    '<p class="quiet">Line: the best member so far, all its validation evaluations pooled; band: its 95% '
-    "interval. Filled circles: admitted mutants; crosses: mutants that were not. A mutant's mark is one "
-    "evaluation, which may have been stopped once it was decided.</p>"
+    '<p class="quiet">Line: the best harness so far, all its validation evaluations pooled; band: its 95% '
+    "CI. Filled circles: admitted mutants; crosses: mutants that were not admitted. Each mark is one "
+    "evaluation of a mutant, which may have been stopped early.</p>"
 )
 
 
@@ -339,7 +332,7 @@ def _uncontained(sandbox: str) -> str:
     if sandbox == "docker":
         return (
             "The engine did not limit memory or processes: it does not isolate untrusted code. "
-            "A harness could have taken the whole machine; studbook doctor --deep says what to do."
+            "A harness could have used up the whole machine; studbook doctor --deep says what to do."
         )
     return (
         "The process sandbox was used: it does not isolate untrusted code. "
@@ -348,7 +341,7 @@ def _uncontained(sandbox: str) -> str:
 
 
 def _models(view: ReportView) -> str:
-    """Roles that share a model are named together."""
+    """Groups the roles that share a model."""
     ordered = sorted(view.models, key=lambda pair: pair[1])
     grouped = groupby(ordered, key=lambda pair: pair[1])
     return "; ".join(f"{model} ({', '.join(role for role, _ in pairs)})" for model, pairs in grouped)
@@ -398,7 +391,7 @@ def report_view(run: OpenedRun) -> ReportView:
     champion = population.champion
     return ReportView(
         run=run.folder.name,
-        state=run.state,
+        state=state_of(run),
         models=tuple(sorted(start.models.items())),
         is_testbed=uses_only_testbed(spec),
         sandbox=start.sandbox,
@@ -430,7 +423,7 @@ def report_view(run: OpenedRun) -> ReportView:
 
 
 def winning_diff(run: OpenedRun) -> str:
-    """Seed to best as one unified diff; "" while there is nothing to compare."""
+    """Seed to best as one unified diff; "" if there is nothing to compare."""
     best = run.population.best_id
     if best == SEED_ID or best not in run.population.mutants:
         return ""

@@ -1,7 +1,7 @@
-"""Makes foreign text fit to be shown: what a harness, a model or a paper wrote is hostile to terminals.
+"""Makes untrusted text (from a harness, a model or a paper) safe to print on a terminal.
 
-Control characters, escape sequences and bidirectional overrides are removed; nothing is interpreted. Escaping
-for HTML is the report's business.
+Control characters, escape sequences and bidirectional overrides are removed; nothing is interpreted. The report
+does its own HTML escaping.
 """
 
 import re
@@ -13,8 +13,8 @@ FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def clean_block(text: str) -> str:
-    """Line breaks and tabs stay, everything else that could steer a terminal goes."""
-    if text.isprintable():  # nearly always, and looking at each letter takes a hundred times as long
+    """Keeps line breaks and tabs, removes everything else that could control a terminal."""
+    if text.isprintable():  # nearly always true, and 100 times faster than checking each letter
         return text
     bare = ESCAPE_SEQUENCE.sub("", text)
     return "".join(letter for letter in bare if letter in KEPT or _is_visible(letter))
@@ -25,7 +25,7 @@ def _is_visible(letter: str) -> bool:
 
 
 def clean_line(text: str, limit: int = 120) -> str:
-    """One line of at most `limit` characters, the last one … when it was longer."""
+    """One line of at most `limit` characters, ending in … if it was cut."""
     line = " ".join(clean_block(text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 

@@ -1,7 +1,7 @@
-"""What displays, tables and the report show, as plain frozen values: no styles, no reading of files.
+"""What displays, tables and the report show, as plain frozen values: no styles, no file access.
 
-A view is worked out from a population, or from what a run is doing now; how it is drawn is up to whoever
-shows it.
+A view is computed from a population or from the current state of a run; the display or report decides how to
+draw it.
 """
 
 import json
@@ -22,7 +22,7 @@ from studbook.rate import NO_RATE, Rate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartView:
-    """`notes` are lines the user should read before money is spent (skipped papers, a weak sandbox)."""
+    """`notes` are warnings to read before money is spent (skipped papers, a weak sandbox)."""
 
     run: str
     folder: str
@@ -115,7 +115,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
-    """After one iteration: the pooled score of the best member by then, and the mutant's own evaluation."""
+    """After one iteration: the pooled score of the best harness so far, and the mutant's own evaluation."""
 
     iteration: int
     best_id: str
@@ -126,7 +126,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessView:
-    """`studbook show RUN:m0031`: a mutant, how it was decided, and its papers so far."""
+    """`studbook show RUN:m0031`: a mutant, its verdict, and its results on papers so far."""
 
     harness_id: str
     parent_id: str | None
@@ -195,7 +195,7 @@ def verdict_counts(population: Population) -> dict[str, int]:
 
 
 def curve(population: Population) -> tuple[CurvePoint, ...]:
-    searched = replace(population, champion=None)  # chosen after the search, on other measurements
+    searched = replace(population, champion=None)  # chosen after the search, from other evaluations
     points = []
     for decision in population.decisions:
         then = searched.as_of(decision.iteration)
@@ -221,13 +221,13 @@ def pooled_rate(population: Population, harness_id: str, *purposes: Purpose) -> 
 
 
 def confirmed_rate(population: Population, harness_id: str, *purposes: Purpose) -> Rate:
-    """Of the examples accepted in these evaluations: how many would have been accepted again."""
+    """How many of the examples accepted in these evaluations were accepted again on fresh rollouts."""
     found = (each for each in population.evaluations_of(harness_id) if each.purpose in purposes)
     return sum((each.confirmed for each in found), NO_RATE)
 
 
 def sealed_difference(population: Population) -> ScoreDiff | None:
-    """Champion against seed on the sealed test papers; None when there are not two measured harnesses."""
+    """Champion against seed on the sealed test papers; None unless both were evaluated."""
     champion = population.champion.harness_id if population.champion else SEED_ID
     if champion == SEED_ID or not pooled_rate(population, champion, Purpose.TEST).n:
         return None
@@ -235,7 +235,7 @@ def sealed_difference(population: Population) -> ScoreDiff | None:
 
 
 def failure_counts(events: Iterable[Event], harness_id: str) -> dict[str, int]:
-    """Rounds that were not accepted, by category, and papers that ended in another way, by verdict."""
+    """Rounds that were not accepted, by category, and papers that ended otherwise, by verdict."""
     counted: Counter[str] = Counter()
     for event in events:
         if not isinstance(event, EvaluationDone) or event.evaluation.harness_id != harness_id:
@@ -270,7 +270,7 @@ def harness_view(population: Population, harness_id: str) -> HarnessView:
         kind=mutant.kind,
         hypothesis=mutant.hypothesis,
         verdict=decision.verdict if decision else None,
-        reason=decision.reason if decision else "the harness the run began with",
+        reason=decision.reason if decision else "the harness the run started from",
         tree_hash=mutant.tree_hash,
         commit=mutant.commit,
         knobs=dict(mutant.knobs),
@@ -296,7 +296,7 @@ def run_summary(name: str, population: Population, state: str) -> RunSummary:
 
 
 def as_json(value: Any) -> Any:
-    """Views and records as plain JSON; a rate keeps its n and its 95 % interval."""
+    """Views and records as plain JSON; a rate keeps its n and its 95% CI."""
     if isinstance(value, Rate):
         low, high = value.interval()
         return {"passed": value.passed, "n": value.n, "low": round(low, 6), "high": round(high, 6)}
@@ -314,5 +314,5 @@ def as_json(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Pure ASCII: foreign text cannot steer a terminal."""
+    """Pure ASCII, so that untrusted text cannot control a terminal."""
     return json.dumps(as_json(value), indent=2)

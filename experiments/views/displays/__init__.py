@@ -1,1 +1,1 @@
-"""Displays: one a file, its name the file's; what it offers is `plugin`."""
+"""Displays: one per file, named after the file, each providing `plugin`."""

@@ -1,4 +1,4 @@
-"""The run as one JSON object on stdout when it has ended; notices before it. docs/cli.md has its shape."""
+"""Prints the run as one JSON object on stdout when it ends, and notices on stderr. docs/cli.md lists the keys."""
 
 from typing import TextIO
 
@@ -24,16 +24,16 @@ class JsonDisplay:
         self._seed = rate
 
     def promoted(self, stage: str, harness_id: str, so_far: Rate) -> None:
-        """Nothing: the end says it with all replicates."""
+        """Nothing: the final object has it, with all replicates."""
 
     def working(self, what: str) -> None:
-        """Nothing: one object, at the end."""
+        """Nothing: there is one object, at the end."""
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
         self._iterations.append(view)
 
     def notice(self, text: str) -> None:
-        """On stderr: a warning belongs there even here."""
+        """On stderr, so that stdout holds only the object."""
         print_lines(Lines(self._progress), [text])
 
     def finished(self, view: EndView) -> None:

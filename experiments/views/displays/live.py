@@ -13,7 +13,7 @@ from studbook.rate import Rate
 
 SPINNER_COLUMNS = 3
 CTRL_C_COLUMNS = 3
-"""The terminal writes ^C behind the status line; if that went over the edge, the line could not be erased."""
+"""Room for the ^C that the terminal echoes: a status line that wrapped could not be erased."""
 
 
 class LiveDisplay:
@@ -33,10 +33,10 @@ class LiveDisplay:
         self._print([run_lines.promotion_line(stage, harness_id, so_far)])
 
     def working(self, what: str) -> None:
-        self._status.start()  # nothing when it runs already
+        self._status.start()  # no effect if it is already running
         room = max(
             20, self._progress.width - SPINNER_COLUMNS - CTRL_C_COLUMNS
-        )  # one line: more would flicker
+        )  # a single line: several would flicker
         self._status.update(Text(clean_line(f"{what}{self._standing}", room)))
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:

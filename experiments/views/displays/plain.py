@@ -24,7 +24,7 @@ class PlainDisplay:
         self._write(self._progress, [run_lines.promotion_line(stage, harness_id, so_far)])
 
     def working(self, what: str) -> None:
-        """Nothing: a log wants what happened, not what is about to."""
+        """Nothing: a log records what has happened."""
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
         lines = [*run_lines.iteration_lines(view), run_lines.progress_line(progress)]
