@@ -1,7 +1,7 @@
-"""How good a harness is: frozen predicates, rubric, solvers and judge, in sandboxes, with the papers outside.
+"""Measures how good a harness is: frozen predicate, rubric, solvers and judge; harnesses run in sandboxes.
 
-`studbook.evaluate(harness, papers=...)` is a function of the library, and this package has its name: so the
-package can be called, and passes the call to `experiments/library/working.py`.
+The library function `studbook.evaluate(harness, papers=...)` has the same name as this package, so the
+package is callable and forwards the call to `experiments/library/working.py`.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Any
 
 class _CallablePackage(ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        # by name: the library stands above this package, which imports nothing of it
+        # imported by name: the library is a layer above this package, which must not depend on it
         return import_module("studbook.experiments.library.working").evaluate(*arguments, **options)
 
 

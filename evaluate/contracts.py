@@ -13,18 +13,18 @@ from studbook.populations.records import FailureCategory, PaperResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """A source document. `paper_id` is the first 16 hex digits of the SHA-256 of its normalised text."""
+    """A source document. `paper_id` is the first 16 hex digits of the SHA-256 of its normalized text."""
 
     paper_id: str
     title: str
     text: str
-    source: str  # file name, for people; never sent into a box
+    source: str  # file name, for display; never sent into a box
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
     criterion: str
-    weight: int  # negative: met is bad
+    weight: int  # negative: meeting the criterion lowers the score
     category: str
 
 
@@ -54,14 +54,14 @@ class Rollout:
     answer: str
     marks: tuple[bool, ...]
     score: Fraction
-    is_truncated: bool = False  # the answer ends at the solver's token limit; it is scored as it is
+    is_truncated: bool = False  # the answer was cut off at the solver's token limit; it is scored as is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the evaluator says of one example. UNDECIDED: weak rollouts passed, strong ones not run yet.
+    """The evaluator's report on one example. UNDECIDED: weak rollouts passed, strong ones not run yet.
 
-    A report whose weak rollouts already rule acceptance out is REJECTED with that reason.
+    If the weak rollouts already rule out acceptance, the report is REJECTED with that reason.
     """
 
     example_hash: str
@@ -75,7 +75,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """`category` and `reason` say why an example is not accepted; the harness is told both."""
+    """`category` and `reason` say why an example is not accepted; both are reported to the harness."""
 
     status: Status
     category: FailureCategory | None
@@ -85,8 +85,8 @@ class Ruling:
 class Predicate(Protocol):
     """Decides which examples are accepted, from the scores of the rollouts alone.
 
-    Guarantees: pure, on exact fractions in [0, 1]. Without strong rollouts (`strong` empty) the ruling is
-    REJECTED or UNDECIDED, never ACCEPTED: weak rollouts can rule acceptance out, not in.
+    Must be pure; scores are exact fractions in [0, 1]. Without strong rollouts (`strong` empty) the ruling
+    is REJECTED or UNDECIDED, never ACCEPTED: weak rollouts alone can only reject.
     """
 
     def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction]) -> Ruling: ...
@@ -94,32 +94,32 @@ class Predicate(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPaper:
-    """What a reader understood of a file: its text, and its title where the format tells one."""
+    """What a reader extracted from a file: its text, and its title if the format has one."""
 
     text: str
     title: str | None = None
 
 
 class PaperReader(Protocol):
-    """Turns the bytes of one kind of file into text. The bytes are hostile: whatever they are, it ends soon.
+    """Turns the bytes of one file format into text. The bytes are untrusted; it must end soon for any input.
 
     Raises ValueError with the reason for a file it cannot read; that file is skipped, counted and shown.
     """
 
     def reads(self, name: str) -> bool:
-        """Is this file, by its name, of the kind that it reads?"""
+        """Does this reader handle a file with this name?"""
         ...
 
     def read(self, data: bytes, name: str) -> ReadPaper: ...
 
 
 class PaperSource(Protocol):
-    """Makes papers instead of reading them: the same `count` and `seed`, the same papers."""
+    """Generates papers instead of reading them; the same `count` and `seed` give the same papers."""
 
     def papers(self, count: int, seed: int) -> list[Paper]: ...
 
     def write(self, folder: Path, count: int, seed: int) -> tuple[Path, ...]:
-        """The same papers as files; raises CorpusError rather than replace another file."""
+        """Write the same papers as files; raises CorpusError instead of overwriting a different file."""
         ...
 
 
@@ -127,8 +127,8 @@ class PaperEvaluator(Protocol):
     """Runs one harness on one paper in a sandbox and scores it.
 
     Guarantees: the result depends only on (harness tree, paper, replicate) and the frozen evaluator;
-    finished results are kept (by `key`) and returned again without a box or a call; a misbehaving
-    harness is a verdict, never an exception. Raises InfrastructureError, BudgetExceeded. Thread-safe.
+    finished results are stored (by `key`) and returned again without a box or a call; a misbehaving
+    harness gives a verdict, never an exception. Raises InfrastructureError, BudgetExceeded. Thread-safe.
     """
 
     evaluator_hash: str
@@ -137,4 +137,4 @@ class PaperEvaluator(Protocol):
 
 
 StopEarly = Callable[[Sequence[PaperResult]], bool]
-"""Given the results so far, in paper order: may the rest be left out?"""
+"""Given the results so far, in paper order: can the remaining papers be skipped?"""

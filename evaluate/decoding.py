@@ -1,7 +1,7 @@
-"""Text inside text: what stands in an example in a form that people do not read but a model may.
+"""Decodes text hidden in an example in an encoding that people do not read but a model might.
 
-Each decoder is linear in the length of its input and bounded in what it gives back. Whether what comes out
-means anything is not decided here.
+Each decoder takes time linear in its input and returns a bounded amount. Does not decide whether the decoded
+text means anything.
 """
 
 import base64
@@ -27,7 +27,7 @@ READABLE = 0.85
 
 
 def decoded(text: str) -> Iterator[tuple[str, str]]:
-    """(name of the encoding, what it says) for everything in `text` that can be decoded to readable text."""
+    """Yield (name of the encoding, decoded text) for everything in `text` that decodes to readable text."""
     for name, decode in _DECODERS.items():
         for found in decode(text):
             if len(found) >= 8 and _is_readable(found):
@@ -87,7 +87,7 @@ def _mixes(word: str) -> bool:
 
 
 def _spaced(text: str) -> Iterator[str]:
-    """Letters one by one; two or more separators in a row part words."""
+    """Letters written one at a time; two or more separators in a row separate words."""
     for run in _runs(_SPACED, text):
         words = re.split(r"[ .*_|\-\u00b7]{2,3}", run)
         yield " ".join(re.sub(r"[ .*_|\-\u00b7]", "", word) for word in words)
@@ -100,7 +100,7 @@ def _bits(text: str) -> Iterator[str]:
 
 
 def _zero_width(text: str) -> Iterator[str]:
-    """Two kinds of invisible characters as bits, either way round."""
+    """Two kinds of invisible characters read as bits, in both assignments of 0 and 1."""
     marks = [character for character in text if character in _ZERO_WIDTH][:MAX_RUN]
     kinds = sorted(set(marks))
     if len(marks) >= 64 and len(kinds) >= 2:
@@ -110,14 +110,14 @@ def _zero_width(text: str) -> Iterator[str]:
 
 
 def _tags(text: str) -> Iterator[str]:
-    """Unicode's invisible copies of ASCII."""
+    """Unicode tag characters: invisible copies of ASCII."""
     found = [chr(ord(character) - 0xE0000) for character in text if 0xE0020 <= ord(character) <= 0xE007E]
     if found:
         yield "".join(found)
 
 
 def _selectors(text: str) -> Iterator[str]:
-    """Variation selectors: 256 of them, one for each byte."""
+    """Variation selectors: there are 256 of them, one for each byte value."""
     values = [
         code - 0xFE00 if code <= 0xFE0F else code - 0xE0100 + 16
         for code in map(ord, text)

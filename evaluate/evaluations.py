@@ -1,8 +1,8 @@
-"""One harness over many papers: how they are evaluated side by side, and what the results add up to.
+"""Evaluates one harness on many papers in parallel, and summarizes the results.
 
 The number of workers cannot change a result: results are taken in paper order, the stop rule sees only that
-prefix, and what finished beyond the deciding paper is left out. What the rule decides is the caller's.
-Summaries are pure and for people; they never decide anything.
+prefix, and results beyond the paper at which it stops are dropped. The caller supplies the stop rule.
+Summaries are pure and for display; they never decide anything.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from studbook.populations.records import Evaluation, PaperResult
 from studbook.rate import NO_RATE, Rate
 
 OnResult = Callable[[PaperResult], None]
-"""Told of every result that counts, in paper order, as soon as it does."""
+"""Called with every result that counts, in paper order, as soon as it is final."""
 
 
 def never_stop(_: Sequence[PaperResult]) -> bool:
@@ -49,13 +49,13 @@ def evaluate_many(
 ) -> Evaluation:
     """At most `workers` papers of this evaluation run at once on the shared `pool`.
 
-    Behind a slow paper few others are begun, unless nothing can stop at it: they might be for nothing.
+    With a stop rule, only a few papers beyond a slow one are started, because their results may be dropped.
 
-    When the rule says stop, work already started is waited for, so nothing runs on after this returns.
-    Raises what `evaluate_paper` raises, for the first paper in order that failed; then nothing is waited for.
+    When the rule says stop, work already started is waited for, so nothing keeps running after this returns.
+    Raises what `evaluate_paper` raises for the first paper in order that failed; then nothing is waited for.
     """
     limit = max(1, workers)
-    ahead = len(papers) if stop_early is never_stop else 2 * limit  # a rule may stop at a slow one
+    ahead = len(papers) if stop_early is never_stop else 2 * limit  # a rule may stop at a slow paper
     futures: list[Future[PaperResult]] = []
     running: set[Future[PaperResult]] = set()
     results: list[PaperResult] = []
@@ -89,9 +89,9 @@ def evaluate_many(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Averages are over rounds that have rollouts of that solver, and over accepted rounds; None without any.
+    """Averages are over rounds with rollouts of that solver, or over accepted rounds; None without any.
 
-    `rounds_per_accepted` divides all rounds that were spent by the examples that were accepted.
+    `rounds_per_accepted` is the number of all rounds divided by the number of accepted examples.
     """
 
     rate: Rate
@@ -117,13 +117,13 @@ class Summary:
 
     @property
     def gap(self) -> Fraction | None:
-        """Of the rounds that were accepted."""
+        """Strong minus weak average, over accepted rounds."""
         if self.accepted_weak_average is None or self.accepted_strong_average is None:
             return None
         return self.accepted_strong_average - self.accepted_weak_average
 
     def to_json(self) -> dict[str, Json]:
-        """One documented object for `--json`."""
+        """The documented object that `--json` prints."""
         low, high = self.rate.interval()
         return {
             "passed": self.rate.passed,
@@ -156,7 +156,7 @@ class Summary:
 
 
 def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajectory] = ()) -> Summary:
-    """Add up; what only trajectories know (calls by role, tampering, refusals) is 0 without them."""
+    """Summarize; what only trajectories hold (calls by role, tampering, refusals) is 0 without them."""
     results = [result for evaluation in evaluations for result in evaluation.results]
     rounds = [item for result in results for item in result.rounds]
     accepted = [item for item in rounds if item.status == "accepted"]
@@ -186,14 +186,14 @@ def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajecto
 
 
 def confirmed_rate(results: Iterable[PaperResult]) -> Rate:
-    """Of the accepted examples that were measured again: how many would have been accepted again."""
+    """Of the accepted examples that were re-measured, the share that would have been accepted again."""
     known = [result.confirmation for result in results if result.confirmation is not None]
     return Rate(sum(each.holds for each in known), len(known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What only trajectories hold."""
+    """Counts that only trajectories hold."""
 
     calls_by_role: Counter[str]
     truncated_by_role: Counter[str]

@@ -1,18 +1,17 @@
-"""The frozen part: runs solvers on an example, has every answer marked, and says what the numbers allow.
+"""The frozen evaluator: runs solvers on an example, has the judge mark every answer, applies the predicate.
 
-Weak rollouts come before strong ones, and the final check only on what would be accepted. Nothing the harness
-claims enters a score.
+Weak rollouts run before strong ones, and the final check runs only on examples that would otherwise be
+accepted. Nothing the harness claims enters a score.
 
-A role that gives no usable answer: is it what the harness sent, or is it the world? A harness that could stop
-a run with one overlong or filtered example would be a denial of service; a score that an outage can change
-would be worse. So the role is asked, at once and with all else the same, about an ordinary example
-(`CONTROL`). Only if it answers that, and then fails on the harness's example again, is the example to blame
-(`Unmeasurable`). Requests that an endpoint refuses or never answers are settled in the same way by the
-client, which is given the ordinary example as the call's control; replies that cannot be read are settled
-here.
+When a role gives no usable answer, the cause is either the harness's example or the infrastructure. If one
+overlong or filtered example stopped the run, any harness could deny service; if an outage could change a
+score, that would be worse. So the role is immediately asked, with everything else the same, about an ordinary
+example (`CONTROL`). The example is to blame (`Unmeasurable`) only if the role answers the control and then
+fails on the harness's example again. For requests that an endpoint refuses or never answers, the client makes
+this test, with the ordinary example as the call's control; unreadable replies are handled here.
 
-An accepted example is confirmed after its box has ended: the same predicate over fresh rollouts, so that no
-harness can see, wait for or influence it. That says how much of the acceptance was chance, and changes no
+An accepted example is confirmed after its box has ended: the same predicate on fresh rollouts, which no
+harness can see, wait for or influence. This estimates how much of the acceptance was chance; it changes no
 verdict (docs/decisions/008-confirmation.md).
 """
 
@@ -42,7 +41,7 @@ UNMEASURED = "could not be measured again: "
 
 
 class Unreadable(ModelUnavailable):
-    """A frozen role replied, time and again, with something else than its JSON; or never came to its end."""
+    """A frozen role repeatedly gave a reply that was not the required JSON, or was cut off."""
 
     def __init__(self, message: str, *, is_truncated: bool) -> None:
         super().__init__(message)
@@ -50,7 +49,7 @@ class Unreadable(ModelUnavailable):
 
 
 class Unmeasurable(Exception):
-    """The example's own fault: a frozen role answers others. A verdict, so it never leaves the relay."""
+    """The example is at fault: the frozen role answers others. A verdict, so it never leaves the relay."""
 
     def __init__(self, message: str, category: FailureCategory, *, is_stuck: bool = False) -> None:
         super().__init__(message)
@@ -80,9 +79,9 @@ WORDS = {
 
 
 def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], object]) -> T:
-    """What `ask` gives, which is told how often it was asked before.
+    """Return what `ask` returns; its argument is the number of earlier attempts.
 
-    Raises Unmeasurable, or the world's failure.
+    Raises Unmeasurable when the example is at fault, and the original error otherwise.
     """
     try:
         return ask(0)
@@ -111,7 +110,7 @@ def _told(role: str, words: str) -> str:
 
 
 def _check_world(error: Unreadable, ask_control: Callable[[], object]) -> None:
-    """Raises `error` when the role cannot answer for something ordinary either."""
+    """Raises `error` when the role cannot answer about an ordinary example either."""
     try:
         ask_control()
     except (Unreadable, RequestFailed):
@@ -126,7 +125,9 @@ _LINES = (
 )
 
 CONTROL = Example(
-    context="\n".join(_LINES * 8),  # as long as contexts are: what fails on this fails on any
+    context="\n".join(
+        _LINES * 8
+    ),  # as long as a typical context: a model that fails on this fails on any example
     question="Why did the council decide against mending the old bridge? Give the two findings that matter.",
     reference_answer="Its piers had lost their ground, and the loads had doubled since it was built.",
     rubric=tuple(
@@ -149,7 +150,7 @@ CONTROL_ANSWER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedScope:
-    """The named parts every seed of one paper is derived from; the harness is not among them."""
+    """The values from which every random seed for one paper is derived; the harness is not among them."""
 
     run_seed: int
     paper_id: str
@@ -188,9 +189,9 @@ class Evaluator:
     def evaluate(
         self, example: Example, round_number: int, solvers: Solvers, findings: Sequence[Finding] = ()
     ) -> Report:
-        """A first report on an example; `solvers` = "weak" leaves strong rollouts for `complete`.
+        """The first report on an example; `solvers` = "weak" leaves the strong rollouts to `complete`.
 
-        Both raise Unmeasurable when it is the example that a frozen role cannot deal with.
+        Both raise Unmeasurable when a frozen role cannot handle this particular example.
         """
         weak = self._rollouts(example, round_number, "weak", self._settings.weak_rollouts)
         ruling = ruled(self._settings.predicate, [rollout.score for rollout in weak])
@@ -198,9 +199,9 @@ class Evaluator:
         return self.complete(example, report, findings) if solvers == "both" else report
 
     def complete(self, example: Example, report: Report, findings: Sequence[Finding] = ()) -> Report:
-        """Strong rollouts and the final check on an undecided report; any other report as it is.
+        """Add strong rollouts and the final check to an undecided report; return any other report unchanged.
 
-        `findings` are what screening saw in the example: the final verifier is told.
+        `findings` are what screening found in the example; they are passed to the final verifier.
         """
         measured = self.measure_strong(example, report)
         if measured.status is not Status.ACCEPTED:
@@ -216,7 +217,7 @@ class Evaluator:
         )
 
     def measure_strong(self, example: Example, report: Report) -> Report:
-        """`complete` without its final check: what the numbers alone allow."""
+        """`complete` without the final check: the ruling from the scores alone."""
         if report.status is not Status.UNDECIDED:
             return report
         number = report.round_number
@@ -226,7 +227,7 @@ class Evaluator:
         return _report(example, number, ruling, report.weak, strong)
 
     def _rollouts(self, example: Example, number: int, solver: str, count: int) -> tuple[Rollout, ...]:
-        """All of them, even when one is Unmeasurable: the calls made must not depend on the pool."""
+        """Run all of them even when one is Unmeasurable, so that the calls made do not depend on the pool."""
 
         def run(index: int) -> Rollout | Unmeasurable:
             try:
@@ -260,7 +261,7 @@ class Evaluator:
         )
 
     def _answer(self, example: Example, solver: str, seed: int) -> ChatReply:
-        """A truncated answer is the solver's answer: the limit is the same for every example."""
+        """A truncated answer counts as the solver's answer: the limit is the same for every example."""
         call = ChatCall(
             role=solver,
             messages=self._messages("solver", self._solver_sections(example, solver)),
@@ -302,7 +303,7 @@ class Evaluator:
         turn: int,
         read: Callable[[str, str], T | None],
     ) -> T:
-        """Ask until the reply can be read, each time with another seed; raises Unreadable."""
+        """Ask until the reply can be read, each time with another random seed; raises Unreadable."""
         attempts, is_truncated = self._settings.reading_attempts, True
         for attempt in range(turn * attempts, (turn + 1) * attempts):
             again = (attempt,) if attempt else ()
@@ -316,7 +317,7 @@ class Evaluator:
                 control=self._controls[role],
             )
             reply = self._chat.chat(call)
-            value = None if reply.is_truncated else read(reply.text, word)  # its last word is missing
+            value = None if reply.is_truncated else read(reply.text, word)  # a truncated reply is never read
             if value is not None:
                 return value
             is_truncated = is_truncated and reply.is_truncated
@@ -330,7 +331,7 @@ class Evaluator:
 
 
 def reading_word(seeds: SeedScope, role: str, place: Sequence[str | int], attempt: int) -> str:
-    """What a role is asked to repeat, so that its own reply can be told from one that it quotes."""
+    """The word a role is asked to repeat, which distinguishes its own reply from one that it quotes."""
     again = (attempt,) if attempt else ()
     return f"{seeds.seed('check', role, *place, *again):016x}"[-8:]
 
@@ -345,7 +346,7 @@ def _judge_sections(example: Example, answer: str) -> list[str]:
 
 
 def _verifier_sections(example: Example, findings: Sequence[Finding] = ()) -> list[str]:
-    """What screening found comes last, and only when it found something."""
+    """The screening section comes last, and only when there are findings."""
     rubric = [
         f"{n}. [weight {item.weight}, {one_line(item.category) or 'no category'}] {one_line(item.criterion)}"
         for n, item in enumerate(example.rubric, 1)
@@ -377,7 +378,7 @@ def _report(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
-    """The record, and the rollouts it rests on."""
+    """The record, and the rollouts behind it."""
 
     record: Confirmation
     weak: tuple[Rollout, ...] = ()
@@ -390,9 +391,9 @@ def confirmation_seeds(seeds: SeedScope) -> SeedScope:
 
 
 def confirm(evaluator: Evaluator, example: Example, round_number: int) -> Confirmed:
-    """`evaluator` has fresh seeds. Weak first; strong only if they leave it open, as in a round.
+    """Measure the example again; `evaluator` needs fresh seeds. Strong rollouts run only if weak ones pass.
 
-    Raises what the world does wrong. An example that can suddenly not be measured does not hold.
+    Raises infrastructure errors. An example that can no longer be measured counts as not confirmed.
     """
     try:
         report = evaluator.evaluate(example, round_number, "weak")

@@ -1,7 +1,7 @@
-"""The door through which a harness's example enters: validated once, then a plain frozen value.
+"""Validates a harness's example once, on entry; after that it is a plain frozen value.
 
-What cannot be read is `Malformed` with a reason the harness is told; it is never repaired here. Does not
-judge content.
+An invalid example becomes `Malformed`, with a reason that is reported to the harness; it is never repaired
+here. Does not judge content.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from studbook.identity import hash_bytes, hash_json
 
 MAX_CRITERIA = 40
 MAX_TAGS = 20
-MAX_CHARACTERS = 40_000  # all fields together: every one of them stands in some frozen prompt
+MAX_CHARACTERS = 40_000  # all fields together: each of them appears in some frozen prompt
 
 _Long = Annotated[str, StringConstraints(max_length=20_000)]
 _Line = Annotated[str, StringConstraints(max_length=2_000)]
@@ -46,10 +46,10 @@ class _SubmittedExample(_Closed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadExample:
-    """An example that can be measured, and what was tried in it.
+    """A valid example, and the manipulation attempts found in it.
 
-    `hidden_characters` were removed; `defused_marks` are section tags and role marks that stay in the
-    example as written and are made harmless in every prompt. `findings` are what screening saw in it.
+    `hidden_characters` were removed. `defused_marks` are section tags and role marks, which stay in the
+    example as written and are defused in every prompt. `findings` are the results of screening.
     """
 
     example: Example
@@ -76,7 +76,7 @@ def read_example(submitted: Any) -> ReadExample | Malformed:  # any JSON value a
 
 
 def example_to_json(example: Example) -> dict[str, Any]:
-    """The same shape as was submitted."""
+    """The same JSON object as a harness submits."""
     return {
         "context": example.context,
         "question": example.question,
@@ -91,18 +91,18 @@ def example_to_json(example: Example) -> dict[str, Any]:
 
 
 def example_from_json(data: dict[str, Any]) -> Example:
-    """Back from what `example_to_json` wrote."""
+    """The inverse of `example_to_json`."""
     rubric = tuple(Criterion(**item) for item in data["rubric"])
     return Example(**{**data, "rubric": rubric, "tags": tuple(data["tags"])})
 
 
 def example_hash(example: Example) -> str:
-    """Equal for equal text only: one changed character is another example."""
+    """Equal only for identical text: one changed character makes a different example."""
     return hash_json(example_to_json(example))
 
 
 def submission_hash(submitted: Any) -> str:
-    """Names a submission that could not be read, so that sending it twice is one round."""
+    """Identifies an invalid submission, so that sending it twice costs one round."""
     return hash_bytes(repr(submitted).encode("utf-8", "backslashreplace"))
 
 
@@ -158,7 +158,7 @@ def _clean(parsed: _SubmittedExample) -> ReadExample | Malformed:
 
 
 def _fields(parsed: _SubmittedExample) -> Iterator[tuple[str, str]]:
-    """Every text by its place, as it was sent."""
+    """Every text with its field name, as it was sent."""
     for name in ("question", "context", "reference_answer", "question_type"):
         yield name, getattr(parsed, name)
     for number, item in enumerate(parsed.rubric):
@@ -179,7 +179,7 @@ def _empty_field(example: Example) -> str | None:
 
 
 class _Cleaner:
-    """Strips text and keeps count over the fields of one example."""
+    """Strips text and counts removals over all fields of one example."""
 
     def __init__(self) -> None:
         self.hidden = 0

@@ -1,7 +1,7 @@
-"""Counts the calls and tokens of one piece of work, whoever made them, and keeps which records answered.
+"""Counts the calls and tokens of one task, whoever made them, and keeps track of which records answered.
 
-Counts what the work is worth, not what was paid: a call answered from the records counts as well, so that a
-resumed run reports the same numbers. Enforces nothing.
+Calls answered from records (no API call) count too, so that a resumed run reports the same numbers. Enforces
+no budget.
 """
 
 from threading import Lock
@@ -45,12 +45,12 @@ class MeteredChat:
 
     @property
     def truncated_by_role(self) -> dict[str, int]:
-        """How many replies of each role ended at its token limit."""
+        """How many replies of each role were cut off at its token limit."""
         return dict(sorted(self._truncated.items()))
 
     @property
     def evidence(self) -> Evidence:
-        """The records the work rests on, so far."""
+        """The call records that answered so far."""
         with self._lock:
             return evidence_of(self._seals)
 

@@ -1,24 +1,24 @@
-"""Is an example nearly the same as one that was measured before? Then measuring it is drawing lots again.
+"""Detects examples that nearly repeat one measured before: measuring them would be a second random draw.
 
-An example is what it asks and what it pays for: its question and its positive criteria. Texts are compared by
-the containment of their sets of character 5-shingles, c(A, B) = |S(A) ∩ S(B)| / |S(A)| (Broder, "On the
-resemblance and containment of documents", 1997; shingles of characters as in Leskovec, Rajaraman and Ullman,
-"Mining of Massive Datasets", section 3.2), in whichever direction is larger. Containment instead of
-resemblance, because noise that is appended lowers the latter at will; characters without spaces and signs,
-because hyphens, spaces and word order within a line then count for little.
+An example is characterized by what it asks and what it rewards: its question and its positive criteria. Texts
+are compared by the containment of their sets of character 5-shingles, c(A, B) = |S(A) ∩ S(B)| / |S(A)|
+(Broder, "On the resemblance and containment of documents", 1997; character shingles as in Leskovec, Rajaraman
+and Ullman, "Mining of Massive Datasets", section 3.2), in whichever direction is larger. Containment is used
+instead of resemblance, because appended noise lowers resemblance arbitrarily; shingles leave out spaces and
+punctuation, so that hyphens, spaces and word order within a line matter little.
 
-Near when one of these holds:
+Two examples are near duplicates when one of these holds:
 
-- the questions are alike (QUESTION), and RUBRIC of the positive weight of either rubric lies on criteria that
-  are found in the other (CRITERION). Weights, order, negative criteria, context and reference answer do not
-  matter: a solver is asked the same and paid for the same, and padding of a context cannot be told from work;
-- the question is reworded (REWORDED), and all criteria are found again (WHOLE);
-- the criteria are carried over to the letter (VERBATIM) in the same context (CONTEXT), whatever the question.
+- the questions are alike (QUESTION), and in each rubric a share RUBRIC of the positive weight is on criteria
+  that also occur in the other (CRITERION). Weights, order, negative criteria, context and reference answer do
+  not matter: the solver is asked and rewarded for the same thing, and a padded context looks like real work;
+- the question is reworded (REWORDED), and all criteria occur again (WHOLE);
+- the criteria are copied verbatim (VERBATIM) in the same context (CONTEXT), whatever the question.
 
-Another question in the same context, and a rubric really rewritten for the same question, are new examples.
+A different question in the same context, or a truly rewritten rubric for the same question, is a new example.
 
 Measured with the testbed on 24 real papers (benchmarks/defences.py prints the table; see
-docs/decisions/009-near-duplicates.md). What this cannot see: an example paraphrased word by word throughout.
+docs/decisions/009-near-duplicates.md). Limit: does not detect an example paraphrased word by word throughout.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
-    """How alike two examples are, in [0, 1]. `shared` is of the positive weight, `verbatim` of its text."""
+    """Similarity of two examples, in [0, 1]; `shared` and `verbatim` are weighted by the positive weights."""
 
     question: float
     shared: float
@@ -83,19 +83,19 @@ def compare(one: Fingerprint, other: Fingerprint) -> Likeness:
 
 
 def find_near(example: Fingerprint, earlier: Iterable[tuple[int, Fingerprint]]) -> int | None:
-    """The number of the first earlier round whose example this one nearly is."""
+    """The number of the first earlier round whose example this one nearly duplicates."""
     return next((number for number, known in earlier if compare(example, known).is_near), None)
 
 
 def shingles(text: str) -> Shingles:
-    """Runs of SHINGLE letters and digits; of all characters where there are none."""
+    """Runs of SHINGLE letters and digits, or of any characters if there are no letters or digits."""
     read = skeleton(text)
     letters = "".join(filter(str.isalnum, read)) or "".join(read.split())
     return frozenset(letters[start : start + SHINGLE] for start in range(max(1, len(letters) - SHINGLE + 1)))
 
 
 def overlap(one: Shingles, other: Shingles) -> float:
-    """The larger containment: the share of the smaller set that the other holds too."""
+    """The larger of the two containments: the share of the smaller set that is also in the other."""
     return len(one & other) / min(len(one), len(other))
 
 

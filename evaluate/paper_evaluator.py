@@ -1,6 +1,7 @@
-"""One harness on one paper: a box, its relay, and a verdict; every finished one is kept and never repeated.
+"""Evaluates one harness on one paper: a box, its relay and a verdict. Finished results are stored and reused.
 
-A box that the sandbox lost is run again; a box that the harness lost is a verdict. Does not choose papers.
+A box lost through the sandbox's fault is run again; one lost through the harness's fault gives a verdict.
+Does not choose papers.
 """
 
 import time
@@ -22,7 +23,7 @@ from studbook.populations.records import Confirmation, PaperResult, PaperVerdict
 from studbook.sandbox.contract import BoxStatus, Job, Outcome, Sandbox
 
 BOX_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Before a lost box is run again, and again: together what an engine takes that is started anew."""
+"""Pauses before each rerun of a lost box; together they cover the restart of a container engine."""
 
 _VERDICTS = {
     BoxStatus.CRASHED: PaperVerdict.CRASHED,
@@ -32,7 +33,7 @@ _VERDICTS = {
 }
 
 OnLostBox = Callable[[str], None]
-"""Told in one line of a box that is run again: a notice, never part of a result."""
+"""Called with one line about a box that is run again: a notice, never part of a result."""
 
 
 def ignore_lost_box(_: str) -> None:
@@ -41,7 +42,7 @@ def ignore_lost_box(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
-    """One box: what it talked to, and how it ended."""
+    """One finished box: its relay, transcript and meter, and how it ended."""
 
     relay: Relay
     transcript: Transcript
@@ -50,7 +51,7 @@ class _Session:
 
 
 class SandboxedEvaluator:
-    """Implements `PaperEvaluator`. `rollout_pool` must not be the pool papers run on."""
+    """Implements `PaperEvaluator`. `rollout_pool` must not be the pool that runs papers."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class SandboxedEvaluator:
         return self.store.put(self._conclude(session, harness, paper, replicate, key, confirmation))
 
     def _run(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
-        """Run a box, and again when the sandbox loses it: a lost box says nothing about the harness."""
+        """Run a box, and rerun it when the sandbox loses it: a lost box says nothing about the harness."""
         for attempt, pause in enumerate(BOX_PAUSES_SECONDS, start=1):
             try:
                 return self._run_box(harness, paper, replicate)
@@ -133,7 +134,7 @@ class SandboxedEvaluator:
         )
 
     def _confirm(self, session: _Session, paper: Paper, replicate: int) -> Confirmation | None:
-        """After the box has ended; part of the same trajectory, so a crash in between repeats both."""
+        """Runs after the box has ended, as part of the same trajectory: a crash in between repeats both."""
         number, example = session.relay.accepted_round, session.relay.accepted_example
         if not self._frozen.settings.confirm or number is None or example is None:
             return None
@@ -178,7 +179,7 @@ class SandboxedEvaluator:
 
 
 def rule_on_box(outcome: Outcome, *, accepted_round: int | None, rounds: int) -> tuple[PaperVerdict, str]:
-    """A paper passes iff the evaluator accepted an example while the box lived, however it then ended."""
+    """A paper passes iff the evaluator accepted an example while the box ran, however the box then ended."""
     ended = "" if outcome.status is BoxStatus.FINISHED else f"; the box then {_told(outcome)}"
     if accepted_round is not None:
         return PaperVerdict.ACCEPTED, f"accepted in round {accepted_round}{ended}"
@@ -201,7 +202,7 @@ def _told(outcome: Outcome) -> str:
 
 
 def accepted_example(trajectory: Trajectory) -> Example | None:
-    """The example that made the paper pass, as the evaluator measured it."""
+    """The accepted example, as the evaluator measured it; None when the paper did not pass."""
     for event in trajectory.events:
         if event["kind"] == "report" and event["status"] == "accepted":
             return example_from_json(event["example"])

@@ -1,9 +1,9 @@
-"""Papers: read from a folder or a file, counted, and drawn into disjoint splits.
+"""Reads papers from a folder or a file and draws disjoint splits.
 
-Identity is by content, so a paper is the same paper under any name and any line wrapping. A file that cannot
-be read is skipped, with its reason; what a format means is its reader's (`readers/`). Training, validation
-and the sealed test are disjoint by content, and a seeded split depends on the contents alone, not on file
-names or their order.
+A paper is identified by its content, so it stays the same paper under any file name and line wrapping. A file
+that cannot be read is skipped with a reason; parsing a format is up to its reader (`readers/`). The training,
+validation and test splits are disjoint by content, and a seeded split depends only on the contents, not on
+file names or their order.
 """
 
 import os
@@ -42,12 +42,12 @@ class Splits:
     test: tuple[Paper, ...]
 
     def paper_ids(self) -> dict[str, tuple[str, ...]]:
-        """What is recorded of the splits."""
+        """The paper ids of each split, as recorded in the run."""
         return {name: tuple(paper.paper_id for paper in getattr(self, name)) for name in SPLIT_NAMES}
 
 
 def draw_splits(papers: Sequence[Paper], sizes: SplitSizes, seed: int) -> Splits:
-    """Draw without replacement; raises CorpusError when there are fewer papers than the sizes add up to."""
+    """Draw without replacement; raises CorpusError when there are fewer papers than the splits need."""
     unique = {paper.paper_id: paper for paper in papers}
     if len(unique) < sizes.total:
         raise CorpusError(
@@ -64,7 +64,7 @@ def draw_splits(papers: Sequence[Paper], sizes: SplitSizes, seed: int) -> Splits
 
 
 def listed_splits(listed: Mapping[str, Sequence[Paper]]) -> Splits:
-    """Splits as the user listed them; raises CorpusError naming a paper that stands in two."""
+    """Splits as the user listed them; raises CorpusError naming a paper that is in two of them."""
     seen: dict[str, tuple[str, Paper]] = {}
     for name in SPLIT_NAMES:
         for paper in listed.get(name, ()):
@@ -87,7 +87,7 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A file that is not a paper, and why."""
+    """A file that was not read as a paper, and why."""
 
     source: str
     reason: str
@@ -95,14 +95,14 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """Papers in the order of their file names; no two with the same content."""
+    """Papers in file name order; no two have the same content."""
 
     papers: tuple[Paper, ...]
     skipped: tuple[Skipped, ...]
 
 
 def read_corpus(path: Path, readers: Sequence[PaperReader] = (TextReader(),)) -> Corpus:
-    """Every paper under a folder, or one file. The first reader that reads a name has it.
+    """Every paper under a folder, or one file. The first reader that accepts a file name reads the file.
 
     Raises CorpusError when there is nothing to read.
     """
@@ -126,9 +126,9 @@ def read_corpus(path: Path, readers: Sequence[PaperReader] = (TextReader(),)) ->
 
 
 def make_paper(text: str, source: str, title: str | None = None) -> Paper:
-    """A paper from text: hidden characters, trailing space and runs of blank lines go before it is named.
+    """A paper from text, without hidden characters, trailing spaces and runs of blank lines.
 
-    Form feeds and the like end a line: merely hidden, they would join the words on their two sides.
+    Form feeds and similar characters become line ends: removing them would join the words on either side.
     """
     visible, _ = strip_hidden("\n".join(unicodedata.normalize("NFC", text).splitlines()))
     lines = "\n".join(line.rstrip() for line in visible.split("\n"))
@@ -150,7 +150,7 @@ def find_title(text: str) -> str | None:
 
 
 def _files_under(path: Path) -> Iterator[Path]:
-    """Plain files in the order of their names; hidden ones and linked folders are left alone."""
+    """Regular files in name order; hidden files and folders and linked folders are skipped."""
     if path.is_file():
         yield path
         return
@@ -195,7 +195,7 @@ def _as_paper(read: ReadPaper, source: str) -> Paper | Skipped:
 
 
 def _formats(readers: Sequence[PaperReader]) -> str:
-    """For people: the endings of those readers that name theirs."""
+    """For display: the suffixes of the readers that declare them."""
     return " ".join(suffix for each in readers for suffix in getattr(each, "suffixes", ()))
 
 

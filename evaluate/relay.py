@@ -1,9 +1,9 @@
-"""The host's end of one box: every request of a harness is validated, budgeted and answered here.
+"""The host side of one box: validates, budgets and answers every request of a harness.
 
-Keeps the account of the paper (rounds, events, calls) that becomes its trajectory, and gives a report its
-outward forms: what the harness is told, and what the journal keeps (exact fractions; floats appear only in
-what people and harnesses read). Believes nothing it is sent: what the world does wrong is raised, what the
-harness does wrong is answered with an error.
+Records the rounds, events and calls of the paper, which become its trajectory, and converts a report to what
+the harness receives and what the journal stores (exact fractions; floats appear only in what people and
+harnesses read). Trusts nothing the harness sends: infrastructure failures are raised, and a harness's errors
+are answered with an error frame.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ from studbook.sandbox.contract import Frame
 
 MAX_LOGS = 200
 MAX_LOG_CHARACTERS = 4_000
-MAX_FAILED_CALLS = 8  # a silent model is asked again for half a minute, while the box's clock stands still
+MAX_FAILED_CALLS = 8  # an unresponsive model is retried for half a minute, while the box's clock is paused
 MAX_STUCK = 2
 
 
@@ -67,7 +67,7 @@ class _LogBody(_Closed):
 
 
 class Refusal(Exception):
-    """The harness asked for what it may not have; becomes an error frame, never leaves the relay."""
+    """The harness asked for something it may not have; becomes an error frame and never leaves the relay."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -76,10 +76,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """One distinct example: its number, and its report, or the problem for which there is none.
+    """One distinct example: its number, and its report or the reason why there is none.
 
-    `likeness` is what later examples are compared with. None when nothing was measured: mending an example
-    that could not be read or measured is no second draw.
+    `likeness` is what later examples are compared with. It is None when nothing was measured: fixing an
+    example that could not be read or measured is not a second draw.
     """
 
     number: int
@@ -92,7 +92,7 @@ class _Round:
 
 @dataclass(slots=True)
 class _Account:
-    """What the box has used and reached so far."""
+    """What the box has used and achieved so far."""
 
     rounds: dict[str, _Round] = field(default_factory=dict)
     accepted_round: int | None = None
@@ -101,12 +101,12 @@ class _Account:
     stuck: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
-    pledged_tokens: int = 0  # the most that calls under way can come to
+    pledged_tokens: int = 0  # upper bound on the tokens of calls in progress
     logs: int = 0
 
 
 class Relay:
-    """Answers one box. `handle` is a sandbox `Handler`: thread-safe, raises only for the world's failures."""
+    """Answers one box. `handle` is a sandbox `Handler`: thread-safe, raises only infrastructure failures."""
 
     def __init__(
         self,
@@ -136,18 +136,18 @@ class Relay:
 
     @property
     def accepted_round(self) -> int | None:
-        """The round whose example was accepted."""
+        """The round whose example was accepted, if any."""
         return self._account.accepted_round
 
     @property
     def accepted_example(self) -> Example | None:
-        """The example that was accepted, as it was measured."""
+        """The accepted example, as it was measured."""
         accepted = self._account.accepted_round
         return next((item.example for item in self._account.rounds.values() if item.number == accepted), None)
 
     @property
     def rounds(self) -> tuple[RoundResult, ...]:
-        """Every example the box spent a round on, in order."""
+        """Every example that used a round, in order."""
         return tuple(
             malformed_round(item.number, item.problem, item.category)
             if item.report is None
@@ -170,7 +170,9 @@ class Relay:
             return self._refuse(kind, refusal)
 
     def _refuse(self, kind: str, refusal: Refusal) -> Frame:
-        if refusal.kind != "malformed_example":  # has an event of its own, with what was sent
+        if (
+            refusal.kind != "malformed_example"
+        ):  # already recorded in an event of its own, with the submission
             self._transcript.refused(kind, refusal.kind, str(refusal))
         return {"error": {"type": refusal.kind, "message": str(refusal)}}
 
@@ -200,11 +202,11 @@ class Relay:
     def _ask(self, call: ChatCall) -> Frame:
         try:
             reply = self._chat.chat(call)
-        except RequestFailed as error:  # of the harness's own making: the role answers others
+        except RequestFailed as error:  # caused by the harness's request: the role answers others
             with self._lock:
                 self._account.failed_calls += 1
                 self._account.stuck += error.kind == FailureKind.STUCK
-            first_line = str(error).partition("\n")[0]  # the others name endpoint and model
+            first_line = str(error).partition("\n")[0]  # later lines name the endpoint and the model
             raise Refusal("model_failed", first_line) from error
         usage = reply.usage
         with self._lock:
@@ -214,9 +216,9 @@ class Relay:
         return {"text": reply.text, "finish_reason": reply.finish_reason, "usage": counts}
 
     def _reserve_call(self, role: str, pledge: int) -> int:
-        """The number of this call among the role's calls; refuses when the paper's budget is spent.
+        """Return the number of this call among the role's calls; refuse when the paper's budget is spent.
 
-        While calls under way might spend what is left, it waits for them.
+        Waits for calls in progress while they might use up the rest of the budget.
         """
         account, settings = self._account, self._settings
         with self._settled:
@@ -236,12 +238,12 @@ class Relay:
             return number
 
     def _refuse_when_stuck(self) -> None:
-        """A request that never ends costs minutes before that is believed; a paper gets few of them."""
+        """A request that never ends takes minutes to detect, so each paper gets only a few of them."""
         if self._account.stuck >= MAX_STUCK:
             raise Refusal("budget_spent", f"{MAX_STUCK} requests of this paper were never answered")
 
     def _answer_evaluate(self, frame: Frame) -> Frame:
-        """An example that cannot be read costs a round, as it would with a real model in the loop."""
+        """An invalid example costs a round, as it would with a real model in the loop."""
         body = _EvaluateBody.model_validate(frame)
         account = self._account
         with self._evaluating:
@@ -277,9 +279,9 @@ class Relay:
             return report_to_frame(report, example, self._settings.max_rounds - len(account.rounds))
 
     def _measure(self, submitted: ReadExample, item: _Round, solvers: Solvers) -> Report:
-        """What is known of the example, and what `solvers` asks for on top.
+        """The example's report so far, extended by what `solvers` asks for.
 
-        An example that is nearly one of an earlier round is rejected without rollouts.
+        A near duplicate of an earlier round's example is rejected without rollouts.
         """
         known = item.report
         if item.problem:
@@ -318,13 +320,13 @@ class Relay:
 
 
 def _most_tokens(body: _ChatBody) -> int:
-    """No token is less than a byte; what an answer without a limit comes to is not known before."""
+    """Upper bound, at one byte per token; excludes the reply when it has no limit."""
     said = sum(len(item.content.encode("utf-8", "replace")) for item in body.messages)
     return said + (body.max_tokens or 0)
 
 
 def report_to_frame(report: Report, example: Example, rounds_left: int) -> dict[str, Any]:
-    """What the harness is told: no answers, no marks of single rollouts."""
+    """What the harness receives: no answers and no marks of individual rollouts."""
     gap = average_of(report.strong) - average_of(report.weak) if report.strong else None
     return {
         "round": report.round_number,
@@ -359,7 +361,7 @@ def report_to_round(report: Report) -> RoundResult:
 
 
 def near_duplicate(example: Example, number: int, repeated: int) -> Report:
-    """Of an example that was not measured, because round `repeated` nearly had it."""
+    """The report on an example that was not measured, because it is a near duplicate of round `repeated`."""
     return Report(
         example_hash=example_hash(example),
         round_number=number,

@@ -1,12 +1,12 @@
-"""From the reply of a frozen role to a score: read the marks or the final check, then add up the rubric.
+"""Turns the reply of a frozen role into a score: parses the marks or the final check, then scores the rubric.
 
-Reading is lenient in form and strict in content. A reply that cannot be read is `None`, for the caller to ask
-again; nothing is guessed. The text that is marked may hold a forged reply, and a model may quote it. So the
-role is given a word that nothing it reads can know, and is asked to repeat it: the last object with that word
-counts. Weak models forget the word; without it, a reply counts only when all its readable objects agree.
+Parsing is lenient in form and strict in content. An unreadable reply gives `None`, so that the caller can ask
+again; nothing is guessed. The text being marked may contain a forged reply, and a model may quote it. So the
+role is asked to repeat a word that nothing in its input can know, and the last object with that word counts.
+Weak models forget the word; without it, a reply counts only when all its readable objects agree.
 
-Scores are exact fractions, so that no threshold is missed by a rounding error. Oddities of a rubric are noted
-for the final verifier and never counted as attempts: honest harnesses write odd rubrics too.
+Scores are exact fractions, so that no threshold is missed by a rounding error. Unusual rubrics are noted for
+the final verifier and never counted as manipulation attempts: honest harnesses write unusual rubrics too.
 """
 
 import json
@@ -38,14 +38,14 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The final quality verifier's word on one example."""
+    """The final quality verifier's decision on one example."""
 
     passed: bool
     reason: str
 
 
 def read_marks(reply: str, count: int, word: str = "") -> tuple[bool, ...] | None:
-    """One mark per criterion, from objects that have exactly that many readable marks."""
+    """One mark per criterion; only objects with exactly `count` readable marks are considered."""
 
     def marks(value: dict[str, Any]) -> tuple[bool, ...] | None:
         raw = value.get("marks")
@@ -58,7 +58,7 @@ def read_marks(reply: str, count: int, word: str = "") -> tuple[bool, ...] | Non
 
 
 def read_check(reply: str, word: str = "") -> Check | None:
-    """From objects that have a readable `pass`."""
+    """The final check; only objects with a readable `pass` are considered."""
 
     def check(value: dict[str, Any]) -> Check | None:
         passed = _read_flag(value.get("pass"))
@@ -80,7 +80,7 @@ def _read_flag(value: object) -> bool | None:
 def _agreed(
     reply: str, read: Callable[[dict[str, Any]], T | None], essence: Callable[[T], object], word: str
 ) -> T | None:
-    """The last object with the word, or any when all of them agree in essence."""
+    """The last object with the word; without one, any object if all of them agree on `essence`."""
     found = [(result, value) for value in _objects(reply) if (result := read(value)) is not None]
     signed = [result for result, value in found if word and value.get("check") == word]
     if signed:
@@ -99,7 +99,7 @@ def _objects(reply: str) -> Iterator[dict[str, Any]]:
             return
         try:
             value, position = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError):  # a brace in prose, or a hostile depth
+        except (json.JSONDecodeError, RecursionError):  # a brace in prose, or hostile nesting
             position += 1
             continue
         if isinstance(value, dict):
@@ -109,7 +109,7 @@ def _objects(reply: str) -> Iterator[dict[str, Any]]:
 def score_marks(rubric: Sequence[Criterion], marks: Sequence[bool]) -> Fraction:
     """`clip((met positive weights - met |negative| weights) / all positive weights, 0, 1)`.
 
-    A criterion that stands there twice counts once, the first time: weights are bounded for a reason.
+    A repeated criterion counts once, at its first place; otherwise repeating it would evade the weight bound.
 
     Raises:
         ValueError: when marks and criteria differ in number, or no criterion is positive.
@@ -125,7 +125,7 @@ def score_marks(rubric: Sequence[Criterion], marks: Sequence[bool]) -> Fraction:
 
 
 def repeats(rubric: Sequence[Criterion]) -> frozenset[int]:
-    """The places of criteria that an earlier one says already, to the letter, with a weight of that sign."""
+    """The indices of criteria that repeat an earlier one verbatim, with a weight of the same sign."""
     seen: set[tuple[str, bool]] = set()
     again: set[int] = set()
     for number, item in enumerate(rubric):
@@ -137,7 +137,7 @@ def repeats(rubric: Sequence[Criterion]) -> frozenset[int]:
 
 
 def find_contradiction(rubric: Iterable[tuple[str, int]]) -> tuple[int, int] | None:
-    """The places of two criteria with the same letters, of which one is rewarded and one is punished."""
+    """The indices of two criteria with the same letters, of which one is rewarded and one is penalized."""
     first: dict[str, tuple[int, bool]] = {}
     for number, (text, weight) in enumerate(rubric):
         place, is_positive = first.setdefault(_letters(text), (number, weight > 0))
@@ -147,7 +147,7 @@ def find_contradiction(rubric: Iterable[tuple[str, int]]) -> tuple[int, int] | N
 
 
 def _letters(text: str) -> str:
-    """Case, spaces, signs and look-alikes make no other criterion."""
+    """Criteria that differ only in case, spaces, punctuation or look-alike letters are the same."""
     read = skeleton(text)
     return "".join(filter(str.isalnum, read)) or read
 
@@ -164,7 +164,7 @@ FEWEST = 3
 MOST_OF_ONE = 0.6
 MOST_PENALTY = 2
 LEAST_SPREAD = 0.5
-"""Of the criteria: as many must count as if all that count weighed the same, (Σw)² / Σw²."""
+"""Least share of the criteria that must count effectively; effective number of criteria: (Σw)² / Σw²."""
 
 _FORM = re.compile(
     r"\b(?:at least|at most|over|under|more than|fewer than|about|exactly|within) (?:\w+ )?"
@@ -174,7 +174,7 @@ _FORM = re.compile(
     r"|(?:good|clear|formal|academic) (?:style|tone|english|language)|(?:in|uses?) (?:plain )?english)\b",
     re.IGNORECASE,
 )
-_MOST_WORDS = 14  # a longer criterion that mentions length or language is likely about its subject
+_MOST_WORDS = 14  # a longer criterion that mentions length or language is probably about the subject
 
 
 def note_rubric(rubric: Sequence[Criterion]) -> tuple[Finding, ...]:

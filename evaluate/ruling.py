@@ -1,7 +1,7 @@
-"""How a predicate decides: the bounds of the published predicates, and the check of what any predicate says.
+"""The bounds of the published predicates, and validation of the ruling that any predicate returns.
 
-A ruling has three values: weak rollouts alone can rule acceptance out, never in. Scores are exact fractions.
-Quality is not judged here: the evaluator's final verifier has the last word on what a predicate would accept.
+A ruling has three values, because weak rollouts alone can reject an example but never accept it. Scores are
+exact fractions. Quality is not judged here: the final verifier checks whatever a predicate would accept.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Bounds:
 
     name: str
     weak_average_max: Fraction
-    weak_average_max_allowed: bool  # may the weak average stand exactly at its bound?
+    weak_average_max_allowed: bool  # may the weak average equal its bound?
     weak_best_max: Fraction | None
     zero_allowed: bool
     strong_average_min: Fraction
@@ -28,7 +28,7 @@ class Bounds:
     gap_min: Fraction
 
     def rule(self, weak: Sequence[Fraction], strong: Sequence[Fraction] = ()) -> Ruling:
-        """Rule on weak rollouts, and on strong ones when there are any.
+        """Rule on the weak rollouts, and on the strong ones if there are any.
 
         Without strong rollouts the ruling is REJECTED or UNDECIDED, never ACCEPTED.
         """
@@ -78,13 +78,13 @@ class Bounds:
 
 
 def show(value: Fraction) -> str:
-    """For reasons and screens: two digits where they are exact, three where they are not."""
+    """For reasons and displays: two decimals if that is exact, otherwise three."""
     short = f"{float(value):.2f}"
     return short if Fraction(short) == value else f"{float(value):.3f}"
 
 
 def ruled(predicate: Predicate, weak: Sequence[Fraction], strong: Sequence[Fraction] = ()) -> Ruling:
-    """The ruling, its words as enums. Raises PluginError for what no predicate may say."""
+    """The predicate's ruling, converted to enums. Raises PluginError for an invalid ruling."""
     said = predicate.rule(weak, strong)
     try:
         status = Status(said.status)

@@ -1,14 +1,14 @@
 """Finds text in an example that addresses a solver, a judge or a verifier instead of the subject.
 
-Deterministic and pure. Findings inform: they are counted, shown, and handed to the final verifier. They never
-reject by themselves, because a paper about language models says such things in earnest. Screening looks
-through disguises (look-alikes, hidden characters, encodings) in seven languages. It reads words, not meaning,
-so a paraphrase that nobody thought of passes unseen.
+Deterministic and pure. Findings are counted, shown, and passed to the final verifier. They never reject an
+example by themselves, because a paper about language models legitimately contains such text. Screening sees
+through look-alikes, hidden characters and encodings, in seven languages. It matches words, not meaning, so an
+unanticipated paraphrase is not detected.
 
-The words are in `screening_words.toml`. `re` tries the alternatives of an expression one after the other at
-every position, so forty that begin alike cost forty times as much as one; the expressions made here write a
-common beginning once. They find what the lines joined by `|` would find, though of two alternatives that
-match at the same position either may be reported.
+The words are in `screening_words.toml`. `re` tries the alternatives of an expression one by one at every
+position, so forty alternatives with the same prefix cost forty times as much as one; the expressions built
+here factor out common prefixes. They match what the lines joined by `|` would match, but where two
+alternatives match at the same position, either may be reported.
 """
 
 import re
@@ -28,8 +28,8 @@ DATA_FILES = ("screening_words.toml",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningWords:
-    """`rules`: a kind of finding and the groups that must all be found in one sentence. `groups`: lines of
-    alternatives, by name. Without any of the `hints` no rule holds in ASCII text.
+    """`rules`: a kind of finding and the groups that must all match in one sentence. `groups`: lines of
+    alternatives, by name. `hints`: no rule matches ASCII text that contains none of them.
     """
 
     rules: tuple[tuple[str, tuple[str, ...]], ...]
@@ -39,7 +39,7 @@ class ScreeningWords:
 
 @cache
 def screening_words() -> ScreeningWords:
-    """The table as shipped; raises IntegrityError when it was damaged."""
+    """The bundled table; raises IntegrityError when it is damaged."""
     return _checked(read_toml(PACKAGE, DATA_FILES[0]))
 
 
@@ -63,12 +63,12 @@ def _checked(table: dict[str, Any]) -> ScreeningWords:
 
 @cache
 def pattern(group: str) -> re.Pattern[str]:
-    """Made when it is first asked for: whoever only looks at a run does without."""
+    """Compiled on first use, because commands that only read a run do not need it."""
     return re.compile(joined(screening_words().groups[group]))
 
 
 def joined(lines: str) -> str:
-    """The alternatives of all lines. A beginning is what stands before the first group."""
+    """The alternatives of all lines as one expression; the prefix is the text before the first group."""
     together: dict[str, list[str]] = {}
     for line in lines.strip().splitlines():
         for part in _parts(line):
@@ -82,7 +82,7 @@ def _alternative(head: str, rests: list[str]) -> str:
 
 
 def _parts(line: str) -> Iterator[str]:
-    """Split at each `|` that is in no group and no class."""
+    """Split at each `|` outside groups and character classes."""
     depth, in_class, start, place = 0, False, 0, 0
     while place < len(line):
         sign = line[place]
@@ -103,15 +103,15 @@ def _parts(line: str) -> Iterator[str]:
 
 MAX_FINDINGS = 20
 MAX_QUOTE = 100
-MAX_SCREENED = 60_000  # more than an example may hold
+MAX_SCREENED = 60_000  # larger than any valid example
 LONGEST = {"question": 3_000, "criterion": 800, "category": 120, "tag": 120}
 LONGEST_OTHER = 16_000
 _CHUNK = 400
 _HARMLESS = "\u00ad\ufeff\u200c\u200d\ufe0e\ufe0f\x0b\x0c\x1c\x1d\x1e\x1f\x85"
 MOST_HARMLESS = 24
-"""Soft hyphens, joiners and page breaks come with papers; many of them do not."""
+"""Papers contain a few soft hyphens, joiners and page breaks; more than this many are suspicious."""
 
-_SYMBOLS = frozenset("αβγεηικμντυχωρςϲı")  # Greek letters and ı stand beside Latin ones in honest text
+_SYMBOLS = frozenset("αβγεηικμντυχωρςϲı")  # Greek letters and ı occur beside Latin ones in ordinary text
 
 _ENDS = re.compile(r"(?<=[.!?])\s|[。！？]|\n[ \t]*+\n++")
 _WORD = re.compile(r"[^\W\d_]{4,60}+")
@@ -119,7 +119,7 @@ _WORD = re.compile(r"[^\W\d_]{4,60}+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One attempt: what kind, in which field (`question`, `rubric.2.criterion`), and a short quote of it."""
+    """One attempt: its kind, its field (`question`, `rubric.2.criterion`), and a short quote."""
 
     kind: str
     field: str
@@ -127,13 +127,13 @@ class Finding:
 
 
 def screen(fields: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
-    """At most MAX_FINDINGS, one of a kind in a field. `fields` are names and texts, as they were sent."""
+    """At most MAX_FINDINGS, one per kind and field. `fields` are names and texts, as they were sent."""
     return _screen(tuple(fields))
 
 
 @lru_cache(maxsize=32)
 def _screen(fields: tuple[tuple[str, str], ...]) -> tuple[Finding, ...]:
-    """An example is handed in twice, for weak and for strong rollouts: looked at once."""
+    """Cached: an example is submitted twice, for weak and for strong rollouts."""
     found: dict[tuple[str, str], Finding] = {}
     for name, text in fields:
         for kind, said in _look(name, text):
@@ -171,7 +171,7 @@ def _hides(text: str, hidden: int) -> bool:
 
 
 def _mixed_word(text: str) -> str | None:
-    """A word of Latin letters among which others stand that look like Latin ones."""
+    """A word that mixes Latin letters with look-alikes from other scripts."""
     if text.isascii():
         return None
     table = lookalikes()
@@ -190,7 +190,7 @@ def _hints(text: str) -> bool:
 
 
 def _orders(text: str) -> Iterator[tuple[str, str]]:
-    """(kind, sentence) for every rule that a sentence fulfils, read plainly or through its look-alikes."""
+    """(kind, sentence) for every rule that a sentence matches, as written or with look-alikes resolved."""
     read = plain(text)
     views = {read, skeleton(text)}
     for view in sorted(views):
@@ -201,7 +201,7 @@ def _orders(text: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _kinds(sentence: str) -> tuple[str, ...]:
-    """The kinds of the rules that hold in it. Kept: from draft to draft most sentences of a context stay."""
+    """The kinds of the rules that match. Cached: most sentences of a context recur from round to round."""
     known: dict[str, bool] = {}
     rules = screening_words().rules
     return tuple(kind for kind, groups in rules if all(_has(sentence, group, known) for group in groups))
@@ -214,7 +214,7 @@ def _has(sentence: str, group: str, known: dict[str, bool]) -> bool:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """In order; long ones in overlapping pieces, so that no search is longer than that."""
+    """Sentences in order; long ones are cut into overlapping pieces, which bounds each search."""
     for part in _ENDS.split(text):
         for start in range(0, max(1, len(part)), _CHUNK // 2):
             piece = part[start : start + _CHUNK]
@@ -225,5 +225,5 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def quote(text: str) -> str:
-    """Safe to show and to put into a prompt: one visible line, without our tags."""
+    """A quote that is safe to display and to put into a prompt: one visible line, tags defused."""
     return defuse(visible_line(text[: MAX_QUOTE * 4])).text[:MAX_QUOTE]

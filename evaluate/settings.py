@@ -17,28 +17,28 @@ from studbook.sandbox.contract import Limits
 PROMPT_NAMES = ("solver", "judge", "final_verifier")
 
 SCORING = ("studbook.evaluate.paper_evaluator",)
-"""Where the code that scores begins; what it imports is found from there."""
+"""The roots of the scoring code; the modules they import are found automatically."""
 KEEPING = ("studbook.evaluate.trajectories", "studbook.evaluate.predicates.deployed")
-"""Imported by what scores without a say in it: it keeps results, or is a default. The predicate in use has an
-identity of its own (`EvaluatorSettings.predicate_identity`).
+"""Imported by the scoring code without influence on scores: result storage and the default predicate. The
+predicate in use has an identity of its own (`EvaluatorSettings.predicate_identity`).
 """
 
 
 def read_prompts() -> dict[str, str]:
-    """The frozen prompts as shipped, by name."""
+    """The bundled frozen prompts, by name."""
     folder = resources.files("studbook.evaluate") / "prompts"
     return {name: (folder / f"{name}.md").read_text(encoding="utf-8").strip() for name in PROMPT_NAMES}
 
 
 @cache
 def scoring_code_hash() -> str:
-    """Changes when code that takes part in scoring does something else; not for a comment or a new place."""
+    """Changes when the behavior of the scoring code may change, but not for a comment or a moved module."""
     return code_hash(SCORING, stops=KEEPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatorSettings:
-    """Budgets are per paper and count what the harness asks for; rollouts and marks come on top."""
+    """Budgets are per paper and count the harness's own calls, not the evaluator's rollouts and marks."""
 
     predicate: Predicate = DEPLOYED
     weak_rollouts: int = 3
@@ -50,9 +50,9 @@ class EvaluatorSettings:
     strong_sees_paper: bool = True
     max_calls: int = 200
     max_tokens: int = 4_000_000
-    reading_attempts: int = 3  # how often an unreadable mark sheet or final check is asked for again
-    confirm: bool = True  # measure an accepted example once more on fresh rollouts, beside the verdict
-    predicate_identity: Json = None  # its name, parameters and code, where a spec named it
+    reading_attempts: int = 3  # attempts to get a readable mark sheet or final check
+    confirm: bool = True  # re-measure an accepted example on fresh rollouts; never changes the verdict
+    predicate_identity: Json = None  # its name, parameters and code, if a spec named it
 
     def to_json(self) -> dict[str, Json]:
         plain: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -66,7 +66,7 @@ class Frozen:
 
     `models` maps each role to whatever identifies its model and parameters; `box_sources` holds the source
     of what is injected into a box (harness_kit, shim); `code` identifies the scoring code; `sandbox` is the
-    fingerprint of the sandbox that results are made in.
+    fingerprint of the sandbox that produces the results.
     """
 
     settings: EvaluatorSettings

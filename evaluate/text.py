@@ -1,10 +1,10 @@
-"""Text that a harness, a model or a paper produced: made safe for a frozen prompt, and made comparable.
+"""Makes text from a harness, a model or a paper safe for a frozen prompt, and comparable.
 
-Safe: characters that people cannot see are removed, and what looks like our section tags or a chat template's
-role marks is defused. Both are counted, because an attempt is worth showing. Comparable: `skeleton` is what a
-text looks like to a reader, after Unicode Technical Standard 39 (section 4) with the part of its table of
-confusables that can be typed for Latin letters; it is for comparing and searching only, never shown. Does not
-judge what a text says.
+Safe: invisible characters are removed, and anything that looks like our section tags or a chat template's
+role marks is defused. Both are counted, so that attempts can be shown. Comparable: `skeleton` is what a text
+looks like to a reader, following Unicode Technical Standard 39 (section 4) with the part of its table of
+confusables that can be typed for Latin letters; it is used only for comparing and searching, never shown.
+Does not judge the content of a text.
 """
 
 import re
@@ -24,7 +24,7 @@ SECTION_TAGS = (
     "check",
 )
 
-# Possessive (`*+`): a `<` before a long run of spaces must not cost the square of its length.
+# Possessive (`*+`): a `<` before a long run of spaces must not take quadratic time.
 _TAG = re.compile(rf"<(?=\s*+/?\s*+(?:{'|'.join(SECTION_TAGS)})\b)", re.IGNORECASE)
 _ROLE_MARK = re.compile(
     r"<(?=[|\N{FULLWIDTH VERTICAL LINE}])|<(?=<\s*+/?SYS>>)"
@@ -36,7 +36,7 @@ _DEFUSED = {"<": "‹", "[": "⁅"}
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Co", "Cs", "Cn"}
 _HIDDEN_RANGES = (
     (0x034F, 0x034F),  # combining grapheme joiner
-    (0x115F, 0x1160),  # Hangul fillers: letters that are drawn as nothing
+    (0x115F, 0x1160),  # Hangul fillers: letters that render as nothing
     (0x17B4, 0x17B5),
     (0x180B, 0x180F),
     (0x3164, 0x3164),
@@ -44,23 +44,23 @@ _HIDDEN_RANGES = (
     (0xFFA0, 0xFFA0),
     (0xE0100, 0xE01EF),
 )
-"""Drawn as nothing, although Unicode files them under letters and marks."""
+"""These render as nothing, although Unicode classifies them as letters and marks."""
 _KEPT = {"\n", "\t"}
-_PLAIN = re.compile(r"[\t\n -~]*+")  # most texts: nothing to look up
+_PLAIN = re.compile(r"[\t\n -~]*+")  # fast path: most texts need no lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defused:
-    """`count` is how many tags and role marks were made harmless."""
+    """`count` is the number of tags and role marks that were defused."""
 
     text: str
     count: int
 
 
 def strip_hidden(text: str) -> tuple[str, int]:
-    """Without control, format, filler, private-use and unassigned characters, and how many there were.
+    """Remove control, format, filler, private-use and unassigned characters; also returns their number.
 
-    Line ends become newlines; newlines and tabs stay.
+    Line ends become newlines; newlines and tabs are kept.
     """
     if _PLAIN.fullmatch(text):
         return text, 0
@@ -80,25 +80,25 @@ def _is_hidden(character: str) -> bool:
 
 
 def defuse(text: str) -> Defused:
-    """Our own tags and chat role marks inside data, defused by changing their first character."""
+    """Defuse our own tags and chat role marks inside data by replacing their first character."""
     text, tags = _TAG.subn("‹", text)
     text, marks = _ROLE_MARK.subn(lambda match: _DEFUSED[match.group()], text)
     return Defused(text=text, count=tags + marks)
 
 
 def section(tag: str, data: str) -> str:
-    """`<tag>` data `</tag>`, with nothing inside that could end it or open another."""
+    """`<tag>` data `</tag>`, with nothing inside that could close it or open another."""
     visible, _ = strip_hidden(data)
     return f"<{tag}>\n{defuse(visible).text.strip()}\n</{tag}>"
 
 
 def one_line(text: str) -> str:
-    """White space runs become single spaces, so that a line of a list stays one line."""
+    """Runs of whitespace become single spaces, so that a list item stays on one line."""
     return " ".join(text.split())
 
 
 def visible_line(text: str) -> str:
-    """One line of what others wrote, for a reason that people and terminals are shown."""
+    """Untrusted text as one line without hidden characters, safe to show in a terminal."""
     return one_line(strip_hidden(text.replace("\n", " "))[0])
 
 
@@ -179,17 +179,17 @@ _LOOKALIKES = {
     "ᴢ": "z",
 }
 
-_VOICED = frozenset("\u3099\u309a")  # they make another kana, not an accent
+_VOICED = frozenset("\u3099\u309a")  # these change the kana itself; they are not accents
 
 
 @cache
 def lookalikes() -> dict[int, str]:
-    """For `str.translate`: letters of other scripts, in lower case, to the Latin letter they look like."""
+    """For `str.translate`: maps lowercase letters of other scripts to the Latin letter they look like."""
     return {ord(letter): latin for letters, latin in _LOOKALIKES.items() for letter in letters}
 
 
 def plain(text: str) -> str:
-    """Compatibility forms, case and accents taken away; the script stays."""
+    """Text without compatibility forms, case and accents; the script is kept."""
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text).casefold()
@@ -199,6 +199,6 @@ def plain(text: str) -> str:
 
 
 def skeleton(text: str) -> str:
-    """`plain`, with look-alike letters of other scripts read as Latin. Spaces and signs stay."""
+    """`plain`, with look-alike letters of other scripts read as Latin. Spaces and punctuation are kept."""
     read = plain(text)
     return read if read.isascii() else read.translate(lookalikes())

@@ -1,12 +1,12 @@
-"""Everything that happened on one paper: written down event by event, kept on disk, and told as prose.
+"""Everything that happened on one paper: recorded as events, stored on disk, and rendered as text.
 
-`Transcript` collects the events of one box as plain JSON values. The paper's text, which stands in nearly
-every challenger message, is kept as a marker: a content is a string, or a list of strings and `{"paper":
+`Transcript` collects the events of one box as plain JSON values. The paper's text occurs in nearly every
+challenger message and is replaced by a marker: a content is a string, or a list of strings and `{"paper":
 true}`, which no text can imitate. `TrajectoryStore` keeps one compressed file per finished paper under the
-key of its result, written whole or not at all; what is read back must hash to what was written, and the same
-key is never paid for twice. `render_for_analyzer` tells the story without repeating the paper or an earlier
-message; headings and tags inside what harnesses and models wrote are defused, so that they cannot pass for
-ours. Scores nothing.
+key of its result, written atomically; its content is checked against its hash when it is read, and no key is
+paid for twice. `render_for_analyzer` renders the events without repeating the paper or an earlier message;
+headings and tags in text from harnesses and models are defused, so that they cannot be mistaken for ours.
+Scores nothing.
 """
 
 import json
@@ -40,7 +40,7 @@ _MARKER = {"paper": True}
 
 
 class Transcript:
-    """Events in the order in which they ended. Thread-safe."""
+    """Events in the order in which they finished. Thread-safe."""
 
     def __init__(self, paper: Paper) -> None:
         self._paper = paper
@@ -71,7 +71,7 @@ class Transcript:
         )
 
     def report(self, submitted: ReadExample, report: Report, *, earlier: Report | None) -> None:
-        """`earlier` is the weak-only report that this one completes: its rollouts are on record already."""
+        """`earlier` is the weak-only report that this one completes; its rollouts are already recorded."""
         weak = () if earlier is not None else report.weak
         self._add(
             "report",
@@ -92,7 +92,7 @@ class Transcript:
         )
 
     def confirmation(self, confirmed: Confirmed) -> None:
-        """The last event of an accepted paper: nothing in the box knows of it."""
+        """The last event of an accepted paper; it is not visible from inside the box."""
         self._add(
             "confirmation",
             holds=confirmed.record.holds,
@@ -113,7 +113,7 @@ class Transcript:
         self._add("log", text=text)
 
     def box(self, outcome: Outcome) -> None:
-        """How the box ended; not how long it took, which differs between identical runs."""
+        """How the box ended. Leaves out how long it took, which differs between identical runs."""
         detail, stderr = _writable(outcome.detail), _writable(outcome.stderr_tail)
         self._add("box", status=outcome.status.value, detail=detail, stderr=stderr)
 
@@ -123,7 +123,7 @@ class Transcript:
 
 
 def _writable(text: str) -> str:
-    """What a box printed may hold lone surrogates, which UTF-8 cannot."""
+    """The output of a box may contain lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -151,7 +151,7 @@ def fold_paper(text: str, paper: str) -> Content:
 
 
 def unfold_paper(content: Content, paper: str) -> str:
-    """The text that was folded."""
+    """The original text; the inverse of `fold_paper`."""
     if isinstance(content, str):
         return content
     return "".join(part if isinstance(part, str) else paper for part in content)
@@ -163,9 +163,10 @@ SUFFIX = ".json.zst"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """`result.trajectory_hash` is the hash of the file's content; empty until it was written.
+    """`result.trajectory_hash` is the hash of the file's content; empty until the file is written.
 
-    `evidence` names the call records that answered; what no records answered (a test's double) is not in it.
+    `evidence` names the call records that answered; calls answered without a record (by a test double) are
+    not in it.
     """
 
     result: PaperResult
@@ -178,7 +179,7 @@ class Trajectory:
 
 
 class TrajectoryStore:
-    """Files under `root`, two levels deep. Thread-safe: a file is written once, whole, under its own name."""
+    """Files under `root`, two levels deep. Thread-safe: a file is written once and atomically."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -187,7 +188,7 @@ class TrajectoryStore:
         return self._root / key[:2] / f"{key}{SUFFIX}"
 
     def find(self, key: str) -> Trajectory | None:
-        """None when nothing was finished under this key; raises IntegrityError when it is damaged."""
+        """None when there is no result for this key yet; raises IntegrityError when the file is damaged."""
         path = self.path_of(key)
         if not path.exists():
             return None
@@ -196,14 +197,14 @@ class TrajectoryStore:
         return read_trajectory(decompress(data, place=str(path)), key, str(path))
 
     def get(self, key: str) -> Trajectory:
-        """Raises IntegrityError when there is none: a recorded result rests on a file that is gone."""
+        """Raises IntegrityError when the file is missing, because a recorded result refers to it."""
         found = self.find(key)
         if found is None:
-            raise IntegrityError(f"{self.path_of(key)} is missing, and a recorded result rests on it.")
+            raise IntegrityError(f"{self.path_of(key)} is missing, and a recorded result refers to it.")
         return found
 
     def put(self, trajectory: Trajectory) -> PaperResult:
-        """Write it; returns its result, which now names the content. Raises StorageError naming the path."""
+        """Write it; returns its result with `trajectory_hash` set. Raises StorageError naming the path."""
         body = trajectory_body(trajectory)
         path = self.path_of(trajectory.result.key)
         with storage_errors(path.parent, "create"):
@@ -213,12 +214,12 @@ class TrajectoryStore:
 
 
 def trajectory_key(evaluator_hash: str, tree_hash: str, paper_id: str, replicate: int) -> str:
-    """Names a result before it exists: everything it may depend on."""
+    """Identifies a result before it exists, by everything it may depend on."""
     return hash_json([SCHEMA, evaluator_hash, tree_hash, paper_id, replicate])
 
 
 def trajectory_body(trajectory: Trajectory) -> bytes:
-    """What a file holds, before it is compressed."""
+    """The content of a file, before compression."""
     return canonical_json(
         {
             "v": SCHEMA,
@@ -234,7 +235,7 @@ def trajectory_body(trajectory: Trajectory) -> bytes:
 
 
 def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
-    """Raises IntegrityError naming `place` for anything but the trajectory of `key`."""
+    """Raises IntegrityError naming `place` if `body` is not the trajectory of `key`."""
     try:
         data = json.loads(body)
         if data["v"] != SCHEMA:
@@ -260,21 +261,21 @@ MAX_TRAJECTORY = 60_000
 MAX_EXAMPLE = 8_000
 PAPER = "[the text of the paper]"
 TEXT_LIMITS = (1_000_000, 6_000, 3_000, 1_500, 800)
-"""Tried in turn, so that a long trajectory loses the middles of its texts before it loses a round."""
+"""Tried in order, so that a long trajectory has the middles of its texts cut before any round is cut."""
 
 _HEADING = re.compile(r"^(#{1,6} )", re.MULTILINE)
 _TAG = re.compile(r"<(?=\s*+/?\s*+(?:trajector(?:y|ies)|history|harness_files|file)\b)", re.IGNORECASE)
 
 
 def render_for_analyzer(trajectory: Trajectory, limit: int = MAX_TRAJECTORY) -> str:
-    """The body of one `<trajectory>`: rounds in order, whole when that takes at most `limit` characters."""
+    """The body of one `<trajectory>`: rounds in order, uncut if that takes at most `limit` characters."""
     texts = (_render(trajectory, text_limit) for text_limit in TEXT_LIMITS)
     fitting = (text for text in texts if len(text) <= limit)
     return next(fitting, "") or cut(_render(trajectory, TEXT_LIMITS[-1]), limit)
 
 
 def render_confirmation(trajectory: Trajectory) -> list[str]:
-    """For people: what neither the harness nor the analyzer is shown."""
+    """For people only: neither the harness nor the analyzer sees it."""
     found = trajectory.result.confirmation
     if found is None:
         return []
@@ -292,7 +293,7 @@ def _render(trajectory: Trajectory, text_limit: int) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """The beginning and the end, and how much is missing between them."""
+    """The beginning and the end of `text`, and how many characters are left out between them."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -300,7 +301,7 @@ def cut(text: str, limit: int) -> str:
 
 
 class _Writer:
-    """Knows which round it is in and which messages it has written before."""
+    """Renders events; keeps track of the current round and of the messages already written."""
 
     def __init__(self, text_limit: int) -> None:
         self._limit = text_limit
@@ -358,7 +359,7 @@ class _Writer:
         yield f"log: {self._data(event['text'])}"
 
     def confirmation(self, _: Event) -> Iterator[str]:
-        """Left out: what the search looks at is no longer a check of the search."""
+        """Left out: a check that the search can see is no longer an independent check of the search."""
         yield from ()
 
     def box(self, event: Event) -> Iterator[str]:

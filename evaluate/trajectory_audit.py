@@ -1,11 +1,11 @@
-"""Checks a recorded trajectory twice: against itself and its call records, and by measuring it again.
+"""Checks a recorded trajectory in two ways: for consistency with its call records, and by re-evaluating it.
 
-`TrajectoryAudit` repeats what follows from the file: marks to scores, scores to rounds, rounds to the
-verdict, with the frozen predicate and the rubric; seeds are derived again, and answers and marks must be what
-the call records say. So a score forged inside a rewritten file contradicts itself. `Recheck` lets the frozen
-evaluator make every report again, its calls answered from the records: other marks, scores, answers or final
-checks would need other records. It needs the run's own evaluator (same code, prompts and settings), and the
-paper for strong rollouts.
+`TrajectoryAudit` recomputes what follows from the file with the frozen predicate and the rubric: scores from
+marks, rounds from scores, the verdict from rounds. It derives the random seeds again, and compares answers
+and marks with the call records, so a score forged in a rewritten file contradicts the rest. `Recheck` lets
+the frozen evaluator produce every report again with its calls answered from records: other marks, scores,
+answers or final checks would need other records. It needs the run's own evaluator (same code, prompts and
+settings), and the paper for strong rollouts.
 
 Runs no harness, no sandbox and no model. Does not know which files belong to which run.
 """
@@ -44,26 +44,26 @@ from studbook.populations.records import FailureCategory, RoundResult
 from studbook.sandbox.contract import BoxStatus, Outcome
 
 CANNOT_READ = (KeyError, TypeError, ValueError, IndexError, AttributeError)
-"""What a file that was written by someone else raises when it is understood as an event."""
+"""Exceptions that a file not written by this program may raise when it is parsed as events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrajectoryAudit:
-    """What the run fixed about its evaluator, and where faults go."""
+    """Audits trajectories with the run's evaluator settings; faults are added to `findings`."""
 
     settings: EvaluatorSettings
     run_seed: int
     findings: Findings
 
     def check(self, trajectory: Trajectory, place: str) -> None:
-        """Everything that follows from the file alone."""
+        """Check everything that follows from the file alone."""
         try:
             _Retold(self, trajectory, place).check()
         except CANNOT_READ as error:
             self.findings.fault(place, f"its events cannot be understood: {error!r:.120}")
 
     def check_answers(self, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str) -> None:
-        """`calls`: every reply the trajectory rests on, by the name of its record."""
+        """`calls`: every reply used by the trajectory, by the name of its record."""
         try:
             _Answers(self, trajectory, calls, place).check()
         except CANNOT_READ as error:
@@ -71,7 +71,7 @@ class TrajectoryAudit:
 
 
 class _Retold:
-    """The rounds of one trajectory, told again from its events."""
+    """The rounds of one trajectory, reconstructed from its events."""
 
     def __init__(self, audit: TrajectoryAudit, trajectory: Trajectory, place: str) -> None:
         result = trajectory.result
@@ -108,7 +108,7 @@ class _Retold:
         self._findings.same(self._place, f"{what} is not what its own events lead to", expected, found)
 
     def _malformed(self, event: Event) -> None:
-        """Its event does not say which of two categories it was; either costs a round alike."""
+        """The event does not say which of two categories it was; both cost a round."""
         number = event["round"]
         round_result = malformed_round(number, event["reason"])
         kept = next((each for each in self._trajectory.result.rounds if each.number == number), None)
@@ -197,12 +197,12 @@ def _outcome(event: Event) -> Outcome:
 
 
 def _plain(text: str) -> str:
-    """What cannot be written in UTF-8 is replaced by one sign in one place and by another in another."""
+    """Characters that UTF-8 cannot encode are replaced by different signs in different places."""
     return text.replace("\ufffd", "?")
 
 
 class _Answers:
-    """One trajectory beside the replies it rests on."""
+    """One trajectory and the replies it uses."""
 
     def __init__(
         self, audit: TrajectoryAudit, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str
@@ -231,7 +231,7 @@ class _Answers:
                 self._check_report(event, where)
 
     def _check_counts(self) -> None:
-        """Calls that failed for good are among the names, and no replies."""
+        """The evidence also names calls that failed permanently; they have no reply."""
         trajectory, same = self._trajectory, self._findings.same
         made = [self._calls[name] for name in trajectory.evidence.names if name in self._calls]
         roles = dict(Counter(call.role for call in made))
@@ -252,7 +252,7 @@ class _Answers:
                 self._findings.fault(where, problem, found=item["marks"])
 
     def _has_marks(self, marks: tuple[bool, ...], rollout: tuple[int, str, int]) -> bool:
-        """By any reading of a reply that the judge was asked for; the word is only tried where it matters."""
+        """Does some reply of the judge give these marks? The word is tried only if they differ without it."""
         count, texts = len(marks), self._texts.get("judge", ())
         if count not in self._sheets:
             self._sheets[count] = {read_marks(text, count) for text in texts}
@@ -263,7 +263,7 @@ class _Answers:
 
 
 def _is_folded(content: Content, text: str) -> bool:
-    """Could `text` have been kept as `content`, the paper being whatever stood at its markers?"""
+    """Could `content` be the stored form of `text`, with arbitrary text in place of the paper markers?"""
     if isinstance(content, str):
         return content == text
     position = 0
@@ -281,7 +281,7 @@ def _pieces(content: Iterable[Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
-    """`papers` by id; a paper that is not there leaves out what needs its text."""
+    """`papers` by id; checks that need the text of a missing paper are skipped."""
 
     frozen: Frozen
     roles: Mapping[str, RoleModel]
@@ -296,7 +296,7 @@ class Recheck:
 
 
 class _Remeasured:
-    """One trajectory's reports, in their order."""
+    """Re-evaluates the reports of one trajectory in order."""
 
     def __init__(self, audit: Recheck, trajectory: Trajectory, answers: Answers, place: str) -> None:
         result = trajectory.result
@@ -331,7 +331,7 @@ class _Remeasured:
                 if event["kind"] == "report":
                     self._report(evaluator, event, place)
                 elif event["kind"] == "malformed":
-                    self._known.pop(event["round"], None)  # what could not be measured, nothing can repeat
+                    self._known.pop(event["round"], None)  # an unmeasured example cannot be duplicated
                 elif event["kind"] == "confirmation":
                     self._confirmation(event, place)
             except ReplayDifference as error:
@@ -350,7 +350,7 @@ class _Remeasured:
             is_weak_only = event["status"] == "undecided" or self._needs_paper
             solvers: Any = "weak" if is_weak_only else "both"
             report = evaluator.evaluate(example, number, solvers, _findings(event))
-        self._known[number] = example  # also of a repeat: a later one may repeat that
+        self._known[number] = example  # near duplicates too: a later example may duplicate one of them
         if report is None:
             return
         self._reports[number] = (example, report)

@@ -1,4 +1,4 @@
-"""Acceptance predicates by name: one file each, frozen, and the door through which a spec names one."""
+"""Bundled acceptance predicates, one file each, and the registry in which a spec looks one up by name."""
 
 from studbook.evaluate.contracts import Predicate
 from studbook.registry import Door

@@ -1,4 +1,4 @@
-"""The published prompt and the outer loop's criterion."""
+"""The criterion of the published prompt and of the outer loop."""
 
 from fractions import Fraction
 

@@ -1,6 +1,6 @@
-"""Readers of papers by name: one file each, and the doors through which a spec names one.
+"""Bundled paper readers, one file each, and the registries of readers and paper sources.
 
-A source makes papers instead of reading them; those that come with the package are the testbed's.
+A source generates papers instead of reading them; the bundled ones belong to the testbed.
 """
 
 from studbook.evaluate.contracts import PaperReader, PaperSource

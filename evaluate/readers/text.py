@@ -1,4 +1,4 @@
-"""Markdown, plain text and reStructuredText in UTF-8, as they are."""
+"""Reads Markdown, plain text and reStructuredText in UTF-8, unchanged."""
 
 from pathlib import PurePosixPath
 
@@ -13,7 +13,7 @@ class TextReader:
     def reads(self, name: str) -> bool:
         return PurePosixPath(name).suffix.lower() in SUFFIXES
 
-    def read(self, data: bytes, name: str) -> ReadPaper:  # the name says nothing more
+    def read(self, data: bytes, name: str) -> ReadPaper:  # `name` is not needed
         if b"\0" in data:
             raise ValueError("binary, or text in UTF-16 (papers are UTF-8)")
         try:
