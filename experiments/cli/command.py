@@ -1,7 +1,7 @@
 """What a command is: its flags, a runnable example, and the function that executes it.
 
-Flags shared by several commands are defined here, so that each is worded once. The commands are in the modules
-of their groups; `experiments/cli/main.py` lists them.
+Flags shared by several commands are defined here, so that each is worded once. The commands are in the
+modules of their groups; `experiments/cli/main.py` lists them.
 """
 
 from argparse import Namespace

@@ -27,8 +27,8 @@ Harnesses are named the way git names commits: `RUN:seed`, `RUN:best`, `RUN:m003
 `RUN:m0031~2`. Papers are named by their id or a prefix of it.
 
 The value of a spec key comes from the first of these that sets it: the flag `-s`, the environment
-(`STUDBOOK_SPEC_SEARCH__ITERATIONS=30`, and `OPENAI_BASE_URL` for the endpoint `openai`), `.env`, the YAML file,
-the default.
+(`STUDBOOK_SPEC_SEARCH__ITERATIONS=30`, and `OPENAI_BASE_URL` for the endpoint `openai`), `.env`, the YAML
+file, the default.
 
 ## JSON
 
@@ -58,8 +58,8 @@ JSON_KEYS = {
     "pack": "`packed` (`run`, `file`, `files`, `size_bytes`, `head`, `left_out`)",
     "unpack": "`unpacked` (`run`, `folder`, `files`, `head`, `notes`)",
     "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds; `confirmed` of "
-    "`confirmed_n` accepted examples were accepted again on fresh rollouts; `attempts` to address the solver, "
-    "judge or verifier), `breakdowns` "
+    "`confirmed_n` accepted examples were accepted again on fresh rollouts; `attempts` to address the "
+    "solver, judge or verifier), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",
     "report": "`report` (path)",

@@ -29,7 +29,7 @@ from studbook.harnesses.folder import read_harness, write_harness
 from studbook.rate import Rate
 
 MOST, LAST, WIDEST = 3, 6, 160
-"""Limits on what is shown: distinct breakdowns, lines of stderr, characters of each. --json has everything."""
+"""Limits on what is shown: distinct breakdowns, lines of stderr, characters per line. --json has all."""
 
 
 def summary_lines(summary: Summary, seconds: float) -> list[Text]:
@@ -188,6 +188,6 @@ def init(options: Namespace, terminal: Terminal) -> int:
     if terminal.wants_json:
         terminal.json({"schema": 1, "folder": folder.as_posix()})
     else:
-        terminal.result([f"created a starter harness in {folder}: start reading at {pasted}/agent.py"])
+        terminal.result([f"created a starter harness in {folder}: read {pasted}/agent.py, then change it"])
         terminal.progress(f"evaluate it: studbook evaluate {pasted} --papers PAPERS")
     return 0

@@ -14,8 +14,8 @@ from studbook.errors import BudgetExceeded, Outage, StorageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
 from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, SET, command, flag
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
+from studbook.experiments.run.budgeting import plan_lines, plan_view
 from studbook.experiments.run.corpus import skipped_note
-from studbook.experiments.run.costs import plan_lines, plan_view
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import (
     ActiveRun,
@@ -170,7 +170,7 @@ def resume_command(folder: RunFolder, options: Namespace) -> str:
 
 
 def program() -> str:
-    """How the user's shell starts this program: by path if `studbook` is not on PATH or is another program."""
+    """How the user's shell starts this program: by path if PATH has no `studbook` or another one."""
     started, found = Path(sys.argv[0]), shutil.which("studbook")
     if started.name != "studbook" or (found and Path(found).absolute() == started.absolute()):
         return "studbook"

@@ -1,8 +1,8 @@
 """Where the command line's output goes: results to stdout, progress and errors to stderr; and its exit codes.
 
 Besides the displays, only this module writes to the standard streams. Color only on a terminal; NO_COLOR,
-FORCE_COLOR and TERM are honored (through rich). On terminals that cannot show every character, our glyphs become
-ASCII with the same meaning and other characters become `?`. This affects streams only, never files.
+FORCE_COLOR and TERM are honored (through rich). On terminals that cannot show every character, our glyphs
+become ASCII with the same meaning and other characters become `?`. This affects streams only, never files.
 """
 
 import codecs
@@ -10,15 +10,15 @@ import io
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.text import Text
 
-from studbook.experiments.run.plugins import plugin_folders
-from studbook.experiments.views.display import DISPLAY, Display
 from studbook.experiments.views.printing import Lines, print_lines
 from studbook.experiments.views.text import clean_line
-from studbook.experiments.views.views import json_text
+
+if TYPE_CHECKING:
+    from studbook.experiments.views.display import Display
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -78,6 +78,8 @@ class Terminal:
         return not console.is_terminal or all(line.cell_len <= console.width for line in lines)
 
     def json(self, value: Any) -> None:
+        from studbook.experiments.views.views import json_text  # imports the population
+
         sys.stdout.write(json_text(value) + "\n")
 
     def progress(self, text: str | Text) -> None:
@@ -89,8 +91,11 @@ class Terminal:
         head = Text.assemble(("✗ error: ", "bold red"), clean_line(first, 600))
         print_lines(Lines(sys.stderr), [head, *(_indented(line) for line in rest)])
 
-    def display(self, name: str = "auto", params: Mapping[str, Any] | None = None) -> Display:
-        """The display of that name, or `module:Object`; with --json always the JSON display."""
+    def display(self, name: str = "auto", params: Mapping[str, Any] | None = None) -> "Display":
+        """The display of that name, or `module:Object`; with --json one object at the end, whatever it is."""
+        from studbook.experiments.run.plugins import plugin_folders  # most commands display no run
+        from studbook.experiments.views.display import DISPLAY
+
         found = DISPLAY.find("json", {}) if self.wants_json else DISPLAY.find(name, params, plugin_folders())
         return DISPLAY.build(found, progress=sys.stderr, results=sys.stdout)
 

@@ -203,7 +203,7 @@ class Run:
         """`running`, `finished`, `budget reached` or `interrupted`."""
         if self.opened.state != STOPPED:
             return self.opened.state
-        from studbook.experiments.run.costs import state_of  # imports the spec and the evaluator
+        from studbook.experiments.run.budgeting import state_of  # imports the spec and the evaluator
 
         return state_of(self.opened)
 

@@ -1,4 +1,4 @@
-"""How a run is shown: one Protocol, and the door (extension point) for displays: plain, live, JSON or your own.
+"""How a run is shown: the Protocol of displays and their door: plain lines, a live view, one JSON object.
 
 A display decides and measures nothing, and nothing else prints during a run. Progress goes to stderr, the
 result to stdout.
@@ -49,5 +49,5 @@ DISPLAY = Door[Display](
     ],
     ["studbook.experiments.views.displays"],
 )
-"""Plug-ins may take `progress` and `results`, the streams stderr and stdout. Named by the spec's key `display`;
-not part of any hash, because no result depends on it."""
+"""Plug-ins may take `progress` and `results`, the streams stderr and stdout. Named by the spec's key
+`display`; not part of any hash, because no result depends on it."""

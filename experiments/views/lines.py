@@ -164,7 +164,7 @@ def lineage_line(depth: int, step: LineageStep) -> Text:
     return line(
         arrow,
         (step.harness_id, "bold"),
-        f"  {clean_line(step.hypothesis, 90)}" if depth else "  the harness the run started from",
+        f"  {clean_line(step.hypothesis, 90)}" if depth else "  the harness you started from",
         (f"  validation {rate_words(step.rate, step.is_stopped)}", "dim"),
     )
 
@@ -243,7 +243,7 @@ def _tree_line(row: TreeRow) -> Text:
         indent += "└─ " if row.last_flags[-1] else "├─ "
     glyph, style = GLYPHS[row.verdict] if row.verdict else ("●", "bold")
     said = "" if row.verdict in {None, Verdict.ADMITTED, Verdict.REJECTED} else f" {spaced(row.verdict)}"
-    words = clean_line(row.mutant.hypothesis, 80) if row.depth else "the harness the run started from"
+    words = clean_line(row.mutant.hypothesis, 80) if row.depth else "the harness you started from"
     return line(
         (indent, "dim"),
         (f"{glyph} ", style),

@@ -1,7 +1,7 @@
 """Writes lines to a stream: unbroken to a pipe, wrapped between words on a terminal.
 
-On a terminal a line that is too long continues below its second column, so that tables of labels and text stay
-readable at any width.
+On a terminal a line that is too long continues below its second column, so that tables of labels and text
+stay readable at any width.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Makes untrusted text (from a harness, a model or a paper) safe to print on a terminal.
 
-Control characters, escape sequences and bidirectional overrides are removed; nothing is interpreted. The report
-does its own HTML escaping.
+Control characters, escape sequences and bidirectional overrides are removed; nothing is interpreted. The
+report does its own HTML escaping.
 """
 
 import re

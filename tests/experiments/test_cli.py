@@ -134,7 +134,7 @@ def test_json_prints_one_object(run_main):
         (["resume", "nothing"], "there are none; begin with: studbook run SPEC"),
         (["run", "nothing.yaml"], "no spec at nothing.yaml"),
         (["papers", "stats", "nothing"], "nothing does not exist"),
-        (["papers", "synth", "there", "--count", "0"], "--count 0: at least 1"),
+        (["papers", "synth", "there", "--count", "0"], "--count 0: must be at least 1"),
         (["evaluate", "nothing", "--papers", "there"], "no harness at 'nothing'"),
     ],
 )
@@ -160,7 +160,7 @@ def test_a_bug_of_ours_shows_a_traceback_and_fails(run_main, monkeypatch):
     code, _, err = run_main("ls")
     assert code == 1
     assert "ZeroDivisionError" in err
-    assert "this is a bug of Studbook" in err
+    assert "this is a bug in Studbook" in err
 
 
 def test_a_full_disk_is_named_without_a_traceback(run_main, monkeypatch):

@@ -196,7 +196,7 @@ def test_hypotheses_and_reasons_are_escaped_too():
 
 def test_a_run_that_has_only_begun_has_a_report_as_well():
     html = report_html(view_of(seed_events(), champion_id=None, diff=""))
-    assert "No iteration has ended yet" in html
+    assert "No iteration has finished yet" in html
     assert "No changes: the seed is the best harness" in html
     assert checked(html).open == []
 

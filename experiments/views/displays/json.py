@@ -1,4 +1,4 @@
-"""Prints the run as one JSON object on stdout when it ends, and notices on stderr. docs/cli.md lists the keys."""
+"""One JSON object on stdout when the run ends, notices on stderr before that. docs/cli.md lists the keys."""
 
 from typing import TextIO
 
