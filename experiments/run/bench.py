@@ -1,8 +1,7 @@
 """Everything a run works with, opened in one place and closed in order: models, boxes, stores, pools.
 
-A bench measures; it knows no search. `studbook evaluate` uses it alone, a run adds journal, lineage and loop.
-
-Opens the sandbox of a run, and first removes what crashed runs left behind.
+A bench evaluates and knows nothing about search: `studbook evaluate` uses only a bench, a run adds journal,
+lineage and loop. Opening a sandbox first removes what crashed runs left behind.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ from studbook.sandbox.shim import kit_source, shim_source
 
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
-    """Boxes of living owners are spared. Raises UsageError, SandboxError."""
+    """Keeps boxes whose owner is still running. Raises UsageError, SandboxError."""
     found = SANDBOX.find(spec.kind, spec.params, plugin_folders())
     sandbox = SANDBOX.build(found, image=spec.image)
     if isinstance(sandbox, DockerSandbox):
@@ -50,7 +49,7 @@ MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """`chat` is the client behind the stop switch: what every role's calls go through."""
+    """`chat` is the client behind the stop switch; the calls of every role go through it."""
 
     spec: Spec
     client: ModelClient
@@ -87,14 +86,14 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a result depends on beside the spec: where boxes run, and which roles the harness talks to."""
+    """What a result depends on besides the spec: where boxes run, and which roles the harness calls."""
 
     sandbox: str
     roles: tuple[str, ...]
 
 
 def origin_of(start: RunStarted) -> Origin:
-    """That of a recorded run, wherever it is looked at or run again."""
+    """The origin of a recorded run, also when it is read or replayed elsewhere."""
     return Origin(sandbox=start.sandbox_fingerprint, roles=start.harness_roles)
 
 
@@ -111,9 +110,9 @@ def open_bench(
     switch: StopSwitch,
     replay_from: Path | None = None,
 ) -> Iterator[Bench]:
-    """`calls` None keeps records in memory; `replay_from`: answers from there only. Closes `sandbox`.
+    """Closes `sandbox` at the end. `calls` None keeps records in memory.
 
-    `origin` is that of the run which is replayed, whatever this sandbox is.
+    `replay_from` answers from these records only; `origin` is then that of the replayed run.
     """
     with ExitStack() as stack:
         stack.callback(sandbox.close)
@@ -165,7 +164,7 @@ def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:
 
 
 def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
-    """All that decides a score besides harness and paper."""
+    """Everything that determines a score besides harness and paper."""
     predicate = find_plugin(PREDICATE, spec.evaluator.predicate)
     settings = EvaluatorSettings(
         predicate=PREDICATE.build(predicate),

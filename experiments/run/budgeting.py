@@ -1,6 +1,6 @@
 """What a run is expected to cost, what it can cost at most, and whether it has reached its budget.
 
-The bound is worked out from the spec, the expectation from the spec and a measured run.
+The bound is computed from the spec, the estimate from the spec and the usage of a recorded run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def state_of(run: OpenedRun) -> str:
 
 
 def has_reached_budget(run: OpenedRun) -> bool:
-    """By calls, tokens or dollars; hours are counted by each process for itself, and recorded nowhere."""
+    """By calls, tokens or dollars; hours are counted per process and not recorded."""
     if not (run.folder.calls.is_file() and run.folder.spec.is_file()):
         return False
     budget = read_resolved(run.folder.spec).budget
@@ -49,7 +49,7 @@ def has_reached_budget(run: OpenedRun) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Upper bounds. `harness_calls` and `evaluator_calls` are those of all boxes together."""
+    """Upper bounds. `harness_calls` and `evaluator_calls` are totals over all boxes."""
 
     seed_boxes: int
     training_boxes: int
@@ -81,7 +81,7 @@ def plan(
     evaluator_calls_per_box: int,
     dialogue: DialogueLimits | None = None,
 ) -> Plan:
-    """`papers`: how many each split has."""
+    """`papers`: the number of papers in each split."""
     dialogue = dialogue or DialogueLimits()
     validation = papers[VALIDATION]
     seed = validation
@@ -106,12 +106,12 @@ def plan(
 
 
 INSTRUCTIONS = 8_000
-"""Characters; more than any of our prompts has beside what is put into it."""
+"""Characters; more than any of our prompts has without the text inserted into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """Upper bounds, beside what is expected; `limits` are the budget's own, which end a run earlier."""
+    """Upper bounds and expected values; `limits` are those of the budget, which may end a run earlier."""
 
     models: str
     sandbox: str
@@ -137,7 +137,7 @@ def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
         promotion_settings(spec),
         {name: len(ids) for name, ids in papers.splits.paper_ids().items()},
         harness_calls_per_box=evaluator.calls_per_paper,
-        # of each rollout an answer and its marks; one final check a round; the confirmation
+        # an answer and its marks per rollout; one final check per round; the recheck
         evaluator_calls_per_box=evaluator.max_rounds * (2 * rollouts + 1) + evaluator.confirm * 2 * rollouts,
     )
 
@@ -166,7 +166,7 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typical:
-    """`calls` in a box (of the analyzer and the implementer: in an iteration), and the tokens of one."""
+    """`calls` per box (analyzer and implementer: per iteration), and tokens per call."""
 
     calls: float
     prompt_tokens: int
@@ -187,19 +187,19 @@ TYPICAL: Mapping[str, Typical] = MappingProxyType(
         "implementer": Typical(calls=2.0, prompt_tokens=4100, completion_tokens=1000),
     }
 )
-"""Measured over the 263 boxes of one quickstart run (seed 1, the testbed), whose solvers do three rollouts.
-Its terse answers (marks, verdicts, edits) are counted at the length that language models write."""
+"""Measured over the 263 boxes of one quickstart run (seed 1, the testbed) with three rollouts per solver.
+The testbed's terse replies (marks, verdicts, edits) are counted at the usual length of a language model's."""
 
 
 BOXES_RUN = 0.68
-"""The share of the possible boxes that were run there: gates and racing spare the others."""
+"""The fraction of the possible boxes that this run executed; gates and racing saved the others."""
 
 
 BASIS = "calls and tokens per paper as in a quickstart run, your papers' length, your prices"
 
 
 def expected_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> dict[str, Totals]:
-    """By role: an order of magnitude, not a bound. Reasoning models write several times as much."""
+    """By role: an order of magnitude, not a bound. Reasoning models write several times more."""
     every = [paper for split in SPLIT_NAMES for paper in getattr(papers.splits, split)]
     paper = sum(len(each.text) for each in every) // len(every) // CHARACTERS_PER_TOKEN
     rounds = spec.evaluator.max_rounds / EvaluatorSpec().max_rounds
@@ -220,17 +220,17 @@ def expected_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> dict[str, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worst:
-    """What the calls of one kind of role can come to."""
+    """Upper bound for the calls of one kind of role."""
 
     tokens: int
     dollars: float
 
 
 def worst_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> tuple[Worst, ...]:
-    """Every prompt and every answer as long as it may be, a token for each character.
+    """Assumes every prompt and answer at its maximum length, and one token per character.
 
-    A harness is held by the tokens of its paper, which its last call may pass; all of them may be answers.
-    Not in it: answers that were paid for and had to be asked for again.
+    A harness is limited by its tokens per paper, which its last call may exceed; all of them may be
+    completion tokens. Paid replies that were unusable and requested again are not included.
     """
     paper = max(len(each.text) for split in SPLIT_NAMES for each in getattr(papers.splits, split))
     answer = max(role_models(spec)[role].max_tokens for role in EVALUATOR_ROLES)  # the judge reads it
@@ -244,7 +244,7 @@ def worst_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> tuple[Worst, 
 
 
 def _worst(spec: Spec, roles: Sequence[str], calls: int, characters: int) -> Worst:
-    """Each call at the dearest of these roles."""
+    """Every call at the price of the most expensive of these roles."""
     usages = [
         Usage(prompt_tokens=characters + INSTRUCTIONS, completion_tokens=role_models(spec)[role].max_tokens)
         for role in roles
@@ -292,7 +292,7 @@ def plan_lines(view: PlanView) -> list[Text]:
             f"{bounds.implementer_calls:,} by the implementer",
         ),
         labelled("tokens", f"at most {view.worst_tokens:,}, if every prompt and answer were at its limit"),
-        labelled("cost", f"at most {dollars(view.worst_dollars)}, for that many at the spec's prices"),
+        labelled("cost", f"at most {dollars(view.worst_dollars)}, for that many tokens at the spec's prices"),
         labelled("limits", limits or "none set; see budget in the spec"),
-        Text("nothing was run and nothing was written"),
+        Text("dry run: nothing was executed or written"),
     ]

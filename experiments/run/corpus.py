@@ -1,4 +1,4 @@
-"""From `corpus:` of a spec to three disjoint sets of papers, with a line that says where they come from."""
+"""Turns `corpus:` of a spec into three disjoint sets of papers and a line that says where they come from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from studbook.experiments.views.text import count
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedPapers:
-    """`skipped` are files that are not papers; they are counted and shown before a run begins."""
+    """`skipped` are files that are not papers; they are counted and shown before a run starts."""
 
     splits: Splits
     description: str
@@ -31,7 +31,7 @@ class LoadedPapers:
 
 
 def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
-    """Raises CorpusError: too few, unreadable, or one paper in two splits."""
+    """Raises CorpusError if papers are too few, unreadable, or in two splits."""
     sizes = SplitSizes(**spec.splits.model_dump())
     if spec.train and spec.validation and spec.test:
         return _listed(spec)
@@ -48,7 +48,7 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
 
 
 def readers_of(spec: CorpusSpec) -> list[PaperReader]:
-    """In the order of the spec: the first that reads a file's name has it."""
+    """In the order of the spec: the first one that accepts a file's name reads the file."""
     return [READER.build(find_plugin(READER, choice)) for choice in spec.readers]
 
 
@@ -61,7 +61,7 @@ def _drawn(corpus: Corpus, sizes: SplitSizes, run_seed: int) -> Splits:
 
 
 def smaller_splits(papers: int, sizes: SplitSizes) -> str:
-    """Splits in the same proportions that so many papers suffice for; "" for fewer than three."""
+    """Splits in the same proportions that this many papers are enough for; "" for fewer than three."""
     if papers < len(SPLIT_NAMES):
         return ""
     validation = max(1, papers * sizes.validation // sizes.total)
@@ -71,7 +71,7 @@ def smaller_splits(papers: int, sizes: SplitSizes) -> str:
 
 
 def skipped_note(skipped: tuple[Skipped, ...]) -> str:
-    """One line for people; "" when nothing was skipped."""
+    """One line for the user; "" if nothing was skipped."""
     if not skipped:
         return ""
     shown = "; ".join(f"{each.source}: {each.reason}" for each in skipped[:3])
@@ -80,7 +80,7 @@ def skipped_note(skipped: tuple[Skipped, ...]) -> str:
 
 
 def _listed(spec: CorpusSpec) -> LoadedPapers:
-    """The user's own split: sizes are what the folders hold."""
+    """The user's own splits: their sizes are the numbers of papers in the folders."""
     corpora = {name: read_corpus(Path(getattr(spec, name)), readers_of(spec)) for name in SPLIT_NAMES}
     return LoadedPapers(
         splits=listed_splits({name: corpus.papers for name, corpus in corpora.items()}),

@@ -19,7 +19,7 @@ TOTAL = "all roles"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleCost:
-    """Paid calls that were answered; tokens and dollars also of replies that were nobody's answer."""
+    """`calls` counts paid calls that were answered; tokens and dollars include unusable replies."""
 
     role: str
     calls: int
@@ -29,7 +29,7 @@ class RoleCost:
 
 
 def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
-    """One row a role in alphabetical order, and their sum last; () without records."""
+    """One row per role in alphabetical order, then the total; () without records."""
     if not run.folder.calls.is_file():
         return ()
     with CallRecords.read_only(run.folder.calls) as records:
@@ -62,7 +62,7 @@ COLUMNS = ("role", "calls", "tokens in", "tokens out", "cost")
 
 
 def cost_lines(rows: tuple[RoleCost, ...]) -> Iterator[Text]:
-    """Role to the left, figures to the right."""
+    """Roles are left-aligned, numbers right-aligned."""
     if not rows:
         return
     table = [COLUMNS, *map(cost_cells, rows)]

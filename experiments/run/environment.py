@@ -1,8 +1,7 @@
-"""environment.json: what a run was carried out with. For people and for comparison; nothing reads it back.
+"""The user's environment: what is read from it (variables, `.env`, the clock) and what a run records of it.
 
-Holds versions and hashes, never the process's environment: variables may hold keys.
-
-What the command line takes from the process: its environment and `.env`, read once, and the clock.
+environment.json lists the versions and hashes a run was executed with, for people and for comparison. It
+never contains environment variables, which may hold keys.
 """
 
 import json
@@ -25,18 +24,18 @@ from studbook.version import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class UserEnvironment:
-    """No `repr`: the values hold keys."""
+    """Has no `repr`, because the values may be keys."""
 
     environment: Mapping[str, str]
     dotenv: Mapping[str, str]
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment wins."""
+        """The environment overrides `.env`."""
         return {**self.dotenv, **self.environment}
 
     def load(self, path: str | None, flags: Iterable[str]) -> Spec:
-        """`path` None: the default spec, with the flags' changes."""
+        """`path` None: the default spec, with the overrides of the flags."""
         return load_spec(
             Path(path) if path else None, flags, environment=self.environment, dotenv=self.dotenv
         )
@@ -58,7 +57,7 @@ PACKAGES = ("docker", "gitpython", "openai", "optuna", "pydantic", "pyyaml", "ri
 def describe_environment(
     *, sandbox: dict[str, str], evaluator_hash: str, started: str, home: Path
 ) -> dict[str, Json]:
-    """`home` is the folder of our own code; `started` an ISO time."""
+    """`home` is the folder of our own code, `started` an ISO time."""
     return {
         "version": SCHEMA_VERSION,
         "started": started,
@@ -74,12 +73,12 @@ def describe_environment(
 
 
 def environment_text(values: dict[str, Json]) -> str:
-    """The last key is a checksum of the others: no event rests on this file, so no hash covers it."""
+    """The last key is a checksum of the others: no event refers to this file, so no hash covers it."""
     return json.dumps({**values, CHECK: hash_json(values)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def describe_commit(home: Path) -> str:
-    """Our commit, with -dirty when files differ from it; "unknown" outside a checkout."""
+    """Our commit, with -dirty if files differ from it; "unknown" outside a checkout."""
     return (
         command_output("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=40") or "unknown"
     )
@@ -97,7 +96,7 @@ def command_version(*command: str) -> str:
 
 
 def command_output(*command: str) -> str:
-    """The first line a program prints; "" when it is missing, fails or takes longer than ten seconds."""
+    """The first line a program prints; "" if it is missing, fails or takes longer than ten seconds."""
     if shutil.which(command[0]) is None:
         return ""
     try:

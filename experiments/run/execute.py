@@ -1,8 +1,8 @@
 """From a spec, or a run folder, to a finished run: prepare, open, begin, search, conclude.
 
-`prepare` finds everything that can be wrong before a folder is made: papers, harness, sandbox, endpoints.
-`opened_run` holds the journal's lock. `execute` does the same for a new, a resumed and a replayed run: what
-is in the ledger already is not done again.
+`prepare` checks everything that can be wrong before a folder is created: papers, harness, sandbox, endpoints.
+`opened_run` holds the journal's lock. `execute` is the same for a new, a resumed and a replayed run: it skips
+what is already in the ledger.
 """
 
 import time
@@ -65,12 +65,12 @@ WORDS = {
 
 
 Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextManager[None]]
-"""What presses the switch during a run: `listening` (signals and the stop file), or the stop file alone."""
+"""What sets the stop switch during a run: `listening` (signals and the stop file), or the stop file alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """All that a run needs and that can be refused. `spec` names the sandbox that was chosen, not `auto`."""
+    """The checked inputs of a run. `spec` names the sandbox that was chosen, not `auto`."""
 
     spec: Spec
     papers: LoadedPapers
@@ -89,14 +89,14 @@ def prepare(
 ) -> Prepared:
     """Raises UsageError before anything is written; the caller closes `sandbox`. A replay needs no endpoint.
 
-    `seed` is given for a run that exists already: it is bound to its sandbox. So are its `papers`, where they
-    were found already.
+    `seed` is given for an existing run, which must use the sandbox it began with. `papers` is given if they
+    have already been found.
     """
     papers = papers or load_papers(spec.corpus, spec.seed)
     tree = seed or read_harness(harness_folder(spec.harness))
     if replayed is None:
         with open_endpoints(spec, environment, lambda text: None):
-            pass  # a missing key or a wrong proxy is told before anything is written
+            pass  # report a missing key or a wrong proxy before anything is written
     sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
     kind = sandbox.name if spec.sandbox.kind == "auto" else spec.sandbox.kind
     chosen = spec.sandbox.model_copy(update={"kind": kind})
@@ -116,12 +116,12 @@ def _same_sandbox(spec: SandboxSpec) -> StatedSandbox:
     except UsageError as error:
         told = str(error).splitlines()[0]
         raise UsageError(
-            f"{told}\n  the run began in the {spec.kind} sandbox and goes on, or is replayed, only there"
+            f"{told}\n  the run began in the {spec.kind} sandbox and can only be resumed or replayed there"
         ) from error
 
 
 def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
-    """What a run rests on, written before its first event: spec, environment, the seed's files."""
+    """Writes what comes before the first event: spec, environment, the seed's files."""
     atomic_write(folder.spec, write_resolved(prepared.spec).encode("utf-8"))
     environment = describe_environment(
         sandbox={**prepared.sandbox.identity, "kind": prepared.spec.sandbox.kind},
@@ -143,16 +143,16 @@ def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
 
 
 def read_seed(folder: RunFolder) -> HarnessTree:
-    """The seed as the run keeps it; the folder it came from may have changed since."""
+    """The seed as stored in the run; the folder it came from may have changed since."""
     with Lineage(folder.lineage) as lineage:
         return HarnessTree.of(lineage.read(SEED_ID))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRun:
-    """One run, ready to go.
+    """A run that is ready to execute.
 
-    `legs`: where the search of a recorded run ended, though it went on later; a replay ends it there as well.
+    `legs`: where the search of a recorded run ended before it was resumed; a replay ends it there as well.
     """
 
     spec: Spec
@@ -177,9 +177,9 @@ def opened_run(
     listen: Listen,
     replay_from: Path | None = None,
 ) -> Iterator[ActiveRun]:
-    """The journal's lock is held while the block runs, and `listen` presses the switch.
+    """Holds the journal's lock during the block, while `listen` may set the stop switch.
 
-    Raises UsageError for a run that other code began.
+    Raises UsageError if the run began with different code.
     """
     with ExitStack() as stack:
         stack.callback(prepared.sandbox.close)
@@ -208,7 +208,7 @@ def opened_run(
         stack.enter_context(listen(switch, folder.root, display.notice))
         atomic_write(
             folder.spec, write_resolved(prepared.spec).encode("utf-8")
-        )  # a resume may have changed it
+        )  # a resume may have changed the spec
         yield ActiveRun(
             spec=prepared.spec,
             seed=prepared.seed,
@@ -222,7 +222,7 @@ def opened_run(
 
 
 def execute(run: ActiveRun) -> Ending:
-    """To the end, or to what interrupted it; everything finished is in the ledger either way."""
+    """Runs to the end or to an interruption; finished work is in the ledger either way."""
     try:
         _begin(run, _measuring(run))
         return _search_and_conclude(run)
@@ -235,7 +235,7 @@ def execute(run: ActiveRun) -> Ending:
 
 
 def _search_and_conclude(run: ActiveRun) -> Ending:
-    """What was begun is concluded first: a larger budget may have come since."""
+    """Finishes a conclusion that has begun first: the budget may have been raised since."""
     for leg in run.legs:
         ending = _search(run, until(search_settings(run.spec), leg.iterations))
         if not ending.is_orderly:
@@ -260,7 +260,7 @@ def _search(run: ActiveRun, settings: SearchSettings) -> Ending:
 
 
 def until(settings: SearchSettings, iterations: int) -> SearchSettings:
-    """The same search, ended by nothing but the number of its iterations."""
+    """The same search, ended only by its number of iterations."""
     return replace(settings, iterations=iterations, patience=None)
 
 
@@ -291,7 +291,7 @@ def run_started(run: ActiveRun) -> RunStarted:
 
 
 def _begin(run: ActiveRun, measuring: Measuring) -> None:
-    """The first two commits of a journal; on a resumed run, a check that it is still the same experiment."""
+    """Makes the first two commits of a journal; for a resumed run, checks that the experiment is the same."""
     start = run_started(run)
     if run.ledger.population.start is None:
         run.ledger.commit((start,))
@@ -302,35 +302,35 @@ def _begin(run: ActiveRun, measuring: Measuring) -> None:
 
 
 def check_version(name: str, recorded: RunStarted) -> None:
-    """Raises UsageError for a run of a version that hashed its evaluator in another way."""
+    """Raises UsageError for a run of an earlier version, which hashed its evaluator differently."""
     if not recorded.sandbox_fingerprint:
         raise UsageError(
-            f"run {name} was begun by an earlier version of Studbook, whose evaluator differs: "
-            "it cannot be continued or run again here\n"
+            f"run {name} was started by an earlier version of Studbook, whose evaluator differs: "
+            "it cannot be resumed or re-run here\n"
             "  it can still be read: studbook show, tree, lineage, diff, report, and replay --level fold"
         )
 
 
 def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
-    """Raises UsageError naming what differs: two experiments in one journal would both be worthless."""
+    """Raises UsageError naming what differs: mixing two experiments in one journal would invalidate both."""
     check_version(recorded.run_name, recorded)
     reasons = {
         "spec_hash": "the resolved spec was changed",
-        "seed_tree_hash": "the seed harness is a different one",
-        "splits": "the papers are different ones",
+        "seed_tree_hash": "the seed harness is different",
+        "splits": "the papers are different",
         "sandbox": f"it used the {recorded.sandbox} sandbox, and this is {now.sandbox}",
         "sandbox_fingerprint": (
-            f"its boxes were made of something else ({recorded.sandbox_fingerprint}), and these are of "
+            f"its boxes were built from {recorded.sandbox_fingerprint}, these are built from "
             f"{now.sandbox_fingerprint}: the image or the Python changed, perhaps under the same name"
         ),
-        "plugins": "what is plugged in is other code than it began with",
+        "plugins": "the code of its plug-ins has changed",
         "evaluator_hash": "the evaluator's code, prompts or settings are different",
     }
     for name, reason in reasons.items():
         if getattr(recorded, name) != getattr(now, name):
             raise UsageError(
-                f"run {recorded.run_name} cannot go on here: {reason}\n"
-                "  go back to what it began with (environment.json names the commit), or start a new run"
+                f"run {recorded.run_name} cannot be resumed here: {reason}\n"
+                "  restore what it began with (environment.json names the commit), or start a new run"
             )
 
 
@@ -368,7 +368,7 @@ def _conclude(run: ActiveRun, reason: str) -> Population:
         settings=promotion_settings(run.spec),
         papers=_papers(run),
         trees=run.trees,
-        measuring=_measuring(run),  # with a stop token of its own: the search has set the other
+        measuring=_measuring(run),  # with its own stop token: the search has set the other one
         commit=run.ledger.commit,
     )
     return conclude(promotion, run.ledger.population, reason)
@@ -383,7 +383,7 @@ def search_settings(spec: Spec) -> SearchSettings:
         knob_share=spec.search.knob_share,
         full_scores=spec.search.full_scores,
         patience=spec.search.patience,
-        racing=spec.search.admission.name == "strict",  # a race leaves out what cannot change that ruling
+        racing=spec.search.admission.name == "strict",  # racing skips only what cannot change this decision
     )
 
 

@@ -1,6 +1,7 @@
-"""The run as it is written down: journal, population and branches move together, or not at all.
+"""A run as it is recorded: journal, population and branches are updated together or not at all.
 
-The lineage repository as the loop's `TreeStore`. Trees never change, so the last ones met are kept.
+`LineageTrees` is the lineage repository as the loop's `TreeStore`. Trees never change, so recent ones are
+cached.
 """
 
 from collections import OrderedDict
@@ -22,7 +23,7 @@ KEPT_TREES = 128
 
 
 class LineageTrees:
-    """Thread-safe. `run_name` stands in the commit trailers."""
+    """Thread-safe. `run_name` goes into the commit trailers."""
 
     def __init__(self, lineage: Lineage, run_name: str) -> None:
         self._lineage = lineage
@@ -31,12 +32,12 @@ class LineageTrees:
         self._known: OrderedDict[str, HarnessTree] = OrderedDict()
 
     def get(self, mutant: Mutant) -> HarnessTree:
-        """Raises IntegrityError when the repository holds other files than the journal says."""
+        """Raises IntegrityError if the files in the repository are not those named in the journal."""
         with self._lock:
             known = self._known.get(mutant.tree_hash)
         tree = known or HarnessTree.of(self._lineage.read(mutant.commit))
         if tree.tree_hash != mutant.tree_hash:
-            raise IntegrityError(f"{mutant.harness_id}: the files in the lineage are not the journal's")
+            raise IntegrityError(f"{mutant.harness_id}: the files in the lineage differ from the journal's")
         self._keep(tree)
         return tree
 
@@ -61,7 +62,7 @@ class LineageTrees:
                 self._known.popitem(last=False)
 
     def follow(self, population: Population) -> None:
-        """Point the branches at what is committed: the last admitted mutant, `best` at the best so far."""
+        """Points the branches at the last admitted mutant and at the best harness so far."""
         last = population.decisions[-1] if population.decisions else None
         if last is not None and last.verdict is Verdict.ADMITTED and last.mutant_id is not None:
             self._lineage.admit(last.mutant_id)
@@ -70,7 +71,7 @@ class LineageTrees:
 
 
 class Ledger:
-    """Holds the current population. `commit` is the loop's; called from one thread."""
+    """Holds the current population. The loop calls `commit`, from one thread."""
 
     def __init__(self, journal: Journal, trees: LineageTrees, population: Population) -> None:
         self.journal = journal
@@ -79,11 +80,11 @@ class Ledger:
 
     @property
     def head(self) -> str:
-        """The hash of the last event: it stands for all of them."""
+        """The hash of the last event, which covers all events before it."""
         return self.journal.head
 
     def commit(self, events: Sequence[Event]) -> Population:
-        """Raises IntegrityError for events that cannot have happened, StorageError when the disk refuses."""
+        """Raises IntegrityError for impossible events, StorageError if they cannot be written."""
         extended = self.population.extend(events)
         self.journal.append(events)
         self.population = extended
@@ -98,12 +99,12 @@ L = TypeVar("L", bound=Ledger)
 def opened_ledger(
     folder: RunFolder, run_name: str, *, clock: Clock, holder: str, kind: type[L]
 ) -> Iterator[L]:
-    """The run in `folder`, new or known, with its lock held."""
+    """The run in `folder`, new or existing, with its lock held."""
     builder = EMPTY.builder()
     with (
         Journal(folder.journal, clock=clock, holder=holder, visit=builder.read) as journal,
         Lineage(folder.lineage) as lineage,
     ):
         ledger = kind(journal, LineageTrees(lineage, run_name), builder.build())
-        ledger.trees.follow(ledger.population)  # a crash may have come between an append and its branches
+        ledger.trees.follow(ledger.population)  # a crash may have left the branches behind the journal
         yield ledger

@@ -1,7 +1,7 @@
-"""`studbook evaluate`: one harness on papers with the frozen evaluator, and the examples that were accepted.
+"""`studbook evaluate`: evaluates one harness on papers with the frozen evaluator, collects accepted examples.
 
-Finished papers and calls are kept in `<runs>/evaluations/`, so an evaluation that was interrupted goes on
-where it was. Adds no figure of its own: the summary is `evaluate/evaluations.py`'s.
+Finished papers and calls are saved in `<runs>/evaluations/`, so an interrupted evaluation picks up where it
+left off. Computes no statistics: the summary comes from `evaluate/evaluations.py`.
 """
 
 import json
@@ -37,7 +37,7 @@ JUDGED = frozenset({PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED})
 class Breakdown:
     """Papers that ended without being judged: how, why, how many times.
 
-    `first` is the file name of the first one, `errors` what its box wrote to stderr at last (foreign text).
+    `first` is the file name of the first one, `errors` the last stderr lines of its box (untrusted text).
     """
 
     verdict: PaperVerdict
@@ -49,9 +49,9 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """`examples` are the accepted ones, as `studbook evaluate --out` writes them; `seconds` of this call.
+    """`examples` are the accepted ones, as `studbook evaluate --out` writes them.
 
-    `name` is one that only the same evaluation has.
+    `seconds` is the time of this call; `name` identifies the evaluation.
     """
 
     name: str
@@ -73,9 +73,9 @@ def evaluate_harness(
     display: Display,
     switch: StopSwitch,
 ) -> Measured:
-    """Opens everything below `store`, measures, and closes it and the sandbox again.
+    """Opens everything in `store`, evaluates, and closes it and the sandbox.
 
-    Raises InfrastructureError, BudgetExceeded, StopRequested; what was finished is kept in `store`.
+    Raises InfrastructureError, BudgetExceeded, StopRequested; finished work is kept in `store`.
     """
     with open_bench(
         spec,
@@ -93,7 +93,7 @@ def evaluate_harness(
 def measure(
     bench: Bench, harness: HarnessTree, papers: Sequence[Paper], replicates: int, display: Display
 ) -> Measured:
-    """Replicates 0 … n−1, one after the other. Raises InfrastructureError, BudgetExceeded, StopRequested."""
+    """Evaluates replicates 0 … n−1 in order. Raises InfrastructureError, BudgetExceeded, StopRequested."""
     done, began = 0, time.monotonic()
 
     def finished(result: PaperResult) -> None:
@@ -160,7 +160,7 @@ def _results(evaluations: Iterable[Evaluation]) -> Iterable[PaperResult]:
 
 def _line(trajectory: Trajectory, papers: dict[str, Paper]) -> dict[str, Json]:
     example = accepted_example(trajectory)
-    assert example is not None  # a passed paper has one: the verdict rests on it
+    assert example is not None  # a passed paper always has one
     result = trajectory.result
     last = next(each for each in result.rounds if each.status == "accepted")
     return {

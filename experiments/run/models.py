@@ -1,9 +1,7 @@
-"""What `models:` of a spec says of each role: its model, its settings, and a line for people.
+"""Turns `models:` of a spec into each role's model, a line for the user, and the one client for all calls.
 
-From `models:` of a spec to the one client that every role's calls go through.
-
-The only place that turns the name of a key's variable into the key. Endpoints no role uses are not built.
-Every endpoint masks the keys of all of them: two may be one gateway.
+Only this module resolves the name of a key's variable into the key. Endpoints that no role uses are not
+built. Every endpoint masks the keys of all endpoints, because two of them may share a gateway.
 """
 
 import time
@@ -66,7 +64,7 @@ def _kind(name: str) -> BackendKind:
 
 
 def is_testbed_role(spec: Spec, role: RoleSpec) -> bool:
-    """By its name alone: what a run is told to be, nothing is imported for."""
+    """Decided by name only, so that nothing is imported."""
     return spec.models.endpoints[role.endpoint].kind == TESTBED
 
 
@@ -75,7 +73,7 @@ def uses_only_testbed(spec: Spec) -> bool:
 
 
 def evaluated_models(spec: Spec, harness_roles: Collection[str]) -> dict[str, Json]:
-    """What an evaluation depends on: the evaluator's roles, and those that the harness talks to."""
+    """What an evaluation depends on: the evaluator's roles and those that the harness calls."""
     return {
         name: {
             **_version(spec, name, role),
@@ -95,7 +93,7 @@ def _version(spec: Spec, name: str, role: RoleSpec) -> dict[str, Json]:
 
 
 def models_line(spec: Spec, testbed_words: str) -> str:
-    """Which models, for people: endpoints once each, and roles that share a model together."""
+    """The models, for the user: each endpoint once, roles that share a model grouped."""
     if uses_only_testbed(spec):
         return testbed_words
     places: dict[str, dict[str, list[str]]] = {}
@@ -119,13 +117,13 @@ def _place(spec: Spec, role: RoleSpec) -> str:
 
 @runtime_checkable
 class Closeable(Protocol):
-    """A backend that keeps connections open. (The testbed's has none.)"""
+    """A backend that keeps connections open (the testbed has none)."""
 
     def close(self) -> None: ...
 
 
 SENT_BY_THE_SDK = "OPENAI_CUSTOM_HEADERS"
-"""`Name: value` lines that the openai package adds to every request; a value may be a key."""
+"""Variable of `Name: value` lines that the openai package adds to every request; a value may be a key."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -138,7 +136,7 @@ def build_client(
     replay_only: bool = False,
     sleep: Callable[[float], object] = time.sleep,
 ) -> ModelClient:
-    """`replay_only` answers from the records and needs no endpoints: no key, and nothing to pay."""
+    """`replay_only` answers from the records and needs no endpoint, no key and no money."""
     return ModelClient(
         roles=role_models(spec),
         endpoints=endpoints,
@@ -172,7 +170,7 @@ def retry_policy(models: ModelsSpec) -> RetryPolicy:
 def open_endpoints(
     spec: Spec, environment: Mapping[str, str], tell: Callable[[str], None]
 ) -> Iterator[dict[str, Endpoint]]:
-    """As `build_endpoints`; the connections they keep alive are closed at the end of the block."""
+    """Like `build_endpoints`, but closes the connections at the end of the block."""
     endpoints = build_endpoints(spec, environment, tell)
     try:
         yield endpoints
@@ -200,7 +198,7 @@ def build_endpoints(
 
 
 def other_secrets(environment: Mapping[str, str]) -> Iterator[Secret]:
-    """What is sent to an endpoint or a proxy beside the key, and may come back from there."""
+    """Other secrets sent to an endpoint or a proxy, which may be echoed in a reply."""
     for line in environment.get(SENT_BY_THE_SDK, "").splitlines():
         yield Secret(line.partition(":")[2].strip())
     for name, value in environment.items():
@@ -220,8 +218,8 @@ def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> S
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise SpecError(
-            f"the key in {endpoint.api_key_env} (endpoint {name!r}) holds a blank, a line break or a foreign "
-            f"letter\n  no key does: copy it again into .env or the environment"
+            f"the key in {endpoint.api_key_env} (endpoint {name!r}) contains a space, a line break or a "
+            f"non-ASCII character\n  copy it again into .env or the environment"
         )
     return Secret(key)
 

@@ -1,6 +1,6 @@
 """notices.jsonl: what varies between identical runs (retries, lost boxes, skipped files, interruptions).
 
-For people; nothing reads it back, and nothing here enters a result. One JSON object a line, with the time.
+For people: nothing reads it back, and no result depends on it. One JSON object per line, with the time.
 """
 
 import json
@@ -17,7 +17,7 @@ QUIET = timedelta(minutes=1)
 
 
 class NoticeLog:
-    """Thread-safe. `tell` also shows a notice to whoever watches."""
+    """Thread-safe. `tell` shows a notice to the user."""
 
     def __init__(self, path: Path, tell: Tell, clock: Callable[[], datetime]) -> None:
         self._path = path
@@ -31,13 +31,13 @@ class NoticeLog:
         self._tell(text)
 
     def quietly(self, kind: str, text: str) -> None:
-        """Written down, not shown."""
+        """Records a notice without showing it."""
         self._write(kind, text)
 
     def model(self, notice: ModelNotice) -> None:
-        """All is written down; a retry is shown only from the third on, because single ones are everyday.
+        """Records every notice; shows retries from the third on only, because single ones are common.
 
-        Many calls that fail for one reason are shown once a minute.
+        If many calls fail for the same reason, it is shown once a minute.
         """
         text = f"{notice.role} ({notice.endpoint}, {notice.model}): {notice.message}"
         self._write(notice.kind.value, text)

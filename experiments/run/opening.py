@@ -1,7 +1,7 @@
-"""Run folders found, created and opened for reading: the journal folded, the harnesses at hand.
+"""Finds run folders, creates them, and opens them for reading: the folded journal and the harnesses.
 
 Opening writes nothing. A new folder is filled under a hidden name and renamed when it is complete, so a run
-exists either whole or not at all. What lies inside a folder is `populations/storage.py`'s business.
+exists either completely or not at all. `populations/storage.py` defines what a folder contains.
 """
 
 import difflib
@@ -31,13 +31,13 @@ from studbook.sandbox.owner import DEADLINE_LABEL, OWNER_LABEL, is_stale, this_p
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DRAFT = ".new-run-"
 FOREIGN_SECONDS = 24 * 3600
-"""So old is a draft of another machine, or from before the machine was started, when it is removed."""
+"""Age at which a draft made on another machine, or before the last reboot, is removed."""
 
 Write = Callable[[RunFolder], None]
 
 
 def list_runs(runs_dir: Path) -> list[RunFolder]:
-    """Folders with a journal, oldest first by when their journal was begun."""
+    """Folders with a journal, oldest first."""
     if not runs_dir.is_dir():
         return []
     named = [RunFolder(path) for path in runs_dir.iterdir() if not path.name.startswith(DRAFT)]
@@ -59,7 +59,7 @@ def find_run(name: str, runs_dir: Path) -> RunFolder:
     if near:
         raise RevisionError(f"no run {name!r} in {runs_dir}\n  did you mean {near[0]}?")
     there = (
-        f"runs there: {', '.join(names[-5:])}" if names else "there are none; begin with: studbook run SPEC"
+        f"runs there: {', '.join(names[-5:])}" if names else "there are none; start one: studbook run SPEC"
     )
     raise RevisionError(f"no run {name!r} in {runs_dir}\n  {there}")
 
@@ -73,7 +73,7 @@ def _places(name: str, runs_dir: Path) -> tuple[RunFolder, RunFolder]:
 
 
 def leave_empty(_: RunFolder) -> None:
-    """A run of which nothing is known yet."""
+    """Writes nothing into a new run folder."""
 
 
 def create_run(
@@ -81,8 +81,8 @@ def create_run(
 ) -> RunFolder:
     """A new folder, `wanted` or spec_name-N; two runs started at once get two folders.
 
-    `write` fills it. It gets its name when it is whole and has a journal: killed before, there is no run, and
-    killed after, there is one that can go on. Whatever `write` raises leaves nothing behind.
+    `write` fills it. It is named once it is complete and has a journal: a process killed before that leaves
+    no run, one killed later leaves a run that can be resumed. If `write` raises, nothing is left behind.
     """
     _check_wanted(runs_dir, wanted)
     draft = _make_draft(runs_dir)
@@ -92,7 +92,7 @@ def create_run(
             draft.journal.touch()
         return _named(draft, runs_dir, spec_name, wanted)
     finally:
-        shutil.rmtree(draft.root, ignore_errors=True)  # it is not there any more when all went well
+        shutil.rmtree(draft.root, ignore_errors=True)  # already renamed unless something failed
 
 
 def _check_wanted(runs_dir: Path, wanted: str | None) -> None:
@@ -102,13 +102,13 @@ def _check_wanted(runs_dir: Path, wanted: str | None) -> None:
         raise UsageError(f"--name {wanted!r}: letters, digits, dot, dash and underscore only")
     path = runs_dir / wanted
     if RunFolder(path).exists:
-        raise UsageError(f"{path} exists already\n  take another --name, or: studbook resume {wanted}")
+        raise UsageError(f"{path} already exists\n  choose another --name, or: studbook resume {wanted}")
     if os.path.lexists(path):
-        raise UsageError(f"{path} exists already, and is no run\n  take another --name, or remove it")
+        raise UsageError(f"{path} already exists and is not a run\n  choose another --name, or remove it")
 
 
 def _make_draft(runs_dir: Path) -> RunFolder:
-    """Its hidden name says who fills it, so that the next run can remove what a killed one left."""
+    """Its hidden name identifies the owner, so that the next run can remove what a killed one left."""
     with storage_errors(runs_dir, "create"):
         runs_dir.mkdir(parents=True, exist_ok=True)
         for left in runs_dir.glob(f"{DRAFT}*"):
@@ -124,7 +124,7 @@ def _is_abandoned(draft: Path) -> bool:
     parts = draft.name.removeprefix(DRAFT).rsplit("_", 1)[0]
     try:
         deadline = int(draft.stat().st_mtime) + FOREIGN_SECONDS
-    except OSError:  # its owner has just named or removed it
+    except OSError:  # its owner has just renamed or removed it
         return False
     return is_stale({OWNER_LABEL: parts.replace("_", "/", 2), DEADLINE_LABEL: str(deadline)}, time.time())
 
@@ -140,7 +140,7 @@ def _named(draft: RunFolder, runs_dir: Path, spec_name: str, wanted: str | None)
 
 
 def _rename(draft: Path, path: Path) -> bool:
-    """False when it is there already. (An empty folder, made in this very moment, would be replaced.)"""
+    """False if `path` exists. (An empty folder created at this moment would be replaced.)"""
     if os.path.lexists(path):
         return False
     with storage_errors(path, "create"):
@@ -169,7 +169,7 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedRun:
-    """`head` is the hash of the last line, "" for an empty journal."""
+    """`head` is the hash of the journal's last line, "" for an empty journal."""
 
     folder: RunFolder
     population: Population
@@ -177,7 +177,7 @@ class OpenedRun:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """All of the journal, every line proved."""
+        """The whole journal, every line verified."""
         return tuple(JournalReader(self.folder.journal))
 
     @property
@@ -188,19 +188,19 @@ class OpenedRun:
 
     @property
     def state(self) -> str:
-        """`running` or `finished`, now; `stopped` for what `costs.state_of` knows more of."""
+        """`running`, `finished` or `stopped`; `costs.state_of` says why it stopped."""
         if is_being_written(self.folder):
             return "running"
         return STOPPED if self.population.finish is None else "finished"
 
     def evaluations(self) -> Iterator[EvaluationDone]:
-        """With their rounds and reasons, which the population leaves out; decoded anew each time."""
+        """With rounds and reasons, which the population omits; decoded on every call."""
         for entry in self.entries:
             if entry.kind == EVALUATION and isinstance(event := entry.event, EvaluationDone):
                 yield event
 
     def evaluations_of(self, harness_id: str) -> tuple[EvaluationDone, ...]:
-        """The same of one harness: only its lines are read."""
+        """The evaluations of one harness; reads only its lines."""
         wanted = f'"harness_id":{json.dumps(harness_id)}'.encode()
         with storage_errors(self.folder.journal, "read"):
             entries = tuple(entries_with(self.folder.journal, wanted))
@@ -214,7 +214,7 @@ class OpenedRun:
     def read_tree(self, harness_id: str) -> HarnessTree:
         if not self.folder.lineage.is_dir():
             raise IntegrityError(
-                f"{self.folder.lineage} is missing: the run folder is not whole\n  take it from a backup"
+                f"{self.folder.lineage} is missing: the run folder is incomplete\n  restore it from a backup"
             )
         with Lineage(self.folder.lineage) as lineage:
             return HarnessTree.of(lineage.read(self.population.mutants[harness_id].commit))
@@ -222,7 +222,7 @@ class OpenedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A run, and the harness of it that was named; None when only the run was."""
+    """A run and the harness that was named; None if only the run was named."""
 
     run: OpenedRun
     harness_id: str | None
@@ -232,7 +232,7 @@ class Target:
 
 
 def open_run(name: str, runs_dir: Path) -> OpenedRun:
-    """Proves every line of the journal on the way."""
+    """Verifies every line of the journal."""
     folder = find_run(name, runs_dir)
     reader, builder = JournalReader(folder.journal), EMPTY.builder()
     for entry in reader:
@@ -242,7 +242,7 @@ def open_run(name: str, runs_dir: Path) -> OpenedRun:
 
 
 def open_target(text: str, runs_dir: Path, same_run: OpenedRun | None = None) -> Target:
-    """`RUN`, `RUN:REV`; with `same_run`, a bare name is a harness of it, or else another run."""
+    """`RUN` or `RUN:REV`; with `same_run`, a bare name is first looked up among its harnesses."""
     name = split_revision(text)
     if name.run is None and same_run is not None and name.revision is not None:
         try:
@@ -257,14 +257,14 @@ def open_target(text: str, runs_dir: Path, same_run: OpenedRun | None = None) ->
 
 
 def find_paper(text: str, run: OpenedRun) -> str:
-    """The paper whose id begins with `text`; raises RevisionError when none or several do."""
+    """The paper whose id begins with `text`; raises RevisionError if none or several do."""
     known = sorted({paper for split in run.start.splits.values() for paper in split})
     matches = [paper for paper in known if paper.startswith(text)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise RevisionError(
-            f"{text!r} begins {len(matches)} papers: {', '.join(matches[:4])}\n  give more of it"
+            f"{text!r} matches {len(matches)} papers: {', '.join(matches[:4])}\n  type more characters"
         )
     raise RevisionError(
         f"no paper {text!r} in run {run.folder.name}\n  the run's papers: {', '.join(known[:4])}, …"
@@ -272,7 +272,7 @@ def find_paper(text: str, run: OpenedRun) -> str:
 
 
 def is_being_written(folder: RunFolder) -> bool:
-    """Whether some process holds the writer's lock now; asks without waiting and lets go at once."""
+    """Whether a process holds the writer's lock now; does not wait and does not keep the lock."""
     lock = folder.journal.with_name(folder.journal.name + ".lock")
     try:
         with lock.open("rb") as handle:

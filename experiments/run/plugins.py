@@ -1,7 +1,6 @@
-"""What a spec plugs in, found and made: the one place where a run's own and its user's policies come from.
+"""Finds and builds what a spec plugs in: built-in policies and the user's own.
 
-Finding imports nothing. A user's module is looked for where `plugin_folders` says, then where packages
-are installed.
+Finding imports nothing. A user's module is searched for in `plugin_folders`, then among installed packages.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,15 +25,15 @@ _FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
 
 
 def plugin_folders() -> tuple[Path, ...]:
-    """Where the user named one, beside the spec, then the current folder."""
+    """The folder the user named, the spec's folder, then the current folder."""
     return (*_FOLDERS.get(), Path.cwd())
 
 
 @contextmanager
 def plugging(named: str | Path | None = None, *, spec: str | Path | None = None) -> Iterator[None]:
-    """Within the block a user's modules are looked for in `named`, and beside `spec` if that is a file.
+    """Within the block the user's modules are searched for in `named`, and next to `spec` if that is a file.
 
-    Raises UsageError when `named` is no folder.
+    Raises UsageError if `named` is not a folder.
     """
     if named is not None and not Path(named).is_dir():
         raise UsageError(f"--plugins {named}: there is no such directory")
@@ -47,12 +46,12 @@ def plugging(named: str | Path | None = None, *, spec: str | Path | None = None)
 
 
 def find_plugin(door: Door[T], choice: Choice) -> Found:
-    """Raises PluginError when it is nowhere."""
+    """Raises PluginError if it is not found."""
     return door.find(choice.name, choice.params, plugin_folders())
 
 
 def chosen(spec: Spec) -> dict[str, tuple[Door[Any], Choice]]:
-    """What the spec puts into each door, by the door's name, readers numbered."""
+    """What the spec chooses for each door, by the door's name; readers are numbered."""
     search = spec.search
     pairs: list[tuple[Door[Any], Choice]] = [
         (SELECTION, search.selection),
@@ -84,7 +83,7 @@ def _told(identity: dict[str, Json]) -> str:
 
 
 def plugins_at_hand(recorded: Mapping[str, str], spec: Spec) -> set[str]:
-    """The doors whose recorded code can be had here."""
+    """The doors whose recorded code is available here."""
     here = set()
     for place, (door, choice) in chosen(spec).items():
         try:
@@ -97,7 +96,7 @@ def plugins_at_hand(recorded: Mapping[str, str], spec: Spec) -> set[str]:
 
 
 def check_plugins(run: str, recorded: Mapping[str, str], spec: Spec) -> None:
-    """Raises UsageError naming what is not here, or is other code than the run began with.
+    """Raises UsageError naming what is missing or differs from the code the run began with.
 
     Imports nothing.
     """
@@ -116,5 +115,5 @@ def check_plugins(run: str, recorded: Mapping[str, str], spec: Spec) -> None:
         if here != recorded[place]:
             raise UsageError(
                 f"the {place} {choice.name} is not the code that run {run} began with\n"
-                "  go back to that version of it, or start a new run"
+                "  restore that version of it, or start a new run"
             )

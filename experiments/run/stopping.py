@@ -1,12 +1,11 @@
-"""How a run is asked to stop: by a signal, or by a file STOP in its folder, which `studbook stop` makes.
+"""How a run is asked to stop: by a signal, or by a file STOP in its folder, which `studbook stop` creates.
 
-The first Ctrl-C lets cheap work end, the second exits now. Exit codes tell the two ways apart: 130 was
-interrupted, 0 was asked.
+The first Ctrl-C finishes cheap work, the second exits immediately. The exit code is 130 after a signal and 0
+after a STOP file. Closing the terminal also stops a run, unless it ignores that (`nohup`).
 
-A terminal that is closed asks too, unless the run was told not to mind (`nohup`); then nobody reads any more.
-
-The loop stops before the next paper by itself. A paper under way may still need minutes of model calls, so
-after a grace its next call is refused, which ends its box; the calls it made are on record, not paid again.
+The loop itself stops before the next paper. A paper in progress may still need minutes of model calls, so
+after a grace period its next call is refused, which ends its box; the calls it made are recorded and not paid
+again.
 """
 
 import errno
@@ -24,7 +23,7 @@ from studbook.evolve.contracts import StopRequested
 from studbook.llm.contracts import Chat, ChatCall, ChatReply
 
 INTERRUPTED = 128 + signal.SIGINT
-"""The exit code of a process that a signal ended, as shells have it."""
+"""The exit code that shells report for a process ended by SIGINT."""
 GRACE_SECONDS = 3.0
 LOOK_SECONDS = 0.5
 STOP_FILE = "STOP"
@@ -33,7 +32,7 @@ SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class StopSwitch:
-    """Pressed once, stays pressed. Thread-safe."""
+    """Once pressed, it stays pressed. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.event = threading.Event()
@@ -48,7 +47,7 @@ class StopSwitch:
             self.event.set()
 
     def sleep(self, seconds: float) -> None:
-        """Waits before another try; raises StopRequested when pressed: a call that waits needs no grace."""
+        """Waits before a retry; raises StopRequested when pressed: a waiting call needs no grace period."""
         if self.event.wait(seconds):
             raise StopRequested(KEPT)
 
@@ -58,7 +57,7 @@ class StopSwitch:
 
 
 class StoppableChat:
-    """A `Chat` that refuses calls once the grace is over."""
+    """A `Chat` that refuses calls once the grace period is over."""
 
     def __init__(self, chat: Chat, switch: StopSwitch) -> None:
         self._chat = chat
@@ -72,7 +71,7 @@ class StoppableChat:
 
 @contextmanager
 def watching_stop_file(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """The file STOP presses the switch while the block runs; one from before is removed."""
+    """A file STOP presses the switch during the block; an old one is removed first."""
     stop_file = folder / STOP_FILE
     stop_file.unlink(missing_ok=True)
     ended = threading.Event()
@@ -90,9 +89,9 @@ def watching_stop_file(switch: StopSwitch, folder: Path, tell: Callable[[str], N
 def listening(
     switch: StopSwitch, folder: Path, tell: Callable[[str], None], *, farewell: str = ""
 ) -> Iterator[None]:
-    """Signals and the stop file press the switch while the block runs; a second signal exits at once.
+    """Signals and the STOP file press the switch during the block; a second signal exits immediately.
 
-    `farewell` is what that second one still prints: how to go on.
+    `farewell` is printed on the second signal: it says how to resume.
     """
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     if previous[signal.SIGHUP] is signal.SIG_IGN:
@@ -102,13 +101,13 @@ def listening(
         if number == signal.SIGHUP:
             _let_go_of_terminal()
             if switch.event.is_set():
-                return  # a shell that ends sends it more than once, and it is no impatience
+                return  # an exiting shell sends SIGHUP more than once; that is not a second request
         if switch.event.is_set():
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
-            with suppress(OSError):  # nobody may be reading any more
+            with suppress(OSError):  # the reader may be gone
                 os.write(sys.stderr.fileno(), farewell.encode())
-            os._exit(INTERRUPTED)  # the second one: the user does not want to wait for anything
+            os._exit(INTERRUPTED)  # second signal: the user does not want to wait
         switch.press(by_signal=True)
         tell("Stopping: wrapping up work in progress (nothing is lost). Press Ctrl-C again to quit now.")
 
@@ -123,13 +122,13 @@ def listening(
 
 
 def _let_go_of_terminal() -> None:
-    """Words for a terminal that is gone go nowhere: each would be an error in the middle of the work."""
+    """Redirects output for a closed terminal to the null device: every write to it would raise."""
     for stream in (sys.stdout, sys.stderr):
         try:
             os.tcgetpgrp(stream.fileno())
         except OSError as error:
             if error.errno == errno.EIO:
-                with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path of ours
+                with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not one of our paths
                     os.dup2(nowhere.fileno(), stream.fileno())
 
 

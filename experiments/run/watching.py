@@ -1,7 +1,7 @@
-"""The loop's observer as seen by people: every event of a run becomes what the display shows.
+"""The loop's observer: passes the events of a run to the display.
 
-Called from several threads; a lock lets the display be simple. Counts papers for the status line, measures
-time, and asks the records what was paid.
+Called from several threads; a lock serializes calls to the display. Counts papers for the status line,
+measures time, and reads costs from the records.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Watcher:
         self._papers: dict[tuple[int, Purpose, str], int] = {}
 
     def over(self, ledger: Ledger) -> "Watcher":
-        """The same watcher for the ledger of a replay: what its records cost was paid before."""
+        """The same watcher for the ledger of a replay, whose recorded calls were paid earlier."""
         return Watcher(self._display, self._bench, ledger, self._clock, is_replay=True)
 
     def iteration_started(self, iteration: int, parent_id: str) -> None:
@@ -92,7 +92,7 @@ class Watcher:
             self._display.iteration_ended(view, self.progress(population))
 
     def progress(self, population: Population) -> ProgressView:
-        """Where the run stands now."""
+        """The current progress of the run."""
         paid = sum_totals({} if self._is_replay else self._bench.records.totals())
         seconds = self._clock() - self._began
         total = self._bench.spec.search.iterations
@@ -119,7 +119,7 @@ class Watcher:
 
 
 def seed_warning(evaluation: Evaluation) -> str:
-    """What a search would not mend: a seed that works nowhere, a model that answers garbage; else ""."""
+    """Reports what a search cannot fix: a seed that fails everywhere, unreadable model output; else ""."""
     results = evaluation.results
     judged = {PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED}
     if results and not any(result.verdict in judged for result in results):

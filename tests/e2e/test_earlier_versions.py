@@ -11,7 +11,7 @@ from support.studbook_cli import studbook
 from studbook.populations.events import RunStarted
 from studbook.populations.journal import Journal, JournalReader
 
-EARLIER = "✗ error: run trial was begun by an earlier version of Studbook, whose evaluator differs"
+EARLIER = "✗ error: run trial was started by an earlier version of Studbook, whose evaluator differs"
 
 
 @pytest.fixture

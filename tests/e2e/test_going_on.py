@@ -48,7 +48,7 @@ def test_a_folder_that_is_no_run_is_not_offered_for_going_on(here, capsys):
     (here / "runs" / "trial").mkdir(parents=True)
     assert main(["run", "tiny.yaml", "--name", "trial"]) == 2
     told = capsys.readouterr().err
-    assert "runs/trial exists already, and is no run" in told
+    assert "runs/trial already exists and is not a run" in told
     assert "resume" not in told
 
 

@@ -142,5 +142,5 @@ def test_the_lineage_repository_is_a_tree_store(tmp_path):
             commit=population.mutants["m0001"].commit,
             hypothesis="",
         )
-        with pytest.raises(IntegrityError, match="m0002: the files in the lineage are not the journal's"):
+        with pytest.raises(IntegrityError, match="m0002: the files in the lineage differ from the journal's"):
             fresh.get(forged)

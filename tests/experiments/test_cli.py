@@ -131,7 +131,7 @@ def test_json_prints_one_object(run_main):
     [
         (["show", "nothing"], "no run 'nothing' in runs"),
         (["show", "nothing:m0001"], "no run 'nothing' in runs"),
-        (["resume", "nothing"], "there are none; begin with: studbook run SPEC"),
+        (["resume", "nothing"], "there are none; start one: studbook run SPEC"),
         (["run", "nothing.yaml"], "no spec at nothing.yaml"),
         (["papers", "stats", "nothing"], "nothing does not exist"),
         (["papers", "synth", "there", "--count", "0"], "--count 0: must be at least 1"),

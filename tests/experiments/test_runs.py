@@ -43,7 +43,7 @@ def test_a_name_that_is_taken_is_refused_with_the_command_to_go_on(tmp_path):
 
 def test_a_folder_that_is_no_run_keeps_its_name(tmp_path):
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         create_run(tmp_path, "demo", "mine")
 
 
