@@ -1,7 +1,7 @@
-"""`studbook verify`: everything a run wrote, checked against everything else it wrote.
+"""`studbook verify`: checks all files of a run against each other.
 
-Journal, lineage, trajectories, call records and spec are read as hostile files; each contradiction is a fault
-with its place. Runs no harness and makes no call. What it cannot find is named in `NOT_CHECKED`.
+Journal, lineage, trajectories, call records and spec are treated as untrusted; each contradiction is a fault
+with its place. Runs no harness and makes no call. `NOT_CHECKED` lists what is not covered.
 """
 
 import json
@@ -47,10 +47,10 @@ from studbook.populations.storage import RunFolder
 
 NOT_CHECKED: Mapping[str, str] = MappingProxyType(
     {
-        "journal.jsonl.lock": "it names who writes, for messages",
-        "report.html": "it is derived: write it again with `studbook report`",
+        "journal.jsonl.lock": "it only names the writing process, for messages",
+        "report.html": "it is derived: rewrite it with `studbook report`",
         "notices.jsonl": "retries, outages and skipped files, which are part of no result",
-        "times of journal lines": "identical runs differ in them: a checksum covers them, and no hash",
+        "times of journal lines": "identical runs differ in them: a checksum covers them, but no hash",
         "budget, workers and paths of the spec; environment.json": "the same",
     }
 )
@@ -59,7 +59,7 @@ EXTRA_FILES = frozenset({"report.html", "notices.jsonl", "journal.jsonl.lock", S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """`head` is the hash of the journal's last whole append, "" when there is none."""
+    """`head` is the hash of the journal's last complete append, "" if there is none."""
 
     run: str
     head: str
@@ -72,7 +72,7 @@ def verify_run(folder: RunFolder, expect: str | None = None) -> Verified:
 
 
 class _Verification:
-    """The journal is read first: what is newer than it in a running run is then no fault."""
+    """Reads the journal first, so that newer files of a running run are not faults."""
 
     def __init__(self, folder: RunFolder, expect: str | None) -> None:
         self._folder = folder
@@ -96,9 +96,9 @@ class _Verification:
         self._results(journal, start, spec)
         self._other_files()
         if not journal.lines:
-            self._findings.note("the journal has no whole event yet")
+            self._findings.note("the journal has no complete event yet")
         elif events.population.finish is None and not self._is_running:
-            self._findings.note("the run has not come to its end: later events may be missing, or never were")
+            self._findings.note("the run is not finished: missing later events cannot be detected")
         return Verified(
             run=self._folder.name,
             head=journal.head if journal.lines else "",
@@ -112,12 +112,12 @@ class _Verification:
             return AuditedJournal(lines=(), head="", torn_bytes=0)
         journal = audit_journal(self._folder.journal, self._findings)
         if journal.torn_bytes:
-            doing = "is being written" if self._is_running else "was not finished; resume cuts it off"
+            doing = "is being written" if self._is_running else "was not finished; resume removes it"
             self._findings.note(f"journal.jsonl ends in {journal.torn_bytes} bytes of an append that {doing}")
         if self._expect is not None and self._expect != journal.head:
             lines = [line for line in journal.lines if line.entry.hash == self._expect]
-            where = f"; that is the hash of line {lines[0].number}, others follow" if lines else ""
-            problem = f"its head is not the one that was expected{where}"
+            where = f"; that is the hash of line {lines[0].number}, and more lines follow" if lines else ""
+            problem = f"its head hash is not the expected one{where}"
             self._findings.fault("journal.jsonl", problem, expected=self._expect, found=journal.head)
         return journal
 
@@ -128,7 +128,7 @@ class _Verification:
             text = path.read_bytes().decode("utf-8", "replace")
             self._same_text(path.name, write_resolved(spec), text)
             return spec
-        self._findings.note("without the spec, verdicts and choices are not judged again")
+        self._findings.note("without the spec, verdicts and choices are not rechecked")
         return None
 
     def _same_text(self, place: str, expected: str, found: str) -> None:
@@ -140,36 +140,38 @@ class _Verification:
 
     def _check_start(self, start: RunStarted, spec: Spec) -> None:
         same, place = self._findings.same, self._folder.spec.name
-        same(place, "it is not the spec the journal names by its hash", start.spec_hash, spec_hash(spec))
-        same(place, "the name is not the journal's", start.run_name, spec.name)
-        same(place, "the sandbox is not the journal's", start.sandbox, spec.sandbox.kind)
+        same(place, "it is not the spec whose hash is in the journal", start.spec_hash, spec_hash(spec))
+        same(place, "the name differs from the journal", start.run_name, spec.name)
+        same(place, "the sandbox differs from the journal", start.sandbox, spec.sandbox.kind)
         same(
             "journal.jsonl, line 1",
-            "what the sandbox promises is told wrongly",
+            "the sandbox's isolation is recorded wrongly",
             False,
-            start.isolates_untrusted_code and start.sandbox != "docker",  # an engine may own to less
+            start.isolates_untrusted_code and start.sandbox != "docker",  # an engine may report less
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
-        same(place, "the models are not the journal's", start.models, models)
+        same(place, "the models differ from the journal", start.models, models)
         frozen = frozen_evaluator(spec, origin_of(start))
         self._is_same_code = frozen.evaluator_hash == start.evaluator_hash
         if not self._is_same_code:
             self._findings.note(
-                "the evaluator of this Studbook is another one than the run's (environment.json names its "
-                "commit): verdicts are judged again by the rules of this one"
+                "the evaluator of this Studbook differs from the run's (environment.json names its "
+                "commit): verdicts are rechecked by the rules of this one"
             )
         self._check_papers(start, spec)
 
     def _check_papers(self, start: RunStarted, spec: Spec) -> None:
         if spec.corpus.train is None:
             sizes = {name: len(papers) for name, papers in start.splits.items()}
-            problem = "the splits have other sizes than the spec says"
+            problem = "the sizes of the splits differ from the spec"
             self._findings.same("journal.jsonl, line 1", problem, spec.corpus.splits.model_dump(), sizes)
         try:
             splits = load_papers(spec.corpus, spec.seed).splits
         except CorpusError as error:
             told = str(error).splitlines()[0]
-            self._findings.note(f"the papers are not at hand, so strong rollouts are judged less: {told}")
+            self._findings.note(
+                f"the papers were not found, so strong rollouts are only partly checked: {told}"
+            )
             return
         self._papers = {p.paper_id: p for p in (*splits.train, *splits.validation, *splits.test)}
         papers = splits.paper_ids()
@@ -178,10 +180,10 @@ class _Verification:
         is_synthetic = spec.corpus.path is None and spec.corpus.train is None
         if is_synthetic and self._is_same_code:
             self._findings.same(
-                "journal.jsonl, line 1", "the splits are not those drawn", papers, start.splits
+                "journal.jsonl, line 1", "the splits are not those the spec draws", papers, start.splits
             )
         else:
-            self._findings.note("the papers that lie where the spec says are not those of the run any more")
+            self._findings.note("the papers at the spec's path are no longer those of the run")
 
     def _environment(self, start: RunStarted | None) -> None:
         path = self._folder.environment
@@ -198,7 +200,9 @@ class _Verification:
         else:
             if start is not None:
                 expected = (start.evaluator_hash, start.sandbox)
-                self._findings.same(path.name, "evaluator or sandbox are not the journal's", expected, found)
+                self._findings.same(
+                    path.name, "evaluator or sandbox differ from the journal", expected, found
+                )
 
     def _lineage(self, population: Population, journal: AuditedJournal, spec: Spec | None) -> None:
         path = self._folder.lineage
@@ -232,18 +236,18 @@ class _Verification:
                 findings=self._findings,
             ).check(journal.lines)
             if calls is not None and calls.unused:
-                self._findings.checked["call records nothing rests on"] += calls.unused
+                self._findings.checked["unreferenced call records"] += calls.unused
 
     def _rules(self, start: RunStarted | None, spec: Spec | None) -> Rules | None:
-        """A policy is asked again where the very same code is at hand."""
+        """Policies are asked again if their recorded code is available here."""
         if start is None or spec is None:
             return None
         if not start.plugins:
-            self._findings.note("an earlier version made this run: its decisions were not made again")
+            self._findings.note("an earlier version made this run: its decisions were not recomputed")
             return None
         here, search = plugins_at_hand(start.plugins, spec), spec.search
         if lacking := sorted({"selection", "admission"} - here):
-            self._findings.note(f"not made again: the {' and the '.join(lacking)}, whose code is not at hand")
+            self._findings.note(f"not recomputed: the {' and the '.join(lacking)} (code not available here)")
         return Rules(
             search=search_settings(spec),
             promotion=promotion_settings(spec),
@@ -267,15 +271,15 @@ class _Verification:
         }
         for entry in sorted(os.scandir(folder.root), key=lambda entry: entry.name):
             if entry.is_symlink():
-                self._findings.fault(entry.name, "it is a link: what it leads to is not part of the run")
+                self._findings.fault(entry.name, "it is a link, and its target is not part of the run")
             elif entry.name not in known | EXTRA_FILES:
-                self._findings.note(f"{entry.name} is none of Studbook's files, and was not looked at")
+                self._findings.note(f"{entry.name} is not a Studbook file and was not checked")
 
 
 def _expected(
     population: Population, journal: AuditedJournal, spec: Spec | None, *, is_running: bool
 ) -> Expected:
-    """Branches follow the journal, so a crash in between leaves them one append behind."""
+    """Branches are updated after the journal, so a crash can leave them one append behind."""
     due = population.next_iteration
     last = spec.search.iterations if spec else due
     return Expected(
@@ -290,7 +294,7 @@ def _expected(
 
 
 def _is_last(population: Population, journal: AuditedJournal) -> bool:
-    """Was the newest member admitted by the last append?"""
+    """Whether the last append admitted the newest member."""
     try:
         before = fold(line.event for line in journal.lines[: journal.last_append])
     except IntegrityError:
@@ -310,7 +314,7 @@ NO_DIAGNOSIS = "There is no diagnosis: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """A result as the journal has it, and where."""
+    """A result in the journal, and its place there."""
 
     result: PaperResult
     tree_hash: str
@@ -318,7 +322,7 @@ class Named:
 
 
 def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
-    """Every file under its key; a fault for what is none of them."""
+    """Every trajectory file by its key; reports a fault for any other file."""
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
         key = path.name.removesuffix(SUFFIX)
@@ -327,18 +331,18 @@ def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
         if path == root / key[:2] / f"{key}{SUFFIX}":
             found[key] = path
         elif path.name.startswith(".") and path.name.endswith(".part"):
-            findings.note(f"{root.name}: {path.name} is a write that was not finished")
+            findings.note(f"{root.name}: {path.name} is an unfinished write")
         else:
             place = f"{root.name}/{path.relative_to(root).as_posix()}"
-            findings.fault(place, "it is no trajectory, or not where its key belongs")
+            findings.fault(place, "it is not a trajectory, or its path does not match its key")
     return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsAudit:
-    """`audit` is None without a spec, `again` with another evaluator than the run's, `calls` without records.
+    """`audit` is None without a spec, `again` if the evaluator differs, `calls` without records.
 
-    `files` were listed before the records were read: all they rest on is there, also in a running run.
+    `files` were listed before the records were read, so that their records exist even in a running run.
     """
 
     root: Path
@@ -358,7 +362,7 @@ class ResultsAudit:
                 self._check_named(key, files[key], results)
             else:
                 place, result = results[0].place, results[0].result
-                problem = f"it is missing, and {place} rests on it (paper {result.paper_id})"
+                problem = f"it is missing, and {place} refers to it (paper {result.paper_id})"
                 self.findings.fault(self._place(key), problem)
         self._check_orphans({key: path for key, path in files.items() if key not in named})
         self._check_meta(lines)
@@ -378,7 +382,7 @@ class ResultsAudit:
             self.findings.fault(place, f"it cannot be read: {error}")
             return None
         if trajectory_body(trajectory) != body:
-            self.findings.fault(place, "it holds more, or in another form, than Studbook writes")
+            self.findings.fault(place, "its content or format is not what Studbook writes")
         return trajectory
 
     def _check_named(self, key: str, path: Path, results: list[Named]) -> None:
@@ -394,7 +398,7 @@ class ResultsAudit:
         same = self.findings.same
         same(
             place,
-            f"it was made with other files than {named.place} says",
+            f"it was made with different files than {named.place} says",
             named.tree_hash,
             trajectory.tree_hash,
         )
@@ -415,10 +419,10 @@ class ResultsAudit:
         problem = "its key does not follow from evaluator, files, paper and replicate"
         self.findings.same(place, problem, key, result.key)
         if self.start is not None:
-            problem = "it was made by another evaluator than the run's"
+            problem = "it was made by a different evaluator than the run's"
             self.findings.same(place, problem, self.start.evaluator_hash, trajectory.evaluator_hash)
             if not any(result.paper_id in papers for papers in self.start.splits.values()):
-                self.findings.fault(place, "its paper is in no split of the run", found=result.paper_id)
+                self.findings.fault(place, "its paper is not in any split of the run", found=result.paper_id)
         if self.audit is not None:
             self.audit.check(trajectory, place)
         self._check_records(place, trajectory)
@@ -434,13 +438,13 @@ class ResultsAudit:
 
     def _check_orphans(self, files: Mapping[str, Path]) -> None:
         for key, path in files.items():
-            self.findings.checked["trajectories no result names"] += 1
+            self.findings.checked["unreferenced trajectories"] += 1
             trajectory = self._read(key, path)
             if trajectory is not None:
                 self._check_content(self._place(key), trajectory)
 
     def _check_meta(self, lines: tuple[AuditedLine, ...]) -> None:
-        """What analyzer and implementer were answered, and that the diagnosis is what was answered."""
+        """Checks the replies to analyzer and implementer, and that the diagnosis is one of them."""
         for line in lines:
             event = line.event
             if isinstance(event, DiagnosisMade):
@@ -453,12 +457,12 @@ class ResultsAudit:
 
     @property
     def _is_analyzer_ours(self) -> bool:
-        """One of the user's own need not quote a model's words."""
+        """The user's own analyzer need not quote a model's reply."""
         plugins = self.start.plugins if self.start is not None else {}
         return plugins.get("analyzer", "chat").partition(" ")[0] in ANALYZER.builtin_names()
 
     def _texts(self, evidence: Evidence, place: str) -> list[str] | None:
-        """None when not all records are there."""
+        """None if records are missing."""
         if self.calls is None:
             return None
         answers = self.calls.answers_behind(evidence, place)

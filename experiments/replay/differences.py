@@ -1,8 +1,7 @@
-"""Where a replay and its records first differ, with both sides, as the text of an error.
+"""Finds where a replay first differs from its records and describes it, with both sides, for an error.
 
-Values and trajectories are compared here. `Witness` stands between one replayed box and the records: the
-client knows only that a key is missing; what was asked before says at which recorded event the replay left
-the track.
+`Witness` sits between one replayed box and the records. The client only knows that a key is missing; the
+calls before it show at which recorded event the replay diverged.
 """
 
 import itertools
@@ -19,11 +18,11 @@ SHOWN = 300
 
 
 BEFORE = 60
-"""Characters of a side, and of those before the first that differs."""
+"""Characters shown of each side, and how many of them precede the first difference."""
 
 
 class _Missing:
-    """What a side shows where it has no such key; equal to nothing JSON can say."""
+    """Stands for a missing key; equal to no JSON value."""
 
     def __repr__(self) -> str:
         return "nothing"
@@ -47,7 +46,7 @@ def first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any,
 
 
 def both_sides(recorded: Any, replayed: Any) -> str:
-    """Two lines; of long values the part where they begin to differ."""
+    """Two lines; long values are cut to where they begin to differ."""
     one, two = repr(recorded), repr(replayed)
     same = next(
         (n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
@@ -70,15 +69,15 @@ class Unrecorded(ReplayDifference):
         self._answered = answered
 
     def told(self, recorded: Sequence[Event]) -> str:
-        """What the recorded trajectory has there, and what the replay asked."""
+        """Shows what the recorded trajectory has at this point and what the replay requested."""
         if self._call["role"] in HARNESS_ROLES:
             return self._told_of_harness(recorded)
         number = self._report_after(recorded)
         event = MISSING if number is None else {name: recorded[number][name] for name in ("round", "example")}
         asked = {"role": self._call["role"], **self._call["messages"][-1]}
         where = "after the last event" if number is None else f"event {number} (report) differs"
-        asks = f"what role {self._call['role']} was asked has no record"
-        why = "the example is another one, or an answer on it"
+        asks = f"no record of this call of role {self._call['role']}"
+        why = "the example or an answer to it differs"
         return f"{where}: {asks}: {why}\n{both_sides(event, asked)}"
 
     def _told_of_harness(self, recorded: Sequence[Event]) -> str:
@@ -89,7 +88,7 @@ class Unrecorded(ReplayDifference):
         expected = {name: event[name] for name in self._call}
         found = first_difference(expected, self._call)
         if found is None:
-            return f"event {number} (chat): the call is the same, and its record is missing from calls.sqlite"
+            return f"event {number} (chat): the call is the same, but its record is missing in calls.sqlite"
         where, before, after = found
         return f"event {number} (chat) differs at {where}\n{both_sides(before, after)}"
 
@@ -103,7 +102,7 @@ class Unrecorded(ReplayDifference):
 
 
 class Witness:
-    """A `Chat` for one box. Thread-safe. Raises Unrecorded where the records have no answer."""
+    """A `Chat` for one box. Thread-safe. Raises Unrecorded if the records have no answer."""
 
     def __init__(self, chat: Chat, paper: Paper) -> None:
         self._chat = chat
@@ -121,7 +120,7 @@ class Witness:
         return reply
 
     def _as_event(self, call: ChatCall) -> Event:
-        """As a transcript writes it down."""
+        """In the form of a transcript."""
         return {
             "role": call.role,
             "seed": call.seed,
@@ -136,7 +135,7 @@ class Witness:
 
 
 def describe(recorded: Trajectory, replayed: Trajectory) -> str:
-    """The first event that differs, or what else does, with both sides."""
+    """The first event, or else the first field, that differs, with both sides."""
     pairs = itertools.zip_longest(recorded.events, replayed.events)
     for number, (one, two) in enumerate(pairs):
         if one != two:
@@ -144,8 +143,8 @@ def describe(recorded: Trajectory, replayed: Trajectory) -> str:
     for name in ("result", "calls_by_role", "truncated_by_role", "evidence", "tree_hash", "evaluator_hash"):
         before, after = getattr(recorded, name), getattr(replayed, name)
         if before != after:
-            return f"its events are the same, and {name} differs\n{both_sides(before, after)}"
-    return "its bytes differ, and nothing that is read from them does"
+            return f"its events are the same, but {name} differs\n{both_sides(before, after)}"
+    return "its bytes differ, but not the values read from them"
 
 
 def _event_difference(number: int, one: Event | None, two: Event | None) -> str:
@@ -155,6 +154,6 @@ def _event_difference(number: int, one: Event | None, two: Event | None) -> str:
         told = both_sides(one if one is not None else MISSING, two if two is not None else MISSING)
         return f"event {number} ({present['kind'] if present else ''}): the {side}\n{told}"
     if one["kind"] != two["kind"]:
-        return f"event {number} is of another kind\n{both_sides(one, two)}"
+        return f"event {number} is of a different kind\n{both_sides(one, two)}"
     where, before, after = first_difference(one, two) or ("", one, two)
     return f"event {number} ({one['kind']}) differs at {where}\n{both_sides(before, after)}"

@@ -1,6 +1,6 @@
-"""Replay at level fold: lineage, trajectories and call records say what the journal says. Runs nothing.
+"""Replay at level fold: checks lineage, trajectories and call records against the journal. Runs nothing.
 
-Opening the run has proved the journal's hash chain already.
+The journal's hash chain was already verified when the run was opened.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from studbook.populations.records import PaperResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """`calls` are recorded model calls: checked at level fold, answered again at level recorded.
+    """`calls` are recorded model calls: checked at level fold, replayed at level recorded.
 
-    `part` names what was replayed, "" for the whole run; `events` is 0 for a part: events are the run's.
+    `part` names what was replayed, "" for the whole run. `events` is 0 for a part: events belong to the run.
     """
 
     run: str
@@ -37,7 +37,7 @@ class Replayed:
 
 
 def check_fold(run: OpenedRun) -> Replayed:
-    """The chain holds (opening proved it); do lineage, trajectories and records say what the journal says?"""
+    """Checks a whole run: lineage, trajectories and call records."""
     check_lineage(run)
     keys = _check_trajectories(run)
     return Replayed(
@@ -52,14 +52,14 @@ def check_fold(run: OpenedRun) -> Replayed:
 
 
 def check_lineage(run: OpenedRun) -> None:
-    """Raises ReplayDifference for a ref that names another commit, IntegrityError for damaged files."""
+    """Raises ReplayDifference for a ref to a different commit, IntegrityError for damaged files."""
     with Lineage(run.folder.lineage) as lineage:
         for mutant in run.population.mutants.values():
             _check_mutant(lineage, mutant.harness_id, mutant.commit)
 
 
 def check_fold_of_part(part: Part, pieces: Sequence[Piece]) -> Replayed:
-    """Its harnesses' files and its boxes' trajectories; call records are checked with the whole run."""
+    """Checks the files of its harnesses and the trajectories of its boxes, but no call records."""
     with Lineage(part.run.folder.lineage) as lineage:
         for harness_id in part.harness_ids:
             _check_mutant(lineage, harness_id, part.run.population.mutants[harness_id].commit)
@@ -87,7 +87,7 @@ def _check_mutant(lineage: Lineage, harness_id: str, commit: str) -> None:
     found = lineage.find_commit(harness_id)
     if found != commit:
         raise ReplayDifference(
-            f"refs/mutants/{harness_id} of {lineage.path} is not what the journal says\n"
+            f"refs/mutants/{harness_id} in {lineage.path} differs from the journal\n"
             f"  journal: {commit}\n  lineage: {found or 'missing'}"
         )
     lineage.read(commit)

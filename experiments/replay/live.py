@@ -1,11 +1,11 @@
-"""Live replay: harnesses of a run measured again with fresh calls, beside their recorded scores.
+"""Live replay: re-evaluates harnesses of a run with fresh calls and compares with their recorded scores.
 
-What was selected because it scored high was, on average, also lucky, so a fresh score tends to be lower. How
-much lower, and whether that is more than chance, is worked out here with its 95% interval.
+A harness that was selected for a high score was, on average, also lucky, so its fresh score tends to be
+lower. This module computes how much lower, with a 95% CI.
 
-Replicate numbers begin where no run ever counts, so no random seed of the run is used again. Results are kept
-with `studbook evaluate`'s, never in the run: the same command picks up where it was interrupted and pays for
-nothing twice, and more replicates are appended.
+Replicate numbers start above all numbers that runs use, so no random seed of the run is reused. Results are
+stored beside those of `studbook evaluate`, never in the run: the same command picks up where it was
+interrupted, pays for nothing twice, and appends further replicates.
 """
 
 import math
@@ -43,11 +43,11 @@ Z95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreDrop:
-    """`drop` is old − new in papers passed, from -1 to 1, with its 95% interval.
+    """`drop` is old − new pass rate, from -1 to 1, with its 95% CI.
 
-    Papers count alike in `drop`, however often each was run. `expected` is the old score shrunk towards the
-    seed's, which is what to expect of a fresh measurement before making one; None for the seed itself, which
-    nothing shrinks towards. `is_stopped`: racing stopped the old evaluation early.
+    Each paper has the same weight in `drop`, however often it was run. `expected` is the old score shrunk
+    toward the seed's: the prior expectation of a fresh score; None for the seed itself. `is_stopped`: racing
+    stopped the old evaluation early.
     """
 
     harness_id: str
@@ -75,7 +75,7 @@ def find_drop(
     strength: int,
     is_stopped: bool,
 ) -> ScoreDrop:
-    """`old`, `new`: by paper, the same papers. `seed`: the old rate of the seed; `strength` is the spec's."""
+    """`old`, `new`: rates by paper, on the same papers. `seed`: its old rate; `strength`: shrinkage."""
     pairs = [(old[paper], new[paper]) for paper in sorted(old.keys() & new.keys())]
     before = sum((one for one, _ in pairs), NO_RATE)
     after = sum((two for _, two in pairs), NO_RATE)
@@ -96,10 +96,10 @@ def find_drop(
 
 
 def mean_interval(differences: list[Fraction]) -> tuple[float, float]:
-    """95 % of the mean of paired differences, each in [-1, 1].
+    """95% CI for the mean of paired differences, each in [-1, 1].
 
-    Wald with two made-up pairs, split as (+1, 0, 0, −1) halves: for pairs that ran once on each side this is
-    Agresti and Min's (2005) interval, as `populations/statistics.py` has it; and it is never empty.
+    Wald with two pseudo-pairs, split as (+1, 0, 0, −1) halves: for pairs with one run on each side this is
+    the interval of Agresti and Min (2005), as in `populations/statistics.py`; it never has zero width.
     """
     n = len(differences) + 2
     mean = float(sum(differences, Fraction(0))) / n
@@ -109,7 +109,7 @@ def mean_interval(differences: list[Fraction]) -> tuple[float, float]:
 
 
 FIRST_REPLICATE = 3_000_000
-"""Above every number that a search, a confirmation or a test gives out."""
+"""Above every replicate number of a search, a confirmation or a test."""
 SPLIT = "replayed"
 
 OldScores = dict[str, dict[str, Rate]]
@@ -117,7 +117,7 @@ OldScores = dict[str, dict[str, Rate]]
 
 
 def whole_run(run: OpenedRun) -> Part:
-    """The seed, the best and the champion: what a run's claims are about."""
+    """The seed, the best harness and the champion: the harnesses that a run makes claims about."""
     population = run.population
     champion = population.champion.harness_id if population.champion else SEED_ID
     return Part(
@@ -126,7 +126,7 @@ def whole_run(run: OpenedRun) -> Part:
 
 
 def old_scores(part: Part) -> OldScores:
-    """What the run knows of each harness: its validation results; of one paper, all results there are."""
+    """The recorded validation results of each harness; for a single paper, all its results."""
     if part.paper_id is not None:
         return _on_one_paper(part)
     found = {each: _by_paper(_scored(part.run.population, each)) for each in part.harness_ids}
@@ -134,7 +134,7 @@ def old_scores(part: Part) -> OldScores:
     if not known:
         raise RevisionError(
             f"{', '.join(part.harness_ids)} has no validation score in {part.run.folder.name}, so there is "
-            "nothing to compare\n  take a harness that was evaluated: studbook tree RUN"
+            "nothing to compare\n  choose a harness that was evaluated: studbook tree RUN"
         )
     return known
 
@@ -148,7 +148,7 @@ def _on_one_paper(part: Part) -> OldScores:
 
 
 def _scored(population: Population, harness_id: str) -> list[EvaluationSummary]:
-    """Complete ones; those that racing stopped only where there are no others."""
+    """Complete evaluations; those that racing stopped only if there are no others."""
     scored = [each for each in population.evaluations_of(harness_id) if each.is_scored]
     return [each for each in scored if each.is_complete] or scored
 
@@ -171,7 +171,7 @@ def measure_again(
     replicates: int,
     on_result: Callable[[PaperResult], None],
 ) -> tuple[ScoreDrop, ...]:
-    """Harness after harness; what is finished is kept. Raises what `Bench.evaluate` raises."""
+    """Evaluates one harness after another; keeps finished work. Raises what `Bench.evaluate` raises."""
     population = part.run.population
     seed = _total(_by_paper(_scored(population, SEED_ID))) if part.paper_id is None else None
     return tuple(
@@ -219,7 +219,7 @@ DEFAULT_REPLICATES = 3
 def measure_part(
     part: Part, old: OldScores, prepared: PreparedPart, replicates: int, store: Path, display: Display
 ) -> tuple[tuple[ScoreDrop, ...], Totals]:
-    """With what the calls cost now. Raises StopRequested when asked to; what is finished stays in `store`."""
+    """Also returns the totals of the new calls. Raises StopRequested; finished work stays in `store`."""
     with storage_errors(store, "create"):
         store.mkdir(parents=True, exist_ok=True)
     switch = StopSwitch()

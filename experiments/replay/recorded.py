@@ -1,8 +1,8 @@
-"""Recorded replay: a run, or chosen boxes of it, run again with model calls answered from its records alone.
+"""Recorded replay: re-runs a run, or chosen boxes of it, with model calls answered from its records only.
 
-Harness code runs in the sandbox and the evaluator is our own, so every trajectory and every event must come
-again byte for byte; the first that differs is an error with both sides. Pays nothing, writes only into a
-scratch folder.
+Harness code runs in the sandbox and the evaluator is our own, so every trajectory and every event must be
+reproduced byte for byte; the first difference is an error that shows both sides. Makes no API calls, writes
+only to a scratch folder.
 """
 
 import tempfile
@@ -60,11 +60,11 @@ from studbook.populations.storage import RunFolder
 
 
 class AllReplayed(StopRequested):
-    """Every recorded event came again."""
+    """Every recorded event was reproduced."""
 
 
 class CheckedLedger(Ledger):
-    """Accepts only what was recorded; raises ReplayDifference at the first event that differs."""
+    """Accepts only recorded events; raises ReplayDifference at the first that differs."""
 
     def __init__(self, ledger: Ledger, recorded: Sequence[Entry]) -> None:
         super().__init__(ledger.journal, ledger.trees, ledger.population)
@@ -105,8 +105,8 @@ def place_of(harness: str, paper_id: str, replicate: int) -> str:
 def replay_box(
     bench: Bench, known: Trajectory | None, harness: HarnessTree, paper: Paper, replicate: int, place: str
 ) -> PaperResult:
-    """`bench` answers from records; `known`: what the run has of it. Raises ReplayDifference."""
-    # one for each box, because each box has a witness of its own; rollouts run one after the other
+    """`bench` answers from records; `known` is the recorded trajectory. Raises ReplayDifference."""
+    # one evaluator per box, because each box has its own witness; rollouts run sequentially
     witness = Witness(bench.chat, paper)
     evaluator = SandboxedEvaluator(
         chat=witness, sandbox=bench.sandbox, store=bench.store, frozen=bench.frozen
@@ -114,13 +114,13 @@ def replay_box(
     try:
         again = evaluator.evaluate_paper(harness, paper, replicate)
     except Unrecorded as missed:
-        told = missed.told(known.events) if known else f"{missed}, and there is no trajectory of it"
+        told = missed.told(known.events) if known else f"{missed}, and no trajectory"
         raise ReplayDifference(f"{place}: {told}") from missed
     if known is None:
         return again
     if again.key != known.result.key:
         raise ReplayDifference(
-            f"{place}: harness, paper or evaluator are other ones\n"
+            f"{place}: harness, paper or evaluator differ\n"
             f"  recorded key: {known.result.key}\n  replayed key: {again.key}"
         )
     if again.trajectory_hash != known.result.trajectory_hash:
@@ -129,9 +129,10 @@ def replay_box(
 
 
 class WatchedEvaluator:
-    """The `PaperEvaluator` of a whole replay: every box is compared as soon as it has been run.
+    """The `PaperEvaluator` of a whole replay: compares every box as soon as it has run.
 
-    What the journal names must be in the run's store; papers behind one that decided a race may be.
+    Trajectories named in the journal must be in the run's store; papers run after a race was decided need
+    not.
     """
 
     def __init__(self, bench: Bench, run: OpenedRun) -> None:
@@ -149,7 +150,7 @@ class WatchedEvaluator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReplay:
-    """What a replay works with. `bench` answers from records; `recorded` is the run's own store."""
+    """What a replay needs. `bench` answers from records; `recorded` is the run's own store."""
 
     bench: Bench
     recorded: TrajectoryStore
@@ -159,7 +160,7 @@ class PartReplay:
 
 
 def replay_pieces(replay: PartReplay, pieces: Sequence[Piece], on_piece: Callable[[int], None]) -> int:
-    """How many calls the records answered. Raises ReplayDifference for the first piece that differs."""
+    """Returns the number of calls answered from records. Raises ReplayDifference for the first difference."""
     calls = 0
     futures = [replay.bench.paper_pool.submit(_replay_piece, replay, piece) for piece in pieces]
     try:
@@ -168,7 +169,7 @@ def replay_pieces(replay: PartReplay, pieces: Sequence[Piece], on_piece: Callabl
             on_piece(number)
     finally:
         for future in futures:
-            future.cancel()  # what is not begun when one differs is not begun any more
+            future.cancel()  # after a difference no further piece is started
     return calls
 
 
@@ -181,14 +182,14 @@ def _replay_piece(replay: PartReplay, piece: Piece) -> int:
     again = replay_box(replay.bench, known, tree, paper, piece.result.replicate, place)
     if again.trajectory_hash != piece.result.trajectory_hash:
         raise ReplayDifference(
-            f"{place}: the trajectory on disk is not the one the journal names\n"
+            f"{place}: the trajectory on disk is not the one named in the journal\n"
             f"  journal: {piece.result.trajectory_hash}\n  on disk: {again.trajectory_hash}"
         )
     return again.calls
 
 
 def replay_part(part: Part, papers: Path | None, display: Display) -> Replayed | None:
-    """Raises ReplayDifference at the first difference; None when the user interrupted it."""
+    """Raises ReplayDifference at the first difference; None if the user interrupted it."""
     pieces = pieces_of(part)
     spec = replayed_spec(read_resolved(part.run.folder.spec), part.run)
     prepared = prepare_part(part.run, spec, papers)
@@ -225,9 +226,9 @@ def replay_part(part: Part, papers: Path | None, display: Display) -> Replayed |
 
 
 def replay_whole(run: OpenedRun, papers: Path | None, display: Display) -> Replayed | None:
-    """Raises ReplayDifference at the first difference; None when the user interrupted it.
+    """Raises ReplayDifference at the first difference; None if the user interrupted it.
 
-    `papers`: where they lie now, if not where the spec says.
+    `papers`: where they are now, if not where the spec says.
     """
     check_lineage(run)
     spec = read_resolved(run.folder.spec)
@@ -287,12 +288,12 @@ def _replayed(run: OpenedRun, ledger: CheckedLedger, answered: int) -> Replayed:
 
 
 def replayed_spec(spec: Spec, run: OpenedRun) -> Spec:
-    """The same experiment without a budget, as far as it came: a replay pays nothing."""
+    """The same experiment up to its last iteration, without a budget, because a replay costs nothing."""
     search = spec.search.model_copy(update={"iterations": run.population.iterations_done, "patience": None})
     return spec.model_copy(update={"budget": BudgetSpec(), "search": search})
 
 
 def legs_of(run: OpenedRun) -> tuple[SearchEnded, ...]:
-    """Where its search ended; more than one where a larger budget let it go on."""
+    """Where its search ended; several times if it was resumed with a larger budget."""
     events = (entry.event for entry in run.entries if entry.kind == "search_ended")
     return tuple(event for event in events if isinstance(event, SearchEnded))

@@ -1,15 +1,8 @@
-"""Which part of a run a replay is about: some harnesses, perhaps one paper of them, as the journal has them.
+"""The scope of a replay: which harnesses and papers of a run, and what is needed to run them again.
 
-A piece is one box that was run: one harness, one paper, one replicate number. Runs nothing.
-
-What it takes to measure parts of a recorded run again: its papers, harnesses, sandbox and evaluator.
-
-All that could make the comparison worthless is refused before anything is run.
-
-The papers of a recorded run, found again: where its spec says, or where the user says they are now.
-
-A run names papers by their content, so a folder that was moved or renamed serves as well; a paper that was
-changed is another paper, and is told as missing.
+A piece is one box of the run: one harness, one paper, one replicate number. `prepare_part` finds papers,
+sandbox and evaluator, and refuses everything that would invalidate the comparison. Papers are identified by
+content: a folder may have been moved or renamed, but a changed paper is reported as missing. Runs nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +25,7 @@ from studbook.sandbox.contract import StatedSandbox
 
 
 def find_papers(run: OpenedRun, spec: Spec, given: Path | None) -> LoadedPapers:
-    """Raises CorpusError when one of the run's papers is not there."""
+    """Raises CorpusError if a paper of the run is missing."""
     if given is not None:
         return _chosen(run, {paper.paper_id: paper for paper in read_corpus(given).papers}, str(given))
     try:
@@ -40,8 +33,8 @@ def find_papers(run: OpenedRun, spec: Spec, given: Path | None) -> LoadedPapers:
     except CorpusError as error:
         told = str(error).splitlines()[0]
         raise CorpusError(
-            f"the papers of run {run.folder.name} are not at hand: {told}\n"
-            "  a run folder does not hold papers; say where they are: --papers PATH"
+            f"the papers of run {run.folder.name} were not found: {told}\n"
+            "  a run folder does not contain papers; say where they are: --papers PATH"
         ) from error
     every = (*loaded.splits.train, *loaded.splits.validation, *loaded.splits.test)
     return _chosen(run, {paper.paper_id: paper for paper in every}, loaded.description)
@@ -53,7 +46,7 @@ def _chosen(run: OpenedRun, papers: dict[str, Paper], place: str) -> LoadedPaper
     if missing:
         raise CorpusError(
             f"{len(missing)} papers of run {run.folder.name} are not in {place}: {', '.join(missing[:4])}\n"
-            "  they are known by their content: give the same texts, with --papers PATH"
+            "  papers are identified by content: give a folder with the same texts, with --papers PATH"
         )
     splits = Splits(**{name: tuple(papers[each] for each in wanted[name]) for name in SPLIT_NAMES})
     return LoadedPapers(splits=splits, description=place)
@@ -61,7 +54,7 @@ def _chosen(run: OpenedRun, papers: dict[str, Paper], place: str) -> LoadedPaper
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """`result` names the trajectory that was recorded."""
+    """`result` names the recorded trajectory."""
 
     harness_id: str
     result: PaperResult
@@ -77,14 +70,14 @@ class Part:
 
 
 def is_whole(target: Target, paper: str | None, *, alone: bool) -> bool:
-    """Whether the run itself was named, and no part of it."""
+    """Whether the target is the run itself, not a part of it."""
     return target.harness_id is None and paper is None and not alone
 
 
 def choose_part(target: Target, paper: str | None, *, alone: bool) -> Part:
-    """A named harness stands for its lineage, to the seed; with a paper, or `alone`, for itself.
+    """A named harness means its lineage back to the seed; with a paper, or `alone`, only itself.
 
-    Raises RevisionError for what the run does not have.
+    Raises RevisionError for a harness or paper that the run does not have.
     """
     harness_id = target.get_harness()
     chain = lineage_chain(target.run.population, harness_id) if paper is None and not alone else ()
@@ -96,7 +89,7 @@ def choose_part(target: Target, paper: str | None, *, alone: bool) -> Part:
 
 
 def pieces_of(part: Part) -> tuple[Piece, ...]:
-    """Each box once, in the order of the journal; raises RevisionError when none was run."""
+    """Each box once, in journal order; raises RevisionError if none was run."""
     found: dict[str, Piece] = {}
     for harness_id, result in _results(part):
         found.setdefault(result.key, Piece(harness_id=harness_id, result=result))
@@ -105,7 +98,7 @@ def pieces_of(part: Part) -> tuple[Piece, ...]:
         names = ", ".join(part.harness_ids)
         raise RevisionError(
             f"{names} was never run{where} in {part.run.folder.name}\n"
-            f"  see what was: studbook show {part.run.folder.name}:{part.harness_ids[-1]}"
+            f"  see what was run: studbook show {part.run.folder.name}:{part.harness_ids[-1]}"
         )
     return tuple(found.values())
 
@@ -131,7 +124,7 @@ class PreparedPart:
 
 
 def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None) -> PreparedPart:
-    """Raises UsageError when papers, sandbox or evaluator are not those of the run."""
+    """Raises UsageError if papers, sandbox or evaluator are not those of the run."""
     found = find_papers(run, spec, papers)
     check_evaluator(run, spec)
     prepared = prepare(spec, {}, read_seed(run.folder), replayed=run.start, papers=found)
@@ -145,12 +138,12 @@ def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None) -> PreparedPar
 
 
 def check_evaluator(run: OpenedRun, spec: Spec) -> None:
-    """Raises UsageError when this version would measure differently from the one that made the run."""
+    """Raises UsageError if this version would score differently from the one that made the run."""
     check_version(run.folder.name, run.start)
     check_plugins(run.folder.name, run.start.plugins, spec)
     if frozen_evaluator(spec, origin_of(run.start)).evaluator_hash != run.start.evaluator_hash:
         raise UsageError(
-            f"run {run.folder.name} was measured by another evaluator: its code, prompts or settings differ\n"
+            f"run {run.folder.name} used a different evaluator: its code, prompts or settings differ\n"
             "  use the version of Studbook that made the run (environment.json names its commit)"
         )
 

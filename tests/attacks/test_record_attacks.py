@@ -147,13 +147,13 @@ JOURNAL = (
     Attack(
         name="the last append cut off",
         act=lambda run, other: cut_at_an_append(run, 1),
-        places=("journal.jsonl: its head is not the one that was expected",),
+        places=("journal.jsonl: its head hash is not the expected one",),
         expect=True,
     ),
     Attack(
         name="the end and a sealed test cut off",
         act=lambda run, other: cut_at_an_append(run, 2),
-        places=("journal.jsonl: its head is not the one that was expected",),
+        places=("journal.jsonl: its head hash is not the expected one",),
         expect=True,
     ),
 )
@@ -313,7 +313,7 @@ MENDED = (
     Attack(
         name="mended: a test paper moved to training",
         act=events("run_started", move_a_paper),
-        places=("the splits have other sizes than the spec says", "its training papers are not those drawn"),
+        places=("the sizes of the splits differ from the spec", "its training papers are not those drawn"),
     ),
     Attack(
         name="mended: a paper in two splits",
@@ -323,12 +323,12 @@ MENDED = (
     Attack(
         name="mended: another evaluator",
         act=events("run_started", lambda data: data.update(evaluator_hash="0" * 64)),
-        places=("it was made by another evaluator than the run's", "environment.json: "),
+        places=("it was made by a different evaluator than the run's", "environment.json: "),
     ),
     Attack(
         name="mended: a safer sandbox",
         act=events("run_started", lambda data: data.update(contains_hostile_code=True)),
-        places=("what the sandbox promises is told wrongly",),
+        places=("the sandbox's isolation is recorded wrongly",),
     ),
     Attack(
         name="mended: iterations of the end",
@@ -338,7 +338,7 @@ MENDED = (
     Attack(
         name="mended: refused actions",
         act=events("decision_made", lambda data: data.update(refused_actions=5)),
-        places=("journal.jsonl: its head is not the one that was expected",),
+        places=("journal.jsonl: its head hash is not the expected one",),
         expect=True,
     ),
 )
@@ -773,7 +773,7 @@ TRAJECTORIES = (
     Attack(
         name="a key more in a trajectory",
         act=bare(lambda value: value.update(note="x")),
-        places=("it holds more, or in another form",),
+        places=("its content or format is not what",),
     ),
     Attack(
         name="a trajectory removed",
@@ -795,12 +795,12 @@ TRAJECTORIES = (
     Attack(
         name="a trajectory that nobody named",
         act=under_other_key,
-        places=("it was made by another evaluator than the run's",),
+        places=("it was made by a different evaluator than the run's",),
     ),
     Attack(
         name="a file that is no trajectory",
         act=lambda run, other: (run.trajectories / "x.json").write_text("{}"),
-        places=("trajectories/x.json: it is no trajectory",),
+        places=("trajectories/x.json: it is not a trajectory",),
     ),
     Attack(
         name="mended: a verdict, journal and trajectory",
@@ -881,7 +881,7 @@ SURROUNDINGS = (
     Attack(
         name="a threshold of the spec",
         act=edit_text("spec.resolved.yaml", "predicate: deployed", "predicate: prose"),
-        places=("spec.resolved.yaml: it is not the spec the journal names",),
+        places=("spec.resolved.yaml: it is not the spec whose hash",),
     ),
     Attack(
         name="the budget of the spec",
@@ -901,7 +901,7 @@ SURROUNDINGS = (
     Attack(
         name="the spec of another run",
         act=lambda run, other: shutil.copy(other.spec, run.spec),
-        places=("spec.resolved.yaml: it is not the spec the journal names",),
+        places=("spec.resolved.yaml: it is not the spec whose hash",),
     ),
     Attack(
         name="the spec removed", act=lambda run, other: run.spec.unlink(), places=("spec.resolved.yaml: ",)
@@ -914,7 +914,7 @@ SURROUNDINGS = (
     Attack(
         name="the evaluator in environment.json",
         act=edit_text("environment.json", '"evaluator_hash": "', '"evaluator_hash": "0'),
-        places=("environment.json: evaluator or sandbox are not",),
+        places=("environment.json: evaluator or sandbox differ",),
     ),
     Attack(
         name="environment.json removed",
@@ -960,13 +960,13 @@ ALL = (
     Attack(
         name="records, trajectory and journal rewritten in agreement",
         act=rewrite_everything,
-        places=("journal.jsonl: its head is not the one that was expected",),
+        places=("journal.jsonl: its head hash is not the expected one",),
         expect=True,
     ),
     Attack(
         name="the whole folder of another run under this name",
         act=lambda run, other: (shutil.rmtree(run.root), copy_run(other, run.root)),
-        places=("journal.jsonl: its head is not the one that was expected",),
+        places=("journal.jsonl: its head hash is not the expected one",),
         expect=True,
     ),
 )

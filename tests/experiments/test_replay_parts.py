@@ -158,7 +158,7 @@ def test_another_example_than_the_recorded_one_is_told_as_the_report_that_differ
         capsys.readouterr()
         assert main(["replay", target, "--level", "recorded"]) == 1
         told = capsys.readouterr().err
-        assert "(report) differs: what role weak was asked has no record" in told
+        assert "(report) differs: no record of this call of role weak" in told
 
 
 @pytest.mark.parametrize("target", WHOLE_AND_PART)

@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_is_whole_and_so_it_is_when_resumed(made, tmp_path
     before = stamps(run)
     done = verify_run(run)
     assert done.findings.faults == []
-    assert any("has not come to its end" in note for note in done.findings.notes)
+    assert any("is not finished" in note for note in done.findings.notes)
     assert stamps(run) == before
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
     done = verify_run(run)
@@ -111,7 +111,7 @@ def test_an_append_that_was_not_finished_is_no_damage(made, tmp_path):
     done = verify_run(run)
     assert done.findings.faults == []
     assert done.findings.notes[0].startswith("journal.jsonl ends in ")
-    assert done.findings.notes[0].endswith("of an append that was not finished; resume cuts it off")
+    assert done.findings.notes[0].endswith("of an append that was not finished; resume removes it")
 
 
 def test_a_commit_that_the_journal_does_not_end_yet_is_no_fault(made, tmp_path):
@@ -142,7 +142,7 @@ def test_papers_that_are_gone_are_no_fault(tmp_path):
     shutil.rmtree(tmp_path / "papers")
     done = verify_run(run)
     assert done.findings.faults == []
-    assert done.findings.notes[0].startswith("the papers are not at hand, so strong")
+    assert done.findings.notes[0].startswith("the papers were not found, so strong")
 
 
 def test_the_command_tells_what_it_checked_the_head_and_what_it_cannot_find(made):
@@ -199,7 +199,7 @@ def test_a_head_that_is_none_and_a_run_that_is_none_are_wrong_usage(made):
 def test_the_head_of_an_earlier_line_is_told_as_such(made):
     lines = t.journal_lines(made)
     early = json.loads(lines[2])["hash"]
-    assert "that is the hash of line 3, others follow" in told(made, early)
+    assert "that is the hash of line 3, and more lines follow" in told(made, early)
 
 
 def test_a_journal_that_is_gone_is_a_fault_and_no_wrong_name(made, tmp_path):
