@@ -1,6 +1,6 @@
-"""The box, seen from the host: job in, requests answered, outcome out.
+"""The host's interface to a box: a job goes in, requests are answered, an outcome comes out.
 
-A `Sandbox` carries frames and enforces limits; what the requests *mean* is the relay's (`evaluate/relay.py`).
+A `Sandbox` transports frames and enforces limits; the relay (`evaluate/relay.py`) interprets the requests.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,14 +13,14 @@ Frame = dict[str, Any]
 Handler = Callable[[str, Frame], Frame]
 """(kind, body) -> reply body; kinds: "chat", "evaluate", "log". Called from several threads at once.
 
-A reply {"error": {"type": ..., "message": ...}} is handed to the harness as an error. InfrastructureError
+A reply {"error": {"type": ..., "message": ...}} is passed to the harness as an error. InfrastructureError
 and BudgetExceeded raised by the handler end the box and are re-raised by `run`.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Enforced on the host's side or by the kernel, never by the harness."""
+    """Enforced by the host or the kernel, never by the harness."""
 
     wall_seconds: float = 120.0
     memory_bytes: int = 512 * 1024 * 1024
@@ -29,14 +29,14 @@ class Limits:
     open_files: int = 256
     tmpfs_bytes: int = 64 * 1024 * 1024
     tmpfs_inodes: int = 4096
-    frame_bytes: int = 4 * 1024 * 1024  # one frame, either way
-    output_bytes: int = 64 * 1024 * 1024  # all frames and stderr that come out of the box
+    frame_bytes: int = 4 * 1024 * 1024  # one frame, in either direction
+    output_bytes: int = 64 * 1024 * 1024  # all frames and stderr from the box
     requests: int = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All a box is told. `payload` is {"paper": {...}, "knobs": {...}, "max_rounds": int}."""
+    """Everything a box receives. `payload` is {"paper": {...}, "knobs": {...}, "max_rounds": int}."""
 
     files: Mapping[str, bytes]
     entry: str
@@ -54,7 +54,7 @@ class BoxStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`detail` is one line for people (exception type and message, which limit); `stderr_tail` <= 4 KiB."""
+    """`detail` is one line for display (exception type and message, or the limit); `stderr_tail` <= 4 KiB."""
 
     status: BoxStatus
     detail: str
@@ -67,9 +67,9 @@ class Sandbox(Protocol):
     """Runs one job in a fresh box and leaves nothing behind, whatever the harness does. Thread-safe.
 
     Raises SandboxError when the sandbox itself fails. `identity` is recorded in environment.json
-    (kind, image id, engine version). `fingerprint` names what a result may depend on, and belongs to its
-    identity: the kind, and the contents of the image or the interpreter. `isolates_untrusted_code` claims
-    that code written to do harm cannot get out or use more than its limits.
+    (kind, image id, engine version). `fingerprint` covers what a result may depend on and is part of the
+    result's identity: the kind, and the contents of the image or the interpreter. `isolates_untrusted_code`
+    claims that hostile code cannot escape or exceed its limits.
     """
 
     name: str  # "docker" | "process"
@@ -83,6 +83,6 @@ class Sandbox(Protocol):
 
 
 class StatedSandbox(Sandbox, Protocol):
-    """A sandbox that says in one plain line what it is and what it promises."""
+    """A sandbox with a one-line statement of what it is and what it guarantees."""
 
     statement: str

@@ -1,9 +1,9 @@
 """Boxes as containers: one fresh container per job, with nothing mounted and no network.
 
-`box_config` is what makes a container a box: the body of the engine's `create` request, as a pure function.
-`missing_limits` is what an engine says it cannot enforce, cheap enough for every start of a run; whether it
-does what it says is for `probes/` to find out, which takes a while. How a box is spoken with is
-`session.py`'s, and which image it has `image.py`'s.
+`box_config` defines the box: the body of the engine's `create` request, as a pure function. `missing_limits`
+lists the limits that the engine itself reports it cannot enforce; this is cheap enough for every start of a
+run. `probes/` tests what the engine really enforces, which takes longer. `session.py` talks to the box, and
+`image.py` chooses its image.
 """
 
 import time
@@ -22,11 +22,11 @@ from studbook.sandbox.shim import shim_hash, shim_source
 
 KINDS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpu", "SwapLimit": "swap"}
 WALLS = ("memory", "processes")
-"""Without these one box can take the whole machine, so it does not isolate untrusted code."""
+"""Without these limits one box can exhaust the whole machine, so it does not isolate untrusted code."""
 
 
 def missing_limits(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """A limit that the engine says nothing about counts as missing."""
+    """A limit that the engine does not report counts as missing."""
     return tuple(word for key, word in KINDS.items() if not info.get(key))
 
 
@@ -35,7 +35,7 @@ def missing_walls(info: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def acceptable(config: dict[str, Any], missing: tuple[str, ...]) -> dict[str, Any]:
-    """Without the one limit that engines answer with a refusal of the whole box instead of a warning."""
+    """Drop the one limit for which engines refuse the whole box instead of giving a warning."""
     if "cpu" not in missing:
         return config
     host = {name: value for name, value in config["HostConfig"].items() if name != "NanoCpus"}
@@ -43,12 +43,12 @@ def acceptable(config: dict[str, Any], missing: tuple[str, ...]) -> dict[str, An
 
 
 USER = 65534
-FOLDER = "/tmp"  # inside the box, where it is a tmpfs of its own
+FOLDER = "/tmp"  # inside the box, on its own tmpfs
 MOUNT = "rw,noexec,nosuid,nodev,mode=0700,uid=65534,gid=65534"
 
 
 def box_config(image: str, limits: Limits, labels: dict[str, str], volumes: Iterable[str]) -> dict[str, Any]:
-    """`volumes` are paths the image declares: they would be writable host disk, so they are covered."""
+    """`volumes` are paths the image declares; they would be writable host disk, so a tmpfs covers each."""
     return {
         "Image": image,
         "Entrypoint": ["python3", "-I", "-u", "-c", shim_source()],
@@ -66,7 +66,7 @@ def box_config(image: str, limits: Limits, labels: dict[str, str], volumes: Iter
         "Tty": False,
         "NetworkDisabled": True,
         "Healthcheck": {"Test": ["NONE"]},
-        "StopSignal": "SIGKILL",  # PID 1 does not hear another: an engine that ends or starts would wait 10 s
+        "StopSignal": "SIGKILL",  # PID 1 ignores other signals: a stopping engine would wait 10 s
         "HostConfig": _host_config(limits, volumes),
     }
 
@@ -79,7 +79,7 @@ def _host_config(limits: Limits, volumes: Iterable[str]) -> dict[str, Any]:
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "Privileged": False,
-        "Init": False,  # the shim is PID 1: nothing inside can kill it, and it reaps what is orphaned
+        "Init": False,  # the shim is PID 1: nothing inside can kill it, and it reaps orphans
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "Memory": limits.memory_bytes,
@@ -105,16 +105,16 @@ def _ulimit(name: str, value: int) -> dict[str, Any]:
     return {"Name": name, "Soft": value, "Hard": value}
 
 
-OOM_SECONDS = 0.5  # the engine hears of a kill for memory a little after the box does
-LATE_SECONDS = 3.0  # and on a busy machine a good while later
-WATCH_SECONDS = 1.0  # after a box that went silent, its engine's end is heard of within these
+OOM_SECONDS = 0.5  # the engine reports an out-of-memory kill slightly after it happens
+LATE_SECONDS = 3.0  # the same on a busy machine
+WATCH_SECONDS = 1.0  # an engine that stopped is noticed within this time after its box went silent
 KILLED = 128 + 9
-PLACE = Place(folder=FOLDER, niceness=19)  # else a shim among 127 spinning processes dies seconds late
+PLACE = Place(folder=FOLDER, niceness=19)  # otherwise a shim among 127 busy processes ends seconds late
 CONTAINS_NOT = "it does not isolate untrusted code"
 
 
 class DockerSandbox:
-    """Hardened containers. `connect` finds engine and image; tests may pass their own."""
+    """Hardened containers. `connect` finds an engine and an image; tests may pass their own."""
 
     def __init__(
         self,
@@ -147,12 +147,12 @@ class DockerSandbox:
 
     @staticmethod
     def connect(image: str | None = None) -> "DockerSandbox":
-        """The engine the `docker` command would use, with `image` or the best Python it can get."""
+        """Connect to the engine the `docker` command would use, with `image` or the best available Python."""
         return DockerSandbox.on(Engine.connect(), image)
 
     @staticmethod
     def on(engine: Engine, image: str | None = None) -> "DockerSandbox":
-        """As `connect`, with an engine that is then closed by `close`."""
+        """Like `connect`, with a given engine, which `close` closes."""
         try:
             return DockerSandbox(engine, choose_image(engine, image))
         except SandboxError:
@@ -188,7 +188,7 @@ class DockerSandbox:
     def _attend(
         self, container: str, job: Job, handler: Handler, lines: list[bytes], look: int
     ) -> SessionEnd:
-        """From attaching to the last reply; the container still exists afterwards, its socket does not."""
+        """From attaching to the last reply. Closes the socket; the container may still exist afterwards."""
         channel = self.engine.attach(container)
         session = Session(channel, job, handler, self._clock)
         try:
@@ -196,13 +196,13 @@ class DockerSandbox:
                 self.engine.start(container)
                 end = session.run(lines)
                 if end.went_silent and self.engine.watch.has_ended_since(look, WATCH_SECONDS):
-                    raise SandboxError("the engine let go of a box: it was started again, or cut off")
+                    raise SandboxError("the engine lost a box: the engine restarted or the connection broke")
                 if end.went_silent and self._was_killed_from_outside(container):
                     raise SandboxError("a box was killed from outside")
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
-                channel.close()  # before the kill: an engine feeding a client that does not read never ends
+                channel.close()  # before the kill: an engine writing to a client that does not read hangs
             if end.status is not BoxStatus.FINISHED:
                 self.engine.kill(container)
             end = self._explain(container, job, end)
@@ -214,7 +214,7 @@ class DockerSandbox:
         return end
 
     def _explain(self, container: str, job: Job, end: SessionEnd) -> SessionEnd:
-        """Memory is the engine's to tell: a death without a word may have been for want of it."""
+        """Only the engine knows about memory: a box that ended silently may have run out of it."""
         if not (end.was_killed or end.went_silent):
             return end
         if not self._ran_out_of_memory(container, OOM_SECONDS):
@@ -223,11 +223,11 @@ class DockerSandbox:
         return replace(end, status=BoxStatus.OUT_OF_LIMITS, detail=detail)
 
     def _was_killed_from_outside(self, container: str) -> bool:
-        """Nothing inside can kill PID 1, and only the kernel does it for want of memory."""
+        """True for a SIGKILL that was not for memory: nothing inside the box can kill PID 1."""
         until = self._clock() + LATE_SECONDS
         while (state := self.engine.state(container))["Running"]:
             if self._clock() >= until:
-                return False  # it closed its end and lives on: that is its own doing
+                return False  # the box closed its streams but still runs: that is its own fault
             time.sleep(0.02)
         return bool(state["ExitCode"] == KILLED) and not self._ran_out_of_memory(container, LATE_SECONDS)
 
@@ -241,7 +241,7 @@ class DockerSandbox:
 
 
 def _lacks(missing: tuple[str, ...]) -> str:
-    """What the statement says of an engine that owns to enforcing less than it is asked for."""
+    """The part of the statement about limits that the engine reports it cannot enforce."""
     if not missing:
         return ""
     consequence = f": {CONTAINS_NOT}" if set(missing) & set(WALLS) else ""
@@ -249,7 +249,7 @@ def _lacks(missing: tuple[str, ...]) -> str:
 
 
 def reap_containers(engine: Engine, now: float | None = None) -> list[str]:
-    """Remove containers that a crash left behind: those whose owner is gone. Returns their ids."""
+    """Remove containers left behind by a crash, whose owner process is gone. Returns their ids."""
     moment = time.time() if now is None else now
     stale = [box for box, labels in engine.labelled(OWNER_LABEL).items() if is_stale(labels, moment)]
     for box in stale:

@@ -1,15 +1,15 @@
-"""A Docker engine, as far as boxes need one: the only module that may import the SDK.
+"""The parts of a Docker engine that boxes need; the only module that may import the SDK.
 
-`Engine` makes one request of the low-level client where the high-level one makes three; every failure is a
-SandboxError. The SDK looks for the engine by itself (DOCKER_HOST, else the docker context, else the usual
-socket); `find_address` repeats the search, to name the place in errors and to refuse what the SDK would pass
-over in silence (a context that does not exist).
+`Engine` uses the low-level client, which needs one request where the high-level one makes three; every
+failure is a SandboxError. The SDK finds the engine by itself (DOCKER_HOST, else the docker context, else the
+default socket); `find_address` repeats the search, to name the address in errors and to reject what the SDK
+silently ignores (a context that does not exist).
 
-`EngineWatch` tells whether the engine was there all the time. How a box ended cannot tell that: when an
-engine restarts, a box may have gone on or ended with any status, and its shim may be in hostile hands. The
-watch is a connection that says nothing and ends when the engine does; no box can reach it.
+`EngineWatch` detects whether the engine stopped in the meantime. The end of a box cannot show that: when an
+engine restarts, a box may continue or end with any status, and its shim may be under hostile control. The
+watch is an idle connection that ends when the engine does; no box can reach it.
 
-Knows neither frames nor limits: what makes a container a box is `docker_box.py`'s.
+Knows neither frames nor limits: `docker_box.py` defines what a box is.
 """
 
 import contextlib
@@ -45,10 +45,10 @@ PATIENCE_SECONDS = 5.0
 
 
 class EngineWatch:
-    """Follows the engine's (empty) list of events from the first `look` on. Thread-safe."""
+    """Follows the engine's (empty) event stream, starting with the first `look`. Thread-safe."""
 
     def __init__(self, events: Callable[..., Any]) -> None:
-        """`events`: the SDK's, which gives a stream that can be closed."""
+        """`events`: the SDK's method, which returns a stream that can be closed."""
         self._events = events
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -57,7 +57,7 @@ class EngineWatch:
         self._ends = 0
 
     def look(self) -> int:
-        """How often it has ended so far; waits until it is there (again), for seconds at most."""
+        """How often the engine has ended so far; waits up to PATIENCE_SECONDS until it is available."""
         with self._changed:
             if self._thread is None and not self._is_closed:
                 self._thread = threading.Thread(target=self._follow, name="engine-watch", daemon=True)
@@ -66,7 +66,7 @@ class EngineWatch:
             return self._ends
 
     def has_ended_since(self, look: int, patience_seconds: float) -> bool:
-        """Whether it has ended after `look` was given, or does within `patience_seconds`."""
+        """Has the engine ended since `look` was taken, or does it end within `patience_seconds`?"""
         with self._changed:
             return self._changed.wait_for(lambda: self._ends != look, patience_seconds)
 
@@ -84,10 +84,10 @@ class EngineWatch:
             try:
                 self._follow_once()
             except APIError as error:
-                # an engine, or a guard before it, that does not tell: nothing is known then
+                # the engine, or a proxy before it, does not offer events: the watch knows nothing then
                 self._tell(is_blind=error.is_client_error())
             except (DockerException, HTTPError, OSError):
-                pass  # it is away, or went in the middle
+                pass  # the engine is unavailable, or ended meanwhile
             with self._changed:
                 self._changed.wait_for(lambda: self._is_closed, PAUSE_SECONDS)
 
@@ -126,7 +126,7 @@ STDERR = 2
 class DockerChannel:
     """Owns the SDK's attach socket; `close` it before the box is killed or removed."""
 
-    def __init__(self, attached: Any) -> None:  # the SDK gives a SocketIO, or an SSLSocket over TLS
+    def __init__(self, attached: Any) -> None:  # the SDK returns a SocketIO, or an SSLSocket over TLS
         self._attached = attached
         self._socket: socket.socket = getattr(attached, "_sock", attached)
         self._socket.setblocking(False)
@@ -160,11 +160,11 @@ class DockerChannel:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._attached._response.close()  # closes everything it was made of, in the order it likes
+        self._attached._response.close()  # closes the underlying sockets too, in the right order
         self._socket.close()
 
     def _demultiplex(self, data: bytes) -> bytes:
-        """The payload of the protocol's stream in `data`; blocks may begin and end anywhere."""
+        """Extract the payload from the multiplexed stream; blocks may start and end anywhere in `data`."""
         protocol = []
         while data:
             if not self._left:
@@ -188,16 +188,16 @@ CREDENTIALS = re.compile(r"//[^/@\s]+@")
 BEFORE_AT = re.compile(r"[^/@\s]+@")
 DEFAULT = DEFAULT_UNIX_SOCKET.removeprefix("http+")
 ADVICE = {
-    "tcp": "is the engine listening there, and does it want TLS (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)?",
-    "ssh": "not spoken here: forward the socket with ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST "
+    "tcp": "is the engine listening there, and does it require TLS (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)?",
+    "ssh": "not supported: forward the socket with ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST "
     "and set DOCKER_HOST=unix:///tmp/docker.sock",
 }
-"""By the beginning of the address; about the usual socket the caller has words of its own."""
+"""By the scheme of the address; for the default socket the caller has its own hint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineAddress:
-    """`source` is who said so, in words."""
+    """`source` says in words where the address comes from."""
 
     url: str
     source: str
@@ -217,7 +217,7 @@ def _spelled_out(url: str) -> str:
 
 
 def find_address(environment: Mapping[str, str]) -> EngineAddress:
-    """Raises SandboxError for a context that docker does not know."""
+    """Raises SandboxError for a docker context that does not exist."""
     host = environment.get("DOCKER_HOST")
     if host:
         return EngineAddress(url=host, source="DOCKER_HOST")
@@ -226,12 +226,12 @@ def find_address(environment: Mapping[str, str]) -> EngineAddress:
     source = "DOCKER_CONTEXT" if chosen else "the current docker context"
     if name == "default":
         return EngineAddress(
-            url=DEFAULT, source="the usual place; DOCKER_HOST and docker context name no other"
+            url=DEFAULT, source="the default; neither DOCKER_HOST nor a docker context names another"
         )
     context = _context(name)
     if context is None or not context.Host:
         raise SandboxError(
-            f"Docker, looking for an engine: {source} is {name!r}, and docker knows no such context; "
+            f"Docker, looking for an engine: {source} is {name!r}, and no such docker context exists; "
             "see `docker context ls`, choose one with `docker context use NAME`, or set DOCKER_HOST"
         )
     return EngineAddress(url=context.Host, source=f"docker context {name!r}")
@@ -247,7 +247,7 @@ def _context(name: str) -> Any:
 
 
 def knock(address: EngineAddress) -> None:
-    """Raises OSError where nobody listens: sooner than the SDK, which would also leave its socket open."""
+    """Raises OSError if nothing listens there; faster than the SDK, which would also leak its socket."""
     rest = _spelled_out(address.url).partition("://")[2]
     if address.scheme == "unix":
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
@@ -259,15 +259,15 @@ def knock(address: EngineAddress) -> None:
 
 
 def describe_failure(address: EngineAddress, error: Exception) -> str:
-    """One line: where it was looked, what happened, and what to do where that is not plain."""
+    """One line: the address, what happened, and what to do unless that is obvious."""
     what = f"Docker, looking for an engine at {address}: {one_line(str(error))}"
-    what = BEFORE_AT.sub("****@", what)  # also of an address without a scheme
+    what = BEFORE_AT.sub("****@", what)  # also covers an address without a scheme
     advice = next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
     return f"{what}; {advice}" if advice else what
 
 
 def without_credentials(text: str) -> str:
-    """An address may hold a password, and errors repeat it."""
+    """An address may contain a password, and errors repeat the address."""
     return CREDENTIALS.sub("//****@", text)
 
 
@@ -279,23 +279,23 @@ STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
 @contextlib.contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
-    """The engine's failures, those of HTTP and of the socket included, are never a score."""
+    """Turns engine failures, including HTTP and socket errors, into SandboxError: they are never a score."""
     try:
         yield
     except (DockerException, HTTPError, OSError) as error:
-        said = getattr(error, "explanation", None) or error  # the rest of an APIError is its long address
+        said = getattr(error, "explanation", None) or error  # the rest of an APIError is a long URL
         told = without_credentials(one_line(str(said)))
         raise SandboxError(f"Docker, {doing}: {told}") from error
 
 
 def be_patient(api: Any, seconds: int) -> None:
-    """Every request of this client ends when nothing is said for so long; the SDK never ends a pull."""
+    """Set a read timeout for every request of this client; without one, the SDK never ends a pull."""
     request = api.request
     api.request = lambda *arguments, **options: request(*arguments, **{**options, "timeout": seconds})
 
 
 class Engine:
-    """An engine that answers. Thread-safe; at most 2 × cores boxes are made or removed at once."""
+    """A connected engine. Thread-safe; at most 2 × cores boxes are created or removed at once."""
 
     def __init__(self, client: "docker.APIClient") -> None:
         self._client: Any = client  # the SDK is not annotated
@@ -305,8 +305,8 @@ class Engine:
 
     @staticmethod
     def connect(timeout_seconds: int = ENGINE_SECONDS) -> "Engine":
-        """The engine the `docker` command would use; raises SandboxError when none answers."""
-        address = find_address(os.environ)  # the SDK reads it there too, and has no other way to be told
+        """Connect to the engine the `docker` command would use; raises SandboxError when none answers."""
+        address = find_address(os.environ)  # the SDK reads it too and takes no argument for it
         try:
             knock(address)
             client = docker.from_env(version="auto", timeout=timeout_seconds, max_pool_size=64)
@@ -315,7 +315,7 @@ class Engine:
         return Engine(client.api)
 
     def close(self) -> None:
-        """What cannot be removed even now is for whoever starts next: its owner will be gone."""
+        """Boxes that still cannot be removed are left to the next start, when their owner will be gone."""
         with contextlib.suppress(SandboxError):
             self._remove_left()
         self.watch.close()
@@ -326,7 +326,7 @@ class Engine:
             return dict(self._client.info())
 
     def find_image(self, reference: str) -> dict[str, Any] | None:
-        """The engine's description of an image it holds."""
+        """The engine's description of an image; None if it does not have the image."""
         with engine_errors(f"looking for image {reference}"):
             try:
                 return dict(self._client.inspect_image(reference))
@@ -334,7 +334,7 @@ class Engine:
                 return None
 
     def pull(self, reference: str, patience_seconds: int) -> None:
-        """Fetch an image; raises SandboxError when the registry says nothing for `patience_seconds`."""
+        """Pull an image; raises SandboxError when there is no progress for `patience_seconds`."""
         repository, tag = parse_repository_tag(reference)
         with engine_errors(f"pulling {reference}"):
             client = docker.from_env(version=self._client.api_version)
@@ -342,10 +342,10 @@ class Engine:
             try:
                 lines = [*client.api.pull(repository, tag or "latest", stream=True, decode=True)]
                 failures = [line["error"] for line in lines if "error" in line]
-                if failures:  # told when all is read, or the connection stays open
+                if failures:  # reported only after reading everything, or the connection stays open
                     raise SandboxError(f"Docker, pulling {reference}: {one_line(str(failures[0]))}")
             except (requests.Timeout, ReadTimeoutError) as error:
-                silence = f"no word from the registry for {patience_seconds} seconds"
+                silence = f"no progress from the registry for {patience_seconds} seconds"
                 raise SandboxError(f"Docker, pulling {reference}: {silence}") from error
             finally:
                 client.close()
@@ -356,9 +356,9 @@ class Engine:
             self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
 
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
-        """(container id, the engine's warnings). What an engine that was away has left is removed first."""
+        """(container id, the engine's warnings). First removes boxes left from when the engine was away."""
         self._remove_left()
-        name = f"studbook-{uuid.uuid4().hex}"  # ours, so that a box whose id never came is known all the same
+        name = f"studbook-{uuid.uuid4().hex}"  # lets us find a box whose id never arrived
         try:
             with self.gate, engine_errors("creating a box"):
                 made = self._client.create_container_from_config(config, name)
@@ -380,14 +380,14 @@ class Engine:
             return dict(self._client.inspect_container(container)["State"])
 
     def kill(self, container: str) -> None:
-        """End a box now, without waiting for a turn. Whether that worked is for `remove`, which follows."""
+        """End a box now, without waiting for a slot. Failures are left to `remove`, which follows."""
         with engine_errors("ending a box"), contextlib.suppress(APIError):
             self._client.kill(container)
 
     def remove(self, container: str) -> None:
-        """Kill and remove; one that is gone already, or going, is fine.
+        """Kill and remove a box; it may already be gone or being removed.
 
-        A loaded engine gives up waiting for the end of what it killed; the next time it has ended.
+        A busy engine may give up waiting for a killed box to end; the next attempt succeeds.
         """
         with self.gate, engine_errors("removing a box"):
             for patience in reversed(range(REMOVALS)):
@@ -402,7 +402,7 @@ class Engine:
                     return
 
     def discard(self, container: str) -> None:
-        """As `remove`, of a box that has nothing more to say: without its engine it is removed later."""
+        """Like `remove`, for a box no longer needed: if the engine is unavailable, it is removed later."""
         try:
             self.remove(container)
         except SandboxError:
@@ -418,16 +418,16 @@ class Engine:
                 raise
 
     def find_log(self, container: str) -> str | None:
-        """The last line that the engine kept of what a box printed; None when it keeps nothing."""
+        """The last line of a box's output in the engine's log; None when it keeps no log."""
         with engine_errors("reading a log"):
             try:
                 kept = self._client.logs(container, stdout=True, stderr=True, tail=1)
-            except APIError:  # a driver that cannot be read back, which is what `none` is
+            except APIError:  # log drivers that cannot be read, such as `none`
                 return None
             return bytes(kept)[:200].decode("utf-8", "replace") or None
 
     def labelled(self, label: str) -> dict[str, Mapping[str, str]]:
-        """Containers that carry a label, running or not: id → labels."""
+        """Containers with the label, running or not: id → labels."""
         with engine_errors("listing boxes"):
             found = self._client.containers(all=True, filters={"label": label})
             return {box["Id"]: box["Labels"] for box in found}

@@ -1,7 +1,7 @@
-"""Bytes from a box, read with suspicion: what is not exactly a frame of ours is a `FrameError`.
+"""Parses untrusted bytes from a box: anything that is not exactly a valid frame is a `FrameError`.
 
-Pure functions. What a request's body *means* is the relay's to check; here it is only plain JSON of bounded
-size and depth, without duplicate keys, half characters or numbers that are not numbers.
+Pure functions. The relay checks what a request's body *means*; here it only has to be plain JSON of bounded
+size and depth, without duplicate keys, lone surrogates, NaN or infinities.
 """
 
 import json
@@ -15,11 +15,11 @@ from studbook.sandbox.contract import Frame
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 MAX_VALUES = 10_000
-"""In one frame. A long text is cheap; a million empty lists are a hundred times as large as their line."""
+"""In one frame. Long text is cheap, but a million empty lists take 100 times the memory of their line."""
 
 
 class FrameError(ValueError):
-    """One line saying what was wrong with a frame."""
+    """Its message is one line that says what is wrong with a frame."""
 
 
 class FromBox(BaseModel):
@@ -27,7 +27,7 @@ class FromBox(BaseModel):
 
 
 class Ready(FromBox):
-    """The shim is up; nothing of the harness has run yet."""
+    """The shim is running; no harness code has run yet."""
 
     kind: Literal["ready"]
     python: str = Field(max_length=40)
@@ -42,14 +42,14 @@ class Request(FromBox):
 
 
 class Output(FromBox):
-    """What the harness wrote to stdout and stderr."""
+    """Text the harness wrote to stdout and stderr."""
 
     kind: Literal["output"]
     text: str = Field(max_length=65536)
 
 
 class End(FromBox):
-    """How the harness's process ended; `message` is an exit status or a signal where it did not raise."""
+    """How the harness's process ended; `message` is an exit status or a signal if it did not raise."""
 
     kind: Literal["end"]
     how: Literal["returned", "raised", "exited", "killed", "flooded"]
@@ -62,7 +62,7 @@ ANY_FRAME: TypeAdapter[AnyFrame] = TypeAdapter(Annotated[AnyFrame, Field(discrim
 
 
 def read_frame(line: bytes) -> AnyFrame:
-    """One line, without its newline, as a frame; raises FrameError."""
+    """Parse one line, without its newline, as a frame; raises FrameError."""
     try:
         return ANY_FRAME.validate_python(read_json(line))
     except ValidationError as error:
@@ -71,7 +71,7 @@ def read_frame(line: bytes) -> AnyFrame:
 
 
 def read_json(line: bytes) -> Frame:
-    """Strict JSON object; raises FrameError."""
+    """Parse a strict JSON object; raises FrameError."""
     try:
         value = json.loads(
             line.decode("utf-8"),
@@ -137,7 +137,7 @@ def _check_shape(value: Frame) -> None:
 
 
 def _check_characters(value: Frame) -> None:
-    """Only an escape can smuggle a lone surrogate in; it would fail at the first write to disk."""
+    """A lone surrogate can only come from a JSON escape; it would fail at the first write to disk."""
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -145,13 +145,13 @@ def _check_characters(value: Frame) -> None:
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """One line for the box; lone surrogates (models do emit them) become question marks."""
+    """One line for the box; lone surrogates, which models do emit, become question marks."""
     text = json.dumps(frame, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "replace") + b"\n"
 
 
 class LineSplitter:
-    """Collects bytes into lines, at `b"\\n"` only; raises FrameError for a line over `max_bytes`."""
+    """Splits bytes into lines, at `b"\\n"` only; raises FrameError for a line over `max_bytes`."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -159,7 +159,7 @@ class LineSplitter:
         self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes."""
+        """Return the lines that `data` completes."""
         *heads, rest = data.split(b"\n")
         lines = []
         for head in heads:
@@ -178,7 +178,7 @@ class LineSplitter:
 
 
 def printable(text: str) -> str:
-    """Without control characters, which could rewrite a terminal; newlines and tabs stay."""
+    """Remove control characters, which could manipulate a terminal; newlines and tabs are kept."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

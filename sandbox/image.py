@@ -1,12 +1,13 @@
-"""Which image a box is made of. Any with Python >= 3.9 will do; nothing is ever built from a Dockerfile.
+"""Chooses the image of a box. Any image with Python >= 3.9 works; nothing is built from a Dockerfile.
 
-Four ways, in this order: an image that is there already, one that was asked for, the official slim image from
-a registry by its digest, and the host's own Python imported as an image; else an error that names them.
+There are four ways, tried in this order: an image that is already there, one that the user asked for, the
+official slim image from a registry by its digest, and the host's own Python imported as an image. If all
+fail, the error names them.
 
-The last is for Linux machines that reach no registry: standard library, interpreter and the shared libraries
-they need, all copied under /usr/local with readable modes, so that a Python in a private home (pyenv, uv)
-works too. The tag names the content, so it is made once. No installed packages are copied, and the host's
-paths do not appear in it.
+The last way is for Linux machines that reach no registry: standard library, interpreter and the shared
+libraries they need are copied under /usr/local with readable modes, so that a Python in a private home
+(pyenv, uv) works too. The tag is a hash of the content, so the image is made once. It contains no installed
+packages and none of the host's paths.
 """
 
 import importlib.util
@@ -28,7 +29,7 @@ from studbook.errors import SandboxError
 from studbook.identity import hash_json
 
 REPOSITORY = "studbook-host-python"
-LAYOUT = 1  # raise when what goes into the image changes
+LAYOUT = 1  # increment when the contents of the image change
 LEFT_OUT = {
     "__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo",
     "ensurepip", "lib2to3", "pydoc_data", "config",
@@ -38,7 +39,7 @@ ARCHITECTURES = {"x86_64": {"x86_64", "amd64"}, "aarch64": {"aarch64", "arm64"}}
 
 
 def obstacle_to_import(engine_info: dict[str, Any]) -> str:
-    """Why the host's Python would not run in this engine's containers; "" when it would."""
+    """Why the host's Python cannot run in this engine's containers; "" when it can."""
     if sys.platform != "linux":
         return f"this machine runs {sys.platform}, the engine's containers run Linux"
     machine = platform.machine()
@@ -48,7 +49,7 @@ def obstacle_to_import(engine_info: dict[str, Any]) -> str:
 
 
 def host_reference() -> str:
-    """The image's name: a hash of what would go into it, from sizes and times."""
+    """The image's name: a hash of the sizes and times of the files that go into it."""
     stat = [[name, path.stat().st_size, int(path.stat().st_mtime)] for name, path in library_files()]
     executable = executable_path().stat()
     key = hash_json([LAYOUT, sys.version, executable.st_size, int(executable.st_mtime), sorted(stat)])
@@ -56,7 +57,7 @@ def host_reference() -> str:
 
 
 def write_host_python(tar_path: Path) -> None:
-    """The image's files as a tar; about 40 MB, one to three seconds."""
+    """Write the image's files as a tar; about 40 MB, takes one to three seconds."""
     with (
         tarfile.open(tar_path, "w", format=tarfile.GNU_FORMAT) as tar,
         tempfile.TemporaryDirectory() as scratch,
@@ -85,7 +86,7 @@ def python_name() -> str:
 
 
 def library_files() -> Iterator[tuple[str, Path]]:
-    """(path below the standard library, file), extension modules included."""
+    """(path below the standard library, file), including extension modules."""
     root = Path(sysconfig.get_path("stdlib"))
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in LEFT_OUT and not f.startswith("config-"))
@@ -100,19 +101,21 @@ def library_files() -> Iterator[tuple[str, Path]]:
 
 
 def closure(binaries: set[Path]) -> set[Path]:
-    """Shared libraries that the binaries are linked to, and the program loader."""
+    """The shared libraries that the binaries are linked to, and the program loader."""
     run = subprocess.run(
         ["ldd", *map(str, sorted(binaries))], capture_output=True, text=True, check=False, timeout=60
     )
     words = (word for line in run.stdout.splitlines() if not line.endswith(":") for word in line.split())
     found = {Path(word) for word in words if word.startswith("/")}
     if not found and run.returncode != 0 and "not a dynamic executable" not in run.stderr:
-        raise SandboxError(f"ldd could not tell what {executable_path()} needs: {run.stderr.strip()[:200]}")
+        raise SandboxError(
+            f"ldd could not list the libraries that {executable_path()} needs: {run.stderr.strip()[:200]}"
+        )
     return {path for path in found if path.is_file()}
 
 
 def library_folder(path: Path) -> str:
-    """The loader's path is written into every binary; all else is found through LD_LIBRARY_PATH."""
+    """The loader keeps its path, which every binary contains; LD_LIBRARY_PATH finds all other libraries."""
     is_loader = path.name.startswith(("ld-", "ld."))
     return path.parent.as_posix().lstrip("/") if is_loader else "usr/local/lib"
 
@@ -146,21 +149,21 @@ def add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
 
 
 def add_bytecode(tar: tarfile.TarFile, name: str, path: Path, scratch: Path) -> None:
-    """Without bytecode every box would compile what it imports: 370 ms. Made here where the host has none."""
+    """Add bytecode, compiled here if the host has none; otherwise every box compiles its imports (370 ms)."""
     cached = Path(importlib.util.cache_from_source(str(path)))
     if not is_fresh(cached, path):
         cached = scratch / "module.pyc"
         try:
             py_compile.compile(str(path), cfile=str(cached), doraise=True)
         except (py_compile.PyCompileError, UnicodeDecodeError):
-            return  # a template or a deliberately broken file: never imported
+            return  # a template or a deliberately invalid file: never imported
     folder, _, file = name.rpartition("/")
     target = Path(importlib.util.cache_from_source(file)).name
     add_file(tar, f"{folder}/__pycache__/{target}", cached)
 
 
 def is_fresh(cached: Path, source: Path) -> bool:
-    """Whether the bytecode's header names this very source (flags, time, size)."""
+    """Does the bytecode's header (flags, time, size) match this source?"""
     try:
         with cached.open("rb") as file:
             header = file.read(16)
@@ -176,17 +179,17 @@ def is_fresh(cached: Path, source: Path) -> bool:
 
 DEFAULT = "python:3.12-slim"
 PINNED = "python@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea"
-"""What is pulled: the index (every architecture) of python:3.12.14-slim-trixie, August 2026."""
-PULL_PATIENCE_SECONDS = 15  # without a word of progress; a loaded engine unpacks slowly
+"""The image to pull: the index (every architecture) of python:3.12.14-slim-trixie, August 2026."""
+PULL_PATIENCE_SECONDS = 15  # without progress; a busy engine unpacks slowly
 WHY = {
     "toomanyrequests": "This is the registry's rate limit: log in or wait.",
-    "verification failed": "The registry served other bytes than the digest names: do not trust it.",
+    "verification failed": "The registry served content that does not match the digest: do not trust it.",
 }
-"""What an engine says of a pull, and what it means."""
+"""Engine messages about a failed pull, and what they mean."""
 
 
 class ImageStore(Protocol):
-    """The part of an engine that holds images; see `Engine`."""
+    """The part of an engine that stores images; see `Engine`."""
 
     def info(self) -> dict[str, Any]: ...
     def find_image(self, reference: str) -> dict[str, Any] | None: ...
@@ -196,10 +199,10 @@ class ImageStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """`way`: "local", "pulled" or "host python"; `digest` as the registry names it, "" when it has none.
+    """`way`: "local", "pulled" or "host python"; `digest` is the registry's, or "" when there is none.
 
-    `contents` is a digest of its layers, the same wherever they were taken from; `note`: why a better way was
-    not taken, for people.
+    `contents` is a digest of the layers, independent of where they came from; `note` says, for display, why a
+    better way was not available.
     """
 
     reference: str
@@ -212,12 +215,12 @@ class Image:
 
     @property
     def told(self) -> str:
-        """The way, for people."""
+        """Where the image came from, for display."""
         return f"{self.way}; {self.note}" if self.note else self.way
 
 
 def choose_image(engine: ImageStore, wanted: str | None) -> Image:
-    """Raises SandboxError when no way leads to an image."""
+    """Raises SandboxError when no way gives an image."""
     for reference in (wanted,) if wanted is not None else (PINNED, DEFAULT):
         found = engine.find_image(reference)
         if found is not None:
@@ -260,7 +263,7 @@ def import_host_python(engine: ImageStore, reference: str) -> Image:
 def get_image(engine: ImageStore, reference: str) -> dict[str, Any]:
     found = engine.find_image(reference)
     if found is None:
-        raise SandboxError(f"the engine took image {reference} and does not have it")
+        raise SandboxError(f"the engine imported image {reference} but does not have it")
     return found
 
 

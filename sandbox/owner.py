@@ -1,4 +1,4 @@
-"""Whose box is this, and does its owner still live? A pid alone would be somebody else's tomorrow."""
+"""Identifies the process that owns a box, and whether it still runs. A pid alone may be reused."""
 
 import functools
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 OWNER_LABEL = "studbook.owner"
 DEADLINE_LABEL = "studbook.deadline"
-GRACE_SECONDS = 6 * 3600  # a box's clock stands still while a model answers, so it may outlive its deadline
+GRACE_SECONDS = 6 * 3600  # a box's clock is paused while a model answers, so a box may outlive its deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A process, told apart from its successors by its start, and from other machines' by their boot."""
+    """A process. Its start time tells it from later ones with the same pid; the boot id names the machine."""
 
     pid: int
     start: str
@@ -37,7 +37,7 @@ def this_process() -> Owner:
 
 
 def is_stale(labels: Mapping[str, str], now: float) -> bool:
-    """True when the owner is known to be gone, or cannot be known and the deadline is long past."""
+    """True when the owner is known to be gone, or is unknown and the deadline is long past."""
     owner = Owner.find(labels.get(OWNER_LABEL, ""))
     if owner is not None and owner.boot == boot_id():
         return find_start(owner.pid) != owner.start
@@ -50,7 +50,7 @@ def labels_of(owner: Owner, wall_seconds: float, now: float) -> dict[str, str]:
 
 
 def find_start(pid: int) -> str | None:
-    """When the process started, in the system's own words; None when there is no such process."""
+    """When the process started, as the system reports it; None when there is no such process."""
     stat = Path(f"/proc/{pid}/stat")
     if not Path("/proc/self/stat").exists():
         words = _ask("ps", "-o", "lstart=", "-p", str(pid)).split()
@@ -63,7 +63,7 @@ def find_start(pid: int) -> str | None:
 
 @functools.cache
 def boot_id() -> str:
-    """This boot of this machine, seen from this pid namespace (another one counts pids differently)."""
+    """Identifies this boot of this machine and this pid namespace (another one has different pids)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 (not a path)

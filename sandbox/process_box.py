@@ -1,13 +1,13 @@
 """Boxes as child processes: for tests and for machines without Docker. They do not isolate untrusted code.
 
-The same shim and protocol as in a container, in a scrubbed environment, with the kernel's limits per process,
-a folder of its own, and bubblewrap around it where that works: namespaces, a read-only view of the system's
-folders and the interpreter, and a tmpfs. What is missing is one limit on the memory, processes and disk of a
-whole box, and (without bubblewrap) any wall towards the host's files and network.
+They use the same shim and protocol as containers, in a clean environment, with kernel limits per process and
+a folder of their own. Where bubblewrap works, it adds namespaces, a read-only view of the system's folders
+and the interpreter, and a tmpfs. They lack limits on the memory, processes and disk of the box as a whole,
+and, without bubblewrap, any isolation from the host's files and network.
 
-The shim is the subreaper of all that is below it, so a daemon that forks twice stays its descendant as long
-as the shim lives; after that only the marker in the environment tells whose it was. Linux's /proc is read for
-both; elsewhere the process group has to do.
+The shim is the subreaper of all its descendants, so a daemon that forks twice remains a descendant while the
+shim runs; after that only the marker in the environment shows which box it belongs to. Both are read from
+Linux's /proc; on other systems only the process group is killed.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ PROC = Path("/proc")
 
 
 def kill_descendants(root: int) -> None:
-    """SIGKILL to everything below `root`, again and again until nothing alive is left there."""
+    """Send SIGKILL to all descendants of `root` repeatedly, until none is alive."""
     _kill_all(lambda: descendants(root))
 
 
 def kill_marked(marker: str) -> None:
-    """SIGKILL to everything that carries this box's marker in its environment."""
+    """Send SIGKILL to every process with this box's marker in its environment."""
     _kill_all(lambda: marked(marker))
 
 
@@ -63,7 +63,7 @@ def _kill_all(find: Callable[[], set[int]]) -> None:
 
 
 def descendants(root: int) -> set[int]:
-    """Living processes below `root`, without it."""
+    """The living descendants of `root`."""
     parents = {}
     for pid in all_pids():
         found = _parent_and_state(pid)
@@ -98,7 +98,7 @@ def _parent_and_state(pid: int) -> tuple[int, str] | None:
 
 
 def command_line(pid: int) -> bytes:
-    """Arguments, each ended by a zero byte; empty for a process that is gone."""
+    """The arguments, each terminated by a zero byte; empty for a process that is gone."""
     return _strings(pid, "cmdline")
 
 
@@ -109,16 +109,16 @@ def _strings(pid: int, file: str) -> bytes:
         return b""
 
 
-FIRST_USER = 1 << 30  # of a range that no machine gives to people or services
-FOLDER = "/tmp"  # inside, a tmpfs
+FIRST_USER = 1 << 30  # start of a range that no machine assigns to users or services
+FOLDER = "/tmp"  # inside the box, a tmpfs
 PYTHON = "/python"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
-SHARED_BYTES = 1 << 20  # of /dev/shm, as in a container
+SHARED_BYTES = 1 << 20  # size of /dev/shm, as in a container
 TRIAL_SECONDS = 10
 
 
 def find_bubblewrap() -> str | None:
-    """Path of a bwrap that was seen to run Python in a box just now; None without one."""
+    """Path of a bwrap that passed a trial run of Python in a box; None without one."""
     program = shutil.which("bwrap")
     if program is None or sys.platform != "linux":
         return None
@@ -134,15 +134,15 @@ def find_bubblewrap() -> str | None:
 
 
 def new_user() -> int:
-    """An id for one box: the kernel counts processes by user, and a fork bomb is not to spend another's."""
+    """A user id for one box: the kernel counts processes per user, so a fork bomb affects only its box."""
     return FIRST_USER + secrets.randbelow(FIRST_USER)
 
 
 def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
-    """A command line up to the interpreter, which is PID 1 of its own namespace and dies with its parent."""
+    """The command line up to the interpreter, which is PID 1 of its namespace and dies with its parent."""
     command = [program, "--die-with-parent", "--as-pid-1", "--new-session", "--unshare-ipc", "--unshare-pid"]
     command += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"]
-    if os.geteuid() != 0:  # root becomes another user inside instead, which a user namespace would prevent
+    if os.geteuid() != 0:  # root switches to another user inside instead; a user namespace would prevent that
         command += ["--unshare-user", "--cap-drop", "ALL"]
     for folder in SYSTEM_FOLDERS:
         command += ["--ro-bind-try", folder, folder]
@@ -154,7 +154,7 @@ def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
         "/dev",
         "--remount-ro",
         "/",
-    ]  # both are of memory, without a limit
+    ]  # both are in memory and unlimited
     return [*command, "--chdir", "/", "--", _python_in_box()]
 
 
@@ -163,7 +163,7 @@ def _tmpfs(folder: str, size_bytes: int) -> list[str]:
 
 
 def _python() -> list[str]:
-    """A Python outside the system's folders is shown under a path that does not tell whose it is."""
+    """A Python outside the system's folders is mounted at a path that does not reveal its owner."""
     prefix = Path(sys.base_prefix).resolve()
     if prefix.is_relative_to("/usr"):
         return []
@@ -177,11 +177,11 @@ def _python_in_box() -> str:
     return f"{PYTHON}/{executable.relative_to(prefix)}"
 
 
-SPARE_PROCESSES = 256  # of the same user, which may start while the box runs
+SPARE_PROCESSES = 256  # processes of the same user that may start while the box runs
 
 
 def rlimits_of(limits: Limits, user: int) -> tuple[tuple[int, int], ...]:
-    """Per process. Data, not address space, bounds memory: threads reserve much that they never use."""
+    """Limits per process. Memory is limited by RLIMIT_DATA, because threads reserve unused address space."""
     values = {
         resource.RLIMIT_DATA: limits.memory_bytes,
         resource.RLIMIT_AS: 4 * limits.memory_bytes,
@@ -190,7 +190,7 @@ def rlimits_of(limits: Limits, user: int) -> tuple[tuple[int, int], ...]:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: math.ceil(limits.wall_seconds * max(1.0, limits.cpus)) + 5,
     }
-    if user != 0:  # the kernel counts tasks by user, and never root's
+    if user != 0:  # the kernel counts tasks per user, except root's
         values[resource.RLIMIT_NPROC] = tasks_of(user) + limits.processes + SPARE_PROCESSES
     return tuple((number, capped(number, value)) for number, value in values.items())
 
@@ -201,7 +201,7 @@ def capped(number: int, value: int) -> int:
 
 
 def tasks_of(user: int) -> int:
-    """Threads of all this user's processes, as far as /proc tells."""
+    """Number of threads of all this user's processes, as far as /proc shows."""
     count = 0
     for pid in all_pids():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -216,7 +216,7 @@ OWNER_FILE = "owner.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """The folder of one box on the host; `work` is the box's, the rest is ours."""
+    """The folder of one box on the host; only `work` belongs to the box."""
 
     root: Path
 
@@ -233,9 +233,9 @@ class Home:
         return self.root / "stderr"
 
     def hide_in(self, text: str) -> str:
-        """Without the random name of this folder, so that a box says the same when it is run again.
+        """Remove the random name of this folder from `text`, so that rerunning a box gives the same text.
 
-        Also where a limit on the text has cut the name off.
+        Also removes a name that was truncated at the end of the text.
         """
         beginning = re.escape(str(self.root.parent / PREFIX))
         return re.sub(rf"{beginning}\w*(/work)?", FOLDER, text)
@@ -243,7 +243,7 @@ class Home:
 
 @contextlib.contextmanager
 def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
-    """A new folder with a note of whose it is, gone afterwards whatever was put into it."""
+    """A new folder with a note naming its owner; it is removed afterwards with everything in it."""
     try:
         home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)))
         (home.root / OWNER_FILE).write_text(json.dumps(labels), encoding="utf-8")
@@ -257,7 +257,7 @@ def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
 
 
 def labels_on(root: Path) -> dict[str, str]:
-    """Whose box this folder is; empty for somebody else's folder, or one whose note is being written."""
+    """The owner labels of a box's folder; empty if it is not a box, or its note is still being written."""
     if root.is_symlink():
         return {}
     try:
@@ -268,12 +268,12 @@ def labels_on(root: Path) -> dict[str, str]:
 
 
 def box_folders(folder: Path | None) -> list[Path]:
-    """Folders that may be boxes, whoever owns them."""
+    """Folders that may be boxes, whatever process owns them."""
     return list((folder or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"))
 
 
 def reap_processes(folder: Path | None = None, now: float | None = None) -> list[str]:
-    """End boxes that a crash left behind, those whose owner is gone; returns their folders' names."""
+    """End boxes left behind by a crash, whose owner process is gone; returns their folders' names."""
     moment = time.time() if now is None else now
     stale = [box for box in box_folders(folder) if (labels := labels_on(box)) and is_stale(labels, moment)]
     for box in stale:
@@ -283,7 +283,7 @@ def reap_processes(folder: Path | None = None, now: float | None = None) -> list
 
 
 def remove_folder(root: Path) -> None:
-    """`rm`, because a hostile tree may be nested deeper than Python recurses."""
+    """Uses `rm`, because a hostile tree may be nested deeper than Python can recurse."""
     command = ["rm", "-rf", "--", str(root)]
     run = subprocess.run(command, capture_output=True, check=False)
     if run.returncode != 0:
@@ -291,8 +291,8 @@ def remove_folder(root: Path) -> None:
         subprocess.run(command, capture_output=True, check=False)
 
 
-END_SECONDS = 0.5  # for a shim that has said its last word to be gone
-ISOLATED = ["-I", "-S"]  # Python without what this machine's user and packages add
+END_SECONDS = 0.5  # for a shim to exit after its last frame
+ISOLATED = ["-I", "-S"]  # Python without user settings and installed packages
 CONTAINS = "it does not isolate untrusted code"
 
 
@@ -325,10 +325,10 @@ class ProcessChannel:
 
 
 class ProcessSandbox:
-    """Child processes. `bubblewrap` is a path of bwrap, or None to do without.
+    """Child processes. `bubblewrap` is the path of bwrap, or None to run without it.
 
-    `python` is the interpreter of boxes without bubblewrap, and its packages. By default this one, without:
-    a harness is not to lean on what happens to be installed here and would be missing in a container.
+    `python` is an interpreter, with its packages, for boxes without bubblewrap. The default is this one
+    without its packages: a harness must not rely on packages that would be missing in a container.
     """
 
     def __init__(
@@ -347,7 +347,7 @@ class ProcessSandbox:
             "python": ".".join(map(str, sys.version_info[:3])),
             "shim": shim_hash(),
         }
-        walls = "bubblewrap" if bubblewrap else "no walls towards this machine's files and network"
+        walls = "bubblewrap" if bubblewrap else "no isolation from this machine's files and network"
         around = "bubblewrap" if bubblewrap else "plain"
         self.fingerprint = f"process, {around}, Python {self.identity['python']}"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
@@ -357,11 +357,11 @@ class ProcessSandbox:
 
     @staticmethod
     def open() -> "ProcessSandbox":
-        """With bubblewrap if a trial shows that it works here."""
+        """With bubblewrap if a trial run shows that it works here."""
         return ProcessSandbox(find_bubblewrap())
 
     def close(self) -> None:
-        """Nothing is kept between boxes."""
+        """Does nothing: no state is kept between boxes."""
 
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
@@ -433,7 +433,7 @@ class ProcessSandbox:
 
 
 def end_process(process: "subprocess.Popen[bytes]", marker: str) -> None:
-    """A shim that ended in order took everything along; otherwise everything is hunted down."""
+    """A shim that exited cleanly has ended its descendants; otherwise find and kill them all."""
     try:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:

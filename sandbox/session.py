@@ -1,9 +1,8 @@
-"""The host's side of one box, shared by all sandboxes: job in, requests answered, outcome out.
+"""The host side of one box, shared by all sandboxes: sends the job, answers requests, returns the outcome.
 
-One thread pumps bytes both ways without ever blocking on the box; handlers run on a few threads of their own.
-The deadline (`BoxClock`) does not run while the box waits for the host: a slow model or a slow judge must
-never read as a slow harness. A channel is only a way to move bytes: it knows no frames, this module knows no
-engine.
+One thread moves bytes in both directions and never blocks on the box; handlers run on a few threads of their
+own. The clock of the deadline (`BoxClock`) is paused while the box waits for the host: a slow model or judge
+must never look like a slow harness. A channel moves bytes and knows no frames; this module knows no engine.
 """
 
 import base64
@@ -36,7 +35,7 @@ from studbook.sandbox.shim import kit_source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnd:
-    """`was_killed`: the harness, by SIGKILL. `went_silent`: the channel ended without a word."""
+    """`was_killed`: SIGKILL ended the harness. `went_silent`: the channel closed without an end frame."""
 
     status: BoxStatus
     detail: str
@@ -47,11 +46,11 @@ class SessionEnd:
 
 
 class Ended(Exception):
-    """Raised inside the pump to leave it: status and detail."""
+    """Raised inside the pump to leave it; carries status and detail."""
 
 
 def describe_end(end: End, limits: Limits) -> tuple[BoxStatus, str, str]:
-    """(status, detail, flag) of what the shim says of the harness's end."""
+    """(status, detail, "killed" for SIGKILL or "") from the shim's report of how the harness ended."""
     match end.how, end.type, end.message:
         case "returned", _, _:
             return BoxStatus.FINISHED, "returned", ""
@@ -72,10 +71,10 @@ def describe_end(end: End, limits: Limits) -> tuple[BoxStatus, str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a box keeps its files, and what the shim must do there because no engine did it.
+    """The folder of a box's files, and what the shim must set up because no engine did.
 
-    `rlimits` are (number of `resource`, value); `user` is an id to become, when the shim is root. `niceness`
-    puts the harness behind the shim, where both share a slice of the machine that nobody else is in.
+    `rlimits` are (number of `resource`, value); `user` is the user id to switch to when the shim is root.
+    `niceness` gives the harness lower priority than the shim, if only those two share a CPU quota.
     """
 
     folder: str
@@ -86,7 +85,7 @@ class Place:
 
 
 def job_lines(job: Job, place: Place) -> list[bytes]:
-    """The job as frames; raises Ended when a frame would be larger than the limits allow."""
+    """The job as frames; raises Ended when a frame would exceed the size limit."""
     frames: list[Frame] = [{"folder": place.folder}]
     for path, data in sorted(job.files.items()):
         frames.append({"file": path, "data": base64.b64encode(data).decode("ascii")})
@@ -109,7 +108,7 @@ def job_lines(job: Job, place: Place) -> list[bytes]:
 
 
 class BoxClock:
-    """Counts the seconds in which no request of the box was being answered."""
+    """Counts the seconds during which no request of the box was being answered."""
 
     def __init__(self, limit_seconds: float, now: float) -> None:
         self._limit = limit_seconds
@@ -135,16 +134,16 @@ class BoxClock:
 
 
 HANDLER_THREADS = 8
-MAX_PENDING = 64  # requests and unsent replies in hand; beyond, the box is not read from, and waits
-OTHER_FRAMES = 10_000  # besides requests: output comes in few, but a byte at a time if the harness prints so
-START_SECONDS = 60.0  # for a loaded machine; before the shim is ready nothing hostile has run
+MAX_PENDING = 64  # requests in progress and unsent replies; beyond this the box is not read from
+OTHER_FRAMES = 10_000  # besides requests; output may arrive one byte per frame if the harness prints that way
+START_SECONDS = 60.0  # enough for a busy machine; no hostile code has run before the shim is ready
 READS_PER_TURN = 16
 STDERR_TAIL_CHARS = 4096
 TOO_LARGE: Frame = {"error": {"type": "refused", "message": "the reply is too large for a frame"}}
 
 
 class Channel(Protocol):
-    """Bytes to and from the shim; never blocks. `receive`: None when nothing is there, b"" at the end."""
+    """Bytes to and from the shim; never blocks. `receive` returns None without data, b"" at the end."""
 
     def fileno(self) -> int: ...
     def receive(self) -> bytes | None: ...
@@ -152,12 +151,12 @@ class Channel(Protocol):
 
 
 class Session:
-    """One box from job to end. Use once: `run`, then look at what it returned."""
+    """One box from job to end. Use each session once: call `run` and use its result."""
 
     def __init__(self, channel: Channel, job: Job, handler: Handler, clock: Callable[[], float]) -> None:
         self._channel, self._limits, self._handler, self._now = channel, job.limits, handler, clock
         self._splitter = LineSplitter(job.limits.frame_bytes)
-        self._lines: deque[bytes] = deque()  # that have arrived, while too much is in hand to look at them
+        self._lines: deque[bytes] = deque()  # arrived, but not yet handled because too much is pending
         self._outgoing: deque[memoryview] = deque()
         self._is_ready = False
         self._requests = self._received = self._frames = 0
@@ -173,7 +172,7 @@ class Session:
         self._selector = selectors.DefaultSelector()
 
     def run(self, lines: list[bytes]) -> SessionEnd:
-        """Pump until the box ends or is past a limit. Handlers may still be running: see `close`."""
+        """Pump until the box ends or exceeds a limit. Handlers may still be running: see `close`."""
         self._outgoing.extend(memoryview(line) for line in lines)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         try:
@@ -186,14 +185,14 @@ class Session:
             return self._end(status, one_line(detail), *flags)
 
     def close(self) -> None:
-        """Wait for handlers still at work and free everything; call after the box is gone."""
+        """Wait for running handlers and free all resources; call after the box is gone."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
     def raise_late_errors(self) -> None:
-        """After `close`: a handler that failed while the box was ending is still an error of ours."""
+        """Call after `close`: raises the error of a handler that failed while the box was ending."""
         for _, future in self._done:
             if not future.cancelled():
                 future.result()
@@ -240,7 +239,7 @@ class Session:
             self._selector.register(self._channel.fileno(), wanted)
 
     def _write(self) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the reading side will say why
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # reading will report why
             while self._outgoing:
                 sent = self._channel.send(self._outgoing[0])
                 if sent < len(self._outgoing[0]):
@@ -271,7 +270,7 @@ class Session:
 
     @property
     def _is_busy(self) -> bool:
-        """An honest shim never has this much in hand: it serves fewer connections, each with one request."""
+        """An honest shim never has this much pending: it serves fewer connections, each with one request."""
         return len(self._pending) + len(self._outgoing) >= MAX_PENDING
 
     def _take(self, frame: AnyFrame) -> None:
@@ -303,7 +302,7 @@ class Session:
     def _on_done(self, request_id: int, future: Future[Frame]) -> None:
         """Runs on a handler's thread."""
         self._done.append((request_id, future))
-        with contextlib.suppress(OSError):  # full means it is awake already; closed that the box is over
+        with contextlib.suppress(OSError):  # full: the pump is already awake; closed: the box has ended
             os.write(self._wake_write, b"1")
 
     def _collect_replies(self) -> None:

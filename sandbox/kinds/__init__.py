@@ -1,6 +1,6 @@
-"""Sandboxes by name: one file each with a function that opens it, and the door through which a spec finds it.
+"""Bundled sandboxes, one file each with a function that opens it, and the registry in which a spec finds it.
 
-No kind is imported before it is chosen.
+A kind is imported only when it is chosen.
 """
 
 from studbook.registry import Door

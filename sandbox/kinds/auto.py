@@ -1,4 +1,4 @@
-"""Docker where an engine answers, else child processes; the run says which it took."""
+"""Docker if an engine answers, otherwise child processes; the run reports which one it uses."""
 
 from studbook.errors import SandboxError
 from studbook.sandbox.contract import StatedSandbox
@@ -8,7 +8,7 @@ from studbook.sandbox.process_box import ProcessSandbox
 
 
 def plugin(image: str | None = None) -> StatedSandbox:
-    """An engine without an image for a box is an error: quietly doing without isolation would be worse."""
+    """An engine without a usable image is an error: silently running without isolation would be worse."""
     try:
         engine = Engine.connect()
     except SandboxError:

@@ -6,7 +6,7 @@ from studbook.sandbox.engine import Engine
 
 NO_DOCKER = """{error}
 Start Docker (is the engine running, may this user use it?),
-or go on without isolating untrusted code: -s sandbox=process"""
+or continue without isolating untrusted code: -s sandbox=process"""
 
 
 def plugin(image: str | None = None) -> DockerSandbox:

@@ -1,9 +1,9 @@
-"""All probes one after another: which of a box's limits does this engine really enforce?
+"""Runs all probes one after another, to find which of a box's limits this engine really enforces.
 
-Ships with the package: a user's engine is not the one that the attack suite ran on. Each probe sends one of
-our own guests into a fresh box and judges what it told. The census strains nothing; the others go past one
-limit each, or look at what a box leaves when it has ended. The guests are modules of this package, checked
-like all others; a box gets them as a harness's files. Repairs nothing.
+Ships with the package, because a user's engine is not the one that the attack suite ran on. Each probe runs
+one of our own guests in a fresh box and judges what it reports. The census exceeds nothing; the others exceed
+one limit each, or check what a box leaves behind. The guests are modules of this package, linted and typed
+like all others; a box receives them as a harness's files. Repairs nothing.
 """
 
 import json
@@ -41,7 +41,7 @@ GUESTS = ("attempts", "census", "strain")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """`facts` is the JSON that the guest told, put together; `heard_at` when it first spoke, by the clock."""
+    """`facts` is the merged JSON of the guest's log; `heard_at` is the clock time of its first log line."""
 
     outcome: Outcome
     facts: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def visit(
     on_word: Callable[[str], None] | None = None,
     **knobs: int,
 ) -> Visit:
-    """`on_word` is called with everything the guest logs, while its box lives. Raises SandboxError."""
+    """`on_word` is called with every line the guest logs, while its box runs. Raises SandboxError."""
     lines: list[str] = []
     times: list[float] = []
 
@@ -79,7 +79,7 @@ def visit(
 
 
 def finished(found: Visit) -> Visit:
-    """Raises SandboxError for a guest that did not come to its end, which says nothing about any limit."""
+    """Raises SandboxError for a guest that did not finish, which says nothing about any limit."""
     outcome = found.outcome
     if outcome.status is not BoxStatus.FINISHED:
         raise SandboxError(
@@ -125,7 +125,7 @@ def _facts(lines: list[str]) -> dict[str, Any]:
 
 DEADLINE = replace(BOX_LIMITS, wall_seconds=1.0)
 OVERSHOOT_SECONDS = 2.0
-GOING_SECONDS = 1.0  # for a killed process to be gone from /proc
+GOING_SECONDS = 1.0  # time for a killed process to disappear from /proc
 
 
 def probe_deadline(sandbox: Sandbox) -> Iterator[Reading]:
@@ -138,7 +138,7 @@ def judge_deadline(found: Visit) -> LimitJudgment:
     over = max(0.0, found.ended_at - found.heard_at - DEADLINE.wall_seconds)
     text = f"ended and removed {over:.2f} s after its deadline of {DEADLINE.wall_seconds:g} s"
     if found.outcome.status is not BoxStatus.TIMED_OUT:
-        return missing(f"a box went on to its own end, {over:.1f} s past its deadline")
+        return missing(f"a box ran to its own end, {over:.1f} s past its deadline")
     return enforced(text) if over <= OVERSHOOT_SECONDS else missing(text, is_mild=True)
 
 
@@ -152,7 +152,7 @@ def probe_output(sandbox: Sandbox) -> Iterator[Reading]:
 
 
 def probe_leaving(sandbox: Sandbox) -> Iterator[Reading]:
-    """The engine's log of a box that lives, and what is left of it when it has ended."""
+    """The engine's log of a running box, and what is left of the box after it ended."""
     token = str(secrets.randbelow(10**15) + 10**15)
     logs: list[str] = []
     seen: set[int] = set()
@@ -168,8 +168,8 @@ def probe_leaving(sandbox: Sandbox) -> Iterator[Reading]:
 
 def judge_log(sandbox: Sandbox, logs: list[str]) -> LimitJudgment:
     if not isinstance(sandbox, DockerSandbox):
-        return enforced("nothing keeps what a child process prints")
-    return missing(f"the engine kept {logs[0]!r}") if logs else enforced("the engine kept nothing of it")
+        return enforced("the output of a child process is not stored")
+    return missing(f"the engine kept {logs[0]!r}") if logs else enforced("the engine kept no log")
 
 
 def kept_logs(sandbox: Sandbox) -> list[str]:
@@ -190,7 +190,7 @@ def judge_removal(sandbox: Sandbox, token: str, was_seen: bool) -> LimitJudgment
         return missing(f"left: {', '.join(left)}")
     what = "container" if isinstance(sandbox, DockerSandbox) else "folder"
     seen = (
-        "its daemon was seen from here and is gone" if was_seen else "its processes cannot be seen from here"
+        "its daemon was visible from here and is gone" if was_seen else "its processes are not visible here"
     )
     return enforced(f"no {what} is left; {seen}")
 
@@ -212,20 +212,20 @@ def own_folders(sandbox: Sandbox) -> list[Path]:
 
 
 def marked_processes(token: str) -> set[int]:
-    """Processes anywhere on this machine that carry the token as an argument."""
+    """Processes anywhere on this machine that have the token as an argument."""
     return {pid for pid in all_pids() if token.encode() in command_line(pid).split(b"\0")}
 
 
 MEMORY = replace(BOX_LIMITS, memory_bytes=64 << 20)
 CPU = replace(BOX_LIMITS, cpus=0.5)
-SHARE_ALLOWED = 0.8  # of a core, where 0.5 is allowed: a short measurement on a busy machine
-IDLE_SHARE = 0.3  # of a core: four processes that spin leave none of it, if they may run
+SHARE_ALLOWED = 0.8  # of a core, with 0.5 allowed: tolerance for a short measurement on a busy machine
+IDLE_SHARE = 0.3  # of a core: four busy processes leave no idle time unless they are limited
 SLACK = 1.25
 MEBIBYTE = 1 << 20
 
 
 def probe_memory(sandbox: Sandbox) -> Iterator[Reading]:
-    """Memory and swap, by one box."""
+    """Memory and swap, measured with one box."""
     found = visit(sandbox, "memory", MEMORY)
     memory = judge_memory(found, MEMORY.memory_bytes)
     yield reading("memory", memory, sandbox.name)
@@ -234,10 +234,10 @@ def probe_memory(sandbox: Sandbox) -> Iterator[Reading]:
 
 def probe_processes(sandbox: Sandbox) -> Iterator[Reading]:
     found = finished(visit(sandbox, "processes")).facts
-    text = f"{found['started']} started where {BOX_LIMITS.processes} are allowed in all"
+    text = f"{found['started']} started where {BOX_LIMITS.processes} are allowed in total"
     verdict = judged(
         bool(found["error"]) and found["started"] < BOX_LIMITS.processes,
-        f"{text}, then {found['error'] or 'no end'}",
+        f"{text}, then {found['error'] or 'no error'}",
     )
     yield reading("processes", verdict, sandbox.name)
 
@@ -252,12 +252,12 @@ def judge_memory(found: Visit, allowed: int) -> LimitJudgment:
     held, asked = found.facts["held"], found.facts["asked"]
     text = f"three processes held {held // MEBIBYTE} MiB together where {allowed // MEBIBYTE} are allowed"
     if not found.facts["deaths"] or (held > SLACK * allowed and not found.facts["swap_total"]):
-        return missing(f"{text} ({asked // MEBIBYTE} asked for)")
-    return enforced(f"{text}, then the kernel ended one")
+        return missing(f"{text} ({asked // MEBIBYTE} requested)")
+    return enforced(f"{text}, then the kernel killed one")
 
 
 def _by_its_end(outcome: Outcome) -> LimitJudgment:
-    """Some engines end the whole box, not one process of it."""
+    """Some engines end the whole box instead of one of its processes."""
     if outcome.status is BoxStatus.OUT_OF_LIMITS:
         return enforced(outcome.detail)
     return untried(f"the box ended with {outcome.status}: {outcome.detail}")
@@ -265,48 +265,48 @@ def _by_its_end(outcome: Outcome) -> LimitJudgment:
 
 def judge_swap(facts: dict[str, Any], allowed: int) -> LimitJudgment:
     if not facts:
-        return untried("the box did not live to tell")
+        return untried("the box ended before it reported anything")
     extra, total = facts["swap_allowed"], facts["swap_total"]
     if extra:
         amount = "any amount" if extra >= 1 << 60 else f"{extra // MEBIBYTE} MiB"
-        return missing(f"{amount} beside the memory by the kernel's own account")
+        return missing(f"{amount} in addition to memory, according to the kernel")
     if not total:
-        told = "and the kernel allows it none" if extra == 0 else "and the kernel does not tell"
+        told = "and the kernel allows none" if extra == 0 else "and the kernel reports no limit"
         return untried(f"the engine's machine has no swap, {told}")
     held = facts["held"]
     return judged(
-        held <= SLACK * allowed, f"{held // MEBIBYTE} MiB held with {total // MEBIBYTE} MiB of swap there"
+        held <= SLACK * allowed, f"{held // MEBIBYTE} MiB held with {total // MEBIBYTE} MiB of swap available"
     )
 
 
 def judge_cpu(facts: dict[str, Any]) -> LimitJudgment:
-    """A small share alone proves nothing: on a busy machine nobody gets more."""
+    """A small share alone proves nothing: on a busy machine no process gets more."""
     share, idle, quota = facts["share"], facts["idle"], facts["quota"]
     text = f"{share:.2f} of a core in {facts['seconds']:.1f} s where {CPU.cpus:g} is allowed"
     if share > SHARE_ALLOWED:
-        return missing(f"{text} ({facts['cores']} there)")
+        return missing(f"{text} ({facts['cores']} available)")
     if facts["periods"] == 0:
-        return missing(f"{text}, on a busy machine: the kernel keeps no account of a quota")
+        return missing(f"{text}, on a busy machine: the kernel reports no CPU quota")
     if quota is not None and quota > CPU.cpus:
         return missing(f"{text}, on a busy machine: the kernel's quota is {quota:g}")
     if facts["throttled"]:
-        return enforced(f"{text}; made to wait {facts['throttled']} times")
+        return enforced(f"{text}; throttled {facts['throttled']} times")
     if facts["periods"] and quota is not None:
-        return enforced(f"{text}; the kernel keeps a quota of {quota:g}, a busy machine left less")
+        return enforced(f"{text}; the kernel's quota is {quota:g}, and a busy machine left less")
     if idle is not None and idle > IDLE_SHARE * facts["seconds"]:
-        return enforced(f"{text}, while {idle / facts['seconds']:.2f} were idle")
-    return untried(f"{text}, which may be all that this busy machine had left: try again when it is idle")
+        return enforced(f"{text}, while {idle / facts['seconds']:.2f} cores were idle")
+    return untried(f"{text}, which may be all that this busy machine had free: try again when it is idle")
 
 
 def probe_census(
     sandbox: Sandbox, environment: Mapping[str, str], image_environment: Mapping[str, str]
 ) -> Iterator[Reading]:
-    """`environment` is this machine's; what the image itself brings along is no leak. Raises SandboxError."""
+    """`environment` is this machine's; variables set by the image are not a leak. Raises SandboxError."""
     facts = finished(visit(sandbox, "census")).facts
     hidden = secrets_of(environment, image_environment)
     sections = {**SECTIONS, "surroundings": {"environment": lambda found: judge_environment(found, hidden)}}
     for section, judges in sections.items():
-        found = facts.get(section, {"failure": "the box did not tell"})
+        found = facts.get(section, {"failure": "the box did not report it"})
         for name, judge in judges.items():
             yield reading(name, judge_section(judge, found, name, sandbox.name), sandbox.name)
 
@@ -324,14 +324,14 @@ PROBES: tuple[tuple[Probe, tuple[str, ...]], ...] = (
 
 
 def look_around(sandbox: Sandbox, environment: Mapping[str, str]) -> Iterator[Reading]:
-    """What one box can find out without straining anything: the quick part. Raises SandboxError."""
+    """What one box can find out without exceeding any limit: the quick part. Raises SandboxError."""
     yield from probe_census(sandbox, environment, image_environment(sandbox))
 
 
 def probe_limits(sandbox: Sandbox, environment: Mapping[str, str]) -> Iterator[Reading]:
-    """Every limit, each as soon as it is known.
+    """Yield a reading for every limit as soon as it is known.
 
-    Raises SandboxError when not even the first box runs; later failures are limits that were not tried.
+    Raises SandboxError when not even the first box runs; a later failure gives readings that are UNTRIED.
     """
     yield from look_around(sandbox, environment)
     for probe, names in PROBES:
@@ -343,7 +343,7 @@ def probe_limits(sandbox: Sandbox, environment: Mapping[str, str]) -> Iterator[R
 
 
 def image_environment(sandbox: Sandbox) -> dict[str, str]:
-    """The variables a box's image sets by itself."""
+    """The environment variables that a box's image sets itself."""
     if not isinstance(sandbox, DockerSandbox):
         return {}
     image = sandbox.engine.find_image(sandbox.image.image_id) or {}

@@ -1,8 +1,8 @@
-"""Every limit that a box is promised, and what to make of what a guest told about it. Pure.
+"""The limits that a box should have, and judges that decide from a guest's report whether they hold. Pure.
 
-`LIMITS` says what is lost without a limit and what to do about an engine that drops it; `SECTIONS` says which
-judge looks at which part of a census. So a limit is added by a row in each and one judge, which turns what
-the guest told into a verdict. `reading` makes a finding of a verdict; how it is shown is not decided here.
+`LIMITS` says what a missing limit means and what to do about it; `SECTIONS` assigns judges to the sections of
+a census. To add a limit, add a row to each, and one judge that turns the guest's report into a verdict.
+`reading` turns a verdict into a finding. Does not decide how findings are displayed.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,16 +15,16 @@ from studbook.sandbox.probes.guest.census import fingerprint
 
 CGROUPS = (
     "give the engine's cgroups this controller: with cgroup v2 a rootless engine needs it delegated to its "
-    "user (Delegate= of user@.service), with cgroup v1 it can have none; or use an engine that runs as root"
+    "user (Delegate= of user@.service), with cgroup v1 it cannot have one; or use an engine that runs as root"
 )
 STRANGE = "find out what the engine adds by itself (daemon.json, containers.conf, a runtime, a plugin)"
-DEFECT = "this is Studbook's own to enforce: please report it, with the line above"
-FILTER = "see that nothing in daemon.json or containers.conf turns the engine's seccomp profile off"
+DEFECT = "Studbook itself should enforce this: please report it, with the line above"
+FILTER = "check that nothing in daemon.json or containers.conf turns off the engine's seccomp profile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """`is_wall`: without it hostile code is not contained; the rest bound what it can waste or learn."""
+    """`is_wall`: without it hostile code is not contained; other limits bound what it can waste or learn."""
 
     name: str
     is_wall: bool
@@ -35,45 +35,45 @@ _ROWS = (
     ("network", True, f"a box got a network without asking for one: {STRANGE}"),
     ("read-only root", True, f"a box can write to its image: {STRANGE}"),
     ("mounts", True, f"a box sees folders from outside: {STRANGE}"),
-    ("environment", True, f"a box can read variables of this machine, keys among them: {STRANGE}"),
-    ("capabilities", True, f"a box keeps rights of root: {STRANGE}"),
+    ("environment", True, f"a box can read environment variables of this machine, including keys: {STRANGE}"),
+    ("capabilities", True, f"a box keeps root privileges: {STRANGE}"),
     ("user", True, f"a box runs as root, or can become it: {STRANGE}"),
     ("memory", True, CGROUPS),
     ("processes", True, CGROUPS),
-    ("removal", True, "stop what is named, and see the engine's log for why it was not removed"),
-    ("deadline", True, "see the engine's log: it does not end a box when it is told to"),
+    ("removal", True, "stop what is listed, and see the engine's log for why it was not removed"),
+    ("deadline", True, "see the engine's log: it does not end a box on request"),
     ("swap", False, CGROUPS),
     ("cpu", False, CGROUPS),
-    ("tmpfs bytes", False, "a box can fill memory through its tmpfs, as far as its memory goes"),
+    ("tmpfs bytes", False, "a box can fill memory through its tmpfs, up to its memory limit"),
     ("tmpfs inodes", False, "a box can fill kernel memory with empty files; a newer kernel may help"),
     ("noexec tmpfs", False, "a box can run programs that it wrote; no more than what Python can do anyway"),
-    ("other places to write", False, f"a box can write where nothing bounds it: {STRANGE}"),
+    ("other places to write", False, f"a box can write to places without a size limit: {STRANGE}"),
     ("open files", False, "the engine ignores ulimits: see its log"),
     ("file size", False, "the engine ignores ulimits: see its log"),
     ("no new privileges", False, FILTER),
     (
         "system calls",
         False,
-        "this kernel takes no filter from a box: use a kernel with CONFIG_SECCOMP_FILTER",
+        "this kernel does not accept a seccomp filter: use a kernel with CONFIG_SECCOMP_FILTER",
     ),
     ("engine's seccomp", False, FILTER),
     (
         "shim",
         False,
-        "a harness can read the memory of the shim; the host believes neither, so no score is at stake",
+        "a harness can read the memory of the shim; the host trusts neither, so no score is at risk",
     ),
-    ("kernel settings", False, f"only the box's user stands before what is named: {STRANGE}"),
-    ("kernel files", False, f"a box reads about this machine in what is named: {STRANGE}"),
-    ("devices", False, f"a box has device nodes it did not ask for: {STRANGE}"),
+    ("kernel settings", False, f"only the box's user id protects what is listed: {STRANGE}"),
+    ("kernel files", False, f"a box can read about this machine in what is listed: {STRANGE}"),
+    ("devices", False, f"a box has extra device nodes: {STRANGE}"),
     ("output", False, DEFECT),
-    ("log", False, "what a box prints is kept on the engine's disk: set no log driver over ours"),
+    ("log", False, "the output of a box is stored on the engine's disk: do not override our log driver"),
 )
 LIMITS = {name: Limit(name=name, is_wall=is_wall, next_step=step) for name, is_wall, step in _ROWS}
-NO_ENGINE = "a child process cannot be held to this: use Docker for code that is not your own"
+NO_ENGINE = "this cannot be enforced on a child process: use Docker for code that is not your own"
 
 
 Facts = dict[str, Any]
-"""What a guest told, as JSON gives it."""
+"""A guest's report, as parsed from JSON."""
 
 
 class State(StrEnum):
@@ -84,9 +84,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """`measured` is what was seen, or why nothing could be; `next_step` is empty where all is well.
+    """`measured` says what was observed, or why nothing was; `next_step` is empty if there is nothing to do.
 
-    `is_hole`: not enforced, and without it hostile code is not contained.
+    `is_hole`: the limit is not enforced, and without it hostile code is not contained.
     """
 
     limit: str
@@ -98,7 +98,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class LimitJudgment:
-    """One judge's answer. `is_mild`: not what was asked for, and yet no hole in a wall."""
+    """One judge's answer. `is_mild`: the limit does not hold exactly, but hostile code is still contained."""
 
     state: State
     measured: str
@@ -148,11 +148,11 @@ BOX_LIMITS = Limits(
     tmpfs_inodes=128,
     output_bytes=1 << 20,
 )
-"""Small, so that going past them is quick and harmless where nothing holds a box to them."""
+"""Small, so that exceeding them is quick, and harmless where they are not enforced."""
 
 NO_CAPABILITIES = "0" * 16
 SHORTEST_SECRET = 8
-"""A value shorter than this is no secret, and would be the same on many machines by chance."""
+"""A shorter value is not a secret, and would be the same on many machines by chance."""
 COMMON = frozenset({"PATH", "LANG", "HOME", "TERM", "HOSTNAME", "PWD", "SHLVL", "TMPDIR"})
 
 
@@ -168,31 +168,33 @@ def judge_capabilities(found: Facts) -> LimitJudgment:
     sets = {name: value for name, value in found["status"].items() if name.startswith("Cap")}
     kept = [f"{name} {value}" for name, value in sets.items() if value != NO_CAPABILITIES]
     if not sets:
-        return untried("the kernel does not tell")
-    return missing(", ".join(kept)) if kept else enforced("all sets empty, the bounding set too")
+        return untried("the kernel does not report it")
+    return missing(", ".join(kept)) if kept else enforced("all sets are empty, including the bounding set")
 
 
 def judge_privileges(found: Facts) -> LimitJudgment:
     value = found["status"].get("NoNewPrivs")
     return (
-        untried("the kernel does not tell") if value is None else judged(value == "1", f"NoNewPrivs {value}")
+        untried("the kernel does not report it")
+        if value is None
+        else judged(value == "1", f"NoNewPrivs {value}")
     )
 
 
 def judge_calls(found: Facts) -> LimitJudgment:
     possible = [name for name, error in found["calls"].items() if not error]
     if possible:
-        return missing(f"{', '.join(possible)} got through")
+        return missing(f"{', '.join(possible)} succeeded")
     return enforced(", ".join(f"{name} {error}" for name, error in found["calls"].items()))
 
 
 def judge_engine_filter(found: Facts) -> LimitJudgment:
-    """By what only an engine's filter refuses: ours would be there without it."""
+    """Tests a call that only the engine's filter refuses, because our own filter is always present."""
     error = found["personality"]
     filters = found["status"].get("Seccomp_filters", "unknown")
     if error == "EOPNOTSUPP":
-        return untried("no trial is known for this architecture")
-    return judged(error == "EPERM", f"personality {error or 'got through'}; {filters} filters in all")
+        return untried("there is no test for this architecture")
+    return judged(error == "EPERM", f"personality {error or 'succeeded'}; {filters} filters in total")
 
 
 def judge_shim(found: Facts) -> LimitJudgment:
@@ -205,27 +207,27 @@ def judge_settings(found: Facts) -> LimitJudgment:
     if writable:
         return missing(f"writable: {few(writable)}")
     if loose:
-        return missing(f"not read-only, only closed to the box's user: {few(list(loose))}")
+        return missing(f"not read-only, protected only by the box's user id: {few(list(loose))}")
     return enforced(f"{len(found['settings'])} trees of settings and cgroups are read-only")
 
 
 def judge_kernel_files(found: Facts) -> LimitJudgment:
     seen = [path for path, is_visible in found["masked"].items() if is_visible]
-    return missing(f"{few(seen)} can be seen") if seen else enforced("masked or absent")
+    return missing(f"{few(seen)} visible") if seen else enforced("masked or absent")
 
 
 def judge_devices(found: Facts) -> LimitJudgment:
-    return missing(few(found["devices"])) if found["devices"] else enforced("none but the harmless ones")
+    return missing(few(found["devices"])) if found["devices"] else enforced("only the harmless ones")
 
 
 def judge_network(found: Facts) -> LimitJudgment:
     signs = {
         "interfaces": found["interfaces"],
-        "a way to": found["ways"],
+        "a route to": found["ways"],
         "name servers answer:": found["name_servers"],
     }
     holes = [f"{what} {few(names)}" for what, names in signs.items() if names]
-    return missing("; ".join(holes)) if holes else enforced("no interface, no way out, no name server")
+    return missing("; ".join(holes)) if holes else enforced("no interface, no route, no name server")
 
 
 def judge_environment(found: Facts, hidden: Mapping[str, str]) -> LimitJudgment:
@@ -236,7 +238,7 @@ def judge_environment(found: Facts, hidden: Mapping[str, str]) -> LimitJudgment:
 
 
 def secrets_of(environment: Mapping[str, str], image_environment: Mapping[str, str]) -> dict[str, str]:
-    """Fingerprint → name, of what a box should not see."""
+    """Fingerprint → name of the variables that a box must not see."""
     return {
         fingerprint(f"{name}={value}".encode("utf-8", "surrogateescape")): name
         for name, value in environment.items()
@@ -248,20 +250,20 @@ READ_ONLY = "EROFS"
 
 
 def judge_root(found: Facts) -> LimitJudgment:
-    """Only the file system's own refusal counts: one for want of rights would end with the box's user."""
+    """Only EROFS counts: a refusal for lack of permission depends on the box's user id."""
     loose = {folder: error for folder, error in found["root"].items() if error != READ_ONLY}
     made = [folder for folder, error in loose.items() if not error]
     if made:
-        return missing(f"a file could be made in {', '.join(made)}")
+        return missing(f"a file could be created in {', '.join(made)}")
     if loose:
-        return missing(f"not read-only, only closed to the box's user: {', '.join(loose)}")
-    return enforced(f"no file could be made in any of {len(found['root'])} system folders")
+        return missing(f"not read-only, protected only by the box's user id: {', '.join(loose)}")
+    return enforced(f"no file could be created in any of {len(found['root'])} system folders")
 
 
 def judge_mounts(found: Facts) -> LimitJudgment:
     foreign = [mount for mount in found["mounts"] if not mount["is_empty_tmpfs"]]
     if not foreign:
-        return enforced("nothing is mounted but the box's own")
+        return enforced("no mounts except the box's own")
     open_ones = [mount["place"] for mount in foreign if not mount["error"]]
     places = few([mount["place"] for mount in foreign])
     return missing(f"{places}; writable: {few(open_ones) or 'none'}")
@@ -269,7 +271,7 @@ def judge_mounts(found: Facts) -> LimitJudgment:
 
 def judge_other_places(found: Facts) -> LimitJudgment:
     places = [mount["place"] for mount in found["mounts"] if mount["is_empty_tmpfs"] and not mount["error"]]
-    return missing(f"{few(places)} can be written to") if places else enforced("no place beside its tmpfs")
+    return missing(f"{few(places)} writable") if places else enforced("none except its tmpfs")
 
 
 def judge_bytes(found: Facts) -> LimitJudgment:
@@ -306,7 +308,7 @@ def judge_file_size(found: Facts) -> LimitJudgment:
     )
     if error not in ("", "EFBIG"):
         return untried(f"{tried}: {error}")
-    return judged(error == "EFBIG", f"{tried}: {error or 'made'}")
+    return judged(error == "EFBIG", f"{tried}: {error or 'created'}")
 
 
 def amounts(found: Mapping[str, int], unit: int, word: str) -> str:
@@ -339,12 +341,12 @@ SECTIONS: dict[str, dict[str, Judge]] = {
         "devices": judge_devices,
     },
 }
-"""The judges of a census, by the section that tells and the limit."""
+"""The judges of a census, by section and limit."""
 
 
 def judge_section(judge: Judge, found: Facts, name: str, sandbox: str) -> LimitJudgment:
     if "failure" in found:
         return untried(str(found["failure"]))
     if name == "engine's seccomp" and sandbox != "docker":
-        return untried("there is no engine around a child process")
+        return untried("a child process has no engine")
     return judge(found)

@@ -83,7 +83,7 @@ def test_a_context_that_does_not_exist_is_no_reason_to_go_elsewhere(docker_confi
     """The SDK would take the usual socket without a word."""
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")
     text = refusal()
-    assert "DOCKER_CONTEXT is 'gone', and docker knows no such context" in text
+    assert "DOCKER_CONTEXT is 'gone', and no such docker context exists" in text
     assert "docker context use NAME" in text
 
 

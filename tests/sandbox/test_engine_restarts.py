@@ -22,7 +22,7 @@ from studbook.sandbox.owner import OWNER_LABEL
 
 PATIENT = "import time\ndef main(box):\n    box.log('here')\n    time.sleep(1000)\n"
 KILLED = "a box was killed from outside"
-LOST = "the engine let go of a box: it was started again, or cut off"
+LOST = "the engine lost a box: the engine restarted or the connection broke"
 BRIEF = "def main(box):\n    box.log('here')\n"
 
 

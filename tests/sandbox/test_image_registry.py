@@ -108,7 +108,7 @@ def test_other_bytes_than_the_digest_names_are_refused_and_told(engine, registry
     wanted = reference(registry, content)
     told = error_of(engine, wanted)
     assert "verification failed" in told
-    assert told.endswith("The registry served other bytes than the digest names: do not trust it.")
+    assert told.endswith("The registry served content that does not match the digest: do not trust it.")
     assert engine.find_image(wanted) is None
 
 
@@ -135,7 +135,7 @@ def test_what_a_registry_does_not_have_is_told(engine, registry, content):
 def test_a_registry_that_keeps_one_waiting_is_given_up_when_patience_ends(engine, registry, content, manner):
     registry.instead = hang(registry) if manner == "hangs" else trickle(registry, 60)
     began = time.monotonic()
-    with pytest.raises(SandboxError, match="no word from the registry for 2 seconds"):
+    with pytest.raises(SandboxError, match="no progress from the registry for 2 seconds"):
         engine.pull(reference(registry, content), 2)
     assert time.monotonic() - began < 10
 

@@ -133,7 +133,7 @@ def test_what_is_left_of_a_box_is_named(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "state", "words"),
     [
-        ({}, State.ENFORCED, "held 53 MiB together where 64 are allowed, then the kernel ended one"),
+        ({}, State.ENFORCED, "held 53 MiB together where 64 are allowed, then the kernel killed one"),
         ({"deaths": 0, "held": 144 * MIB}, State.NOT_ENFORCED, "held 144 MiB"),
         ({"held": 120 * MIB}, State.NOT_ENFORCED, "held 120 MiB"),  # somebody else's limit ended one
         ({"held": 120 * MIB, "swap_total": MIB}, State.ENFORCED, "held 120 MiB"),  # that is swap's to tell
@@ -156,11 +156,11 @@ def test_an_engine_may_end_the_whole_box_for_its_memory(status, state):
 @pytest.mark.parametrize(
     ("change", "state", "words"),
     [
-        ({}, State.UNTRIED, "no swap, and the kernel allows it none"),
-        ({"swap_allowed": None}, State.UNTRIED, "no swap, and the kernel does not tell"),
-        ({"swap_allowed": 64 * MIB}, State.NOT_ENFORCED, "64 MiB beside the memory"),
-        ({"swap_allowed": 1 << 60}, State.NOT_ENFORCED, "any amount beside the memory"),
-        ({"swap_total": 512 * MIB}, State.ENFORCED, "53 MiB held with 512 MiB of swap there"),
+        ({}, State.UNTRIED, "no swap, and the kernel allows none"),
+        ({"swap_allowed": None}, State.UNTRIED, "no swap, and the kernel reports no limit"),
+        ({"swap_allowed": 64 * MIB}, State.NOT_ENFORCED, "64 MiB in addition to memory"),
+        ({"swap_allowed": 1 << 60}, State.NOT_ENFORCED, "any amount in addition to memory"),
+        ({"swap_total": 512 * MIB}, State.ENFORCED, "53 MiB held with 512 MiB of swap available"),
         ({"swap_total": 512 * MIB, "held": 120 * MIB}, State.NOT_ENFORCED, "120 MiB held"),
     ],
 )
@@ -173,12 +173,12 @@ def test_swap_is_judged_by_what_was_held_and_by_the_kernels_own_account(change, 
 @pytest.mark.parametrize(
     ("change", "state", "words"),
     [
-        ({}, State.ENFORCED, "0.50 of a core in 1.6 s where 0.5 is allowed; made to wait 16 times"),
+        ({}, State.ENFORCED, "0.50 of a core in 1.6 s where 0.5 is allowed; throttled 16 times"),
         ({"share": 1.9}, State.NOT_ENFORCED, "1.90 of a core"),
-        ({"share": 0.3, "periods": 0, "throttled": 0}, State.NOT_ENFORCED, "no account of a quota"),
+        ({"share": 0.3, "periods": 0, "throttled": 0}, State.NOT_ENFORCED, "reports no CPU quota"),
         ({"share": 0.3, "throttled": 0, "quota": 1.5}, State.NOT_ENFORCED, "the kernel's quota is 1.5"),
-        ({"share": 0.3, "throttled": 0}, State.ENFORCED, "keeps a quota of 0.5, a busy machine left less"),
-        ({"periods": None, "throttled": None, "quota": None}, State.ENFORCED, "while 1.25 were idle"),
+        ({"share": 0.3, "throttled": 0}, State.ENFORCED, "quota is 0.5, and a busy machine left less"),
+        ({"periods": None, "throttled": None, "quota": None}, State.ENFORCED, "while 1.25 cores were idle"),
         ({"periods": None, "throttled": None, "quota": None, "idle": 0.0}, State.UNTRIED, "try again"),
         ({"periods": None, "throttled": None, "quota": None, "idle": None}, State.UNTRIED, "try again"),
     ],
@@ -206,17 +206,17 @@ def test_a_deadline_is_held_within_two_seconds(status, ended_at, state, is_hole)
 
 def test_a_root_that_only_rights_protect_is_not_read_only():
     assert judge_root({"root": {"/": "EROFS", "/etc": "EROFS"}}) == enforced(
-        "no file could be made in any of 2 system folders"
+        "no file could be created in any of 2 system folders"
     )
     assert judge_root({"root": {"/": "EROFS", "/etc": "EACCES"}}).state is State.NOT_ENFORCED
-    assert judge_root({"root": {"/": ""}}).measured == "a file could be made in /"
+    assert judge_root({"root": {"/": ""}}).measured == "a file could be created in /"
 
 
 def test_an_empty_tmpfs_of_the_engine_is_a_place_to_write_and_no_foreign_mount():
     tmpfs = {"place": "/run", "kind": "tmpfs", "error": "", "is_empty_tmpfs": True}
     home = {"place": "/home", "kind": "ext4", "error": "EROFS", "is_empty_tmpfs": False}
     assert judge_mounts({"mounts": [tmpfs]}).state is State.ENFORCED
-    assert judge_other_places({"mounts": [tmpfs]}) == missing("/run can be written to")
+    assert judge_other_places({"mounts": [tmpfs]}) == missing("/run writable")
     assert judge_mounts({"mounts": [tmpfs, home]}) == missing("/home; writable: none")
     assert judge_other_places({"mounts": [home]}).state is State.ENFORCED
 
@@ -235,7 +235,7 @@ def test_becoming_root_counts_as_being_root():
 
 def test_settings_that_only_the_user_protects_are_named():
     told = judge_settings({"settings": {"/proc/sys": "refused", "/sys": "read-only"}})
-    assert told == missing("not read-only, only closed to the box's user: /proc/sys")
+    assert told == missing("not read-only, protected only by the box's user id: /proc/sys")
 
 
 def test_a_section_that_failed_is_untried_and_names_its_failure():

@@ -1,9 +1,9 @@
-"""One box that looks at everything it can without straining anything. Runs in the box.
+"""Examines everything a box can access without exceeding a limit. Runs in the box.
 
-What it can write to and how much of it, what the kernel lets it do, whether it has a way out, and which
-environment variables it can read, its own and those of every process it sees. Removes what it makes, changes
-nothing outside its own process, and sends at most one name look-up. Of variables only fingerprints leave the
-box, never a value.
+Reports where it can write and how much, what the kernel permits, whether it has network access, and which
+environment variables it can read: its own and those of every process it sees. Removes the files it creates,
+changes nothing outside its own process, and sends at most one DNS query. Only fingerprints of variables leave
+the box, never a value.
 """
 
 # Importing pathlib would cost every box 10 ms.
@@ -52,7 +52,7 @@ def existing() -> list[str]:
 
 
 def foreign_mounts(own: str) -> list[dict[str, Any]]:
-    """Mounts that no engine makes by itself, each with what creating a file there came to."""
+    """Mounts that no engine adds by default, each with the error from creating a file there."""
     found = []
     for row in (read_text("/proc/self/mountinfo") or "").splitlines():
         fields, _, source = row.partition(" - ")
@@ -76,7 +76,7 @@ def is_empty(folder: str) -> bool:
 
 
 def fill(folder: str, most: int) -> int:
-    """Bytes that fit, in files small enough for any limit on one file."""
+    """Number of bytes that fit, in files small enough for any limit on the size of one file."""
     root = make_folder(folder)
     written = 0
     try:
@@ -85,14 +85,14 @@ def fill(folder: str, most: int) -> int:
                 for _ in range(8):
                     written += file.write(CHUNK)
     except OSError:
-        pass  # full: that is the answer
+        pass  # full: this is the result
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return written
 
 
 def litter(folder: str, most: int) -> int:
-    """Empty files that fit."""
+    """Number of empty files that fit."""
     root = make_folder(folder)
     made = 0
     try:
@@ -100,7 +100,7 @@ def litter(folder: str, most: int) -> int:
             os.close(os.open(os.path.join(root, str(made)), os.O_CREAT | os.O_WRONLY, 0o600))
             made += 1
     except OSError:
-        pass  # full: that is the answer
+        pass  # full: this is the result
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return made
@@ -128,7 +128,7 @@ def open_many(most: int) -> int:
         while len(files) < most:
             files.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
-        pass  # the limit: that is the answer
+        pass  # limit reached: this is the result
     finally:
         for file in files:
             os.close(file)
@@ -136,7 +136,7 @@ def open_many(most: int) -> int:
 
 
 def stretch(folder: str, size: int) -> None:
-    """A file with a hole: it takes no room, so only a limit on the size of files can refuse it."""
+    """Makes a sparse file: it takes no space, so only a limit on file size can refuse it."""
     path = os.path.join(folder, f".studbook-probe-{os.getpid()}")
     try:
         with open(path, "wb") as file:
@@ -153,7 +153,7 @@ CGROUPS = "/sys/fs/cgroup"
 VSOCK = 40
 TRACE_ME, NEW_USER_NAMESPACE, NO_RANDOM_ADDRESSES = 0, 0x10000000, 0x0040000
 PERSONALITY_CALLS = {"x86_64": 135, "aarch64": 92}
-IO_URING_SETUP = 425  # the same number everywhere
+IO_URING_SETUP = 425  # the same number on every architecture
 
 
 def look_at_kernel(_knobs: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def read_status() -> dict[str, str]:
 
 
 def in_child(call: Callable[[], None]) -> str:
-    """The error's name, "" when the call worked; in a child, because some of them cannot be undone."""
+    """The error's name, "" when the call succeeded. Runs in a child: some calls cannot be undone."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -205,7 +205,7 @@ def open_vsock() -> None:
 
 
 def make_ring() -> None:
-    """Without arguments: EFAULT comes from a call that was let through."""
+    """Passes no parameters, so EFAULT means that the call was permitted."""
     try:
         checked(library().syscall(IO_URING_SETUP, 1, None))
     except OSError as error:
@@ -222,7 +222,7 @@ def make_user_namespace() -> None:
 
 
 def change_personality() -> None:
-    """Harmless, refused by the filter of every engine known, and by nothing else."""
+    """A harmless call that is refused by every known engine's filter, and by nothing else."""
     call = PERSONALITY_CALLS.get(os.uname().machine)
     if call is None:
         raise OSError(errno.EOPNOTSUPP, "")
@@ -238,7 +238,7 @@ CALLS: dict[str, Callable[[], None]] = {
 
 
 def other_devices() -> list[str]:
-    """Device nodes beside the harmless ones, wherever they lie in /dev."""
+    """Device nodes anywhere in /dev, except the harmless ones."""
     found = []
     for folder, folders, names in os.walk("/dev"):
         folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/dev/pts", "/dev/fd")]
@@ -251,7 +251,7 @@ def other_devices() -> list[str]:
 
 
 def is_visible(path: str) -> bool:
-    """Engines put an empty folder or /dev/null over what tells about the machine."""
+    """Engines mask paths that reveal the machine with an empty folder or /dev/null."""
     try:
         found = os.stat(path)
         return bool(os.listdir(path)) if stat.S_ISDIR(found.st_mode) else not stat.S_ISCHR(found.st_mode)
@@ -260,20 +260,20 @@ def is_visible(path: str) -> bool:
 
 
 def cgroups() -> list[str]:
-    """Every mounted hierarchy: one with cgroup v2, several with v1."""
+    """Every mounted cgroup hierarchy: one with cgroup v2, several with v1."""
     rows = (row.partition(" - ") for row in (read_text("/proc/self/mountinfo") or "").splitlines())
     return [fields.split()[4] for fields, _, source in rows if source.startswith("cgroup")]
 
 
 def writable(path: str) -> str:
-    """ "read-only", "writable", or "refused" when only the box's user stands in the way."""
+    """ "read-only", "writable", or "refused" when only the box's user id prevents writing."""
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return "read-only"
     return "writable" if os.access(path, os.W_OK) else "refused"
 
 
 UP = 1
-NOBODY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # addresses kept for documentation
+NOBODY = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # addresses reserved for documentation
 QUESTION = b"\x5b\x1d\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x08studbook\x07invalid\x00\x00\x01\x00\x01"
 NO_WAY = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -287,7 +287,7 @@ def look_at_network(_knobs: dict[str, Any]) -> dict[str, Any]:
 
 
 def interfaces() -> list[str]:
-    """Those that are up, beside the box's own loopback; kernels make some that lead nowhere, all down."""
+    """Interfaces that are up, except loopback; kernels create some unused ones, all of them down."""
     names = [name for _, name in socket.if_nameindex() if name != "lo"]
     return [name for name in names if is_up(name)]
 
@@ -295,12 +295,12 @@ def interfaces() -> list[str]:
 def is_up(name: str) -> bool:
     flags = (
         read_text(f"/sys/class/net/{name}/flags") or "0x1"
-    ).strip()  # unreadable: better told than hidden
+    ).strip()  # unreadable counts as up: better to report it
     return bool(int(flags, 16) & UP)
 
 
 def has_way(family: int, address: str) -> bool:
-    """Any error but "no way there" means that there is a network."""
+    """Any error except "no route" means that there is a network."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as trial:
             trial.settimeout(0.5)
@@ -362,6 +362,6 @@ def census(box: Any) -> None:
     for name, look in SECTIONS.items():
         try:
             found = look(box.knobs)
-        except Exception as error:  # noqa: BLE001 (one section that fails on a strange kernel must not hide the others)
+        except Exception as error:  # noqa: BLE001 (a section that fails on an unusual kernel must not hide the others)
             found = {"failure": f"{type(error).__name__}: {error}"}
         box.log(json.dumps({name: found}))

@@ -1,6 +1,6 @@
-"""Guests that go past one limit each, or past their end: memory, processes, cpu, output, deadline, leftovers.
+"""Guests that exceed one limit each (memory, processes, cpu, output, deadline) or leave a daemon behind.
 
-They run in the box; each is a function that a box is started with.
+They run in the box; each is an entry function of a box.
 """
 
 # Importing pathlib would cost every box 10 ms.
@@ -27,7 +27,7 @@ CGROUPS = "/sys/fs/cgroup"
 
 
 def memory(box: Any) -> None:
-    """One process alone would be stopped by a limit on processes, which says nothing of a limit on boxes."""
+    """Uses several processes: a limit per process would stop one alone and hide a missing limit per box."""
     portion = int(box.knobs["memory_bytes"]) * 3 // 4 // MEBIBYTE
     children = dict(start_hoarder(portion) for _ in range(CHILDREN))
     most, deaths = watch(children, portion)
@@ -39,7 +39,7 @@ def memory(box: Any) -> None:
 
 
 def start_hoarder(portion: int) -> tuple[int, int]:
-    """(pipe that gets one byte for every MiB held, process id)."""
+    """(pipe that receives one byte for every MiB held, process id)."""
     read, write = os.pipe()
     pid = os.fork()
     if pid:
@@ -48,7 +48,7 @@ def start_hoarder(portion: int) -> tuple[int, int]:
     try:
         hoard = []
         for _ in range(portion):
-            hoard.append(b"\x01" * MEBIBYTE)  # zeros would take no memory
+            hoard.append(b"\x01" * MEBIBYTE)  # zeros might take no memory
             os.write(write, b"1")
         time.sleep(2 * PATIENCE_SECONDS)
     finally:
@@ -56,7 +56,7 @@ def start_hoarder(portion: int) -> tuple[int, int]:
 
 
 def watch(children: dict[int, int], portion: int) -> tuple[int, int]:
-    """(most MiB that living children held at once, how many died before they had their portion)."""
+    """(most MiB that living children held at once, number that died before they held their portion)."""
     held = dict.fromkeys(children, 0)
     living = set(children)
     most = 0
@@ -79,7 +79,7 @@ def swap_total() -> int:
 
 
 def swap_allowed(root: str = CGROUPS) -> int | None:
-    """Bytes beside the memory, as the kernel tells the box; None where it does not."""
+    """Bytes of swap in addition to memory, as the kernel reports to the box; None where it does not."""
     both = read_number(f"{root}/memory/memory.memsw.limit_in_bytes")
     memory = read_number(f"{root}/memory/memory.limit_in_bytes")
     if both is not None and memory is not None:
@@ -95,7 +95,7 @@ def processes(box: Any) -> None:
     error = ""
     while len(children) < most and not error:
         error = error_of(lambda: start_sleeper(children, wait, release))
-    os.close(release)  # all of them read the end, and end
+    os.close(release)  # all of them read end-of-file and exit
     for child in children:
         os.waitpid(child, 0)
     box.log(json.dumps({"started": len(children), "asked": most, "error": error}))
@@ -149,12 +149,12 @@ def start_spinner(until: float) -> int:
 
 
 def cores() -> set[int]:
-    """Those that the box may use."""
+    """The cores that the box may use."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def idle_seconds() -> float | None:
-    """For how long those cores had nothing to do: what spins and may run leaves them no such time."""
+    """How long those cores were idle: unthrottled busy processes leave no idle time."""
     rows = [row.split() for row in (read_text("/proc/stat") or "").splitlines()]
     ticks = {row[0]: int(row[4]) for row in rows if row and row[0].startswith("cpu")}
     names = [f"cpu{core}" for core in cores()]
@@ -164,7 +164,7 @@ def idle_seconds() -> float | None:
 
 
 def quota_account(root: str = CGROUPS) -> dict[str, int]:
-    """Periods of the box's quota so far, and those in which it had to wait; empty where nothing tells."""
+    """Periods of the box's quota so far, and those in which it was throttled; empty if unknown."""
     for folder in (root, *(f"{root}/{name}" for name in FOLDERS_V1)):
         rows = [row.split() for row in (read_text(f"{folder}/cpu.stat") or "").splitlines()]
         account = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}
@@ -174,12 +174,12 @@ def quota_account(root: str = CGROUPS) -> dict[str, int]:
         return {
             "nr_periods": 0,
             "nr_throttled": 0,
-        }  # version 2 without the controller: nothing can be counted
+        }  # cgroup v2 without the controller: nothing is counted
     return {}
 
 
 def quota(root: str = CGROUPS) -> float | None:
-    """Cores that the kernel says the box may use; None where it names no quota."""
+    """Number of cores the box may use according to the kernel; None without a quota."""
     limit, _, period = (read_text(f"{root}/cpu.max") or "").strip().partition(" ")
     for name in FOLDERS_V1:
         if not limit:
@@ -222,7 +222,7 @@ def leave(box: Any) -> None:
 
 
 def start_daemon(token: str) -> None:
-    """Forked twice, in a session of its own; returns when it runs. The host finds it by its argument."""
+    """Start a daemon (double fork, own session); returns when it runs. The host finds it by its argument."""
     read, write = os.pipe()
     child = os.fork()
     if child:

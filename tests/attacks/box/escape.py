@@ -12,7 +12,7 @@ from attacks.box.attack import (
     all_refused,
 )
 
-NO_WALLS = "no walls towards this machine's files and network"
+NO_WALLS = "no isolation from this machine's files and network"
 AS_ROOT = "as root it could change this machine"
 
 SHADOW = b"raise SystemExit('shadowed')\n"
