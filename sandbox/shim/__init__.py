@@ -1,14 +1,14 @@
-"""PID 1 of a box: hands the harness its job and carries its requests out and the replies in.
+"""PID 1 of a box: gives the harness its job, and transports its requests and their replies.
 
     stdin   {"folder": path}, {"file": path, "data": base64}…, {"start": {…}}, then {"id": n, "reply": {…}}…
-    stdout  {"kind": "ready" | "request" | "output" | "end", …}, one JSON object a line
+    stdout  {"kind": "ready" | "request" | "output" | "end", …}, one JSON object per line
 
-The modules beside this one run *inside* the box, so: standard library only, Python >= 3.9, no pathlib (10 ms
-a box). `shim_source` makes one text of them, to be the argument of `python3 -I -u -c`: no file has to be in
-the image and nothing is mounted. The shim is frozen but not trusted: the host validates all it says.
+The modules in this folder run *inside* the box: standard library only, Python >= 3.9, no pathlib (10 ms per
+box). `shim_source` joins them into one text, the argument of `python3 -I -u -c`, so no file has to be in the
+image and nothing is mounted. The shim is frozen but not trusted: the host validates everything it sends.
 
-One thread and one `select` loop, because a harness may fork until no thread can be started any more. It
-enforces no budget and no deadline (the host does), and what an entry function returns is ignored.
+It has one thread and one `select` loop, because a harness may fork until no thread can be started. It enforces
+no budget and no deadline (the host does), and ignores the return value of the entry function.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ from studbook.identity import hash_bytes
 
 PACKAGE = __name__
 MODULES = ("protection", "harness", "endpoint", "loop")  # each needs only earlier ones
-MAX_BYTES = 120_000  # Linux takes no argument of 128 KiB or more
+MAX_BYTES = 120_000  # Linux accepts no argument of 128 KiB or more
 
 LOADER = """\
 import sys, types
@@ -31,22 +31,24 @@ sys.modules[{main!r}].main()
 
 @cache
 def shim_source() -> str:
-    """The whole shim; it runs when executed."""
+    """The whole shim as one source text; executing it runs the shim."""
     sources = [(f"{PACKAGE}.{name}", read_source(PACKAGE, name)) for name in MODULES]
     text = LOADER.format(sources=sources, main=f"{PACKAGE}.loop")
     if len(text.encode()) > MAX_BYTES:
-        raise ValueError(f"the shim has grown to {len(text.encode())} bytes, an argument takes {MAX_BYTES}")
+        raise ValueError(
+            f"the shim has {len(text.encode())} bytes, but an argument may have at most {MAX_BYTES}"
+        )
     return text
 
 
 @cache
 def kit_source() -> str:
-    """What a harness imports as `harness_kit`."""
+    """The source of the module that a harness imports as `harness_kit`."""
     return read_source("studbook.harnesses", "harness_kit")
 
 
 def shim_hash() -> str:
-    """Names exactly what runs in the box beside the harness; recorded with the environment of a run."""
+    """Identifies the code that runs in the box besides the harness; recorded in a run's environment."""
     return hash_bytes((shim_source() + kit_source()).encode())
 
 

@@ -1,7 +1,7 @@
-"""HTTP as far as the box's loopback needs it: our own routes, and an OpenAI-compatible one on top of chat.
+"""The minimal HTTP for the box's loopback: our own routes, and an OpenAI-compatible one based on chat.
 
-Pure functions from bytes to requests and from replies to bytes, and `Connection`: one kept-alive connection
-of the harness, with at most one request out at a time. The selector and the host are the loop's.
+Contains pure functions from bytes to requests and from replies to bytes, and `Connection`: one keep-alive
+connection of the harness, with at most one request in progress. The loop owns the selector and the host.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ HEAD_BYTES = 16 * 1024
 KINDS = ("chat", "evaluate", "log")
 CHAT_FIELDS = {"model", "messages", "temperature", "max_tokens", "max_completion_tokens", "response_format"}
 IGNORED_FIELDS = {"user", "seed", "n", "stream"}  # n and stream only at their defaults
-STATUS_OF_ERROR = {"model_failed": 424, "budget_spent": 403, "malformed_example": 422}  # none that SDKs retry
+STATUS_OF_ERROR = {
+    "model_failed": 424,
+    "budget_spent": 403,
+    "malformed_example": 422,
+}  # statuses that SDKs do not retry
 
 
 class Refused(Exception):
-    """A request that is not served: HTTP status and message."""
+    """A request that is refused, with an HTTP status and a message."""
 
 
 class Head(NamedTuple):
@@ -37,7 +41,7 @@ class Request(NamedTuple):
 
 
 def parse_head(data: bytes) -> Head | None:
-    """The head of an HTTP/1.1 request, once all of it has arrived."""
+    """The head of an HTTP/1.1 request; None until all of it has arrived."""
     head, separator, _ = data[: HEAD_BYTES + 4].partition(b"\r\n\r\n")
     if not separator:
         if len(data) > HEAD_BYTES:
@@ -55,7 +59,7 @@ def parse_head(data: bytes) -> Head | None:
 
 
 def parse_request(head: Head, body: bytes, token: str) -> Request:
-    """Raises Refused for anything but a POST of a JSON object to a route we have."""
+    """Raises Refused for anything except a POST of a JSON object to a known route."""
     prefix = "/" + token + "/"
     route = head.path[len(prefix) :]
     is_completion = route == "v1/chat/completions"
@@ -73,7 +77,7 @@ def parse_request(head: Head, body: bytes, token: str) -> Request:
 
 
 def to_chat_body(request: dict[str, Any]) -> dict[str, Any]:
-    """An OpenAI chat completion request as a chat request of ours; `model` names the role."""
+    """Converts an OpenAI chat completion request to our chat request; `model` names the role."""
     unknown = sorted(set(request) - CHAT_FIELDS - IGNORED_FIELDS)
     if unknown or request.get("stream") or request.get("n", 1) not in (1, None):
         raise Refused(400, "not offered here: " + ", ".join(unknown or ["stream, n > 1"]))
@@ -102,7 +106,7 @@ def to_message(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def completion_of(reply: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Our reply in the shape of an OpenAI chat completion: (HTTP status, body)."""
+    """Our reply as an OpenAI chat completion: (HTTP status, body)."""
     error = reply.get("error")
     if error:
         body = {"message": error.get("message"), "type": error.get("type"), "code": None, "param": None}
@@ -132,7 +136,7 @@ def response_of(status: int, body: dict[str, Any], *, closes: bool = False) -> b
 
 
 class Switchboard(Protocol):
-    """What a connection asks of the loop."""
+    """What a connection needs from the loop."""
 
     selector: selectors.BaseSelector
     token: str
@@ -153,7 +157,7 @@ class Connection:
         self._watch()
 
     def on_ready(self, _source: object, events: int) -> None:
-        """Called by the loop when the socket can be read or written."""
+        """Called by the loop when the socket is readable or writable."""
         try:
             if events & selectors.EVENT_WRITE:
                 self._flush()
@@ -185,7 +189,7 @@ class Connection:
         self._advance()
 
     def _advance(self) -> None:
-        """Pass on one whole request, if it has arrived; a refused one ends the connection."""
+        """Forward one complete request, if it has arrived; a refused one closes the connection."""
         try:
             request = self._take_request()
             if request is not None:
@@ -211,7 +215,7 @@ class Connection:
         return parse_request(head, body, self._loop.token)
 
     def _flush(self) -> None:
-        """Write what fits; when all is written, go on with what may already have arrived."""
+        """Write what fits; when everything is written, handle a request that may already have arrived."""
         sent = self._client.send(self._outgoing)
         self._outgoing = self._outgoing[sent:]
         if self._outgoing:
@@ -224,7 +228,7 @@ class Connection:
                 self._advance()
 
     def _watch(self) -> None:
-        """Tell the selector what this connection can do next: nothing while its request is out."""
+        """Tell the selector which events to wait for: none while a request is in progress."""
         events = selectors.EVENT_WRITE if self._outgoing else selectors.EVENT_READ
         events = 0 if self._is_waiting else events
         if events and self._events:

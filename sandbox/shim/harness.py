@@ -1,6 +1,6 @@
-"""The harness's process: forked off the shim before its loop begins, with nothing of the protocol in reach.
+"""The harness's process: forked from the shim before its loop starts, with no access to the protocol.
 
-Its stdout and stderr go to a pipe, its end is told over another. Forking saves a second start of Python.
+Its stdout and stderr go to a pipe, its result to another. Forking avoids a second start of Python.
 """
 
 # Importing pathlib would cost every box 10 ms.
@@ -21,7 +21,7 @@ from studbook.sandbox.shim.protection import make_dumpable
 
 
 class Harness(NamedTuple):
-    """A forked harness: process id and the descriptors of its output, its result, and the signal to go."""
+    """A forked harness: its process id, and descriptors for its output, its result and the start signal."""
 
     pid: int
     output: int
@@ -47,7 +47,7 @@ def fork_harness(folder: str, start: dict[str, Any], port: int, token: str) -> H
 
 
 def keep_only(output: int, kept: set[int]) -> None:
-    """Close everything else; the shim has few descriptors at this point, and /proc/self is closed to it."""
+    """Close all other descriptors; the shim has few at this point, and cannot read /proc/self."""
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
@@ -62,7 +62,7 @@ def become_harness(folder: str, start: dict[str, Any], port: int, token: str, re
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")  # if memory runs out, the kernel is to take this process, not the shim
+        file.write("1000")  # if memory runs out, the kernel should kill this process, not the shim
     confine(start)
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     os.environ.clear()
@@ -81,7 +81,7 @@ def become_harness(folder: str, start: dict[str, Any], port: int, token: str, re
 
 
 def confine(start: dict[str, Any]) -> None:
-    """Behind the shim in line; limits and another user, where no engine has seen to it."""
+    """Lower this process's priority; set limits and user where no engine did."""
     os.nice(start["niceness"])
     if start["rlimits"]:
         import resource  # only the process sandbox needs it
@@ -92,7 +92,7 @@ def confine(start: dict[str, Any]) -> None:
         os.setgroups([])
         os.setgid(start["user"])
         os.setuid(start["user"])
-        make_dumpable()  # changing the user takes it away
+        make_dumpable()  # changing the user resets it
 
 
 def call_entry(folder: str, start: dict[str, Any], port: int, token: str) -> tuple[str, str, str]:
@@ -106,12 +106,12 @@ def call_entry(folder: str, start: dict[str, Any], port: int, token: str) -> tup
         return "returned", "", ""
     except SystemExit as error:
         return ("raised", "SystemExit", str(error.code)) if error.code else ("returned", "", "")
-    except BaseException as error:  # noqa: BLE001 (the boundary of the harness: whatever it is, it is reported)
+    except BaseException as error:  # noqa: BLE001 (the boundary of the harness: everything is reported)
         return describe(error)
 
 
 def add_names_of_site() -> None:
-    """`exit` and the like: a harness that uses them is to end alike in every kind of box."""
+    """Adds `exit` and similar names, so that a harness that uses them ends the same way in every box."""
     import site
 
     site.setquit()
@@ -125,12 +125,12 @@ def describe(error: BaseException) -> tuple[str, str, str]:
 
         traceback.print_exc()
         return "raised", type(error).__name__, str(error)
-    except BaseException:  # noqa: BLE001 (an exception whose own __str__ fails, or no memory left to print it)
+    except BaseException:  # noqa: BLE001 (an exception whose __str__ fails, or no memory left to print it)
         return "raised", type(error).__name__, ""
 
 
 def find_entry(folder: str, entry: str) -> Callable[[Any], object]:
-    """The function named by "file.py:function"; read as a file, so that no installed module shadows it."""
+    """The function named by "file.py:function"; loaded as a file, so that no installed module shadows it."""
     path, _, function = entry.partition(":")
     with open(os.path.join(folder, path), encoding="utf-8") as file:
         module = load_module(path[:-3].replace("/", "."), os.path.join(folder, path), file.read())
@@ -142,7 +142,7 @@ def load_module(name: str, path: str, source: str) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = path
     sys.modules[name] = module
-    exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 (running the harness is the point)
+    exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 (running the harness is the purpose)
     return module
 
 

@@ -1,4 +1,4 @@
-"""The shim's loop: carries bytes between the host and the harness until the harness ends.
+"""The shim's loop: transports bytes between the host and the harness until the harness ends.
 
 `Host` speaks the protocol (JSON lines on stdin and stdout) and ends the box cleanly when the host is gone.
 """
@@ -24,14 +24,14 @@ from studbook.sandbox.shim.protection import protect_self
 
 
 class Host:
-    """Speaks with the host. A host that went away ends the box at once."""
+    """The connection to the host. If the host is gone, the box ends at once."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
         self.harness_pid = 0
 
     def read_lines(self) -> list[dict[str, Any]]:
-        """Whole lines that have arrived; blocks for the first byte."""
+        """The complete lines that have arrived; blocks until there is data."""
         data = os.read(0, 1 << 20)
         if not data:
             self.end_box()
@@ -55,7 +55,7 @@ class Host:
             self.end_box()
 
     def end_box(self) -> NoReturn:
-        """Exit, taking everything below along: the kernel does it for PID 1, otherwise it is done by hand."""
+        """Exit and end all descendants: the kernel does that for PID 1, otherwise this function does."""
         if os.getpid() != 1:
             if self.harness_pid:
                 with contextlib.suppress(OSError):
@@ -70,12 +70,12 @@ class Host:
 
 
 def encode(frame: dict[str, Any]) -> bytes:
-    """Raises ValueError for numbers JSON does not know and for lone surrogates."""
+    """Raises ValueError for NaN, infinities and lone surrogates."""
     return json.dumps(frame, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode("utf-8")
 
 
 def receive_job(host: Host) -> tuple[str, dict[str, Any]]:
-    """Write the harness's files; returns their folder and what the start frame says."""
+    """Write the harness's files; returns their folder and the contents of the start frame."""
     folder = ""
     while True:
         for frame in host.read_lines():
@@ -95,7 +95,7 @@ def write_file(path: str, data: bytes) -> None:
 
 
 def children() -> list[int]:
-    """Direct children; orphans count, as the shim is the subreaper of all that is below it."""
+    """The direct children, including orphans, because the shim is the subreaper of its descendants."""
     found: list[int] = []
     if not has_children() or not os.path.isdir("/proc"):
         return found
@@ -116,7 +116,7 @@ def has_children() -> bool:
 
 
 def reap() -> bool:
-    """Wait for one child to end; False when there is none left."""
+    """Wait for one child to end; False when there are none left."""
     try:
         os.waitpid(-1, 0)
     except ChildProcessError:
@@ -125,8 +125,10 @@ def reap() -> bool:
 
 
 MAX_CONNECTIONS = 48
-OUTPUT_HEAD_BYTES = 8 * 1024  # of the harness's stdout and stderr: sent as it comes, for boxes cut short
-OUTPUT_TAIL_BYTES = 4 * 1024  # and the last of it, sent at the end
+OUTPUT_HEAD_BYTES = (
+    8 * 1024
+)  # start of the harness's stdout and stderr: sent at once, in case the box is killed
+OUTPUT_TAIL_BYTES = 4 * 1024  # end of the output: sent when the harness ends
 RESULT_BYTES = 8 * 1024
 
 
@@ -156,7 +158,7 @@ class Loop:
         self._send_end(self._status)
 
     def forward(self, connection: Connection, request: Request) -> None:
-        """Send a request out; raises Refused where the host would end the box over its form."""
+        """Send a request to the host; raises Refused for a form for which the host would end the box."""
         frame = {"kind": "request", "id": self._last_id + 1, "request": request.kind, "body": request.body}
         try:
             line = encode(frame)
@@ -209,7 +211,7 @@ class Loop:
             self.selector.unregister(source)
 
     def _read_output(self) -> bool:
-        """Keep what the harness printed; False when there is nothing (more) to read."""
+        """Read and store output of the harness; False when there is none left to read."""
         try:
             data = os.read(self._harness.output, 65536)
         except BlockingIOError:
@@ -246,7 +248,7 @@ class Loop:
 
 
 def whole(text: str) -> str:
-    """Without lone surrogates, which an exception's message may hold."""
+    """Replace lone surrogates, which an exception's message may contain."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,6 +1,6 @@
-"""What the shim does to itself before anything hostile runs: no tracing, fewer system calls.
+"""Protects the shim before hostile code runs: forbids tracing, and filters system calls.
 
-Everything here is a second fence: where the kernel refuses one, the box goes on and says so in a warning.
+Everything here is a second line of defense: if the kernel refuses one, the box continues with a warning.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ X32_CALLS = 0x40000000
 SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
 CLONE_CALL = {"x86_64": 56, "aarch64": 220}
 NAMESPACE_FLAGS = 0x7E020000
-# unix, inet, inet6, netlink (name look-ups): so no vsock, which reaches the hypervisor, no packet, no alg.
+# unix, inet, inet6, netlink (name lookups). Not vsock, which reaches the hypervisor, nor packet or alg.
 FAMILIES = (1, 2, 10, 16)
-# io_uring_setup, _enter, _register and clone3 pretend not to exist, so that libraries fall back.
+# io_uring_setup, _enter, _register and clone3 return ENOSYS, so that libraries use their fallbacks.
 ABSENT_CALLS = (425, 426, 427, 435)
 # Line by line. Others: ptrace, process_vm_readv, process_vm_writev, process_madvise, pidfd_getfd, kcmp.
 # Mounts and namespaces: mount, umount2, pivot_root, unshare, setns, fsopen, fsconfig, fsmount, fspick,
@@ -52,9 +52,9 @@ REFUSED_CALLS = {
 
 
 def protect_self() -> list[str]:
-    """Make this process untraceable and narrow the system calls of all that follow; returns warnings.
+    """Make this process untraceable and filter its system calls and those of its children; returns warnings.
 
-    Undumpable also closes /proc/1/fd and /proc/1/mem to the harness, which runs as the same user.
+    A process that is not dumpable also denies the harness, which has the same user, /proc/1/fd and /proc/1/mem.
     """
     if sys.platform != "linux":
         return ["no protection of the shim on " + sys.platform]
@@ -67,7 +67,7 @@ def protect_self() -> list[str]:
 
 
 def make_dumpable() -> None:
-    """For the harness's own process, so that it can use its own /proc/self."""
+    """For the harness's process, so that it can use its own /proc/self."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
@@ -87,7 +87,7 @@ def install_filter(libc: ctypes.CDLL, machine: str) -> list[str]:
 
 
 def filter_steps(machine: str) -> list[Step]:
-    """The seccomp program for one architecture; calls of any other architecture do not exist."""
+    """The seccomp program for one architecture; calls of any other architecture fail with ENOSYS."""
     absent, refused = REFUSE | errno.ENOSYS, REFUSE | errno.EPERM
     steps = [
         (LOAD, 0, 0, ARCHITECTURE),
