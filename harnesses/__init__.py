@@ -1,1 +1,1 @@
-"""What is evolved: harness folders, their manifest, and reading them as immutable trees."""
+"""Harnesses, the things that evolve: folders, their manifest, and reading them as immutable trees."""

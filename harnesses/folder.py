@@ -1,6 +1,6 @@
-"""Harness folders on disk, read into a tree and written from one. Follows no link and runs nothing.
+"""Reads a harness folder into a tree and writes a tree to a folder. Follows no links and runs no code.
 
-What may be in one (names, sizes, encodings) is one rule for reading, writing and editing.
+Reading, writing and editing share one set of rules for names, sizes and encodings.
 """
 
 import os
@@ -16,16 +16,16 @@ MAX_FILES = 200
 MAX_FILE_BYTES = 512 * 1024
 MAX_TREE_BYTES = 2 * 1024 * 1024
 MAX_PATH_CHARACTERS = 200
-MAX_PATH_PARTS = 8  # a box has few inodes, and every folder takes one
+MAX_PATH_PARTS = 8  # a box has few inodes, and every folder uses one
 TEXT_SUFFIXES = (".py", ".md", ".txt", ".yaml", ".yml", ".json", ".toml", ".jinja")
 
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
-"""Names that are devices on Windows, whatever follows the dot."""
+"""Names reserved for devices on Windows, with any suffix."""
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?\Z")
 
 
 def check_path(path: str) -> None:
-    """Raises ManifestError unless `path` is a plain relative POSIX path inside the folder."""
+    """Raises ManifestError unless `path` is a simple relative POSIX path inside the folder."""
     if len(path) > MAX_PATH_CHARACTERS:
         raise ManifestError(
             f"{path[:60]}…: a path in a harness has at most {MAX_PATH_CHARACTERS} characters."
@@ -45,7 +45,7 @@ def check_path(path: str) -> None:
 
 
 def check_files(files: Mapping[str, bytes]) -> None:
-    """Raises ManifestError naming the first file that a harness may not have."""
+    """Raises ManifestError naming the first file that a harness must not have."""
     if len(files) > MAX_FILES:
         raise ManifestError(f"a harness has at most {MAX_FILES} files, this one has {len(files)}.")
     total = sum(len(data) for data in files.values())
@@ -60,7 +60,7 @@ def check_files(files: Mapping[str, bytes]) -> None:
 
 
 def find_clash(paths: Iterable[str]) -> str | None:
-    """Why these paths cannot all be files of one folder on every machine; None when they can."""
+    """Why these paths cannot all exist in one folder on every operating system; None when they can."""
     files, spelled = set(paths), dict[str, str]()
     for path in sorted(files):
         for place in (path, *_folders_of(path)):
@@ -90,11 +90,11 @@ def check_content(path: str, data: bytes) -> None:
 
 
 LEFT_BEHIND = {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-"""What tools leave in a folder; not part of a harness, so not read."""
+"""Files and folders that tools leave behind; they are not part of a harness and are not read."""
 
 
 def read_harness(folder: Path) -> HarnessTree:
-    """The folder as a tree with a valid manifest; raises ManifestError naming file and key."""
+    """Read the folder as a tree with a valid manifest; raises ManifestError naming file and key."""
     if not folder.is_dir():
         raise ManifestError(f"{folder} is not a folder; a harness is a folder with a harness.yaml in it.")
     files: dict[str, bytes] = {}
@@ -114,12 +114,12 @@ def read_harness(folder: Path) -> HarnessTree:
 
 
 def _named(folder: Path, error: ManifestError) -> ManifestError:
-    """Errors inside a tree name files of the harness; here it is known where that lies."""
+    """Adds the folder to an error: errors inside a tree only name the harness's files."""
     return ManifestError(f"harness {folder}: {error}")
 
 
 def write_harness(tree: HarnessTree, folder: Path) -> None:
-    """Write into a new or empty folder; raises ManifestError when it is not, StorageError when disk fails."""
+    """Write into a new or empty folder; raises ManifestError if it is not, StorageError if writing fails."""
     check_files(tree.files)
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise ManifestError(f"{folder} exists and is not an empty folder; choose another name.")

@@ -1,8 +1,8 @@
-"""What a harness imports: one `Box` with the paper, the models of its roles, and the evaluator's answer.
+"""The module that a harness imports: a `Box` with the paper, the models of its roles, and the evaluator.
 
-Injected into every box, so: standard library only, Python >= 3.9, and quick to import (`http.client` alone
-costs 30 ms a box). It holds no secret and decides nothing: whatever a harness does to this module changes
-only its own box, because budgets, scores and limits are kept on the other side.
+It is injected into every box: standard library only, Python >= 3.9, and quick to import (`http.client` alone
+costs 30 ms per box). It holds no secret and decides nothing: a harness that modifies this module affects only
+its own box, because the host keeps budgets, scores and limits.
 
     from harness_kit import Box
 
@@ -24,7 +24,7 @@ Send = Callable[[str, Reply], Reply]
 
 
 class BoxError(Exception):
-    """A request of this box was not answered; the message says why."""
+    """A request of this box failed; the message says why."""
 
 
 class ModelFailed(BoxError):
@@ -32,7 +32,7 @@ class ModelFailed(BoxError):
 
 
 class BudgetSpent(BoxError):
-    """Calls, tokens or rounds of this paper are used up: ending now is the sensible thing."""
+    """The calls, tokens or rounds for this paper are used up; the harness should end now."""
 
 
 class MalformedExample(BoxError):
@@ -56,8 +56,8 @@ class Paper:
 class Box:
     """Everything a harness can do. Thread-safe: requests may be made from several threads at once.
 
-    But a role's calls draw their luck in the order in which they arrive: called from several threads, the
-    same harness gives other results each time, and its run cannot be replayed.
+    However, a role's calls get their random seeds in the order of arrival: with several threads, the same
+    harness gives different results each time, and its run cannot be replayed.
     """
 
     def __init__(self, payload: dict[str, Any], read_file: Callable[[str], str], send: Send) -> None:
@@ -76,7 +76,7 @@ class Box:
         max_tokens: int | None = None,
         json_mode: bool = False,
     ) -> str:
-        """The text a model of one of this harness's roles answers with.
+        """Return the reply of the model for one of this harness's roles.
 
         `messages` are {"role": "system"|"user"|"assistant", "content": str}.
         Raises ModelFailed, BudgetSpent, BoxError.
@@ -94,11 +94,11 @@ class Box:
         return self._request("evaluate", {"example": example, "solvers": solvers})
 
     def read(self, path: str) -> str:
-        """A text file of the harness folder, by its relative path."""
+        """Read a text file of the harness folder, by its relative path."""
         return self._read_file(path)
 
     def log(self, text: str) -> None:
-        """Keep a line in the trajectory, for whoever improves this harness."""
+        """Add a line to the trajectory, for the analyzer and other readers."""
         self._request("log", {"text": str(text)})
 
     def _request(self, kind: str, body: dict[str, Any]) -> Reply:
@@ -110,7 +110,7 @@ class Box:
 
 
 class LoopbackSender:
-    """Sends requests to the shim over the box's own loopback: one kept-alive connection per thread in use."""
+    """Sends requests to the shim over the box's own loopback, with one keep-alive connection per thread."""
 
     IDLE_KEPT = 8
 
@@ -166,9 +166,9 @@ class LoopbackSender:
 
 
 def _read_response(connection: socket.socket) -> tuple[bytes, bool]:
-    """The body of one HTTP response, and whether the connection may be used again.
+    """The body of one HTTP response, and whether the connection can be reused.
 
-    The shim's responses always have a Content-Length; it closes the connection of a request it refused.
+    The shim's responses always have a Content-Length; it closes the connection after a refused request.
     """
     head, _, body = _read_until_blank_line(connection).partition(b"\r\n\r\n")
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])

@@ -1,6 +1,6 @@
-"""YAML as outside bytes: plain values only, no aliases, no key twice, and errors that name the line.
+"""Parses untrusted YAML: plain values only, no aliases, no duplicate keys, and errors that name the line.
 
-Also finds where a scalar stands, so that one value can be changed without touching the rest of a file.
+Also finds the position of a scalar, so that one value can be changed without touching the rest of a file.
 """
 
 from collections.abc import Hashable, Sequence
@@ -16,11 +16,11 @@ MAX_DEPTH = 64
 if TYPE_CHECKING:
     _Base = yaml.SafeLoader
 else:
-    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if libyaml is installed
 
 
 class _StrictLoader(_Base):
-    """Refuses keys that are given twice: one of them would be lost."""
+    """Rejects duplicate keys: one of the values would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -37,7 +37,7 @@ def _refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 
 
 def _check_shape(text: str) -> None:
-    """Refuses aliases, which can multiply, and hostile depth: libyaml's loader would recurse in C."""
+    """Rejects aliases, which can expand exponentially, and deep nesting: libyaml's loader recurses in C."""
     depth = 0
     for event in yaml.parse(text, Loader=_Base):
         if isinstance(event, yaml.AliasEvent):
@@ -48,7 +48,7 @@ def _check_shape(text: str) -> None:
 
 
 def load_mapping(text: str, name: str) -> dict[str, Any]:
-    """The mapping that a whole file holds; raises ManifestError naming `name` and the line."""
+    """Parse a file that contains one mapping; raises ManifestError naming `name` and the line."""
     if len(text) > MAX_CHARACTERS:
         raise ManifestError(f"{name} is longer than {MAX_CHARACTERS} characters.")
     try:
@@ -57,7 +57,7 @@ def load_mapping(text: str, name: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ManifestError(f"{name}{line}: {error.problem or 'not valid YAML'}") from error
-    except (yaml.YAMLError, ValueError) as error:  # bad characters, bad dates
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: invalid characters or dates
         raise ManifestError(f"{name} is not valid YAML: {str(error)[:200]}") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ManifestError(f"{name} must hold a mapping of keys to values.")
@@ -65,7 +65,7 @@ def load_mapping(text: str, name: str) -> dict[str, Any]:
 
 
 def scalar_span(text: str, path: Sequence[str]) -> tuple[int, int]:
-    """Start and end of the scalar at `path` of a text that `load_mapping` reads; or KeyError."""
+    """Start and end of the scalar at `path` in a text that `load_mapping` accepts; raises KeyError."""
     node = yaml.compose(text, Loader=_StrictLoader)
     for part in path:
         if not isinstance(node, yaml.MappingNode):

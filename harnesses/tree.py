@@ -1,9 +1,9 @@
 """A harness as an immutable value: relative POSIX paths and bytes, and the manifest read from them.
 
-`harness.yaml` says what a harness is called, where it starts, which models it talks to and what may be
-changed. It is outside bytes: every error names the file, the key and, for an unknown key, the nearest known
-one. Setting a knob changes only its `value` in the text, comments and all kept. Runs no harness code; reading
-folders and writing them is `harnesses/folder.py`'s.
+`harness.yaml` gives a harness's name, its entry function, the roles it calls and the files that may be
+edited. It is untrusted input: every error names the file, the key and, for an unknown key, the closest known
+one. Setting a knob changes only its `value` in the text and keeps everything else, including comments. Runs
+no harness code; `harnesses/folder.py` reads and writes folders.
 """
 
 import difflib
@@ -28,7 +28,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class HarnessTree:
-    """Files of one harness. Equal trees have equal `tree_hash` (exact bytes). What is derived is kept."""
+    """Files of one harness. Equal trees have equal `tree_hash` (exact bytes). Derived values are cached."""
 
     files: Mapping[str, bytes]
 
@@ -54,7 +54,7 @@ class HarnessTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knob:
-    """A number that may be mutated: `low` <= `value` <= `high`; integers when `is_integer`."""
+    """A number that may be mutated: `low` <= `value` <= `high`; an integer if `is_integer`."""
 
     name: str
     low: float
@@ -63,13 +63,13 @@ class Knob:
     is_integer: bool
 
     def fit(self, value: float) -> int | float:
-        """As a mutation writes it: whole, or with few digits, and within the range."""
+        """The value as a mutation writes it: an integer or a short decimal, within the range."""
         if self.is_integer:
             return int(value)
         return min(self.high, max(self.low, round(value, DIGITS)))
 
 
-@dataclass(frozen=True, kw_only=True)  # without slots: it keeps its knob values
+@dataclass(frozen=True, kw_only=True)  # no slots: it caches its knob values
 class Manifest:
     """`entry` is "file.py:function"; the function takes one `harness_kit.Box`."""
 
@@ -82,11 +82,11 @@ class Manifest:
 
     @cached_property
     def knob_values(self) -> dict[str, float]:
-        """Integers for integer knobs. Not to be changed: it is kept."""
+        """Integers for integer knobs. The dict is cached; do not modify it."""
         return {knob.name: int(knob.value) if knob.is_integer else knob.value for knob in self.knobs}
 
     def is_editable(self, path: str) -> bool:
-        """May a mutation touch this file? Never the manifest itself: knobs have a mutation of their own."""
+        """May a mutation edit this file? Never the manifest itself: knobs have a mutation of their own."""
         return path != MANIFEST_NAME and any(
             _matches(path.split("/"), glob.split("/")) for glob in self.editable
         )
@@ -101,7 +101,7 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
     return manifest
 
 
-@lru_cache(maxsize=64)  # asked for at every paper and every edit, and most harnesses share one
+@lru_cache(maxsize=64)  # called for every paper and every edit, and most harnesses share a manifest
 def _parse(data: bytes) -> Manifest:
     try:
         text = data.decode("utf-8")
@@ -209,14 +209,14 @@ def _check_entry(entry: str, files: Mapping[str, bytes]) -> None:
         hint = f" Did you mean `{near[0]}:{function}`?" if near else ""
         raise ManifestError(f"{MANIFEST_NAME}: entry: there is no file `{path}`.{hint}")
     source = files[path].decode("utf-8", "replace")
-    if not re.search(rf"\b{function}\b", source):  # whether it can be called is found by running it
+    if not re.search(rf"\b{function}\b", source):  # running it shows whether it can be called
         near = difflib.get_close_matches(function, re.findall(r"^def (\w+)", source, re.MULTILINE), n=1)
         hint = f" Did you mean `{near[0]}`?" if near else ""
         raise ManifestError(f"{MANIFEST_NAME}: entry: `{path}` defines no `{function}`.{hint}")
 
 
 def _matches(path: list[str], glob: list[str]) -> bool:
-    """`*` stays within a folder, `**` spans any number of them."""
+    """`*` matches within one folder, `**` matches any number of folders."""
     if not glob:
         return not path
     if glob[0] == "**":
@@ -225,7 +225,7 @@ def _matches(path: list[str], glob: list[str]) -> bool:
 
 
 def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
-    """A tree with these knob values; the text of those that stay is left alone.
+    """A tree with these knob values; the text of unchanged knobs is left alone.
 
     Raises ManifestError for an unknown knob or a value out of its range.
     """
@@ -245,7 +245,7 @@ def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
 
 
 def _spell(knob: Knob, value: float) -> str:
-    """As YAML reads it back: an exponent needs a decimal point."""
+    """Format the number so that YAML parses it back: an exponent needs a decimal point."""
     if knob.is_integer and float(value).is_integer():
         return str(int(value))
     text = repr(float(value))

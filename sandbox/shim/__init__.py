@@ -7,8 +7,8 @@ The modules in this folder run *inside* the box: standard library only, Python >
 box). `shim_source` joins them into one text, the argument of `python3 -I -u -c`, so no file has to be in the
 image and nothing is mounted. The shim is frozen but not trusted: the host validates everything it sends.
 
-It has one thread and one `select` loop, because a harness may fork until no thread can be started. It enforces
-no budget and no deadline (the host does), and ignores the return value of the entry function.
+It has one thread and one `select` loop, because a harness may fork until no thread can be started. It
+enforces no budget and no deadline (the host does), and ignores the return value of the entry function.
 """
 
 from functools import cache

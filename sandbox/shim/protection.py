@@ -54,7 +54,7 @@ REFUSED_CALLS = {
 def protect_self() -> list[str]:
     """Make this process untraceable and filter its system calls and those of its children; returns warnings.
 
-    A process that is not dumpable also denies the harness, which has the same user, /proc/1/fd and /proc/1/mem.
+    Being undumpable also closes /proc/1/fd and /proc/1/mem to the harness, which runs as the same user.
     """
     if sys.platform != "linux":
         return ["no protection of the shim on " + sys.platform]
