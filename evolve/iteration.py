@@ -144,7 +144,7 @@ class _Iteration:
 
     def run(self) -> Attempt:
         self._shop.observer.iteration_started(self._iteration, self._parent_id)
-        attempt = self._tune() or self._mend()
+        attempt = self._tune() or self._edit()
         self._shop.observer.proposed(self._iteration, attempt.proposal.hypothesis)
         failure = self._gates(attempt.proposal.tree)
         if failure is not None:
@@ -174,7 +174,7 @@ class _Iteration:
     def _find_twin(self, tree: HarnessTree) -> str | None:
         return self._shop.seen.find_twin(tree, self._snapshot.mutants)
 
-    def _mend(self) -> Attempt:
+    def _edit(self) -> Attempt:
         """What analyzer and implementer make of the parent's failures on a minibatch of training papers."""
         shop, history = self._shop, self._shop.history.of(self._snapshot)
         training = self._evaluate(Purpose.TRAINING, self._parent_id, self._parent, self._training)
