@@ -94,7 +94,7 @@ def test_an_unknown_revision_is_refused_with_the_nearest(revision, message):
 
 
 def test_in_an_empty_population_even_the_seed_is_unknown():
-    with pytest.raises(RevisionError, match="no harness 'seed'"):
+    with pytest.raises(RevisionError, match="nothing has been evaluated in this run yet"):
         resolve("best", EMPTY)
 
 
