@@ -1,8 +1,8 @@
-"""Shipped doubles of what costs money: an evaluator with known chances, an implementer with known habits.
+"""Fakes of what costs money: an evaluator with known pass rates, an implementer with known behavior.
 
-Same protocols as the real ones, deterministic in their arguments, with delays to shake the order of threads.
-A harness's true quality is the number in `prompts/level.md`, in percent, so every outcome of a search has a
-known truth. For tests and for studying search methods; never used by a run.
+They implement the same protocols as the real ones and are deterministic in their arguments; delays vary the
+order of threads. A harness's true quality is the number in `prompts/level.md`, in percent, so the truth
+behind every search outcome is known. For tests and for studying search methods; never used by a run.
 """
 
 import threading
@@ -45,9 +45,9 @@ def fake_papers(prefix: str, count: int) -> tuple[Paper, ...]:
 
 @dataclass(slots=True, kw_only=True)
 class FakeEvaluator:
-    """Passes a paper with the chance that stands in the harness; the draws are common to all harnesses.
+    """Passes a paper with the probability given in the harness; all harnesses share the same random draws.
 
-    `failure` is raised instead of an answer from the call `fail_at` on. Thread-safe.
+    From call `fail_at` on, `failure` is raised instead of returning a result. Thread-safe.
     """
 
     evaluator_hash: str = "fake"
@@ -67,7 +67,7 @@ class FakeEvaluator:
             if self.failure is not None and self.fail_at is not None and self.calls >= self.fail_at:
                 raise self.failure
         if self.max_delay_seconds:
-            time.sleep(self.max_delay_seconds * Random().random())  # the one thing here that is meant to vary
+            time.sleep(self.max_delay_seconds * Random().random())  # deliberately not seeded
         result = _result(harness, paper, replicate, key)
         with self.lock:
             self.seen[key] = result
@@ -93,14 +93,14 @@ def _result(harness: HarnessTree, paper: Paper, replicate: int, key: str) -> Pap
 
 
 def pass_chance(harness: HarnessTree) -> float:
-    """The truth about a fake harness."""
+    """The true pass rate of a fake harness."""
     level = int(harness.files[LEVEL])
     return min(100.0, max(0.0, level + harness.manifest.knob_values["bonus"])) / 100
 
 
 @dataclass(slots=True)
 class ScriptedChat:
-    """A `Chat` that gives its replies out in order and raises what is an error; `asked` is what it got."""
+    """A `Chat` that returns its replies in order and raises those that are errors; `asked` is the calls."""
 
     replies: list[str | ModelError]
     asked: list[ChatCall] = field(default_factory=list)
@@ -127,7 +127,7 @@ class FakeAnalyzer:
 
 
 class FakeImplementer:
-    """Raises or lowers the level, breaks the code, crashes it, or does nothing, as the seed has it."""
+    """Raises or lowers the level, breaks the code, crashes it, or does nothing, depending on the seed."""
 
     def implement(
         self,
@@ -162,7 +162,7 @@ class FakeImplementer:
 
 @dataclass(slots=True)
 class MemoryTrees:
-    """A `TreeStore` without a disk; the commit is a hash of what was added."""
+    """An in-memory `TreeStore`; the commit is a hash of what was added."""
 
     trees: dict[str, HarnessTree] = field(default_factory=dict)
 

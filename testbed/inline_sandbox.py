@@ -1,9 +1,9 @@
-"""A sandbox that is none: runs a harness in this very process. For calibration and benchmarks only.
+"""A sandbox without isolation: runs a harness in this process. For calibration and benchmarks only.
 
-DANGER. The harness's code runs with all the rights of this process: nothing is limited, nothing is contained,
-a loop that never ends never ends. It exists because measuring the testbed takes thousands of boxes of code
-that we wrote ourselves. No spec, no command and no `sandbox: auto` leads here; only code under `benchmarks/`
-and tests construct it. It enforces no limit of the contract and never reports one as exceeded.
+DANGER. The harness's code has all permissions of this process: nothing is limited or contained, and an
+infinite loop never ends. It exists because measuring the testbed takes thousands of boxes that run code we
+wrote ourselves. No spec, command or `sandbox: auto` selects it; only code under `benchmarks/` and tests
+construct it. It enforces no limit of the contract and never reports one as exceeded.
 """
 
 import builtins
@@ -22,7 +22,7 @@ _SERIAL = count()
 
 
 class InlineSandbox:
-    """Implements the calls of `Sandbox` for trusted code; guarantees none of its isolation."""
+    """Implements `Sandbox` for trusted code, without any isolation."""
 
     name = "inline"
     isolates_untrusted_code = False
@@ -65,7 +65,7 @@ def _sender(handler: Handler) -> Callable[[str, Frame], Frame]:
 
 
 class _Space:
-    """The modules of one harness under names of their own, so that runs side by side do not meet."""
+    """The modules of one harness under unique names, so that parallel runs do not interfere."""
 
     def __init__(self, files: Mapping[str, bytes], compile_source: Callable[[str, bytes], CodeType]) -> None:
         self._files = files
@@ -85,7 +85,7 @@ class _Space:
         module = ModuleType(f"{self._prefix}_{name}")
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
         self._modules[name] = module
-        sys.modules[module.__name__] = module  # dataclasses look their module up by name
+        sys.modules[module.__name__] = module  # dataclasses look up their module by name
         exec(self._compile(path, self._files[path]), module.__dict__)  # noqa: S102 - trusted code, see the docstring
         return module
 

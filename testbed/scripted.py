@@ -1,4 +1,4 @@
-"""Shipped doubles of a backend: scripted answers, computed answers, and outages on purpose."""
+"""Test backends: scripted answers, computed answers, and deliberate outages."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from studbook.llm.contracts import CHARACTERS_PER_TOKEN, Backend, ChatReply, Cha
 
 
 class ScriptedBackend:
-    """Gives `script` out in order, raising what is an error; then refuses. `requests`: what was asked."""
+    """Returns the items of `script` in order, raising errors; then refuses. `requests` lists the requests."""
 
     def __init__(self, script: Iterable[str | ChatReply | ModelError]) -> None:
         self._script = list(script)
@@ -38,7 +38,7 @@ class ComputedBackend:
 
 
 class FaultyBackend:
-    """Another backend that is down for every `every`-th call: 500s, or 429s with a Retry-After."""
+    """Wraps a backend and fails every `every`-th call with a 500, or a 429 with Retry-After."""
 
     def __init__(self, backend: Backend, *, every: int, retry_after_seconds: float | None = None) -> None:
         self._backend = backend
@@ -56,7 +56,7 @@ class FaultyBackend:
 
 
 def reply_to(request: ChatRequest, text: str) -> ChatReply:
-    """A reply as a real endpoint gives it: tokens counted, cut at max_tokens with finish_reason "length"."""
+    """A reply like a real endpoint's: tokens counted, cut at max_tokens with finish_reason "length"."""
     limit = request.max_tokens * CHARACTERS_PER_TOKEN
     kept = text[:limit]
     return ChatReply(

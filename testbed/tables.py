@@ -1,4 +1,4 @@
-"""Reads one of the testbed's tables into frozen records and refuses what does not fit them."""
+"""Reads one of the testbed's tables into frozen records and rejects anything that does not fit."""
 
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def read_table(package: str, name: str, kind: type[T]) -> T:
     """The TOML file `name` of `package` as a `kind`, a dataclass with `@with_config(extra="forbid")`.
 
-    Raises IntegrityError with the place of each key that is missing, unknown, or of another type.
+    Raises IntegrityError with the path of each key that is missing, unknown, or of the wrong type.
     """
     try:
         return TypeAdapter(kind).validate_python(read_toml(package, name))

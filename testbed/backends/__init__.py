@@ -1,1 +1,1 @@
-"""The testbed as a kind of endpoint."""
+"""The testbed as an endpoint kind."""

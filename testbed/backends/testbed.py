@@ -1,22 +1,22 @@
-"""The testbed's text programs, in the process: no key, no network."""
+"""The testbed's text programs, run in this process: needs no key and no network."""
 
 from studbook.llm.contracts import Backend
 from studbook.testbed.models.backend import TestbedBackend, program_hash
 
 
 class TestbedKind:
-    __test__ = False  # not a test class, whatever its name begins with
+    __test__ = False  # not a test class, although its name starts with "Test"
     needs_key = False
     label = "the testbed: text programs, not language models; its numbers say nothing about LLMs"
 
-    def open(self, **settings: object) -> Backend:  # an endpoint of this process has none
+    def open(self, **settings: object) -> Backend:  # an in-process endpoint has no settings
         return TestbedBackend()
 
     def model_of(self, model: str, role: str) -> str:
         return f"{model}-{role.replace('_', '-')}"
 
     def version_of(self, model: str) -> str | None:
-        """Its source: no score of older text programs is ever taken for one of these."""
+        """The hash of its source, so that scores from older text programs are never reused."""
         return program_hash(model)
 
 

@@ -1,7 +1,7 @@
-"""What goes wrong between an idea and its edit: slips in code, edits that change nothing, reaching outside.
+"""Ways in which an edit goes wrong: mistakes in code, edits without effect, writes outside the harness.
 
-Slips are of the kinds engineers make: syntax, names, imports that the box lacks, and code that holds for
-most inputs only. Deterministic for a given random generator.
+The mistakes are those that engineers make: syntax, names, imports missing in the box, and code that works
+only for most inputs. Deterministic for a given random generator.
 """
 
 import random
@@ -27,13 +27,13 @@ PACKAGE = "studbook.testbed.ideas"
 DATA_FILES = ("accidents.toml",)
 
 Edited = dict[str, str | None]
-"""New texts by path; None deletes."""
+"""New text by path; None deletes the file."""
 
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trespass:
-    """A file that is none of the implementer's business, and why it would be written."""
+    """A file the implementer must not edit, and the stated reason for editing it."""
 
     path: str
     text: str
@@ -58,7 +58,7 @@ def draw_trespass(rng: random.Random) -> Trespass:
 
 
 def broken(files: Files, edited: Mapping[str, str], rng: random.Random) -> Edited:
-    """The edit with a slip in it; for an edit of prompts alone, a prompt that ends up under another name."""
+    """The edit with a mistake in it; if it edits only prompts, a prompt is written under another name."""
     touched = [path for path in python_files(edited) if parsed(edited[path]) is not None]
     if not touched:
         return _misplaced(edited, rng)
@@ -73,7 +73,7 @@ def broken(files: Files, edited: Mapping[str, str], rng: random.Random) -> Edite
 
 
 def ineffective(files: Files, rng: random.Random) -> Edited:
-    """A comment, some blank space: text that differs, a harness that does not."""
+    """A comment or some whitespace: the text differs, but the harness behaves the same."""
     sources = [path for path in python_files(files) if functions_of(files[path])]
     if sources and rng.random() < 0.6:
         path = rng.choice(sources)
@@ -95,7 +95,7 @@ def _lost_colon(before: str, after: str, rng: random.Random) -> str:
 
 
 def _misspelled(before: str, after: str, rng: random.Random) -> str:
-    """A new function under another name than it is called by, or a call of something that is not there."""
+    """A new function under a different name than its call uses, or a call to something undefined."""
     known = {function.name for function in functions_of(before)}
     fresh = [function.name for function in functions_of(after) if function.name not in known]
     if fresh:

@@ -1,7 +1,7 @@
-"""Edits of a harness's code: a change of Python text, tried on every .py file or on the file it starts in.
+"""Edits of a harness's code: a change of Python text, tried on every .py file or on the entry file only.
 
-`BUILDERS` makes an edit from the arguments that code_ideas.toml gives for it. What each edit is for stands
-there too; nothing here has an opinion on what helps.
+`BUILDERS` makes an edit from the arguments that code_ideas.toml gives for it. That file also says what each
+edit is for; nothing here knows which edits help.
 """
 
 import ast
@@ -31,7 +31,7 @@ from studbook.testbed.ideas.files import (
 )
 
 Transform = Callable[[str], str]
-"""Python text to Python text; the same text when the construct it looks for is not there."""
+"""Python text to Python text; returns the text unchanged when it lacks the construct to edit."""
 
 _ENTRY = re.compile(r"^entry:\s*[\"']?([\w./-]+\.py):", re.MULTILINE)
 
@@ -45,7 +45,7 @@ def on_python(transform: Transform) -> Edit:
 
 
 def on_entry_file(transform: Transform) -> Edit:
-    """As `on_python`, but only the file in which the harness starts."""
+    """Like `on_python`, but only for the entry file of the harness."""
 
     def edit(files: Files, rng: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given a generator
         path = entry_file(files)
@@ -55,7 +55,7 @@ def on_entry_file(transform: Transform) -> Edit:
 
 
 def entry_file(files: Files) -> str:
-    """The file that the manifest names, else the first with a function that is given a box; "" for none."""
+    """The entry file in the manifest, else the first with a function that takes a box; "" if none."""
     manifest = next((text for path, text in files.items() if path.endswith((".yaml", ".yml"))), "")
     named = _ENTRY.search(manifest)
     if named and named[1] in files:
@@ -64,7 +64,7 @@ def entry_file(files: Files) -> str:
 
 
 def around_example(helper: str, imports: Sequence[str] = (), needs_box: bool = False) -> Edit:
-    """Sends every evaluated example through `helper` first; the helper is `def name(example[, box])`."""
+    """Passes every example through `helper`, a `def name(example[, box])`, before it is evaluated."""
     name = _name_of(helper)
 
     def transform(source: str) -> str:
@@ -84,7 +84,7 @@ def around_example(helper: str, imports: Sequence[str] = (), needs_box: bool = F
 
 
 def around_reply(helper: str, role: str, imports: Sequence[str] = ()) -> Edit:
-    """Sends the text of each reply of `role` through `helper`, a `def name(text)`."""
+    """Passes the text of each reply of `role` through `helper`, a `def name(text)`."""
     name = _name_of(helper)
 
     def transform(source: str) -> str:
@@ -112,7 +112,7 @@ def instead_of_chat(helper: str, role: str, imports: Sequence[str] = ()) -> Edit
 
 
 def with_keyword(keyword: str, value: str, role: str) -> Edit:
-    """Gives each chat with `role` a keyword argument, in place of one of that name."""
+    """Adds a keyword argument to each chat with `role`, replacing one with the same name."""
 
     def transform(source: str) -> str:
         changes = []
@@ -128,7 +128,7 @@ def with_keyword(keyword: str, value: str, role: str) -> Edit:
 
 
 def chats_with(source: str, role: str) -> list[ast.Call]:
-    """Chats that name the role as a literal or a constant of that name; else one that names none."""
+    """Chat calls that name the role as a literal or a constant; otherwise a call that names no role."""
     calls = calls_of(source, "chat")
     named = [call for call in calls if role in _role_words(source, call)]
     unnamed = [call for call in calls if _role_words(source, call)[:1] not in ("'", '"')]
@@ -154,7 +154,7 @@ def _at_entry(statements: str) -> Transform:
 
 
 def around_paper(helper: str, imports: Sequence[str] = ()) -> Edit:
-    """Sends the paper's text through `helper`, a `def name(text)`, before anything else is done."""
+    """Passes the paper's text through `helper`, a `def name(text)`, before anything else."""
     name = _name_of(helper)
     shorten = _at_entry(f"{{box}}.paper.text = {name}({{box}}.paper.text)")
 
@@ -168,11 +168,11 @@ def around_paper(helper: str, imports: Sequence[str] = ()) -> Edit:
 
 
 def lenient_json(helper: str) -> Edit:
-    """Sends text through `helper` where replies are parsed; where they arrive, when no parsing is found."""
+    """Passes text through `helper` where replies are parsed, or where they arrive if no parsing is found."""
     name = _name_of(helper)
 
     def before_parsing(source: str) -> str:
-        """Not where the verifier is asked: its replies are another matter."""
+        """Skips functions that ask the verifier, whose replies have another format."""
         texts = [call.args[0] for call in calls_of(source, "loads") if len(call.args) == 1]
         if is_defined(source, name) or chats_with(source, "verifier") or not texts:
             return source
@@ -196,7 +196,7 @@ _FAILURES_NAME = re.compile(
 
 
 def _feedback_functions(source: str) -> list[ast.FunctionDef]:
-    """Functions that put failures into words: named so, returning text."""
+    """Functions that describe failures, judging by their name and a text return type."""
     return [
         function
         for function in functions_of(source)
@@ -272,14 +272,14 @@ _WAVED_THROUGH = {
     "Optional[str]": "return None",
     "None": "return None",
 }
-"""What a checking function returns when it has no objection, by its annotation."""
+"""What a checking function returns when it has no objection, by return annotation."""
 
 
 _YES = re.compile(r"return (?:\w+\()?\(?(?:passed=)?True(?:, \w*=?['\"]{2})?\)?\)?")
 
 
 def _without_verifier(source: str) -> str:
-    """The function that asks the verifier gives its blessing at once."""
+    """Makes the function that asks the verifier approve at once."""
     asking = {id(call) for call in chats_with(source, "verifier")}
     changes = []
     for function in functions_of(source):
@@ -292,7 +292,7 @@ def _without_verifier(source: str) -> str:
 
 
 def _blessing(function: ast.FunctionDef) -> str:
-    """A return of its own that says yes, or the one that fits its annotation."""
+    """A return statement of the function that means approval, or one that fits its annotation."""
     own = [ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Return)]
     said = [text for text in own if _YES.fullmatch(text)]
     annotation = ast.unparse(function.returns) if function.returns is not None else ""
@@ -300,7 +300,7 @@ def _blessing(function: ast.FunctionDef) -> str:
 
 
 def cache_reads(helper: str) -> Edit:
-    """Reads each file through `helper`, a `def name(box, path)`."""
+    """Makes each file read go through `helper`, a `def name(box, path)`."""
     name = _name_of(helper)
 
     def transform(source: str) -> str:
@@ -333,7 +333,7 @@ def guard_entry(helper: str) -> Edit:
 
 
 def _document(source: str) -> str:
-    """A docstring for every function that has none."""
+    """Adds a docstring to every function that has none."""
     changes = []
     for function in functions_of(source):
         if ast.get_docstring(function) is None and function.body[0].lineno > function.lineno:
@@ -346,7 +346,7 @@ def _document(source: str) -> str:
 
 
 def _rename_locals(source: str) -> str:
-    """Gives a local name of the first function that allows it a longer one."""
+    """Renames a local variable to a longer name, in the first function where that is possible."""
     for function in functions_of(source):
         name = _renamable(function)
         if name:
@@ -356,7 +356,7 @@ def _rename_locals(source: str) -> str:
 
 
 def _renamable(function: ast.FunctionDef) -> str:
-    """A name that only this function's own body assigns and reads, outside f-strings."""
+    """A name that is assigned and read only in this function's own body, outside f-strings."""
     nodes = list(ast.walk(function))
     if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Lambda | ast.FunctionDef) for node in nodes[1:]):
         return ""
@@ -396,7 +396,7 @@ def _redirected(source: str, call: ast.Call, name: str) -> list[Change]:
 
 
 def _appended(source: str, call: ast.Call, argument: str) -> Change:
-    """A further argument before the closing bracket, whatever comma stands there."""
+    """Adds an argument before the closing parenthesis, with or without a trailing comma there."""
     closing = span(source, call)[1] - 1
     last = max(
         (span(source, item)[1] for item in [*call.args, *(k.value for k in call.keywords)]), default=closing

@@ -1,7 +1,7 @@
 """A harness's files as the implementer's ideas see them, and edits of Python text by position.
 
-Constructs are found with `ast`, and only the characters meant are changed: nothing is reformatted, so diffs
-stay small. Text that does not parse is left alone: callers get no nodes. Knows no idea.
+Constructs are found with `ast`, and only the affected characters are changed: nothing is reformatted, so
+diffs stay small. Text that does not parse is left alone: callers get no nodes. Contains no ideas.
 """
 
 import ast
@@ -14,7 +14,7 @@ from functools import lru_cache
 Files = Mapping[str, str]
 
 Edit = Callable[[Files, random.Random], dict[str, str]]
-"""The files that would change, with their new text; empty when the idea does not fit these files."""
+"""Returns the changed files with their new text; empty when the idea does not fit these files."""
 
 
 def changed_only(files: Files, edited: Mapping[str, str]) -> dict[str, str]:
@@ -26,7 +26,7 @@ def python_files(files: Files) -> list[str]:
 
 
 def prompt_files(files: Files) -> list[str]:
-    """Text files that some code names, by file name or stem: a prompt nobody reads is not worth an edit."""
+    """Text files that some code names, by file name or stem: editing an unused prompt has no effect."""
     code = "\n".join(files[path] for path in python_files(files))
     texts = sorted(path for path in files if path.endswith((".md", ".txt")))
     return [path for path in texts if _is_named(path, code)]
@@ -40,7 +40,7 @@ def _is_named(path: str, code: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Characters [start, end) of the text give way to `text`."""
+    """Replaces characters [start, end) with `text`."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class Change:
 
 @lru_cache(maxsize=256)
 def parsed(source: str) -> ast.Module | None:
-    """The tree, or None when the text is no Python; shared between callers, who must not change it."""
+    """The tree, or None when the text is not valid Python; callers share it and must not modify it."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -58,7 +58,7 @@ def parsed(source: str) -> ast.Module | None:
 
 @lru_cache(maxsize=256)
 def nodes_of(source: str) -> tuple[ast.AST, ...]:
-    """All nodes but those inside f-strings, whose positions Python 3.11 does not know."""
+    """All nodes except those inside f-strings, whose positions Python 3.11 does not provide."""
     tree = parsed(source)
     return tuple(_walk_outside_fstrings(tree)) if tree is not None else ()
 
@@ -77,7 +77,7 @@ def functions_of(source: str) -> list[ast.FunctionDef]:
 
 
 def calls_of(source: str, attribute: str) -> list[ast.Call]:
-    """Calls of a method of that name on anything: `box.chat(…)`, `self.box.chat(…)`."""
+    """Calls of a method of that name on any object: `box.chat(…)`, `self.box.chat(…)`."""
     return [
         node
         for node in nodes_of(source)
@@ -111,7 +111,7 @@ def text_of(source: str, node: ast.expr | ast.stmt) -> str:
 
 
 def apply_changes(source: str, changes: Sequence[Change]) -> str:
-    """All changes at once; where two overlap, the one that begins first wins."""
+    """Apply all changes at once; of two that overlap, the one that starts first wins."""
     pieces, position = [], 0
     for change in sorted(changes, key=lambda change: (change.start, -change.end)):
         if change.start < position:
@@ -126,7 +126,7 @@ def is_defined(source: str, name: str) -> bool:
 
 
 def with_helper(source: str, helper: str, imports: Sequence[str] = ()) -> str:
-    """`helper` (a function, dedented) put before the first definition, with the imports it needs."""
+    """Insert `helper` (a dedented function) before the first definition, with the imports it needs."""
     tree = parsed(source)
     if tree is None:
         return source
@@ -143,7 +143,7 @@ def with_helper(source: str, helper: str, imports: Sequence[str] = ()) -> str:
 
 
 def with_imports(source: str, imports: Sequence[str]) -> str:
-    """Adds plain `import x` lines that are missing, in their place among those there are."""
+    """Add missing `import x` lines, in order among the existing ones."""
     tree = parsed(source)
     if tree is None:
         return source
@@ -167,7 +167,7 @@ def _docstring_end(tree: ast.Module) -> int:
 
 
 def _first_definition(tree: ast.Module, default: int) -> int:
-    """Number of lines before the first function or class, its decorators included."""
+    """Number of lines before the first function or class, including its decorators."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return min([decorator.lineno for decorator in node.decorator_list] + [node.lineno]) - 1
@@ -175,7 +175,7 @@ def _first_definition(tree: ast.Module, default: int) -> int:
 
 
 def at_start_of(source: str, function: ast.FunctionDef, statements: str) -> Change:
-    """Puts statements before the function's first one, after its docstring."""
+    """Inserts statements before the function's first one, after its docstring."""
     body = function.body
     has_docstring = ast.get_docstring(function) is not None
     first = body[1] if has_docstring and len(body) > 1 else body[0]
@@ -195,7 +195,7 @@ def parameters(function: ast.FunctionDef) -> list[str]:
 
 
 def find_entry(source: str) -> ast.FunctionDef | None:
-    """`main`, or the first top-level function that is given a box."""
+    """`main`, or the first top-level function that takes a box."""
     tree = parsed(source)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)] if tree is not None else []
     boxed = [function for function in functions if parameters(function)[:1] == ["box"]]

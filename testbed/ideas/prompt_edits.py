@@ -1,8 +1,8 @@
-"""Edits of prompts: a rule is put into the prompt where it belongs, or sentences are taken out.
+"""Edits of prompts: inserts a rule into the prompt where it belongs, or removes sentences.
 
 Works on items (a bullet or a paragraph with its continuation lines), leaves fenced blocks and lines with
-placeholders alone, and never needs a certain file name: names only help to guess what a prompt is for. What
-the rules say stands in prompt_ideas.toml.
+placeholders alone, and never requires a particular file name: names only help to guess what a prompt is for.
+The texts of the rules are in prompt_ideas.toml.
 """
 
 import random
@@ -17,18 +17,18 @@ from studbook.testbed.ideas.files import Edit, Files, changed_only, prompt_files
 from studbook.testbed.models.words import content_words
 
 FIRST_SHARE = 0.25
-"""How often a new rule is put at the head of its prompt instead of beside its like."""
+"""How often a new rule goes to the start of its prompt instead of beside similar rules."""
 
 ELSEWHERE_SHARE = 0.2
-"""How often the second-best prompt is thought of as well."""
+"""How often the second-best prompt is considered as well."""
 
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptRule:
-    """A rule in some wordings, for the prompt that serves `purpose`.
+    """A rule in several wordings, for the prompt that serves `purpose`.
 
-    `instead_of` matches sentences that it replaces; `swaps` are words that change along with it.
+    `instead_of` matches sentences that it replaces; `swaps` are words that are replaced along with it.
     """
 
     purpose: str
@@ -39,7 +39,7 @@ class PromptRule:
 
 
 def with_rules(rules: Sequence[PromptRule]) -> Edit:
-    """All rules that find a place; none at all when the first finds none, for it is the point of the idea."""
+    """Inserts all rules that fit somewhere, or none if the first does not: it is the main one."""
 
     def edit(files: Files, rng: random.Random) -> dict[str, str]:
         edited: dict[str, str] = {}
@@ -70,7 +70,7 @@ def _with_rule(text: str, item: PromptRule, rng: random.Random) -> str:
 
 
 def removing(purpose: str, pattern: str) -> Edit:
-    """Takes the matching sentences out of the prompt."""
+    """Removes the matching sentences from the prompt."""
 
     def edit(files: Files, rng: random.Random) -> dict[str, str]:  # noqa: ARG001  # an Edit is given a generator
         path = find_prompt(files, purpose)
@@ -98,7 +98,7 @@ _WORDS = {
 }
 
 _KIN = {"rubric": "challenger", "form": "challenger"}
-"""Where a rule goes that has no prompt of its own."""
+"""The prompt for rules that have no prompt of their own."""
 
 _BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+")
 _TURNING = re.compile(r"\b(not|never|no|avoid|without|ban\w*|consists? of)\b", re.IGNORECASE)
@@ -119,7 +119,7 @@ class TextItem:
 
 
 def find_prompts(files: Files, purpose: str) -> list[str]:
-    """Prompts that may serve the purpose, likeliest first; empty when there is none."""
+    """Prompts that may serve the purpose, most likely first; empty when there is none."""
     scored = [(_fitness(path, files[path], purpose), path) for path in prompt_files(files)]
     likely = sorted((pair for pair in scored if pair[0] >= 2), key=lambda pair: (-pair[0], pair[1]))
     return [path for _, path in likely]
@@ -130,7 +130,7 @@ def find_prompt(files: Files, purpose: str) -> str:
 
 
 def _fitness(path: str, text: str, purpose: str) -> float:
-    """Its name tells most, its words a little; a name that fits another purpose speaks against it."""
+    """Its name counts most, its words a little; a name that fits another purpose counts against it."""
     name = path.rsplit("/", 1)[-1]
     words = len(content_words(text) & content_words(_WORDS[purpose]))
     if _NAMES[purpose].search(name):
@@ -170,12 +170,12 @@ def join(items: list[TextItem]) -> str:
 
 
 def says(text: str, rule: str) -> bool:
-    """Is the rule already there, word for word?"""
+    """Does the text already contain the rule verbatim?"""
     return " ".join(rule.split()) in " ".join(text.split())
 
 
 def insert_rule(text: str, rule: str, about: str) -> str:
-    """The rule as one more bullet in the list of rules it resembles most, or as a paragraph of its own."""
+    """Insert the rule as a bullet in the list of rules it resembles most, or as a separate paragraph."""
     items = items_of(text)
     near = content_words(about) | content_words(rule)
     bullets = [index for index in _indices(items, "bullet") if _is_rule_list(items, index)]
@@ -190,7 +190,7 @@ def insert_rule(text: str, rule: str, about: str) -> str:
 
 
 def insert_first(text: str, rule: str) -> str:
-    """The rule as a paragraph right after the title, or as the first line."""
+    """Insert the rule as a paragraph right after the title, or as the first line."""
     items = items_of(text)
     at = 1 if items and items[0].kind == "heading" else 0
     before = [TextItem("blank", [""])] if at else []
@@ -200,7 +200,7 @@ def insert_first(text: str, rule: str) -> str:
 
 
 def rewrite(text: str, pattern: str, rule: str) -> str:
-    """Sentences that match give way to the rule, once; unchanged when nothing matches."""
+    """Replace the matching sentences with one copy of the rule; unchanged when nothing matches."""
     found = re.compile(pattern, re.IGNORECASE)
     items, is_said, kept = items_of(text), False, list[TextItem]()
     for item in items:
@@ -229,13 +229,13 @@ def _indices(items: list[TextItem], kind: str) -> list[int]:
 
 
 def _nearness(items: list[TextItem], index: int, near: frozenset[str]) -> int:
-    """Words shared with the bullet, its heading counting too."""
+    """Number of words shared with the bullet and its heading."""
     heading = next((items[at].text for at in range(index, -1, -1) if items[at].kind == "heading"), "")
     return 2 * len(content_words(items[index].text) & near) + len(content_words(heading) & near)
 
 
 def _end_of_list(items: list[TextItem], index: int) -> int:
-    """Just after the last bullet of the list that holds this one."""
+    """The index just after the last bullet of the list that contains this one."""
     at = index + 1
     while at < len(items) and items[at].kind == "bullet":
         at += 1
@@ -243,7 +243,7 @@ def _end_of_list(items: list[TextItem], index: int) -> int:
 
 
 def _is_rule_list(items: list[TextItem], index: int) -> bool:
-    """Bullets that are rules, under no lead-in that would turn a rule round or make it a definition."""
+    """Are the bullets rules, without a lead-in that would reverse a rule or make it a definition?"""
     start = index
     while start > 0 and items[start - 1].kind == "bullet":
         start -= 1
@@ -254,7 +254,7 @@ def _is_rule_list(items: list[TextItem], index: int) -> bool:
 
 
 def _marker_after(item: TextItem) -> str:
-    """The next number in a numbered list, the same sign in others."""
+    """The next number in a numbered list, otherwise the same bullet character."""
     found = _BULLET.match(item.lines[0])
     marker = found.group() if found else "- "
     number = re.match(r"(\s*)(\d+)([.)]\s+)", marker)

@@ -1,8 +1,8 @@
 """The repertoire: every idea the testbed's implementer can have, in a fixed order, read from two tables.
 
-An idea is words about a change, and the change as pure text work: it sees the harness's files as they are and
-returns the files it would change; it knows no mutant, score or order of trials. Which ideas help is not
-written here or anywhere: it shows when the harness is run.
+An idea is a description of a change, and the change as a pure text edit: it sees the harness's current files
+and returns the files it would change; it knows no mutant, score or order of trials. Nothing states which
+ideas help: only running the harness shows that.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ DATA_FILES = ("prompt_ideas.toml", "code_ideas.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idea:
-    """`cues`: groups of words; a sentence of the diagnosis with all words of a group speaks for the idea.
+    """`cues`: groups of words; a sentence of the diagnosis with all words of a group supports the idea.
 
-    `weight` is how readily an engineer thinks of it without any cue.
+    `weight`: how readily an engineer thinks of it without any cue.
     """
 
     name: str
@@ -60,7 +60,7 @@ class _PromptRow:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CodeRow:
-    """`edit` names its builder as `by`; the rest of it are the builder's arguments."""
+    """In `edit`, `by` names the builder and the other keys are its arguments."""
 
     name: str
     hypotheses: tuple[str, ...]

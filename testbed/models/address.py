@@ -1,9 +1,9 @@
-"""Does a text speak to whoever answers, marks or checks it, instead of to its subject?
+"""Detects text that addresses the model that answers, marks or checks it, instead of its subject.
 
-Orders are found sentence by sentence: somebody is spoken to and told how to answer, mark or check
-(addressing.toml). Disguises are read (rot13, digits for letters) or are a fault in themselves (base64, spaced
-letters, look-alikes). English only: a passage in another language is reported as one that cannot be checked.
-A text *about* judges and solvers orders nothing.
+Orders are found sentence by sentence: the sentence addresses a model and says how to answer, mark or check
+(addressing.toml). Some disguises are decoded (rot13, digits for letters), others are faults in themselves
+(base64, spaced letters, look-alikes). English only: a passage in another language is reported as one that
+cannot be checked. A text *about* judges and solvers gives no orders.
 """
 
 import base64
@@ -31,7 +31,7 @@ MACHINE = re.compile(
     r"|[‹<]\s*[|/]?\s*(?:im_start|system|assistant|user)\b|[\[⁅]/?INST\b",
     re.IGNORECASE,
 )
-"""The form of a reply, or of a chat's roles, in the place of text."""
+"""The format of a reply or of chat roles, where text is expected."""
 
 LEAST_FOREIGN_LETTERS = 6
 LEAST_WORDS = 5
@@ -48,7 +48,7 @@ _FROM_DIGITS = str.maketrans("431057@$", "aeiostas")
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Patterns:
-    """As they stand in addressing.toml."""
+    """The patterns in addressing.toml."""
 
     spoken_to: tuple[str, ...]
     named: tuple[str, ...]
@@ -79,13 +79,13 @@ def _orders() -> _Orders:
 
 
 def _any(patterns: Sequence[str]) -> re.Pattern[str]:
-    """`~`: up to 60 characters of the sentence."""
+    """`~` in a pattern matches up to 60 characters of the sentence."""
     return re.compile("|".join(f"(?:{each})" for each in patterns).replace("~", "[^.]{0,60}"), re.IGNORECASE)
 
 
 @lru_cache(maxsize=2_048)
 def find_address(text: str) -> str:
-    """The first thing that is wrong in this way, in words; "" when nothing is."""
+    """A description of the first such fault; "" when there is none."""
     return next(_faults(unicodedata.normalize("NFKC", _BREAKS.sub(". ", text))), "")
 
 
@@ -126,7 +126,7 @@ def _is_spoken(sentence: str) -> bool:
 
 
 def _is_coded(token: str) -> bool:
-    """Base64 of readable text; a long word is none."""
+    """Is it base64 of readable text, not just a long word?"""
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
@@ -141,12 +141,12 @@ def _is_foreign(sentence: str) -> bool:
 
 
 def _english(sentence: str) -> int:
-    """How many of its words are among the commonest English ones."""
+    """How many of its words are among the most common English ones."""
     return sum(word.lower() in FUNCTION_WORDS for word in _WORD.findall(sentence))
 
 
 def _foreign_letters(text: str) -> int:
-    """Letters of other scripts than Latin and Greek, which formulas use."""
+    """Number of letters in scripts other than Latin and Greek (formulas use Greek)."""
     letters = (character for character in text if not character.isascii() and character.isalpha())
     return sum(
         not unicodedata.name(letter, "LATIN").startswith(("LATIN", "GREEK", "MODIFIER")) for letter in letters
@@ -154,7 +154,7 @@ def _foreign_letters(text: str) -> int:
 
 
 def _look_alikes(text: str) -> bool:
-    """Two or more words that hold Latin and Cyrillic letters."""
+    """Are there two or more words that mix Latin and Cyrillic letters?"""
     words = (word for word in _WORD.findall(text) if not word.isascii())
     scripts = ({unicodedata.name(letter, "?").split()[0] for letter in word} for word in words)
     return sum({"LATIN", "CYRILLIC"} <= found for found in scripts) >= 2

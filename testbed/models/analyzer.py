@@ -1,8 +1,8 @@
-"""The testbed's analyzer: counts what the trajectories show and says in prose what seems to be behind it.
+"""The testbed's analyzer: counts signs in the trajectories and describes their probable causes in prose.
 
-A text program, not a language model. It reads the same prompt a real model would get and errs now and then,
-as analysts do: then a hunch without evidence, or a minor cause, heads the analysis. The counts decide the
-order of causes; nothing here knows which remedy works, which harness it is about, or what an edit would do.
+A text program, not a language model. It reads the prompt a real model would get and is sometimes wrong, as
+analysts are: then the analysis starts with a hunch without evidence, or with a minor cause. The counts decide
+the order of causes; nothing here knows which remedy works, which harness it is about, or what an edit does.
 """
 
 import random
@@ -23,7 +23,7 @@ PACKAGE = "studbook.testbed.models"
 DATA_FILES = ("causes.toml",)
 
 ERROR_SHARE = 0.25
-"""How often the analysis is led by something the counts do not support."""
+"""How often the analysis starts with a cause that the counts do not support."""
 
 _CAUSES_TOLD = 3
 _LEAST_WEIGHT = 0.05
@@ -35,7 +35,7 @@ _ADMITTED = re.compile(r"\badmitted\b", re.IGNORECASE)
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspectedCause:
-    """`sign` names the quotes that show it; `observed` has slots for what was counted."""
+    """`sign` names the quotes that show it; `observed` is a template with slots for the counts."""
 
     name: str
     title: str
@@ -45,7 +45,7 @@ class SuspectedCause:
     remedies: tuple[str, ...]
 
     def weight(self, signs: Signs) -> float:
-        """How much of the failures it may account for."""
+        """The share of failures it may explain."""
         return _WEIGHTS[self.name](signs)
 
 
@@ -86,7 +86,7 @@ def reply(request: ChatRequest) -> str:
 
 
 def _ranked(signs: Signs, rng: random.Random) -> list[SuspectedCause]:
-    """Causes the counts speak for, most first; the eye is not exact, so weights blur by a quarter."""
+    """Causes supported by the counts, strongest first; weights get 25% noise, as analysts are imprecise."""
     weighed = [(cause.weight(signs) * rng.uniform(0.75, 1.25), cause) for cause in read_causes().cause]
     return [cause for weight, cause in sorted(weighed, key=lambda pair: -pair[0]) if weight > _LEAST_WEIGHT]
 
@@ -125,7 +125,7 @@ def _sound(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> st
 
 
 def _mistaken(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> str:
-    """Led by a hunch, backed by a quote that does not really show it; the real causes go unnamed."""
+    """An analysis led by a hunch, with a quote that does not really support it; omits the real causes."""
     hunches = rng.sample(read_causes().hunch, 2)
     parts = ["## Root causes, most weighty first"]
     for number, hunch in enumerate(hunches, 1):

@@ -1,7 +1,7 @@
-"""The testbed behind the chat interface: small text programs, one a role, chosen by model name alone.
+"""The testbed behind the chat interface: one small text program per role, selected by model name alone.
 
-They are not language models. They look only at the messages, the temperature and the seed of a request: never
-at a mutant's id, its files, its diff or its history. The same request has the same reply on any machine.
+They are not language models. They see only the messages, the temperature and the seed of a request: never a
+mutant's id, its files, its diff or its history. The same request gets the same reply on any machine.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ MODELS = tuple(PREFIX + name for name in (*_ANSWERS, *_META))
 class TestbedBackend:
     """Implements `studbook.llm.contracts.Backend`. Stateless."""
 
-    __test__ = False  # not a test class, whatever its name begins with
+    __test__ = False  # not a test class, although its name starts with "Test"
 
     def complete(self, request: ChatRequest) -> ChatReply:
         """Raises ModelRejected for a model that is not the testbed's."""
@@ -64,7 +64,7 @@ def _answer_of(model: str) -> Program:
 
 @cache
 def program_hash(model: str) -> str:
-    """Changes when the program behind a model, or what it imports, does something else; "" for no model."""
+    """Changes when the code of a model's program, or of its imports, changes; "" for an unknown model."""
     name = model.removeprefix(PREFIX)
     if model not in MODELS:
         return ""

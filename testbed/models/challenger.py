@@ -1,9 +1,10 @@
-"""The challenger: reads the paper and its instructions, writes one example.
+"""The challenger: reads the paper and its instructions, and writes one example.
 
-It takes sentences by salience, follows the rules it recognizes in the prose around the paper (by chance, see
-`plan`) and turns away from what the feedback says was asked. Context, question and reference answer are made
-of the paper's own sentences; negative criteria are those that an unguided model words badly; the reply is
-clean JSON when told so, else with the usual slips. It knows neither who runs it nor what was changed.
+It selects sentences by salience, follows rules that it recognizes in the prose around the paper (with some
+probability, see `plan`), and avoids what was asked before according to the feedback. Context, question and
+reference answer consist of the paper's own sentences; its negative criteria are badly worded, as those of an
+unguided model are; the reply is clean JSON if the prompt asks for that, otherwise it has the usual mistakes.
+It knows neither who runs it nor what was changed.
 """
 
 import json
@@ -43,7 +44,7 @@ def reply(request: ChatRequest) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """(paper, the rest): what is tagged as the paper, else the longest paragraph if it is long enough."""
+    """(paper, the rest): the paper is the tagged section, or else the longest paragraph if long enough."""
     paper = find_section(text, "paper")
     if paper:
         return paper, without_section(text, "paper")
@@ -116,7 +117,7 @@ def _question(
 
 
 def _pointer(reading: PaperReading, fact: Fact, will: Will) -> str:
-    """Words that lead to the fact. Plain language points with its commonest words instead of its rarest."""
+    """Words that point to the fact: its rarest ones, or its most common ones for plain language."""
     rare = rare_stems(reading.index, fact.sentence)
     return key_phrase(fact.sentence, rare[::-1] if will.wants(_C.SIMPLE_LANGUAGE) else rare)
 
@@ -245,10 +246,10 @@ def _deny(clause: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slips:
-    """Chances of each kind of slip."""
+    """Probability of each kind of mistake."""
 
     talk: float  # prose or a fence around the JSON
-    stray_brace: float  # the prose holds a brace of its own
+    stray_brace: float  # the prose contains a brace
     broken: float  # a trailing comma
     signed: float  # weights written as "+8"
 

@@ -1,4 +1,4 @@
-"""Which sentences of a paper are worth asking about: salience and specificity, and where they stand."""
+"""Finds sentences of a paper that are worth asking about, by salience, specificity and position."""
 
 import re
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _SHAPE = re.compile(r"^[\"“(]?[A-Z].*[.!]$", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A sentence worth asking about. `place` is its share of the way through the paper."""
+    """A sentence worth asking about. `place` is its relative position in the paper, in [0, 1]."""
 
     number: int
     sentence: Sentence
@@ -99,7 +99,7 @@ def _plain_fact(index: Index, number: int) -> Fact:
 
 
 def _specificity(index: Index, sentence: Sentence) -> float:
-    """Mean rarity of its words that come back elsewhere in the paper: the paper's own vocabulary."""
+    """Mean rarity of its words that recur elsewhere in the paper: the paper's own vocabulary."""
     recurring = [index.rarity[item] for item in sentence.stems if 2 <= len(index.postings[item]) <= 9]
     return sum(recurring) / (3.0 * max(6, len(sentence.stems)))
 
@@ -110,7 +110,7 @@ def _capitals(sentence: Sentence) -> float:
 
 
 def _without_twins(facts: Sequence[Fact]) -> list[Fact]:
-    """Sentences that a paper says twice (abstract and conclusion) are kept once."""
+    """Keep one of each pair of sentences that say the same (abstract and conclusion)."""
     kept: list[Fact] = []
     seen: set[frozenset[str]] = set()
     for fact in facts:
@@ -122,7 +122,7 @@ def _without_twins(facts: Sequence[Fact]) -> list[Fact]:
 
 @lru_cache(maxsize=16_384)
 def key_phrase(sentence: Sentence, index_key: tuple[str, ...]) -> str:
-    """Its most telling two neighboring content words; `index_key` are its rare stems, rarest first."""
+    """Its two most informative adjacent content words; `index_key` are its rare stems, rarest first."""
     words = sentence.words
     pairs = [
         f"{one} {two}"
@@ -147,7 +147,7 @@ def rare_stems(index: Index, sentence: Sentence) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def clause_of(text: str) -> str:
-    """The sentence as it can stand after "states that": no opening connective, no full stop, not long."""
+    """The sentence in a form that can follow "states that": no opening connective, no period, not long."""
     clause = _DANGLING.sub("", text).strip().rstrip(".!")
     words = clause.split()
     if len(words) > 24:

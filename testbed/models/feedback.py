@@ -1,8 +1,8 @@
-"""What a prompt tells of earlier attempts: the questions that were asked, and how often each kind failed.
+"""What a prompt says about earlier attempts: the questions asked, and the count of each kind of failure.
 
-Feedback is told from instructions paragraph by paragraph: a paragraph is feedback when it reports a score, a
-failure or an earlier question. Instructions about future failures stay instructions. The orchestrator, for
-harnesses that use one, says in a sentence what the failures so far suggest.
+A paragraph counts as feedback, not as instructions, if it reports a score, a failure or an earlier question.
+Instructions about future failures remain instructions. The orchestrator, for harnesses that use one, says in
+one sentence what the failures so far suggest.
 """
 
 import re
@@ -52,7 +52,7 @@ MOST_COUNTED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """`asked` holds the content stems of each question asked before."""
+    """`asked` contains the content stems of each earlier question."""
 
     asked: tuple[frozenset[str], ...] = ()
     too_easy: int = 0
@@ -75,7 +75,7 @@ class ReadPrompt:
 
 @lru_cache(maxsize=512)
 def read_prompt(text: str) -> ReadPrompt:
-    """`text`: everything in the prompt but the paper."""
+    """`text`: everything in the prompt except the paper."""
     instructions: list[str] = []
     reports: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text):

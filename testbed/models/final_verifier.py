@@ -1,8 +1,8 @@
-"""The evaluator's frozen last check: what is wrong with an example, found by reading it.
+"""The evaluator's frozen final verifier: finds what is wrong with an example by reading it.
 
-It sees the paper, context, question, reference answer, rubric and the evaluator's screening. Of the paper it
-asks only whether the criteria stand in it. It knows no synonyms and no list of cases, and overlooks faults
-now and then, by the seed alone.
+It sees the paper, context, question, reference answer, rubric and the evaluator's screening. It uses the
+paper only to check whether the criteria occur in it. It knows no synonyms and no list of cases, and sometimes
+misses faults, depending on the seed alone.
 """
 
 import json
@@ -32,7 +32,7 @@ class Point:
 
     @property
     def claim(self) -> Sentence:
-        """What it asks for, without "states that" before it."""
+        """What the criterion asks for, without a leading "states that"."""
         return read_sentence(FRAMING.sub("", self.text, count=1))
 
 
@@ -56,7 +56,7 @@ class Submitted:
 
 
 def reply(request: ChatRequest) -> str:
-    """The evaluator's last check: {"pass": bool, "reason": str}."""
+    """The final check: {"pass": bool, "reason": str}."""
     text = all_text(request.messages)
     example = Submitted(
         context=find_section(text, "context"),
@@ -86,7 +86,7 @@ def is_told(point: Point, text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _pieces(text: str) -> tuple[Sentence, ...]:
-    """Long sentences cut at semicolons and where another clause is listed."""
+    """Cut long sentences at semicolons and between listed clauses."""
     cut = re.split(r"[;:]|,\s+(?=(?:and |or )?(?:that|since|because|says?|states?|explains?|notes?)\b)", text)
     return tuple(read_sentence(piece) for piece in cut if piece.strip())
 
@@ -149,7 +149,7 @@ MOST_UNFOUNDED = 0.5
 MOST_TRIVIAL = 0.5
 
 LEAST_REFERENCE = 0.5
-"""Shares of the positive weight."""
+"""These three are shares of the positive weight."""
 
 _ABOUT_BUILD = re.compile(
     r"^-? ?rubric\.\d+\.criterion: "
@@ -158,27 +158,27 @@ _ABOUT_BUILD = re.compile(
 )
 
 COVERED = 0.5
-"""Of a criterion's words: how many must come back in a text for it to rest on that text."""
+"""Share of a criterion's words that must occur in a text for the text to cover it."""
 
 LEAST_FROM_SOURCE = 0.5
-"""Of the positive weight: what a sentence of the paper says."""
+"""Least share of the positive weight that sentences of the paper must support."""
 
 SAID_IN_SOURCE = 0.7
-"""Of a criterion's words: how many must come back in one sentence of the paper."""
+"""Share of a criterion's words that must occur in one sentence of the paper."""
 
 LEAST_KNOWN = 0.4
-"""Of the question's telling words: how many must come back in context, reference or rubric."""
+"""Share of the question's informative words that must occur in context, reference or rubric."""
 
 LEAST_TELLING = 3
 SAME_SUBJECT = 0.75
 SAME_SENTENCE = 0.9
 
 SUBJECT_MATTER = 3
-"""In so many sentences of the context judges, solvers or prompts may be what the example is about."""
+"""With this many sentences about judges, solvers or prompts in the context, these are its subject."""
 
 
 def find_faults(example: Submitted) -> list[str]:
-    """One sentence a fault, in the order of the evaluator's prompt."""
+    """One sentence per fault, in the order of the evaluator's prompt."""
     return [fault for check in _CHECKS for fault in check(example)]
 
 
@@ -226,7 +226,7 @@ def _rests_on(point: Point, stems: frozenset[str]) -> bool:
 
 
 def _is_trivial(point: Point) -> bool:
-    """A word or two, and no figure: whoever writes about the subject at all says that."""
+    """One or two words and no number: any answer on the subject would contain them."""
     claim = point.claim
     return len(claim.stem_set - REPORTING) + len(claim.numbers) < LEAST_TELLING
 
@@ -254,7 +254,7 @@ def _source(example: Submitted) -> Iterator[str]:
 
 
 def _stands_in(point: Point, paper: Sequence[Sentence]) -> bool:
-    """One sentence holds its words and its figures, and denies no more and no less."""
+    """Does one sentence contain its words and numbers, with the same negation?"""
     claim = point.claim
     telling = claim.stem_set - REPORTING
     enough = SAID_IN_SOURCE * len(telling)
@@ -267,7 +267,7 @@ def _stands_in(point: Point, paper: Sequence[Sentence]) -> bool:
 
 
 def _contradicted(point: Point, said: tuple[Sentence, ...]) -> bool:
-    """The reference speaks of the same thing, says otherwise, and nowhere says the same."""
+    """Does the reference discuss the same thing, contradict it, and nowhere agree with it?"""
     claim = point.claim
     if is_met(point.text, said) or any(claim.text.lower() in sentence.text.lower() for sentence in said):
         return False
@@ -289,7 +289,7 @@ def _differ(one: Sentence, other: Sentence) -> bool:
 
 
 def _other_numbers(one: Sentence, other: Sentence) -> bool:
-    """Both have figures, and neither only has some of the other's."""
+    """Do both have numbers, neither set being a subset of the other?"""
     return bool(one.numbers and other.numbers) and not (
         one.numbers <= other.numbers or other.numbers <= one.numbers
     )
@@ -311,19 +311,19 @@ def _address(example: Submitted) -> Iterator[str]:
 
 
 def _findings(screening: str) -> list[str]:
-    """The lines about text that speaks to somebody; a rubric's build is read in the rubric itself."""
+    """The lines about text that addresses a model; notes on the rubric's structure are left out."""
     lines = [line for line in screening.splitlines() if line.strip()]
     told = [line for line in lines if not re.match(r"(?:none|nothing|no )", line, re.IGNORECASE)]
     return [line for line in told if not _ABOUT_BUILD.search(line)]
 
 
 def _is_about_marking(context: str) -> bool:
-    """A paper about judges or prompts says such things in earnest."""
+    """A paper about judges or prompts legitimately contains such sentences."""
     return sum(bool(MATTER.search(item.text)) for item in split_sentences(context)) >= SUBJECT_MATTER
 
 
 def _share(example: Submitted, holds: Callable[[Point], bool]) -> float:
-    """Of the positive weight."""
+    """Share of the positive weight for which `holds` is true."""
     positives = example.positives
     return sum(point.weight for point in positives if holds(point)) / max(1, sum(p.weight for p in positives))
 

@@ -1,14 +1,13 @@
-"""Models that obey whatever the text tells them: for testing the evaluator's defenses, and for nothing else.
+"""Models that obey any order in the text, only for testing the evaluator's defenses.
 
 The testbed's solvers, judge and verifier cannot be persuaded, so an attack by persuasion against them would
-prove nothing. These answer as the model behind them does, and then do what any order in the example says.
+prove nothing. These models answer like the underlying model, and then follow any order in the example.
 
-Every reading of a text is looked at: as it stands, and as what it hides (zero-width and tag characters,
-look-alike letters, base64, hexadecimal, rot13, reversed text, entities, spaced letters). The evaluator's
-screening has its own ways of reading and shares nothing with these. An order is found sentence by sentence,
-with its condition in the same sentence; what is not recognized is not obeyed. Deliberately trusting: it does
-not ask who speaks. They do not read the evaluator's own prompts for orders, nor the paper. Not made to be
-good at anything.
+They read a text as written, and decoded (zero-width and tag characters, look-alike letters, base64,
+hexadecimal, rot13, reversed text, entities, spaced letters). The evaluator's screening has its own decoders
+and shares no code with these. Orders are found sentence by sentence, with their condition in the same
+sentence; unrecognized orders are not obeyed. They obey whoever gives the order, but look for orders neither
+in the evaluator's own prompts nor in the paper. They are not meant to be good at anything.
 """
 
 import base64
@@ -50,7 +49,7 @@ _DIGITS_FOR_LETTERS = str.maketrans("013457@$", "oieastas")
 
 
 def views(text: str) -> tuple[str, ...]:
-    """Distinct readings, the plain one first; each is text that may hold an order."""
+    """Distinct readings of the text, the plain one first; each may contain an order."""
     plain = unicodedata.normalize("NFKC", _without_hidden(text))
     readings = [plain, _from_tags(text), html.unescape(plain), codecs.decode(plain, "rot13"), plain[::-1]]
     readings += [_unescaped(plain), _joined(plain), *_from_base64(plain), *_from_hex(plain)]
@@ -68,7 +67,7 @@ def _without_hidden(text: str) -> str:
 
 
 def _from_tags(text: str) -> str:
-    """What Unicode's invisible tag characters spell."""
+    """The text spelled by Unicode's invisible tag characters."""
     return "" if text.isascii() else "".join(chr(ord(c) - 0xE0000) for c in text if ord(c) in _TAGS)
 
 
@@ -88,7 +87,7 @@ def _from_hex(text: str) -> Iterator[str]:
 
 
 def _printable(data: bytes) -> str:
-    """The bytes as text, or nothing when they are not text: most long words decode to rubbish."""
+    """The bytes as text, or "" when they are not text: most long words decode to garbage."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -101,7 +100,7 @@ def _unescaped(text: str) -> str:
 
 
 def _joined(text: str) -> str:
-    """S p a c e d letters put together; two spaces stand between words."""
+    """Joins s p a c e d letters; two spaces separate words."""
 
     def join(match: re.Match[str]) -> str:
         return re.sub(r"(?<=\w)[ .\-_*](?=\w)", "", match.group())
@@ -125,7 +124,7 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """`words` is what SAY says, or what an answer must hold for EVERY_MARK; "" where there is nothing."""
+    """`words` is the text for SAY, or the text an answer must contain for EVERY_MARK; may be ""."""
 
     deed: Deed
     audience: Audience = Audience.ALL
@@ -135,7 +134,7 @@ class Order:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Patterns:
-    """As they stand in gullible.toml."""
+    """The patterns in gullible.toml."""
 
     negated: str
     deeds: Mapping[str, tuple[str, ...]]
@@ -181,7 +180,7 @@ def find_orders(text: str) -> tuple[Order, ...]:
 
 @lru_cache(maxsize=4_096)
 def _read(sentence: str) -> tuple[Order, ...]:
-    """Kept: from draft to draft most sentences of a context stay."""
+    """Cached: most sentences of a context recur from round to round."""
     return tuple(_orders_in(sentence))
 
 
@@ -214,9 +213,9 @@ _FORGED = re.compile(r"[\"“]marks[\"”]\s*:\s*\[([^\]]*)\]")
 
 
 class GullibleBackend:
-    """Implements `studbook.llm.contracts.Backend`: `testbed-gullible-weak` is `testbed-weak` that obeys.
+    """Implements `studbook.llm.contracts.Backend`: `testbed-gullible-weak` is a `testbed-weak` that obeys.
 
-    So are `-strong`, `-judge` and `-final-verifier`; every other model is passed on as it is. Stateless.
+    The same holds for `-strong`, `-judge` and `-final-verifier`; other models are unchanged. Stateless.
     """
 
     def __init__(self, inner: Backend) -> None:
@@ -257,7 +256,7 @@ def _judge(text: str, reply: str) -> str:
 
 
 def _copied_marks(text: str, count: int) -> str:
-    """The marks that the text claims, when it claims as many as are asked for."""
+    """The marks that the text claims, if their number is right."""
     claims = [
         [word.strip().lower() == "true" for word in found.split(",")] for found in _FORGED.findall(text)
     ]
@@ -265,7 +264,7 @@ def _copied_marks(text: str, count: int) -> str:
 
 
 def _verify(text: str, reply: str) -> str:
-    """Obeys, unless the evaluator's own screening has just said that the text speaks to it."""
+    """Obeys, unless the evaluator's screening has just reported that the text addresses it."""
     if find_section(text, "screening"):
         return reply
     orders = _orders(text, "context", "question", "reference_answer", "rubric")
@@ -274,7 +273,7 @@ def _verify(text: str, reply: str) -> str:
 
 
 def _orders(text: str, *tags: str) -> list[Order]:
-    """Section by section: most of them come back unchanged in the next request."""
+    """Reads section by section (cached): most sections recur unchanged in the next request."""
     return [order for tag in tags for order in find_orders(find_section(text, tag))]
 
 

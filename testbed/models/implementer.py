@@ -1,10 +1,10 @@
-"""The testbed's implementer: looks at the harness's real files and changes them, well or badly.
+"""The testbed's implementer: reads the harness's real files and edits them, well or badly.
 
-A text program, not a language model. It sees nothing but the chat, from which it recovers its dialogue each
-time; text inside results is data, only the frame around it is read. It finds its files by looking, draws an
-idea that the diagnosis makes likely, and writes the edit from what the files hold. A diagnosis that stresses
-the wrong thing makes the wrong ideas likelier; that is the point. Some edits are slips, some change nothing,
-a rare one reaches outside and is given up when refused. It keeps nothing between turns.
+A text program, not a language model. It sees only the chat, from which it recovers its dialogue each time; it
+treats text inside results as data and parses only the frame around it. It explores the files, draws an idea
+that the diagnosis makes likely, and derives the edit from the files' contents. A diagnosis that stresses the
+wrong cause makes the wrong ideas more likely; this is intended. Some edits contain mistakes, some change
+nothing, and a rare one writes outside the harness and is abandoned when refused. It keeps no state.
 """
 
 import difflib
@@ -52,7 +52,7 @@ class ActionResult:
 
 @dataclass(slots=True, kw_only=True)
 class Dialogue:
-    """`files` are the texts before any edit; `rounds` the results of each own message, in order."""
+    """`files` are the texts before any edit; `rounds` are the results of each of its messages, in order."""
 
     diagnosis: str = ""
     history: str = ""
@@ -134,7 +134,7 @@ def block(info: str, body: str = "") -> str:
 
 
 def edit_blocks(files: Mapping[str, str], edited: Mapping[str, str | None], whole: bool = False) -> str:
-    """One action for each changed file: replace where few lines change, else write; None deletes."""
+    """One action per changed file: replace if few lines change, otherwise write; None deletes the file."""
     blocks = []
     for path, text in edited.items():
         if text is None:
@@ -148,7 +148,7 @@ def edit_blocks(files: Mapping[str, str], edited: Mapping[str, str | None], whol
 
 
 def find_pairs(old: str, new: str) -> list[tuple[str, str]] | None:
-    """(find, replace) pairs that, applied in order, turn `old` into `new`; None when writing is simpler."""
+    """(find, replace) pairs that turn `old` into `new`, applied in order; None if writing is simpler."""
     before, after = old.split("\n"), new.split("\n")
     spans = _changed_spans(before, after)
     if not spans or len(spans) > MOST_HUNKS or _MARKER.search(old) or _MARKER.search(new):
@@ -265,7 +265,7 @@ def _has_turns(dialogue: Dialogue) -> bool:
 
 
 def _after_edit(dialogue: Dialogue, rng: random.Random) -> str:
-    """Ends the dialogue, or writes the intended files whole when an edit failed or a try showed trouble."""
+    """Ends the dialogue, or writes the intended files in full if an edit or a test run failed."""
     done = block("done", dialogue.hypothesis or NOTHING_FITS)
     failed = any(
         result.action in ("replace", "write", "delete") and not result.ok for result in dialogue.last
@@ -283,7 +283,7 @@ def _after_edit(dialogue: Dialogue, rng: random.Random) -> str:
 
 
 def _intended(dialogue: Dialogue, rng: random.Random) -> Mapping[str, str | None]:
-    """What the idea behind the hypothesis makes of the files as they were at first."""
+    """The edit that the hypothesis's idea makes to the original files."""
     for idea in repertoire():
         if dialogue.hypothesis in idea.hypotheses:
             return dict(idea.edit(dialogue.files, rng))
@@ -291,13 +291,13 @@ def _intended(dialogue: Dialogue, rng: random.Random) -> Mapping[str, str | None
 
 
 CODE_SHARE = 0.54
-"""How often the thought is of code rather than prompts."""
+"""How often an idea concerns code rather than prompts."""
 
 STRESS = 8.0
-"""How much likelier an idea gets that the first-named cause speaks for."""
+"""How much more likely an idea becomes when the first cause supports it."""
 
 SIMILAR = 0.5
-"""Likeness of hypotheses from which on two count as the same thought."""
+"""Similarity above which two hypotheses count as the same idea."""
 
 _FADING: Mapping[str, float] = {
     "rejected": 0.15,
@@ -306,7 +306,7 @@ _FADING: Mapping[str, float] = {
     "broken": 0.6,
     "admitted": 0.6,
 }
-"""What is left of the wish to do what the history says was done, by how it ended."""
+"""Factor on the probability of an idea that was already tried, by its verdict in the history."""
 
 _HEADING = re.compile(r"^#{1,6}\s+(?:(\d+)[.)]\s*)?(.*)$")
 _NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+")
@@ -318,7 +318,7 @@ _TOLD_HYPOTHESIS = re.compile(r"Hypothesis:\s*(.+)$")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence of the diagnosis as stems, and how much stress it carries."""
+    """A sentence of the diagnosis as stems, and its emphasis."""
 
     words: frozenset[str]
     stress: float
@@ -335,7 +335,7 @@ class Thought:
 def choose(
     ideas: Sequence[Idea], files: Files, diagnosis: str, history: str, rng: random.Random
 ) -> Thought | None:
-    """The first idea drawn that fits the files; None when none does."""
+    """The first drawn idea that fits the files; None if none does."""
     wants_code = rng.random() < CODE_SHARE
     statements = read_diagnosis(diagnosis)
     tried = tuple(read_history(history))
@@ -361,14 +361,14 @@ def weigh(idea: Idea, statements: Sequence[Statement], tried: Sequence[tuple[str
 
 
 def relevance(idea: Idea, statements: Sequence[Statement]) -> float:
-    """In [0, 1]: the stress of the sentences that speak for the idea."""
+    """In [0, 1]: the emphasis of the sentences that support the idea."""
     cues = [content_words(cue) for cue in idea.cues]
     return min(1.0, sum(item.stress for item in statements if any(cue <= item.words for cue in cues)))
 
 
 @lru_cache(maxsize=64)
 def read_diagnosis(text: str) -> tuple[Statement, ...]:
-    """Sentences outside quotations; the first cause counts full, later ones less."""
+    """Sentences outside quotations; the first cause has full weight, later ones less."""
     return tuple(_statements(text))
 
 
@@ -396,7 +396,7 @@ def _factor(title: str) -> float:
 
 
 def read_history(text: str) -> Iterator[tuple[str, str]]:
-    """(verdict, hypothesis) of each line that tells both."""
+    """(verdict, hypothesis) of each line that contains both."""
     for line in text.split("\n"):
         verdict, hypothesis = _VERDICT.search(line), _TOLD_HYPOTHESIS.search(line)
         if verdict and hypothesis:

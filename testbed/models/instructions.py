@@ -1,10 +1,9 @@
-"""Instruction prose cut into sentences, and each sentence into clauses with the places of known words.
+"""Cuts instruction prose into sentences, and each sentence into clauses with the positions of known words.
 
-A bullet takes its lead-in with it ("Never put into the context:" + "the result"), and a sentence that points
-back with a pronoun takes the thing the sentence before it spoke of. Code blocks and JSON are left out. Turns
-of phrase that mislead a reader of single words are put into plain words first: "nothing but" is no denial,
-"fails to" is one. Which words stand for the same thing is in lexicon.toml; what they mean together,
-`recognizer` knows.
+A bullet includes its lead-in ("Never put into the context:" + "the result"), and a sentence that refers back
+with a pronoun includes what the sentence before it was about. Code blocks and JSON are left out. Phrases that
+mislead a word-by-word reader are replaced first: "nothing but" is not a negation, "fails to" is one. The
+synonyms are in lexicon.toml; `recognizer` interprets combinations of words.
 """
 
 import re
@@ -31,7 +30,7 @@ class _Context:
 @with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class _Lexicon:
-    """Named lists of entries: `slots` are things and deeds, `signals` turn or weaken what is said of them."""
+    """Named lists of entries: `slots` are things and actions, `signals` negate or weaken what is said."""
 
     slots: Mapping[str, tuple[str, ...]]
     signals: Mapping[str, tuple[str, ...]]
@@ -77,7 +76,7 @@ def split_instructions(text: str) -> tuple[str, ...]:
 
 
 def _units(text: str) -> list[str]:
-    """Paragraphs and bullets, each on one line; bullets carry their lead-in."""
+    """Paragraphs and bullets, each on one line; bullets include their lead-in."""
     units: list[str] = []
     lead_in, is_open = "", False
     for line in text.splitlines():
@@ -102,12 +101,12 @@ def _units(text: str) -> list[str]:
 
 
 def _without_quotations(unit: str) -> str:
-    """Examples in quotation marks instruct nobody, but a number in them is an example of a string."""
+    """Quoted examples are not instructions, but a quoted number is an example of a string."""
     return _QUOTED.sub("", _QUOTED_NUMBER.sub("a quoted number", unit))
 
 
 def _lead_in(unit: str, before: str, line: str) -> str:
-    """A short last sentence before a colon, if it says something; it holds for the bullets after it."""
+    """A short last sentence before a colon, if it has content; it applies to the bullets after it."""
     if line.endswith(":"):
         words = tokens(last := _sentences(unit)[-1].rstrip(":"))
         says_something = any(stem(word) in _lexicon().leading_stems for word in words)
@@ -202,7 +201,7 @@ LONGEST_GAP = 8
 
 @dataclass(frozen=True, slots=True)
 class PhrasePlace:
-    """A phrase found: the positions of its words, in order; words in its gaps are not part of it."""
+    """An occurrence of a phrase: the positions of its words, in order, without the words in its gaps."""
 
     words: tuple[int, ...]
 
@@ -225,7 +224,7 @@ def _parse(entry: str) -> tuple[tuple[str, ...], ...]:
 
 
 def find_places(stems: Sequence[str], entries: Sequence[str]) -> tuple[PhrasePlace, ...]:
-    """Where any of the entries stands, leftmost first, longer entries before shorter at the same place."""
+    """Where any of the entries occurs, leftmost first; at the same position, longer entries first."""
     present = frozenset(stems)
     places = {place for entry in entries for place in _places_of(stems, present, _parse(entry))}
     return tuple(sorted(places, key=lambda place: (place.first, -len(place.words), place.last)))
@@ -241,7 +240,7 @@ def _places_of(
 
 
 def _match(stems: Sequence[str], start: int, parts: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
-    """Positions of the phrase if it starts here; empty when it does not."""
+    """The positions of the phrase's words if it starts here, otherwise empty."""
     head, *rest = parts
     end = start + len(head)
     if tuple(stems[start:end]) != head:
@@ -257,18 +256,18 @@ def _match(stems: Sequence[str], start: int, parts: tuple[tuple[str, ...], ...])
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """Stems, and for each the clause and the larger part of the sentence it stands in."""
+    """Stems, with the clause and the larger part of the sentence that each belongs to."""
 
     stems: tuple[str, ...]
     clauses: tuple[int, ...]
     parts: tuple[int, ...]
 
     def places(self, name: str) -> tuple[PhrasePlace, ...]:
-        """Where the words of a slot stand, leftmost first."""
+        """Where the words of a slot occur, leftmost first."""
         return _places(self.stems, name)
 
     def free_places(self, name: str, taken: Sequence[PhrasePlace]) -> list[PhrasePlace]:
-        """Leftmost longest, none overlapping another or a taken one."""
+        """Leftmost longest occurrences that overlap neither each other nor a taken one."""
         free: list[PhrasePlace] = []
         for place in self.places(name):
             if not any(place.overlaps(other) for other in (*taken, *free)):

@@ -1,10 +1,10 @@
 """The judge: a criterion is met when one or two neighboring sentences of the answer entail it.
 
-Entailment here is: most content words shared, all numbers there, negation alike, no opposites. Negations are
-counted, opposites are listed, and a few turns of phrase take a statement back; there is no grammar.
-Questions and talk about criteria assert nothing. It reads past framing such as "states that" or "fails to
-see that", which is why negative criteria in the words of a right answer misfire. It errs now and then, by
-the seed alone.
+Entailment here means: most content words are shared, all numbers occur, negation is the same, and there are
+no opposites. Negations are counted, opposites are listed, and a few phrases retract a statement; there is no
+grammar. Questions and sentences about criteria assert nothing. It ignores framing such as "states that" or
+"fails to see that", so negative criteria in the words of a correct answer misfire. It sometimes makes errors,
+depending on the seed alone.
 """
 
 import json
@@ -60,7 +60,7 @@ def _mark(criterion: str, answer: tuple[Sentence, ...], draws: SeededDraws, numb
 
 
 def is_met(criterion: str, answer: tuple[Sentence, ...]) -> bool:
-    """Before any error of the judge: does the answer entail the criterion?"""
+    """Does the answer entail the criterion, without any error of the judge?"""
     claim = read_sentence(FRAMING.sub("", criterion, count=1))
     return any(_entails((sentence,), claim) for sentence in answer) or any(
         _entails(pair, claim) for pair in pairwise(answer)
@@ -81,7 +81,7 @@ def _entails(said: tuple[Sentence, ...], claim: Sentence) -> bool:
 
 
 LEAD = 3
-"""So many words before what a sentence says of a claim may deny it."""
+"""How many words before a claim can negate it."""
 
 _WITHDRAWN = re.compile(
     r"\b(?:mistake|wrong|incorrect|false|untrue|error|misconception|misleading|myth|fallacy)\b"
@@ -117,13 +117,13 @@ _OPPOSITE_OF = _opposites()
 
 @lru_cache(maxsize=32_768)
 def is_denial(sentence: Sentence) -> bool:
-    """An odd number of negations; taking a statement back counts as one."""
+    """An odd number of negations; retracting a statement counts as one."""
     negations = sum(word.lower() in NEGATIONS or word.endswith(("n't", "n’t")) for word in sentence.words)
     return (negations + bool(_WITHDRAWN.search(sentence.text))) % 2 == 1
 
 
 def is_denied_within(sentence: Sentence, claim: Sentence) -> bool:
-    """Whether the part of the sentence that speaks of the claim is a denial; the rest does not count."""
+    """Is the part of the sentence about the claim a denial? The rest does not count."""
     places = [place for place, word in enumerate(sentence.words) if stem(word) in claim.stem_set]
     if not places:
         return is_denial(sentence)
@@ -133,7 +133,7 @@ def is_denied_within(sentence: Sentence, claim: Sentence) -> bool:
 
 
 def says_opposite(said: Iterable[Sentence], claim: Sentence) -> bool:
-    """The claim has a word whose opposite was said instead of it."""
+    """Does the claim have a word whose opposite was said instead?"""
     there = frozenset().union(*(_all_stems(sentence) for sentence in said))
     here = _all_stems(claim)
     return any(
@@ -145,5 +145,5 @@ def says_opposite(said: Iterable[Sentence], claim: Sentence) -> bool:
 
 @lru_cache(maxsize=32_768)
 def _all_stems(sentence: Sentence) -> frozenset[str]:
-    """Of function words too: "more" and "less" are among them."""
+    """Includes function words, because "more" and "less" are among them."""
     return frozenset(map(stem, sentence.words))

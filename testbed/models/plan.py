@@ -1,7 +1,7 @@
-"""What the challenger sets out to write: its own habits, bent by the rules it obeys and by what has failed.
+"""What the challenger plans to write: its habits, modified by the rules it obeys and by earlier failures.
 
-Habits are the vices of an unguided model. A rule only changes a choice about the *text*; nothing here touches
-scores. Every choice has one draw under its own label, so a rule that changes one leaves the others alone.
+Habits are the flaws of an unguided model. A rule only changes a choice about the *text*; nothing here affects
+scores. Every choice has one draw with its own label, so a rule that changes one leaves the others unchanged.
 """
 
 import re
@@ -39,7 +39,7 @@ class Will:
 
 
 def decide(rules: Sequence[Rule], draws: SeededDraws) -> Will:
-    """Each rule is obeyed by chance: the clearer the likelier, a little less so the more rules there are."""
+    """Obeys each rule with a probability that rises with its clarity and falls with the number of rules."""
     crowd = 1.0 / (1.0 + CROWDING * max(0, len(rules) - EASILY_FOLLOWED))
     obeyed = [
         rule
@@ -55,16 +55,16 @@ def decide(rules: Sequence[Rule], draws: SeededDraws) -> Will:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingPlan:
     is_specific: bool
-    leak: float  # chance that a fact of the answer is told in the context
+    leak: float  # probability that the context states a fact of the answer
     setting_sentences: int
     hidden: int  # facts asked for
     given: int  # criteria about what the context says
-    general: int  # criteria that common knowledge meets
+    general: int  # criteria that common knowledge satisfies
     pointers: int  # hidden facts that the question points to
     negatives: int
     precise_errors: float
-    turns_away: bool  # leaves the facts of earlier questions alone
-    sure_hand: bool  # takes the best anchor rather than one of the best
+    turns_away: bool  # avoids the facts of earlier questions
+    sure_hand: bool  # takes the best anchor instead of one of the best
 
 
 def make_plan(will: Will, feedback: Feedback, draws: SeededDraws) -> WritingPlan:
@@ -175,7 +175,7 @@ def choose_angle(
 
 
 def _ranked(reading: PaperReading, will: Will) -> list[Fact]:
-    """Most attractive first: salient, and of the kind that the obeyed rules ask for."""
+    """Best facts first: salient, and of the kind that the obeyed rules ask for."""
     wanted = [pattern for concept, pattern in _PATTERNS.items() if will.wants(concept)]
     shunned = [pattern for concept, pattern in _PATTERNS.items() if will.refuses(concept)]
     deep = FOCUS * (will.wants(Concept.DEEP_IN_PAPER) - will.refuses(Concept.DEEP_IN_PAPER))
@@ -190,7 +190,7 @@ def _ranked(reading: PaperReading, will: Will) -> list[Fact]:
 
 
 def _turn_away(reading: PaperReading, ranked: Sequence[Fact], feedback: Feedback) -> list[Fact]:
-    """Without what earlier questions pointed to; a question that pointed to nothing costs the best anchor."""
+    """Drops facts of earlier questions; a question that matches no fact removes the best anchor."""
     free = list(ranked)
     for asked in feedback.asked:
         left = [fact for fact in free if not _points_to(reading, asked, fact)]
@@ -203,7 +203,7 @@ def _points_to(reading: PaperReading, asked: frozenset[str], fact: Fact) -> bool
 
 
 def _companions(reading: PaperReading, anchor: Fact, pool: Sequence[Fact], count: int) -> list[Fact]:
-    """Facts that share the anchor's words or stand near it."""
+    """Facts that share words with the anchor or are near it."""
     free = {fact.number: fact for fact in pool if fact.number != anchor.number}
     near = {hit.number: hit.score for hit in search(reading.index, dict.fromkeys(anchor.sentence.stems))}
     best = max(near.values(), default=1.0)

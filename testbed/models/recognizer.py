@@ -1,13 +1,13 @@
 """Reading instructions by meaning: prose in, rules out.
 
-A concept is a meaning, not a wording: lexicon.toml holds the words, concepts.toml which of them together
-mean which concept. Whether a concept helps is not written anywhere: it follows from what the text it leads
-to does to solvers and judge.
+A concept is a meaning, not a wording: lexicon.toml contains the words, and concepts.toml says which
+combinations mean which concept. Nothing states whether a concept helps: that depends on how the resulting
+text affects solvers and judge.
 
-Works sentence by sentence, so that where a sentence stands, and in which file, does not matter. Handles
-negation, double negation, prohibitions said as judgments ("… is too easy"), permissions, hedges, caps on
-weights, and rules that are called off ("it is not necessary to"). Denials are counted: two of them cancel.
-It is a set of word combinations, not a language model: an unusual enough paraphrase passes it by.
+Works sentence by sentence, so the position and the file of a sentence do not matter. Handles negation, double
+negation, prohibitions phrased as judgments ("… is too easy"), permissions, hedges, caps on weights, and
+canceled rules ("it is not necessary to"). Negations are counted: two of them cancel. It is a set of word
+combinations, not a language model, and misses sufficiently unusual paraphrases.
 """
 
 import re
@@ -27,7 +27,7 @@ DATA_FILES = ("concepts.toml",)
 
 
 class Concept(StrEnum):
-    """What the challenger can be told: concepts.toml says what each means; a cap on weights is a number."""
+    """What the challenger can be asked for; concepts.toml defines each. A cap on weights has a number."""
 
     PAPER_SPECIFIC = "paper_specific"
     NO_LEAK = "no_leak"
@@ -76,7 +76,7 @@ class Concept(StrEnum):
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConceptFrame:
-    """A sentence that fills all `slots` speaks of `concept`; `clarity` < 1 for vaguer combinations."""
+    """A sentence that fills all `slots` is about `concept`; `clarity` < 1 for vaguer combinations."""
 
     concept: Concept
     slots: tuple[str, ...]
@@ -100,9 +100,9 @@ def table_of_frames() -> tuple[ConceptFrame, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One thing asked for. `wanted` False: its opposite is asked for.
+    """One request; with `wanted` False the opposite is requested.
 
-    `explicitness` 3: must, never, only; 2: plain; 1: hedged. `amount` is a number said with it, if any.
+    `explicitness` 3: must, never, only; 2: plain; 1: hedged. `amount` is a number given with it, if any.
     """
 
     concept: Concept
@@ -114,7 +114,7 @@ class Rule:
 
 
 def recognize(text: str) -> tuple[Rule, ...]:
-    """At most one rule a concept: the most explicit wins, of equals the later one."""
+    """At most one rule per concept: the most explicit wins; of equally explicit ones, the later."""
     chosen: dict[Concept, Rule] = {}
     for sentence in split_instructions(text):
         for rule in rules_of(sentence):
@@ -125,19 +125,19 @@ def recognize(text: str) -> tuple[Rule, ...]:
 
 
 def _reinforce(rule: Rule, before: Rule | None) -> Rule:
-    """Said twice alike, the clearer saying counts."""
+    """If the same rule is stated twice, the clearer statement counts."""
     if before and before.wanted == rule.wanted and before.explicitness == rule.explicitness:
         return before if before.clarity > rule.clarity else rule
     return rule
 
 
 _Strength = tuple[float, int, int]
-"""Of two readings the clearer counts, then the one in fewest clauses, then the fuller."""
+"""Order of readings: the clearer one wins, then the one in fewer clauses, then the one with more words."""
 
 
 @lru_cache(maxsize=16_384)
 def rules_of(text: str) -> tuple[Rule, ...]:
-    """What one sentence asks for; questions ask for nothing."""
+    """The requests in one sentence; questions contain none."""
     if text.rstrip(" \"'”’)*_`").endswith("?"):
         return ()
     sentence = read_syntax(text)
@@ -188,7 +188,7 @@ def _apply(frame: ConceptFrame, sentence: Syntax, filled: Sequence[PhrasePlace],
 
 
 def _amount(concept: Concept, text: str) -> int | None:
-    """How many criteria a sentence about their number asks for."""
+    """The number of criteria that a sentence about their number requests."""
     if concept not in (Concept.MORE_CRITERIA, Concept.FEWER_CRITERIA):
         return None
     count = find_count(text, r"criteri(?:a|on)\b")
@@ -223,7 +223,7 @@ def _fill(frame: ConceptFrame, sentence: Syntax) -> tuple[PhrasePlace, ...]:
 
 
 def _distance(sentence: Syntax, place: PhrasePlace, others: Sequence[PhrasePlace]) -> tuple[bool, int]:
-    """What stands in the same part of the sentence is nearer than what stands in another."""
+    """Words in the same part of the sentence are nearer than words in another part."""
     part = sentence.parts[place.first]
     return min(
         ((part != sentence.parts[other.first], abs(place.first - other.first)) for other in others),
@@ -254,7 +254,7 @@ def is_called_off(sentence: Syntax, filled: Sequence[PhrasePlace]) -> bool:
 
 
 def _is_supposed(sentence: Syntax, place: PhrasePlace) -> bool:
-    """ "If the paper is not needed, it is no good": what a judged condition supposes is not called off."""
+    """ "If the paper is not needed, it is no good": a judged condition does not cancel the rule."""
     return bool(sentence.places("bad")) and any(
         0 < place.first - other.last <= CONDITION for other in sentence.places("supposes")
     )
@@ -266,7 +266,7 @@ _RELATIVES = word_set("that which who whose")
 
 
 def is_negated(sentence: Syntax, filled: Sequence[PhrasePlace]) -> bool:
-    """An odd number of denials: those that reach the last slot, and a judgment such as "is too easy"."""
+    """An odd number of negations: those that apply to the last slot, and judgments such as "is too easy"."""
     last = max(place.last for place in filled)
     judgments = sentence.free_places("bad", filled)
     count = int(any(_judges(sentence, place, last) for place in judgments))
@@ -283,7 +283,7 @@ def is_negated(sentence: Syntax, filled: Sequence[PhrasePlace]) -> bool:
 
 
 def _points_back(sentence: Syntax, place: PhrasePlace, filled: Sequence[PhrasePlace]) -> bool:
-    """ "Negative criteria misfire, so do not include any": a later clause that denies what was spoken of."""
+    """ "Negative criteria misfire, so do not include any": a later clause that negates an earlier one."""
     clause = sentence.clauses[place.first]
     if any(sentence.clauses[other.last] >= clause for other in filled):
         return False
@@ -359,7 +359,7 @@ class WeightRule:
 
 
 def find_weight_rule(sentence: str, is_judged: bool = False) -> WeightRule | None:
-    """A cap of 1 to 9 on weights. A range up to 10 is the usual scale and caps nothing.
+    """A cap of 1 to 9 on weights. A range up to 10 is the usual scale and not a cap.
 
     `is_judged`: the sentence says that what it describes is rejected.
     """

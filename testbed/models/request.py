@@ -1,8 +1,8 @@
-"""What a text program reads of a request: its tagged sections, numbered lines, and draws from its seed.
+"""What a text program uses of a request: its tagged sections, numbered lines, and draws from its seed.
 
-Every chance of the testbed comes from the request's seed and a label. The text of a prompt takes no part in
-it, so two harnesses whose prompts ask for the same things meet the same draws (common random numbers), and a
-sentence that asks for nothing changes nothing. Finds; does not interpret.
+All randomness in the testbed comes from the request's seed and a label. It does not depend on the text of a
+prompt, so two harnesses whose prompts ask for the same things get the same draws (common random numbers), and
+a sentence that asks for nothing changes nothing. Only extracts; does not interpret.
 """
 
 import re
@@ -42,7 +42,7 @@ def all_text(messages: Sequence[Message]) -> str:
 
 
 def find_section(text: str, tag: str) -> str:
-    """What stands between an opening tag that begins a line and the last closing one; "" without them."""
+    """The text between an opening tag at the start of a line and the last closing tag; "" without them."""
     place = _find_place(text, tag)
     return text[place[1] : place[2]].strip() if place else ""
 
@@ -53,7 +53,7 @@ def without_section(text: str, tag: str) -> str:
 
 
 def _find_place(text: str, tag: str) -> tuple[int, int, int, int] | None:
-    """Outer start, inner start, inner end, outer end. A tag in running prose opens nothing."""
+    """Outer start, inner start, inner end, outer end. A tag within running prose does not count."""
     opening, closing = f"<{tag}>", f"</{tag}>"
     start = 0 if text.startswith(opening) else text.find(f"\n{opening}") + 1
     if not text.startswith(opening, start):
@@ -69,5 +69,5 @@ _NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+(.*)$", re.MULTILINE)
 
 @lru_cache(maxsize=1_024)
 def numbered_lines(text: str) -> tuple[str, ...]:
-    """The texts of lines like `3. text`, in the order in which they stand."""
+    """The texts of lines like `3. text`, in order of appearance."""
     return tuple(match[2].strip() for match in _NUMBERED.finditer(text))

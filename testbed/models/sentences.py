@@ -1,8 +1,8 @@
-"""Text cut into sentences, each read once, and found again by the words it shares with a query.
+"""Splits text into sentences, parses each once, and retrieves them by the words they share with a query.
 
-Tolerant of papers as they come (hard-wrapped lines, Markdown, reStructuredText, text taken from PDFs); it
-does not understand tables, formulas or code and leaves them as odd sentences that nobody finds attractive.
-In a search rare words count more; that is all the testbed knows of understanding a question.
+Tolerates papers in any form (hard-wrapped lines, Markdown, reStructuredText, text extracted from PDFs). It
+does not understand tables, formulas or code, and leaves them as odd sentences that rank low. Rare words count
+more in a search; the testbed understands a question in no other way.
 """
 
 import math
@@ -37,7 +37,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A sentence in its place: under which heading it stands."""
+    """A sentence with the heading it belongs to."""
 
     sentence: Sentence
     heading: str
@@ -65,7 +65,7 @@ def split_sentences(text: str) -> tuple[Sentence, ...]:
 
 @lru_cache(maxsize=256)
 def split_paper(text: str) -> tuple[Passage, ...]:
-    """Sentences of a whole paper with their headings; citations are taken out of them."""
+    """Sentences of a whole paper with their headings; citations are removed."""
     passages: list[Passage] = []
     for heading, prose in _blocks(text):
         cleaned = " ".join(_CITATION.sub("", prose).split())
@@ -151,7 +151,7 @@ def index_prose(text: str) -> Index:
 
 
 def search(index: Index, query: Iterable[str]) -> list[Hit]:
-    """All sentences that share a stem with the query, best first; long sentences pay a little."""
+    """All sentences that share a stem with the query, best first; long sentences have a small penalty."""
     scores: defaultdict[int, float] = defaultdict(float)
     for item in query:
         weight = index.rarity.get(item, 0.0)

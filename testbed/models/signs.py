@@ -1,10 +1,9 @@
-"""What trajectories show, read back out of the analyzer's prompt and counted.
+"""Parses trajectories out of the analyzer's prompt and counts the signs of failure in them.
 
-Reading is tolerant on purpose: the texts inside were written by harnesses and models, so anything may be
-missing or torn, and what cannot be read is simply not counted. Each sign keeps real quotes with the place
-they came from. Kept apart from the testbed's judge and solvers: the analyzer must guess from the outside
-what they did, as an analyst would, and may guess wrong. It shares only their notion of a word. Ranks nothing
-and knows no remedy.
+Parsing is deliberately tolerant: harnesses and models wrote the texts, so anything may be missing or cut, and
+unreadable parts are not counted. Each sign keeps real quotes with their place. Independent of the testbed's
+judge and solvers: the analyzer must infer from the outside what they did, as an analyst would, and may be
+wrong. It shares only their definition of a word. Ranks nothing and knows no remedy.
 """
 
 import json
@@ -90,7 +89,7 @@ def read_json(text: str) -> dict[str, Any] | None:
 
 
 def tagged(text: str, tag: str) -> str:
-    """What stands between <tag> and its last end tag; empty when it is missing."""
+    """The text between <tag> and its last end tag; "" when the tag is missing."""
     found = re.search(rf"<{tag}>(.*)</{tag}>", text, re.DOTALL)
     return found.group(1).strip() if found else ""
 
@@ -143,7 +142,7 @@ def _sections(body: str) -> list[TrajectorySection]:
 
 
 def _replies(sections: list[TrajectorySection], role: str) -> tuple[str, ...]:
-    """What the role said, without the harness's own notes behind it."""
+    """The role's replies, without the harness's own notes after them."""
     return tuple(
         _NOTES.split(section.body, maxsplit=1)[0].rstrip()
         for section in sections
@@ -156,7 +155,7 @@ def _replies(sections: list[TrajectorySection], role: str) -> tuple[str, ...]:
 def _round(number: int, sections: list[TrajectorySection]) -> ReadRound:
     bodies = {section.heading.split()[0]: section.body for section in sections}
     reports = "\n".join(section.body for section in sections if section.heading.startswith("report"))
-    fields = dict(_FIELD.findall(reports))  # what a later report of the round says again counts
+    fields = dict(_FIELD.findall(reports))  # of repeated fields, the last report of the round counts
     return ReadRound(
         number=number,
         example=read_json(bodies.get("example", "")),
@@ -175,7 +174,7 @@ def _average(field: str) -> float | None:
 
 
 def _answers(sections: list[TrajectorySection]) -> tuple[ReadAnswer, ...]:
-    """An answer told again, because strong answers came later, counts once."""
+    """An answer that is repeated in a later report, with the strong answers, counts once."""
     latest = {section.heading: section for section in sections if " answer" in section.heading}
     return tuple(_answer(section) for section in latest.values())
 
@@ -198,7 +197,7 @@ _SPECIFIC = re.compile(r"\d|\b[A-Z]{2,}\b|\b[A-Za-z]+-[A-Za-z]+\b|(?<=[a-z,] )[A
 
 
 def sounds_generic(question: str) -> bool:
-    """An opening that fits any paper, and nothing in the rest that ties it to one."""
+    """Does it have an opening that fits any paper, and nothing specific to one paper in the rest?"""
     if not _GENERIC_OPENING.match(question):
         return False
     return len(_SPECIFIC.findall(question)) < 2
@@ -216,13 +215,13 @@ _QUOTED_WEIGHT = re.compile(r'"weight"\s*:\s*"([^"]{0,12})"')
 _REFUSED = re.compile(r'"pass"\s*:\s*false', re.IGNORECASE)
 
 LEAK_SHARE = 0.5
-"""Share of the reference answer's words standing in the context, from which on it counts as given away."""
+"""Share of the reference answer's words in the context above which the answer counts as given away."""
 
 GIVEN_SHARE = 0.6
-"""Share of a criterion's words standing in the context, from which on a weak solver could copy it."""
+"""Share of a criterion's words in the context above which a weak solver could copy it."""
 
 REPEAT_SHARE = 0.5
-"""Likeness of two questions of one paper, from which on the second counts as a rewording."""
+"""Similarity of two questions on one paper above which the second counts as a rewording."""
 
 MOST_QUOTES = 4
 
@@ -272,7 +271,7 @@ class Signs:
 
     @property
     def weak_average(self) -> float:
-        """Mean of the rounds that were reported; 0 when none was."""
+        """Mean over the reported rounds; 0 when there are none."""
         return sum(self.weak_averages) / max(1, len(self.weak_averages))
 
     @property
@@ -371,7 +370,7 @@ def _count_leak(signs: Signs, example_round: ReadRound, place: str) -> None:
 
 
 def _shared_sentence(context: str, answer: str) -> str:
-    """The sentence of the context that gives most of the answer away."""
+    """The sentence of the context that gives away most of the answer."""
     sentences = [sentence for sentence in re.split(r"(?<=[.!?])\s+", context) if sentence.strip()]
     return max(sentences, key=lambda sentence: covered_by(answer, sentence), default="")
 

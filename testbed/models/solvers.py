@@ -1,8 +1,9 @@
-"""Solvers: retrieval over what the prompt shows, nothing else.
+"""Solvers: retrieval over the text in the prompt, nothing else.
 
-The weak one sees the context and knows a few commonplaces. The strong one also searches the source document,
-when the prompt holds one, and keeps more of what it finds. Both forget sentences at random, more so at a high
-temperature. Neither reasons, and neither can be told to fail: every sentence shown is only text to retrieve.
+The weak solver sees the context and knows a few commonplaces. The strong solver also searches the source
+document, if the prompt contains one, and keeps more of what it finds. Both forget sentences at random, more
+often at a high temperature. Neither reasons, and neither can be told to fail: every sentence is only text to
+retrieve.
 """
 
 from dataclasses import dataclass
@@ -23,13 +24,13 @@ from studbook.testbed.models.words import is_number, stem, tokens, word_set
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ability:
-    """What tells the two solvers apart: how much they take in, how much they forget."""
+    """The difference between the two solvers: how much they retrieve and how much they forget."""
 
     from_context: int
     from_source: int
     forgets_sentence: float
     forgets_number: float
-    scatter: float  # how far chance may move a sentence in the ranking, as a share of the best score
+    scatter: float  # noise in the ranking of sentences, as a share of the best score
 
 
 WEAK = Ability(from_context=12, from_source=0, forgets_sentence=0.2, forgets_number=0.3, scatter=0.30)
@@ -68,7 +69,7 @@ def _answer(request: ChatRequest, ability: Ability) -> str:
 def _recall(
     index: Index, query: tuple[str, ...], count: int, ability: Ability, draws: SeededDraws, where: str
 ) -> list[str]:
-    """The sentences that answer best; where too few share a word with the question, the first ones."""
+    """The best matching sentences; in the context, filled up with the first ones if too few match."""
     hits = search(index, query)[: count * 3]
     best = hits[0].score if hits else 0.0
 
@@ -96,7 +97,7 @@ def _forget(texts: list[str], ability: Ability, temperature: float, draws: Seede
 
 
 def _blur(text: str) -> str:
-    """The sentence with its figures forgotten."""
+    """The sentence with its numbers forgotten."""
     numbers = {token for token in tokens(text) if is_number(token)}
     for token in sorted(numbers, key=lambda token: (-len(token), token)):  # "2.18" before "2"
         text = text.replace(token, "some")
@@ -107,7 +108,7 @@ PLAIN_QUESTION = 8
 
 
 def _commonplaces(query: tuple[str, ...], draws: SeededDraws) -> list[str]:
-    """What anybody would say; the fewer handles a question offers, the more of it."""
+    """Generic sentences; more of them for a question with few content words."""
     count = 4 if len(query) <= PLAIN_QUESTION else 1
     start = draws.between(0, len(COMMONPLACES) - 1, "commonplace")
     return [COMMONPLACES[(start + step) % len(COMMONPLACES)] for step in range(count)]

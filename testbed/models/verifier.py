@@ -1,7 +1,7 @@
 """The harness's own verifier: checks what its prompt asks for.
 
-It reads its checks out of prose, as the challenger reads its rules, so editing that prose changes what it
-checks. It overlooks faults now and then. The evaluator's frozen verifier is another program.
+It extracts its checks from prose, as the challenger does its rules, so editing that prose changes what it
+checks. It sometimes misses faults. The evaluator's frozen final verifier is a separate program.
 """
 
 import json
@@ -134,7 +134,7 @@ def _read_example(text: str) -> _DraftedExample | None:
             question=str(value["question"]),
             rubric=tuple(_as_criterion(item) for item in value["rubric"]),
         )
-    except (ValueError, KeyError, TypeError):  # whatever the harness sent: it is not an example
+    except (ValueError, KeyError, TypeError):  # the harness did not send an example
         return None
 
 

@@ -1,6 +1,6 @@
-"""Words, stems and numbers: all the linguistics the testbed has.
+"""Words, stems and numbers: all the language processing of the testbed.
 
-A light suffix stripper and a list of function words; no dictionary, no grammar. English only. It also finds
+A simple suffix stripper and a list of function words; no dictionary, no grammar. English only. It also finds
 how many of something a sentence asks for, and how much the words of two texts overlap.
 """
 
@@ -70,7 +70,7 @@ _BOUND = re.compile(
 
 
 def without_quantities(sentence: str) -> str:
-    """The sentence with comparisons taken out, so that "no more than" is not read as a denial."""
+    """The sentence without comparisons, so that "no more than" is not read as a negation."""
     return _BOUND.sub(lambda match: " positive " if "neg" in match[0].lower() else " atmost ", sentence)
 
 
@@ -155,24 +155,24 @@ def is_number(token: str) -> bool:
 
 
 def is_content(token: str) -> bool:
-    """True for words that carry meaning of their own: no function words, no single letters."""
+    """True for words with a meaning of their own: no function words, no single letters."""
     return len(token) > 1 and not is_number(token) and token.lower().replace("’", "'") not in FUNCTION_WORDS
 
 
 @lru_cache(maxsize=4096)
 def content_words(text: str) -> frozenset[str]:
-    """Stems of the words that carry meaning, and the numbers."""
+    """Stems of the content words, and the numbers."""
     return frozenset(stem(word) for word in tokens(text) if is_content(word) or is_number(word))
 
 
 def covered_by(part: str, whole: str) -> float:
-    """Share of the content words of `part` that also stand in `whole`; 0 when `part` has none."""
+    """Share of the content words of `part` that also occur in `whole`; 0 when `part` has none."""
     wanted = content_words(part)
     return len(wanted & content_words(whole)) / len(wanted) if wanted else 0.0
 
 
 def likeness(one: str, other: str) -> float:
-    """Jaccard likeness of the content words of two texts, in [0, 1]."""
+    """Jaccard similarity of the content words of two texts, in [0, 1]."""
     left, right = content_words(one), content_words(other)
     union = left | right
     return len(left & right) / len(union) if union else 0.0

@@ -1,6 +1,6 @@
-"""What one synthetic paper will say, drawn before a word of it is written: names, parts and figures.
+"""The outline of one synthetic paper, drawn before its text is written: names, parts and numbers.
 
-Fields of research and kinds of parts are read from two tables. Figures are consistent: the ablations lie
+Research fields and kinds of parts are read from two tables. The numbers are consistent: the ablations lie
 between the baseline and the full method. Writes no prose.
 """
 
@@ -21,7 +21,7 @@ DATA_FILES = ("domains.toml", "parts.toml")
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """A figure that papers of a field report; a plain baseline stands between `low` and `high`."""
+    """A metric that papers of a field report; a plain baseline lies between `low` and `high`."""
 
     name: str
     unit: str
@@ -33,7 +33,7 @@ class Measure:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """`earlier`: approaches that were tried before, and where each fails."""
+    """`earlier`: earlier approaches, and where each fails."""
 
     field: str
     system: str
@@ -97,7 +97,7 @@ _SUFFIXES = ("Net", "", "", "Flow", "Map", "-2", "", "Line", "Works", "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MechanismPart:
-    """A part of the mechanism, with its setting and what its removal costs (in the main measure)."""
+    """A part of the mechanism, with its setting and the cost of removing it (in the main metric)."""
 
     name: str
     kind: PartKind
@@ -109,7 +109,7 @@ class MechanismPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
-    """An earlier approach under an invented name, and the figure it reaches."""
+    """An earlier approach with an invented name, and its result."""
 
     name: str
     approach: str
@@ -119,7 +119,7 @@ class Rival:
 
 @dataclass(slots=True, kw_only=True)
 class Outline:
-    """`random` goes on being drawn from while the prose is written."""
+    """`random` continues to be used while the prose is written."""
 
     random: Random
     domain: Domain
@@ -142,7 +142,7 @@ class Outline:
         return self.pick([each for each in self.parts if each is not part])
 
     def fill(self, template: str, part: MechanismPart) -> str:
-        """The slots of a part's sentence; the first letter becomes a capital."""
+        """Fill the slots of a part's sentence and capitalize its first letter."""
         text = template.format(
             name=part.name,
             items=self.domain.items,
@@ -204,7 +204,7 @@ def _setting(random: Random, kind: PartKind) -> str:
 
 
 def _draw_rivals(random: Random, domain: Domain, baseline: float, score: float) -> tuple[Rival, ...]:
-    """The first one is the strongest: its figure is the baseline."""
+    """The first one is the strongest: its result is the baseline."""
     chosen = random.sample(domain.earlier, random.randint(3, 4))
     behind = [0.0, *(random.uniform(0.08, 0.9) for _ in chosen[1:])]
     return tuple(
@@ -239,5 +239,5 @@ def _title(random: Random, domain: Domain, method: str, parts: tuple[MechanismPa
 
 
 def better_by(measure: Measure, new: float, old: float) -> float:
-    """How much better `new` is, as a positive number when it is."""
+    """The improvement from `old` to `new`, positive if `new` is better."""
     return round(new - old if measure.higher_is_better else old - new, 1)

@@ -1,10 +1,9 @@
-"""The built-in corpus: synthetic papers that are shaped like real ones and say plainly that they are not.
+"""The built-in corpus: synthetic papers that have the form of real ones and say clearly that they are not.
 
 A paper is a function of seed and number: problem, earlier approaches, a mechanism of invented parts with
-reasons, set-up, figures that add up, ablations, limits. The figures are drawn, not measured. The sentences
-stand in sections.toml; this module chooses them and fills their slots. What is drawn for one of several
-alternatives is drawn for all of them, before one is chosen, so that the draws after it do not depend on the
-choice.
+reasons, setup, consistent numbers, ablations, limitations. The numbers are drawn, not measured. The sentences
+are in sections.toml; this module chooses them and fills their slots. Where one of several alternatives needs
+a draw, it is made for all of them before one is chosen, so that later draws do not depend on the choice.
 """
 
 from collections.abc import Mapping
@@ -30,7 +29,7 @@ NOTICE = (
 
 
 def synthetic_paper(seed: int, number: int) -> Paper:
-    """Paper `number` of the corpus that `seed` names; the same on every machine."""
+    """Paper `number` of the corpus with this `seed`; the same on every machine."""
     outline = draw_outline(Random(derive_seed("synthetic paper", seed, number)))
     text = _write(outline, NOTICE.format(seed=seed, number=number))
     return make_paper(text, f"synthetic-{seed}-{number:04d}.md")
@@ -41,7 +40,7 @@ def synthetic_papers(count: int, seed: int) -> tuple[Paper, ...]:
 
 
 def write_papers(folder: Path, count: int, seed: int) -> tuple[Path, ...]:
-    """Write `count` papers as Markdown; raises CorpusError rather than replace another file."""
+    """Write `count` papers as Markdown; raises CorpusError instead of overwriting a different file."""
     papers = synthetic_papers(count, seed)
     with storage_errors(folder, "create"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""What a planted case is, which kinds there are, and the cases written by hand. Asks no model.
+"""Defines planted cases and their kinds, and reads the handwritten cases. Calls no model.
 
-An example is kept as a harness would send it (plain JSON values), so that a case goes through the same door.
-Cases written by hand come out of TOML, ours (two sets) or a user's own; what cannot be read is refused.
-`written` may be looked at while a model or program is mended; `held out` was written before the testbed's
-final verifier was touched, and is for measuring only.
+An example is stored as a harness would send it (plain JSON values), so a case goes through the same
+validation. Handwritten cases come from TOML files: ours (two sets) or a user's; invalid ones are rejected.
+The `written` set may be used while improving a model or program; the `held out` set was written before the
+testbed's final verifier was changed, and is only for measuring.
 """
 
 import tomllib
@@ -71,9 +71,9 @@ ANSWER_KINDS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedExample:
-    """`source` says where it comes from; `origin` names the good example it was made of.
+    """`source` says where it comes from; `origin` names the good example it was made from.
 
-    `document` is the paper's text, "" where there is none.
+    `document` is the paper's text, "" if there is none.
     """
 
     source: str
@@ -89,7 +89,7 @@ class PlantedExample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedAnswer:
-    """`truth` has one value a criterion: met, not met, or None where people could differ."""
+    """`truth` has one value per criterion: met, not met, or None where people could disagree."""
 
     source: str
     origin: str
@@ -100,7 +100,7 @@ class PlantedAnswer:
 
 
 def criterion_kind(text: str, weight: int) -> str:
-    """What a judge has to look at: a figure, a denial, a mistake, something overlooked, or plain words."""
+    """What the criterion tests: a number, a negation, a mistake, an oversight, or plain words."""
     words = text.lower().split()
     if weight < 0:
         return "oversight" if words[:1] in (["fails"], ["overlooks"], ["misses"], ["omits"]) else "mistake"
@@ -136,7 +136,7 @@ def shipped_cases(name: str) -> tuple[list[PlantedExample], list[PlantedAnswer]]
 
 
 def read_cases(text: str, source: str) -> tuple[list[PlantedExample], list[PlantedAnswer]]:
-    """Raises CorpusError that names what is wrong."""
+    """Raises CorpusError saying what is wrong."""
     try:
         tables = tomllib.loads(text)
         good = {item["name"]: _submission(item) for item in tables.get("good", [])}

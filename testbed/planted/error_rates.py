@@ -1,8 +1,8 @@
-"""How often the frozen judge and final verifier err on planted cases, asked through the evaluator's own code.
+"""Error rates of the frozen judge and final verifier on planted cases, measured with the evaluator's code.
 
-An example enters by the door that harnesses use and is checked with the frozen prompts, settings and retries
-of a run. Only the solvers' answers are planted, and, where the final check is asked about, the marks.
-Outcomes become rates, and rates the lines of a table: every rate keeps its n; none is averaged.
+An example is validated like a harness's and checked with the frozen prompts, settings and retries of a run.
+Only the solvers' answers are planted and, to test the final check, also the marks. Outcomes become rates, and
+rates become the rows of a table: every rate keeps its n; rates are never averaged.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,13 +44,13 @@ ANY_SCORES = Bounds(
     strong_average_below=None,
     gap_min=Fraction(-1),
 )
-"""Accepts whatever solvers score, so that the final check has the only word."""
+"""Accepts any scores, so that the final check alone decides."""
 
 _NOTHING = Usage()
 
 
 class CheckOutcome(StrEnum):
-    """What became of an example. REFUSED: at the door, or by a model that answers for ordinary examples."""
+    """The outcome for an example. REFUSED: by validation, or by a model that answers ordinary examples."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -66,14 +66,14 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """`marks` is None when the judge gives no readable marks for this answer, though for others."""
+    """`marks` is None when the judge gives readable marks for other answers, but not for this one."""
 
     case: PlantedAnswer
     marks: tuple[bool, ...] | None
 
 
 class _PlantedSolvers:
-    """A Chat whose solvers say what was planted; with `marks`, no judge is asked either."""
+    """A Chat whose solvers give the planted answers; with `marks`, the judge is not asked either."""
 
     def __init__(self, chat: Chat, answer: str, marks: Sequence[bool] | None = None) -> None:
         self._chat = chat
@@ -143,7 +143,7 @@ def _admitted(submission: Submission) -> Example:
 def examine_all(
     ask: Callable[[Case], T], cases: Sequence[Case], workers: int, on_done: Callable[[], None]
 ) -> list[T]:
-    """In the order of the cases, `workers` at a time; `on_done` is told of each."""
+    """Results in the order of the cases, `workers` at a time; `on_done` is called after each."""
 
     def asked(case: Case) -> T:
         result = ask(case)
@@ -157,12 +157,12 @@ def examine_all(
 Rates = Mapping[str, Rate]
 
 MET, NOT_MET = "marked met, is not", "marked not met, is"
-"""The two ways in which a mark is wrong: the columns of the judge's table."""
+"""The two kinds of wrong mark: the columns of the judge's table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of a table: how often the model was wrong, by column."""
+    """One row of a table: how often the model was wrong, by column."""
 
     name: str
     words: str
@@ -171,7 +171,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One criterion of one answer of which the truth is known."""
+    """One criterion of one answer whose truth is known."""
 
     source: str
     answer_kind: str
@@ -185,7 +185,7 @@ class Mark:
 
 
 def verifier_rows(checked: Sequence[Checked]) -> list[Row]:
-    """How often a bad example passed, by kind and in all; how often a good one did not."""
+    """How often a bad example passed, by kind and in total; how often a good one did not."""
     good = [item for item in checked if item.case.should_pass]
     bad = [item for item in checked if not item.case.should_pass]
     rows = [_verifier_row(GOOD, "a good example fails", good)]
@@ -223,7 +223,7 @@ def _marks_of(item: Marked) -> Iterable[Mark]:
 
 
 def judge_rows(marked: Sequence[Marked], source: str) -> list[Row]:
-    """False "met" and false "not met" of one source: in all, by kind of answer, by kind of criterion."""
+    """False "met" and false "not met" of one source: in total, by kind of answer, by kind of criterion."""
     marks = [mark for mark in known_marks(marked) if mark.source == source]
     rows = [_judge_row("all", "all answers and criteria", marks)]
     for kind, words in ANSWER_KINDS.items():

@@ -1,12 +1,11 @@
-"""What planted cases are made of: good examples, and changes to a sentence with a known effect on its truth.
+"""Material for planted cases: good examples, and changes to a sentence with a known effect on its truth.
 
-A good example is made from any paper by rule: what is asked for stands in the paper and not in the context.
-It is correct and stiff: no model wrote it, and a strict reader may find the question contrived. Which
-sentences are worth asking about is chosen as the testbed's challenger does; nothing else is shared with it.
+A good example is made from any paper by rules: what the question asks for is in the paper and not in the
+context. It is correct but stiff: no model wrote it, and a strict reader may find the question contrived. It
+selects sentences in the same way as the testbed's challenger; nothing else is shared with it.
 
-A sentence is denied, given other figures, or put in other words; what an example says to whoever reads it is
-disguised. Patterns and word lists, English only; no testbed program takes part, so that none marks its own
-work.
+A sentence is negated, given other numbers, or reworded; text that addresses a model is disguised. Uses
+patterns and word lists, English only; no testbed program takes part, so that none judges its own work.
 """
 
 import base64
@@ -30,17 +29,17 @@ DATA_FILES = ("wordings.toml",)
 
 FACTS = 5
 CONTEXT_SENTENCES = 9
-LONGEST = 24  # words: what a criterion can repeat whole
+LONGEST = 24  # words: the longest sentence that a criterion can repeat in full
 SHORTEST_CONTEXT = 400
 
 MOST_SHARED = 0.5
-"""No sentence of the context may hold more than this share of a fact's long words."""
+"""No sentence of the context may contain more than this share of a fact's long words."""
 
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wordings:
-    """Lists to draw from, as wordings.toml groups and explains them."""
+    """Lists to draw from; wordings.toml explains them."""
 
     questions: tuple[str, ...]
     verbs: tuple[str, ...]
@@ -81,7 +80,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What a planted case is made of: a good example, that of another paper, and a source of chance."""
+    """What a planted case is made from: a good example, that of another paper, and a random generator."""
 
     made: Made
     other: Made
@@ -136,7 +135,7 @@ def _is_usable(fact: Fact) -> bool:
 
 
 def _distinct(facts: Sequence[Fact], count: int) -> list[Fact]:
-    """The first ones that do not say the same as an earlier one."""
+    """The first `count` facts that do not repeat an earlier one."""
     chosen: list[Fact] = []
     for fact in facts:
         if len(chosen) < count and all(
@@ -162,7 +161,7 @@ def _first(texts: Iterator[str], count: int) -> list[str]:
 
 
 def _shared(fact: str, text: str) -> float:
-    """Share of the fact's long words that stand in the text."""
+    """Share of the fact's long words that occur in the text."""
     words = _long_words(fact)
     return len(words & _long_words(text)) / max(1, len(words))
 
@@ -192,7 +191,7 @@ PLAIN_SHARE = 0.6
 
 
 def draw_wording(options: tuple[str, ...], random: Random) -> str:
-    """Some wording, mostly undisguised."""
+    """A random wording, usually undisguised."""
     names = list(_DISGUISES)
     name = "plain" if random.random() < PLAIN_SHARE else random.choice(names)
     return _DISGUISES[name](random.choice(options))
@@ -206,7 +205,7 @@ _WORD = re.compile(r"[A-Za-z]+")
 
 
 def denied(sentence: str) -> str:
-    """The sentence with its first verb negated; "It is not so that …" where no plain verb stands."""
+    """The sentence with its first verb negated; "It is not so that …" if it has no plain verb."""
     changed, count = _PLAIN_VERB.subn(r"\1 not", sentence, count=1)
     return changed if count else f"It is not so that {sentence[:1].lower()}{sentence[1:]}"
 
@@ -232,7 +231,7 @@ def made_wrong(sentence: str, random: Random) -> str:
 
 
 def reworded(sentence: str, random: Random) -> str:
-    """Other words where the list has one, and a lead-in; the meaning stays."""
+    """Replaces words from the list and adds a lead-in; the meaning stays the same."""
     lead = random.choice(wordings().lead_ins)
     text = _WORD.sub(lambda match: _other_word(match.group()), sentence)
     return lead + (text[:1].lower() + text[1:] if not text[1:2].isupper() else text)

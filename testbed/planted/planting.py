@@ -1,10 +1,10 @@
-"""Every case that a set of papers gives: seeded, in a fixed order, the same on every machine.
+"""Makes all planted cases from a set of papers: seeded, in a fixed order, the same on every machine.
 
-A good example is made bad in one known way, and gets answers whose marks are known. Each way is a few lines;
-adding one is adding a function here. A way of spoiling returns the fields that it changes; whether the
-result can be told from a good example by reading it is for the measurement to say. Answers are for the
-example's own rubric plus two criteria of negative weight: one describes a mistake ("claims that … not …"),
-one an oversight ("fails to see that …"). Where people could differ, the truth is None.
+A good example is made bad in one known way, and gets answers whose marks are known. Each way is one short
+function, which returns the fields that it changes; the measurement shows whether the fault can be found by
+reading. Answers are for the example's own rubric plus two criteria of negative weight: one describes a
+mistake ("claims that … not …"), one an oversight ("fails to see that …"). Where people could disagree, the
+truth is None.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from studbook.testbed.planted.material import (
 def plant(
     papers: Sequence[Paper], seed: int, source: str
 ) -> tuple[list[PlantedExample], list[PlantedAnswer]]:
-    """One good example a paper, one bad one of every kind, one answer of every kind."""
+    """Per paper: one good example, a bad one of every kind, and an answer of every kind."""
     made = [item for paper in papers if (item := make_good(paper, _random(seed, paper.paper_id, GOOD)))]
     if len(made) < 2:
         return [], []
@@ -225,10 +225,10 @@ def _words(text: str, random: Random, count: int) -> list[str]:
 Truth = list[bool | None]
 
 Planted = tuple[str, Truth]
-"""An answer and the truth of the example's positive criteria, then of the mistake, then of the oversight."""
+"""An answer, and the truth of the positive criteria, then of the mistake, then of the oversight."""
 
-MISTAKEN = 1  # which fact the mistake denies
-OVERSEEN = 0  # which fact the oversight is about
+MISTAKEN = 1  # index of the fact that the mistake negates
+OVERSEEN = 0  # index of the fact that the oversight is about
 
 
 def answers_for(given: Material, source: str) -> list[PlantedAnswer]:
@@ -261,7 +261,7 @@ def _truth(met: Sequence[bool | None], *, mistake: bool | None = False, oversigh
 
 
 def _none(*, oversight: bool | None = None) -> Truth:
-    """Nothing is met. Whether silence is an oversight is left open."""
+    """No criterion is met. By default it is undecided whether leaving something out is an oversight."""
     return _truth([False] * FACTS, oversight=oversight)
 
 

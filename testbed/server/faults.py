@@ -1,9 +1,9 @@
 """A model server that fails on purpose, over real sockets: for rehearsals and for tests.
 
-Serves what `BackendServer` serves, and spoils the answers that its picker names: which call fails, and how,
-is a function of seed, request and attempt. The default mix holds every fault that another attempt mends; a
-run must end the same with it as without. It prints nothing; `counts` tells how many answers were whole and
-how the others failed.
+Serves what `BackendServer` serves, and corrupts the answers that its picker selects: which call fails, and
+how, is a function of seed, request and attempt. The default mix contains every fault that a retry resolves;
+a run must give the same result with it as without. It prints nothing; `counts` says how many answers were
+intact and how the others failed.
 """
 
 import json
@@ -37,50 +37,50 @@ class EndpointFault(StrEnum):
     ERROR_502 = "error_502"  # an HTML page
     ERROR_503 = "error_503"
     ERROR_529 = "error_529"  # overloaded
-    NO_ANSWER = "no_answer"  # the connection stays open, and nothing comes
+    NO_ANSWER = "no_answer"  # the connection stays open, but no data arrives
     RESET_BEFORE = "reset_before"  # reset before the first byte
     RESET_MIDWAY = "reset_midway"  # reset in the middle of the body
-    CLOSED_MIDWAY = "closed_midway"  # closed in order, half of the announced body short
-    DRIP = "drip"  # the whole answer, byte by byte, in time
-    DRIP_FOREVER = "drip_forever"  # blanks before the answer, one every now and then, for ever
+    CLOSED_MIDWAY = "closed_midway"  # closed cleanly after half of the announced body
+    DRIP = "drip"  # the complete answer, byte by byte, in time
+    DRIP_FOREVER = "drip_forever"  # occasional blanks before the answer, forever
     EMPTY_BODY = "empty_body"
-    EMPTY_TEXT = "empty_text"  # a completion without a word
+    EMPTY_TEXT = "empty_text"  # a completion without text
     NOT_JSON = "not_json"
-    HTML = "html"  # 200, and a page for people
+    HTML = "html"  # 200 with an HTML page
     NO_CHOICES = "no_choices"
     EMPTY_CHOICES = "empty_choices"
     NULL_CONTENT = "null_content"
     CUT_SHORT = "cut_short"  # half the text, finish_reason "length", few tokens used
     FILTERED = "filtered"  # half the text, finish_reason "content_filter"
     REFUSAL = "refusal"  # the field `refusal` instead of content
-    ERROR_400 = "error_400"  # refused, with a reason
-    NO_USAGE = "no_usage"  # a whole answer that does not say what it cost
-    OTHER_MODEL = "other_model"  # a whole answer in the name of another model
+    ERROR_400 = "error_400"  # rejected, with a reason
+    NO_USAGE = "no_usage"  # a complete answer without token usage
+    OTHER_MODEL = "other_model"  # a complete answer that names another model
     WRONG_CHARSET = "wrong_charset"  # bytes that are not UTF-8
-    BAD_GZIP = "bad_gzip"  # Content-Encoding: gzip, and it is none
-    TWICE = "twice"  # streams only: every chunk of text comes two times
+    BAD_GZIP = "bad_gzip"  # Content-Encoding: gzip, but the body is not gzip
+    TWICE = "twice"  # streams only: every text chunk is sent twice
 
 
 HARMLESS = frozenset(
     {EndpointFault.DRIP, EndpointFault.NO_USAGE, EndpointFault.OTHER_MODEL, EndpointFault.TWICE}
 )
-"""The answer is whole, so that a client that reads well takes it at once."""
+"""The answer is complete, so a robust client accepts it at once."""
 
 SLOW = frozenset({EndpointFault.NO_ANSWER, EndpointFault.DRIP_FOREVER, EndpointFault.LIMIT_LONG})
-"""Each costs a client its whole timeout, or the longest wait that it grants."""
+"""Each costs a client its full timeout, or the longest wait that it allows."""
 
 ALL = tuple(EndpointFault)
 
 
 class FaultPicker(Protocol):
-    """Decides about one attempt at a request; thread-safe."""
+    """Decides whether one attempt at a request fails, and how; thread-safe."""
 
     def pick(self, body: bytes) -> EndpointFault | None: ...
 
 
 @dataclass(slots=True)
 class RandomFaults:
-    """`share` of all attempts fail; with the same seed the same request fails in the same way."""
+    """A share `share` of all attempts fails; with the same seed, the same request fails in the same way."""
 
     share: float
     seed: int = 0
@@ -100,7 +100,7 @@ class RandomFaults:
 
 
 def name_of(body: bytes) -> str:
-    """Of a request: the same however its JSON is spelled."""
+    """Identifies a request, independent of the formatting of its JSON."""
     try:
         return hash_json(json.loads(body))
     except (ValueError, RecursionError, TypeError):
@@ -134,7 +134,7 @@ class Saboteur:
     ended: Event = field(default_factory=Event)
 
     def meddle(self, body: bytes, exchange: Exchange) -> bool:
-        """True when the exchange is over; False when it is to be answered as it should be."""
+        """True when the exchange is over; False when it should be answered normally."""
         fault = self.picker.pick(body)
         with self.lock:
             self.counts["whole" if fault is None else fault.value] += 1
@@ -200,7 +200,7 @@ class Saboteur:
             reset(exchange.socket)
 
     def _hold(self, exchange: Exchange) -> None:
-        """Until the client goes away, the server ends, or the time is over."""
+        """Wait until the client disconnects, the server ends, or the time is up."""
         exchange.socket.settimeout(0.1)
         deadline = time.monotonic() + self.hold_seconds
         while time.monotonic() < deadline and not self.ended.is_set():
@@ -212,7 +212,7 @@ class Saboteur:
 
 
 def reset(connection: socket.socket) -> None:
-    """Closes with RST instead of FIN."""
+    """Close with RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -254,7 +254,7 @@ EDITS: dict[EndpointFault, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 class FaultyServer(BackendServer):
-    """A `BackendServer` with a saboteur in it."""
+    """A `BackendServer` with a `Saboteur`."""
 
     def __init__(self, backend: Backend, *, models: Sequence[str], saboteur: Saboteur, **more: Any) -> None:
         super().__init__(backend, models=models, meddler=saboteur, **more)

@@ -1,8 +1,8 @@
-"""Any backend as an OpenAI-compatible HTTP server: completions, streaming, usage, errors like the real ones.
+"""Serves any backend as an OpenAI-compatible HTTP server: completions, streaming, usage, realistic errors.
 
-For loopback and trusted networks: no TLS, no rate limits of its own, a thread per connection. It prints
-nothing, keeps nothing, and survives whatever bytes a client sends. An `Exchange` is one request in the hands
-of a `Meddler`, who may spoil its answer: it offers the answer as it should be, and the raw connection.
+For loopback and trusted networks: no TLS, no rate limits of its own, one thread per connection. It prints and
+stores nothing, and survives any bytes a client sends. A `Meddler` may corrupt the answer to a request; it
+receives the request as an `Exchange`, which offers the correct answer and the raw connection.
 """
 
 import hmac
@@ -35,35 +35,35 @@ from studbook.testbed.server.wire import (
 
 
 class Exchange(Protocol):
-    """Whoever takes it over writes the answer; nobody else will."""
+    """One request. A meddler that takes it over must write the answer itself."""
 
     @property
     def socket(self) -> socket.socket: ...
 
     def completion(self) -> dict[str, Any]:
-        """The body of the right answer, not streamed."""
+        """The body of the correct answer, not streamed."""
         ...
 
     def send(
         self, status: int, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """A whole answer."""
+        """Send a complete answer."""
         ...
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        """The beginning of an answer; its body is to be written."""
+        """Send status and headers; the caller writes the body."""
         ...
 
     def write(self, data: bytes) -> None:
-        """At once."""
+        """Write without buffering."""
         ...
 
     def close_after(self) -> None:
-        """The connection ends with this exchange."""
+        """Close the connection after this exchange."""
         ...
 
     def stream_twice(self) -> bool:
-        """Streams the right answer with every chunk of text doubled; False when no stream was asked for."""
+        """Stream the correct answer with every text chunk doubled; False when no stream was requested."""
         ...
 
 
@@ -71,7 +71,7 @@ class Meddler(Protocol):
     """Thread-safe."""
 
     def meddle(self, body: bytes, exchange: Exchange) -> bool:
-        """True when it has answered; False leaves the exchange as it was."""
+        """True when it has answered; False leaves the exchange untouched."""
         ...
 
 
@@ -82,7 +82,7 @@ MODELS = "/v1/models"
 
 
 class BackendServer:
-    """Listens from construction on; `port` 0 takes a free one. Use `serve_forever`, or a `with` block."""
+    """Listens from construction on; `port` 0 chooses a free one. Use `serve_forever`, or a `with` block."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class BackendServer:
         models: Sequence[str],
         host: str = "127.0.0.1",
         port: int = 0,
-        api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is demanded
+        api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is required
         clock: Callable[[], float] = time.time,
         meddler: Meddler | None = None,
     ) -> None:
@@ -104,12 +104,12 @@ class BackendServer:
 
     @property
     def base_url(self) -> str:
-        """What a client takes as its base URL."""
+        """The base URL for a client."""
         host, port = str(self._http.server_address[0]), self._http.server_address[1]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
     def serve_forever(self) -> None:
-        """Until `close` is called from another thread, or Ctrl-C."""
+        """Serve until `close` is called from another thread, or Ctrl-C."""
         self._serves.set()
         self._http.serve_forever(poll_interval=0.05)
 
@@ -153,7 +153,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news; a bug in a backend ends its connection with a traceback."""
+        """Ignores disconnected clients; a bug in a backend ends its connection with a traceback."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.headers.get("Content-Length") or self.headers.get("Transfer-Encoding"):
-            self.close_connection = True  # a body that nobody reads
+            self.close_connection = True  # the body is not read
         self._answer(self._get)
 
     def do_POST(self) -> None:
@@ -177,9 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Only the display prints."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The base class's own complaints (bad request line, unknown method), shaped as all others."""
+        """The base class's own errors (bad request line, unknown method), in the same format as ours."""
         self.close_connection = True
-        self.request_version = self.protocol_version  # junk counts as HTTP/0.9, which gets no head
+        self.request_version = self.protocol_version  # garbage counts as HTTP/0.9, which gets no headers
         self._send_json(code, WireError(code, message or HTTPStatus(code).phrase).body)
 
     def _answer(self, work: Callable[[], None]) -> None:
@@ -254,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise WireError(404, message, code="model_not_found")
 
     def _read_data(self) -> bytes:
-        """The whole body, or a refusal that ends the connection: its rest would be read as a request."""
+        """The whole body, or an error that ends the connection: the rest would be read as a request."""
         length = self.headers.get("Content-Length") or ""
         if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
             self.close_connection = True

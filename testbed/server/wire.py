@@ -1,4 +1,4 @@
-"""The OpenAI chat format as a server reads and writes it. Pure: `server` moves the bytes."""
+"""Parses and writes the OpenAI chat format, as a server. Pure: `server` transports the bytes."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ CHUNK_CHARACTERS = 48
 
 
 class WireError(Exception):
-    """An answer other than 200, shaped as OpenAI's."""
+    """An answer other than 200, in OpenAI's format."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class _StreamOptions(BaseModel):
 
 
 class CompletionBody(BaseModel):
-    """What this server takes; what has no effect on an answer is taken and ignored, all else is refused."""
+    """The accepted fields; those without effect on an answer are ignored, all others are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     model: str
@@ -79,7 +79,7 @@ class CompletionBody(BaseModel):
 
 
 def read_body(data: bytes) -> CompletionBody:
-    """Raises WireError 400 for whatever is no proper request."""
+    """Raises WireError 400 for anything that is not a valid request."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -103,7 +103,7 @@ def read_body(data: bytes) -> CompletionBody:
 
 
 def requests_of(body: CompletionBody, fallback_seed: int) -> list[ChatRequest]:
-    """One request per choice; each choice is a sample of its own."""
+    """One request per choice; each choice is an independent sample."""
     seed = fallback_seed if body.seed is None else body.seed
     messages = tuple(Message(role=_speaker(m), content=valid_text(_text(m))) for m in body.messages)
     return [
@@ -120,7 +120,7 @@ def requests_of(body: CompletionBody, fallback_seed: int) -> list[ChatRequest]:
 
 
 def completion(ident: str, created: int, model: str, replies: Sequence[ChatReply]) -> dict[str, Any]:
-    """The body of an answer that is not streamed."""
+    """The body of a non-streamed answer."""
     choices = [
         {
             "index": index,
@@ -137,7 +137,7 @@ def completion(ident: str, created: int, model: str, replies: Sequence[ChatReply
 def chunks(
     ident: str, created: int, model: str, replies: Sequence[ChatReply], *, with_usage: bool
 ) -> Iterator[dict[str, Any]]:
-    """The bodies of a streamed answer, in order; the closing [DONE] is the caller's."""
+    """The bodies of a streamed answer, in order; the caller sends the final [DONE]."""
     head = {"id": ident, "object": "chat.completion.chunk", "created": created, "model": model}
     tail: dict[str, Any] = {"usage": None} if with_usage else {}
     for index, reply in enumerate(replies):
@@ -160,7 +160,7 @@ def _deltas(reply: ChatReply) -> Iterator[tuple[dict[str, str], str | None]]:
 
 
 def _usage(replies: Sequence[ChatReply]) -> dict[str, int]:
-    """The prompt counts once, however many choices were asked for."""
+    """The prompt counts once, however many choices were requested."""
     total = Usage(
         prompt_tokens=replies[0].usage.prompt_tokens,
         completion_tokens=sum(reply.usage.completion_tokens for reply in replies),

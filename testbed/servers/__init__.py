@@ -1,1 +1,1 @@
-"""Model servers that stand in for an endpoint: one file each."""
+"""Model servers that replace a real endpoint, one file each."""

@@ -7,9 +7,9 @@ from studbook.testbed.server.faults import ALL, SLOW, FaultyServer, RandomFaults
 
 
 class TestbedServer:
-    """`faults` is the share of requests that fail; `slow_faults` lets some of them take their time."""
+    """`faults` is the share of requests that fail; `slow_faults` makes some of them slow."""
 
-    __test__ = False  # not a test class, whatever its name begins with
+    __test__ = False  # not a test class, although its name starts with "Test"
 
     def __init__(self, host: str, port: int, faults: float, seed: int, slow_faults: bool) -> None:
         kinds = ALL if slow_faults else set(ALL) - SLOW
@@ -22,7 +22,7 @@ class TestbedServer:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many answers were whole, and how the others failed."""
+        """How many answers were intact, and how the others failed."""
         return self._saboteur.counts
 
     def serve_forever(self) -> None:

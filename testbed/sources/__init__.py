@@ -1,1 +1,1 @@
-"""Papers that are made: one file for each source."""
+"""Sources of generated papers, one file each."""
