@@ -1,6 +1,6 @@
-"""What this machine has and lacks: Python, git, disk, engine, sandboxes and the endpoints of a spec.
+"""Checks this machine: Python, git, disk, engine, sandboxes and the endpoints of a spec.
 
-Each check is a finding with a state and the next step. The deep check runs probes in real boxes and tells
+Each check is a finding with a state and a next step. The deep check runs probes in real boxes and reports
 which limits they enforce. Repairs nothing.
 """
 
@@ -26,23 +26,23 @@ from studbook.sandbox.process_box import ProcessSandbox
 
 NO_ENGINE = "start Docker to isolate untrusted code; without it runs use the process sandbox, which does not"
 NOT_CONTAINED = (
-    "mend the engine as told, or use another one; until then run only harnesses whose code is your own, "
+    "fix the engine as described, or use another one; until then run only harnesses whose code you wrote, "
     "with -s sandbox=process"
 )
-LESS = "hostile code stays contained; what is listed is not held to its limit"
-AGAIN = "try again; if it stays so, run only harnesses whose code is your own"
-OWN_CODE = "use it for code of your own only; Docker isolates untrusted code"
+LESS = "untrusted code stays isolated, but the listed limits are not enforced"
+AGAIN = "try again; if this persists, run only harnesses whose code you wrote"
+OWN_CODE = "use it only for code you wrote; Docker isolates untrusted code"
 
 
 class State(StrEnum):
     FINE = "fine"
-    WARNING = "warning"  # Studbook runs, but something is weaker than it could be
-    MISSING = "missing"  # required, and not there
+    WARNING = "warning"  # Studbook works, but with a weakness
+    MISSING = "missing"  # required but missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`next_step` is empty when all is fine."""
+    """`next_step` is empty if there is nothing to do."""
 
     name: str
     state: State
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitReading:
-    """A reading and the sandbox it was taken in."""
+    """A reading, and the sandbox it was taken in."""
 
     sandbox: str
     reading: Reading
@@ -60,7 +60,7 @@ class LimitReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxCheck:
-    """How to look at sandboxes. `told` hears of every limit as soon as it is known."""
+    """How to check sandboxes. `told` is called for every limit as soon as it is known."""
 
     kind: str
     image: str | None
@@ -111,7 +111,7 @@ def readings_of(sandbox: StatedSandbox, check: BoxCheck) -> list[Reading]:
 
 
 def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: str) -> Finding:
-    """What the engine says of itself."""
+    """What the engine reports about itself."""
     options = info.get("SecurityOptions")
     rootless = "rootless, " if isinstance(options, list) and "name=rootless" in options else ""
     version, cgroup = info.get("ServerVersion"), info.get("CgroupVersion", "1")
@@ -124,8 +124,8 @@ def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: str
     return Finding(
         name="docker",
         state=State.MISSING if is_refused else State.WARNING,
-        text=f"{text}; by its own account without limits on {', '.join(missing)}",
-        next_step=NOT_CONTAINED if walls else "give its cgroups these controllers",
+        text=f"{text}; it reports no limits on {', '.join(missing)}",
+        next_step=NOT_CONTAINED if walls else "enable these controllers in its cgroups",
     )
 
 
@@ -135,12 +135,12 @@ def box_finding(readings: Iterable[Reading], check: BoxCheck) -> Finding:
     holes = [each.limit for each in known if each.is_hole]
     if holes:
         state = State.WARNING if check.kind == "process" else State.MISSING
-        text = f"a run in this engine would not be contained; not enforced: {', '.join(holes)}"
+        text = f"this engine does not isolate untrusted code; not enforced: {', '.join(holes)}"
         return Finding(name="box", state=state, text=text, next_step=NOT_CONTAINED)
     doubts = [each.limit for each in known if each.state is Limit.UNTRIED and LIMITS[each.limit].is_wall]
     missing, untried = _names(known, Limit.NOT_ENFORCED), _names(known, Limit.UNTRIED)
     text = _verdict(known, check.is_deep) if not doubts else "not shown to isolate untrusted code"
-    text += f"; could not be tried: {untried}" if untried else ""
+    text += f"; could not be tested: {untried}" if untried else ""
     text += f"; not enforced: {missing}" if missing else ""
     if not doubts and not missing:
         return Finding(name="box", state=State.FINE, text=text)
@@ -150,8 +150,8 @@ def box_finding(readings: Iterable[Reading], check: BoxCheck) -> Finding:
 def _verdict(known: list[Reading], is_deep: bool) -> str:
     number = sum(each.state is Limit.ENFORCED for each in known)
     if not is_deep:
-        return f"{number} limits seen to be enforced by one box; --deep tries all of them"
-    return f"isolates untrusted code: {number} of {len(known)} limits tried and enforced"
+        return f"one box enforces {number} limits; --deep tests all limits"
+    return f"isolates untrusted code: {number} of {len(known)} limits tested and enforced"
 
 
 def _names(readings: Iterable[Reading], state: Limit) -> str:
@@ -181,10 +181,10 @@ def check_python(version: tuple[int, ...]) -> Finding:
 
 
 def check_git(version: str) -> Finding:
-    """Nothing of ours starts git; people want it to look at lineage.git."""
+    """Studbook does not need git; users want it to inspect lineage.git."""
     if version != "missing":
         return Finding(name="git", state=State.FINE, text=version)
-    step = "install git to look at lineage.git with git log and git diff; Studbook itself needs none"
+    step = "install git to inspect lineage.git with git log and git diff; Studbook itself does not need it"
     return Finding(name="git", state=State.WARNING, text="not found", next_step=step)
 
 
@@ -193,11 +193,11 @@ def check_disk(runs_dir: Path) -> Finding:
     free = shutil.disk_usage(place).free
     text = f"{free / GIGABYTE:.1f} GiB free for {runs_dir}"
     if not _is_writable(place):
-        step = "permit writing there, or choose another folder with --runs-dir"
-        return Finding(name="disk", state=State.MISSING, text=f"{place} cannot be written", next_step=step)
+        step = "make it writable, or choose another folder with --runs-dir"
+        return Finding(name="disk", state=State.MISSING, text=f"{place} is not writable", next_step=step)
     if free < NEEDED_BYTES:
         return Finding(
-            name="disk", state=State.WARNING, text=text, next_step="a long run may need 1 GiB and more"
+            name="disk", state=State.WARNING, text=text, next_step="a long run may need 1 GiB or more"
         )
     return Finding(name="disk", state=State.FINE, text=text)
 
@@ -215,7 +215,7 @@ def _is_writable(folder: Path) -> bool:
 def check_endpoints(
     spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
 ) -> Iterator[Finding]:
-    """One tiny call for each (endpoint, model) that a role uses; what all models meet is told once."""
+    """Makes one tiny call per (endpoint, model) in use; an error common to all models is reported once."""
     try:
         with open_endpoints(spec, variables, tell) as endpoints:
             roles: dict[tuple[str, str], list[str]] = {}

@@ -1,8 +1,8 @@
 """Open a run and read it, as plain records.
 
-Takes no lock, writes nothing, works while the run is going on, and imports no code of a plug-in or a harness.
-Raises RevisionError for a name that is not there, and IntegrityError for a damaged run. Printing is up to the
-command line, starting things to `experiments/library/working.py`.
+Takes no lock, writes nothing, works during a run, and imports no code of plug-ins or harnesses. Raises
+RevisionError for an unknown name and IntegrityError for a damaged run. `experiments/library/working.py`
+starts runs and evaluations.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ Record = TypeVar("Record", covariant=True)
 
 
 class Records(Sequence[Record], Generic[Record]):
-    """Frozen records in order: a sequence that a data frame can be made of."""
+    """Frozen records in order: a sequence that converts to a data frame."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._records = tuple(records)
@@ -51,9 +51,9 @@ class Records(Sequence[Record], Generic[Record]):
         return f"Records({list(self._records)!r})"
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One flat dict of plain values for each record, for `pandas.DataFrame(...)`.
+        """One flat dict of plain values per record, for `pandas.DataFrame(...)`.
 
-        A rate becomes two columns, NAME_passed and NAME_n: its n is never lost.
+        A rate becomes two columns, NAME_passed and NAME_n, so its n is never lost.
         """
         return [_flat(record) for record in self._records]
 
@@ -73,7 +73,7 @@ def _flat(record: Any) -> dict[str, Any]:
 class MutantRecord:
     """A harness of a run: the seed, or a mutant, admitted or not.
 
-    `verdict` is None for the seed. `validation` pools its complete validation evaluations of the search.
+    `verdict` is None for the seed. `validation` pools its complete validation evaluations during the search.
     """
 
     harness_id: str
@@ -91,9 +91,9 @@ class MutantRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRecord:
-    """One harness over papers of one split with one replicate number.
+    """One harness over the papers of one split with one replicate number.
 
-    `is_complete` is False where racing stopped it early; `confirmed` counts the accepted examples that were
+    `is_complete` is False if racing stopped it early; `confirmed` counts the accepted examples that were
     accepted again on fresh rollouts.
     """
 
@@ -127,7 +127,7 @@ class PaperRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """From one harness to another. `scores` is None across runs, which share neither papers nor seeds."""
+    """Changes between two harnesses. `scores` is None across runs: their papers and random seeds differ."""
 
     before: str
     after: str
@@ -135,13 +135,13 @@ class Comparison:
     scores: HarnessDiff | None
 
     def __str__(self) -> str:
-        """The files, as one unified diff."""
+        """The file changes as one unified diff."""
         return "\n".join(line for file in self.files for line in file.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harness:
-    """A harness as a run keeps it."""
+    """A harness stored in a run."""
 
     record: MutantRecord
     opened: OpenedRun = field(repr=False)
@@ -168,14 +168,14 @@ class Harness:
         )
 
     def write(self, folder: str | Path) -> Path:
-        """A copy in a new or empty folder. Raises ManifestError when it is not, StorageError."""
+        """Copies the harness to a new or empty folder. Raises ManifestError, StorageError."""
         write_harness(self.tree, Path(folder))
         return Path(folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run folder as it stood when it was opened; open it again to see what has happened since."""
+    """The state of a run folder when it was opened; open it again to see later changes."""
 
     opened: OpenedRun = field(repr=False)
     folder: Path
@@ -190,12 +190,12 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether some process writes it now."""
+        """Whether a process is writing it now."""
         return is_being_written(self.opened.folder)
 
     @property
     def summary(self) -> RunSummary:
-        """The line of `studbook ls`."""
+        """The line that `studbook ls` shows."""
         return run_summary(self.name, self.opened.population, self.state)
 
     @property
@@ -213,12 +213,12 @@ class Run:
 
     @property
     def best(self) -> Harness:
-        """The champion if there is one, else the member with the highest score."""
+        """The champion if there is one, else the population member with the highest score."""
         return self.harness("best")
 
     @property
     def champion(self) -> Harness | None:
-        """What the run recommends; None until it has come to its end."""
+        """The harness that the run recommends; None until the run is finished."""
         champion = self.opened.population.champion
         return None if champion is None else self.harness(champion.harness_id)
 
@@ -236,7 +236,7 @@ class Run:
         return Records(lineage_steps(self.opened.population, resolve(revision, self.opened.population)))
 
     def evaluations(self) -> Records[EvaluationRecord]:
-        """In the order of the journal."""
+        """All evaluations in journal order."""
         return Records(
             EvaluationRecord(
                 harness_id=each.harness_id,
@@ -252,7 +252,7 @@ class Run:
         )
 
     def results(self) -> Records[PaperRecord]:
-        """One record for each paper of each evaluation: reads the whole journal."""
+        """One record per paper of each evaluation; reads the whole journal."""
         return Records(
             PaperRecord(
                 harness_id=event.evaluation.harness_id,
@@ -273,11 +273,11 @@ class Run:
         )
 
     def trajectories(self, revision: str, paper: str) -> "Records[Trajectory]":
-        """Everything a harness did on a paper (the beginning of its id is enough), oldest first.
+        """Everything a harness did on a paper (a prefix of its id is enough), oldest first.
 
-        Raises RevisionError when there is no such paper, or the harness was never run on it.
+        Raises RevisionError if there is no such paper, or the harness was never run on it.
         """
-        from studbook.evaluate.trajectories import TrajectoryStore  # brings in the evaluator
+        from studbook.evaluate.trajectories import TrajectoryStore  # imports the evaluator
 
         harness_id = resolve(revision, self.opened.population)
         found = results_on(self.opened, harness_id, find_paper(paper, self.opened))
@@ -307,7 +307,7 @@ class Run:
 
 
 def results_on(run: OpenedRun, harness_id: str, paper_id: str) -> list[tuple[EvaluationDone, PaperResult]]:
-    """Every result of a harness on a paper, in the order of the journal; raises RevisionError without any."""
+    """All results of a harness on a paper, in journal order; raises RevisionError if there are none."""
     found = [
         (event, result)
         for event in run.evaluations_of(harness_id)

@@ -1,8 +1,8 @@
-"""Evaluate a harness, or carry out a run, from Python.
+"""Evaluate a harness, or execute a run, from Python.
 
-What the command line does, without its words and its signal handlers. Every error is a StudbookError:
-UsageError and its subclasses for a wrong argument, before anything is written; InfrastructureError for a
-failing endpoint, sandbox or disk.
+Like the command line, but without output and signal handlers. Every error is a StudbookError: UsageError and
+its subclasses for a wrong argument, before anything is written; InfrastructureError for a failing endpoint,
+sandbox or disk.
 """
 
 import json
@@ -46,18 +46,18 @@ def evaluate(
     runs_dir: str | Path = RUNS_DIR,
     display: Plugin | Display | None = None,
 ) -> Measured:
-    """One harness on papers with the frozen evaluator: what `studbook evaluate` prints, as a record.
+    """Evaluates a harness on papers with the frozen evaluator, like `studbook evaluate`; returns a record.
 
     `harness`: a folder, a bundled name, RUN:HARNESS, or a harness of an opened run. `papers`: a folder, a
-    file, or papers already read. `models`: as the section `models` of a spec. Finished papers and calls are
-    kept below `runs_dir`, so the same call repeats nothing.
+    file, or papers already read. `models`: like the section `models` of a spec. Finished papers and calls are
+    saved in `runs_dir`, so repeating the call repeats no work.
 
     Raises:
         UsageError: a wrong argument or spec. CorpusError: no papers there. ManifestError: a damaged harness.
         InfrastructureError: an endpoint, the sandbox or the disk failed. BudgetExceeded: the spec's limit.
     """
     if replicates < 1:
-        raise UsageError(f"replicates={replicates}: at least 1")
+        raise UsageError(f"replicates={replicates}: must be at least 1")
     user = read_user_environment()
     given = {"models": models, "evaluator.predicate": predicate, "sandbox": sandbox}
     flags = spec_flags(given, overrides)
@@ -92,10 +92,10 @@ def run(
     runs_dir: str | Path = RUNS_DIR,
     display: Plugin | Display | None = None,
 ) -> Run:
-    """Carry out a spec (a file, or a bundled name) to its end and return the opened run.
+    """Executes a spec (a file or a bundled name) and returns the opened run.
 
-    `overrides` changes keys of the spec: `{"search.iterations": 30}`. A run that reaches a budget, or is
-    asked to stop, is returned as it stands; `studbook resume` continues it.
+    `overrides` changes keys of the spec: `{"search.iterations": 30}`. A run that reaches a budget or is asked
+    to stop is returned in its current state; `studbook resume` continues it.
 
     Raises:
         UsageError: a wrong argument, and SpecError, a wrong spec: before anything is written.
@@ -132,7 +132,7 @@ def _run(
 
 
 def open_display(display: Plugin | Display | None) -> Display:
-    """A registered name or `module:Object`, else the object itself; None shows nothing."""
+    """Takes a registered name, `module:Object`, or a display; None shows nothing."""
     if not isinstance(display, str | None):
         return cast(Display, display)
     found = DISPLAY.find(display or "silent", {}, plugin_folders())
@@ -153,7 +153,7 @@ def find_harness(harness: str | Path | Harness | HarnessTree, runs_dir: Path) ->
 
 
 def evaluation_store(runs_dir: Path) -> Path:
-    """The folder below `runs_dir` that keeps evaluations; made where it is missing. Raises StorageError."""
+    """The folder in `runs_dir` for evaluations, created if it is missing. Raises StorageError."""
     store = runs_dir / FOLDER
     with storage_errors(store, "create"):
         store.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def evaluation_store(runs_dir: Path) -> Path:
 
 
 def spec_flags(given: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> list[str]:
-    """Arguments as `key=value`, as the command line gives them; an object under its importable name."""
+    """Arguments as `key=value`, like on the command line; objects by their importable name."""
     named = {
         key: value if isinstance(value, Mapping) else plugin_name(value)
         for key, value in given.items()
@@ -173,7 +173,7 @@ def spec_flags(given: Mapping[str, Any], overrides: Mapping[str, Any] | None) ->
 
 
 def plugin_name(plugin: Plugin) -> str:
-    """`module:Object`, under which another process finds the same object; a string is a name already.
+    """`module:Object`, by which another process finds the same object; a string is already a name.
 
     Raises UsageError for an object without such a name: its run could be neither resumed nor replayed.
     """
@@ -185,6 +185,6 @@ def plugin_name(plugin: Plugin) -> str:
     if module == "__main__" or name is None:
         raise UsageError(
             f"{plugin!r} cannot be imported elsewhere: its run could be neither resumed nor replayed\n"
-            "  define it at the top of a module that can be imported (not in a script, notebook or function)"
+            "  define it at the top level of an importable module (not in a script, notebook or function)"
         )
     return f"{module}:{name}"

@@ -1,13 +1,10 @@
-"""`studbook pack`: one file of a run, the same bytes for the same run, and without keys.
+"""`studbook pack`: packs a run into one file without keys; the same run always gives the same bytes.
 
-A gzip'd tar of what `studbook verify` knows: sorted names, no times, no owners. A run that is being written
-is refused, and so is one that does not verify, because `unpack` would refuse it. A torn last append and the
-write-ahead log are settled in the copy; the run itself is never written. Keys are looked for, not removed: a
-run with one in it is refused, since masking it would break the hashes.
-
-Which files a packed run may hold, by name: what `studbook pack` takes and `studbook unpack` accepts.
-
-Anything else is left out, or refused: a git hook, a lock, a link's target, a file of another's making.
+A gzipped tar of the files that `studbook verify` knows: sorted names, no times, no owners. A run that is
+being written is refused, and so is one that does not verify, because `unpack` would refuse it. A torn last
+append and the write-ahead log are resolved in the copy; the run itself is never changed. A run that contains
+a key is refused, because masking the key would break the hashes. `is_packed` decides which names a packed run
+may contain: other files (git hooks, locks, links) are left out here and refused by `unpack`.
 """
 
 import fcntl
@@ -57,15 +54,15 @@ LEVEL = 6
 PASSING = frozenset(
     {"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", "population.jsonl", STOP_FILE}
 )
-"""Of this machine and this moment, or derived (`population.jsonl`: by an older Studbook).
+"""Files of this machine or moment, or derived (`population.jsonl`: by an older Studbook).
 
-The log is settled into the database.
+The write-ahead log is merged into the database.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """`left_out` are files of the folder that are not part of a run."""
+    """`left_out`: files in the folder that are not part of a run."""
 
     run: str
     file: Path
@@ -78,7 +75,7 @@ class Packed:
 def pack_run(folder: RunFolder, file: Path, scan: SecretScan) -> Packed:
     """Raises UsageError for a file that exists, StorageError for a run being written, IntegrityError."""
     if os.path.lexists(file):
-        raise UsageError(f"{file} exists already\n  give another file, or remove it")
+        raise UsageError(f"{file} already exists\n  choose another file, or remove it")
     with _kept_still(folder), tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
         head = _check(verify_run(folder))
         names, left_out = list_files(folder)
@@ -97,7 +94,7 @@ def pack_run(folder: RunFolder, file: Path, scan: SecretScan) -> Packed:
 
 @contextmanager
 def _kept_still(folder: RunFolder) -> Iterator[None]:
-    """No writer may begin meanwhile. A shared lock needs no permission to write."""
+    """Keeps writers out during the block. A shared lock needs no write permission."""
     lock = folder.journal.with_name(folder.journal.name + ".lock")
     if not lock.exists():
         yield
@@ -107,8 +104,8 @@ def _kept_still(folder: RunFolder) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StorageError(
-                f"run {folder.name} is being written, and a file of it would be cut short\n"
-                f"  wait for its end, or ask it to stop: studbook stop {folder.name}"
+                f"run {folder.name} is being written, so a packed copy would be incomplete\n"
+                f"  wait until it ends, or stop it: studbook stop {folder.name}"
             ) from None
         yield
 
@@ -118,13 +115,13 @@ def _check(done: Verified) -> str:
         first = done.findings.faults[0]
         raise IntegrityError(
             f"run {done.run} was changed or damaged: {first.place}: {first.problem}\n"
-            f"  see all of it: studbook verify {done.run}"
+            f"  list all faults: studbook verify {done.run}"
         )
     return done.head
 
 
 def list_files(folder: RunFolder) -> tuple[list[str], list[str]]:
-    """Names of what is packed, sorted, and of what is left out; links are not followed."""
+    """Sorted names of the files to pack, and of those left out; links are not followed."""
     packed: list[str] = []
     left_out: list[str] = []
     for path in sorted(folder.root.rglob("*")):
@@ -139,7 +136,7 @@ def list_files(folder: RunFolder) -> tuple[list[str], list[str]]:
 
 
 def _settled(folder: RunFolder, names: list[str], scratch: Path) -> dict[str, Path]:
-    """Copies of what must not be packed as it lies there: the journal's whole appends, the whole database."""
+    """Copies of files that cannot be packed as they are: the journal's complete appends, the database."""
     found: dict[str, Path] = {}
     reader = JournalReader(folder.journal)
     for _ in reader:
@@ -168,7 +165,7 @@ def _settled_calls(folder: RunFolder, scratch: Path) -> Path:
 
 
 def _write(file: Path, run: str, sources: dict[str, Path]) -> None:
-    """The whole file or none."""
+    """Writes the whole file or nothing."""
     with storage_errors(file, "write"):
         handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
         temporary = Path(name)

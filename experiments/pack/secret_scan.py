@@ -1,8 +1,8 @@
-"""Looks for keys in a run before it leaves this machine: in every layer, in the spellings that are masked.
+"""Scans a run for keys before it leaves this machine: in every layer, in all the spellings that are masked.
 
-Known are the keys the spec's endpoints name, what else is sent to endpoints, and every variable whose name
-says that it is a secret. A key that this machine does not know is not found here; what endpoints send back is
-masked before it is written (`studbook/llm/secrets.py`).
+It knows the keys of the spec's endpoints, other secrets sent to endpoints, and every variable whose name says
+that it is a secret. A key unknown to this machine is not found here; replies of endpoints are masked before
+they are written (`studbook/llm/secrets.py`).
 """
 
 import re
@@ -37,7 +37,7 @@ class SecretScan:
         }
 
     def find(self, data: bytes) -> str | None:
-        """The name of a key that is in it, however its letters are spaced or cased."""
+        """The name of a key contained in `data`, regardless of spacing and case."""
         hay = data.lower().translate(None, BLANKS)
         for escaped in (b"\\n", b"\\r", b"\\t"):
             hay = hay.replace(escaped, b"")
@@ -46,20 +46,20 @@ class SecretScan:
         )
 
     def check(self, folder: RunFolder, sources: Mapping[str, Path]) -> None:
-        """`sources`: name in the run → file to be packed. Raises IntegrityError naming file and variable."""
+        """`sources`: name in the run → file to pack. Raises IntegrityError naming file and variable."""
         if not self._needles:
             return
         for place, data in _layers(folder, sources):
             name = self.find(data)
             if name is not None:
                 raise IntegrityError(
-                    f"run {folder.name} is not packed: {place} holds the key in {name}\n"
-                    "  masking it would break the run's hashes: change that key, or keep the run here"
+                    f"run {folder.name} is not packed: {place} contains the key in {name}\n"
+                    "  masking it would break the run's hashes: revoke that key, or do not share the run"
                 )
 
 
 def known_secrets(spec: Spec, variables: Mapping[str, str]) -> dict[str, str]:
-    """By the variable that holds them."""
+    """Secrets by the variable that holds them."""
     named = {each.api_key_env for each in spec.models.endpoints.values() if each.api_key_env}
     found = {name: value.strip() for name, value in variables.items() if name in named or NAMES.search(name)}
     sent = [secret.reveal() for secret in other_secrets(variables)]
@@ -67,7 +67,7 @@ def known_secrets(spec: Spec, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _layers(folder: RunFolder, sources: Mapping[str, Path]) -> Iterator[tuple[str, bytes]]:
-    """Every file as it lies there and as what it holds. The files were verified before."""
+    """Every file as stored, and its decoded content. The files have been verified before."""
     for name, path in sources.items():
         data = path.read_bytes()
         yield name, data
@@ -99,6 +99,6 @@ def _values(row: Iterable[object]) -> Iterator[bytes]:
 
 
 def _objects(lineage: Path) -> Iterator[tuple[str, bytes]]:
-    """Every git object, loose or packed."""
+    """All git objects, loose or packed."""
     for sha, (_, data) in LineageFiles(lineage, Findings()).objects.items():
         yield f"lineage.git, object {sha}", data

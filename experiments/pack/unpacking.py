@@ -1,7 +1,7 @@
-"""`studbook unpack`: a packed run checked and made a run here, or refused without a trace.
+"""`studbook unpack`: verifies a packed run and adds it to the runs, or refuses it and leaves nothing behind.
 
-The file is hostile: its names, sizes and types are, and so is what it holds. It is unpacked into a hidden
-draft beside the runs and verified there, as `studbook verify` does; it gets its name when all is clean.
+The file is untrusted: names, sizes, types and contents. It is unpacked into a hidden draft beside the runs,
+verified there as by `studbook verify`, and renamed only if there are no faults.
 """
 
 import gzip
@@ -37,9 +37,9 @@ class Unpacked:
 
 
 def unpack_run(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacked:
-    """Raises IntegrityError for what is not a whole run, UsageError for a name that is taken."""
+    """Raises IntegrityError for an incomplete run, UsageError for a name that is taken."""
     if not file.is_file():
-        raise UsageError(f"no file at {file}\n  give one that `studbook pack` wrote")
+        raise UsageError(f"no file at {file}\n  give a file written by `studbook pack`")
     name = wanted or read_name(file)
     told: list[Unpacked] = []
 
@@ -51,7 +51,7 @@ def unpack_run(file: Path, runs_dir: Path, wanted: str | None = None) -> Unpacke
             first = done.findings.faults[0]
             raise IntegrityError(
                 f"{file.name} is refused: {first.place}: {first.problem} "
-                f"({len(done.findings.faults)} faults in all)\n  nothing was kept; ask for the file again"
+                f"({len(done.findings.faults)} faults in total)\n  nothing was kept; ask for the file again"
             )
         told.append(
             Unpacked(
@@ -80,17 +80,17 @@ def _extract(file: Path, draft: RunFolder) -> int:
     for entry, content in _entries(file):
         name = entry.name.partition("/")[2]
         if name in seen:
-            raise _refused(file, entry.name, "it is there twice")
+            raise _refused(file, entry.name, "it appears twice")
         seen.add(name)
         path = draft.root / name
         with storage_errors(path, "write"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as out:
                 _copy(content, out, entry.size)
-    for needed in ("refs", "objects"):  # git wants them, also when they are empty
+    for needed in ("refs", "objects"):  # git requires them, even if empty
         (draft.lineage / needed).mkdir(parents=True, exist_ok=True)
     if "journal.jsonl" not in seen:
-        raise IntegrityError(f"{file.name} holds no journal: it is no packed run")
+        raise IntegrityError(f"{file.name} contains no journal: it is not a packed run")
     return len(seen)
 
 
@@ -110,7 +110,7 @@ def _entries(file: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     with (
         file.open("rb") as raw,
         gzip.GzipFile(fileobj=raw, mode="rb") as unzipped,
-        tarfile.open(fileobj=_Bounded(unzipped, limit), mode="r:") as tar,  # type: ignore[call-overload]  # reads, seeks and tells, which is all tarfile asks for
+        tarfile.open(fileobj=_Bounded(unzipped, limit), mode="r:") as tar,  # type: ignore[call-overload]  # has read, seek and tell, which is all tarfile needs
     ):
         yield from _checked(file, tar)
         _drain(unzipped, limit)
@@ -118,17 +118,17 @@ def _entries(file: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
 
 @contextmanager
 def _damage(file: Path) -> Iterator[None]:
-    """Around all that reads the file: an entry's content fails where it is read, not where it is found."""
+    """Wraps everything that reads the file: damaged content fails only when it is read."""
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError, ValueError) as error:
         raise IntegrityError(
-            f"{file.name} is damaged, or is no packed run: {error}\n  ask for the file again"
+            f"{file.name} is damaged, or is not a packed run: {error}\n  ask for the file again"
         ) from error
 
 
 def _drain(unzipped: gzip.GzipFile, limit: int) -> None:
-    """To the end, where the checksum stands; nothing but zeros may follow the last entry."""
+    """Reads to the end, where the checksum is; only zeros may follow the last entry."""
     while data := unzipped.read(CHUNK):
         if any(data) or unzipped.tell() > limit:
             raise tarfile.ReadError("other bytes follow its last file")
@@ -137,16 +137,16 @@ def _drain(unzipped: gzip.GzipFile, limit: int) -> None:
 def _checked(file: Path, tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     run, number = "", 0
     while (entry := tar.next()) is not None:
-        tar.members = []  # type: ignore[attr-defined]  # it would keep every one
+        tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every entry
         number += 1
         top, _, name = entry.name.partition("/")
         run = run or top
         if number > MAX_FILES:
             raise _refused(file, entry.name, f"it has more than {MAX_FILES:,} files")
         if entry.type != tarfile.REGTYPE or entry.issparse() or entry.size < 0:
-            raise _refused(file, entry.name, "it is no plain file")
+            raise _refused(file, entry.name, "it is not a regular file")
         if top != run or not RUN_NAME.fullmatch(top) or not is_packed(name):
-            raise _refused(file, entry.name, "no file of a run is called so")
+            raise _refused(file, entry.name, "no file of a run has this name")
         content = tar.extractfile(entry)
         if content is None:
             raise _refused(file, entry.name, "it has no content")
@@ -159,9 +159,9 @@ def _refused(file: Path, name: str, why: str) -> IntegrityError:
 
 
 class _Bounded:
-    """A stream that refuses to be read further, or in larger pieces, than a packed run needs.
+    """A stream that refuses reads beyond the size, or in larger pieces, than a packed run needs.
 
-    tarfile reads the headers of long names whole; their size is the sender's.
+    tarfile reads the headers of long names in one piece, whose size the sender chooses.
     """
 
     def __init__(self, stream: gzip.GzipFile, limit: int) -> None:

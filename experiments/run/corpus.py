@@ -56,8 +56,9 @@ def _drawn(corpus: Corpus, sizes: SplitSizes, run_seed: int) -> Splits:
     try:
         return draw_splits(corpus.papers, sizes, run_seed)
     except CorpusError as error:
-        notes = [smaller_splits(len(corpus.papers), sizes), skipped_note(corpus.skipped)]
-        raise CorpusError("\n  ".join([str(error), *filter(None, notes)])) from error
+        problem, _, step = str(error).partition("\n")
+        notes = [smaller_splits(len(corpus.papers), sizes) or step, skipped_note(corpus.skipped)]
+        raise CorpusError("\n  ".join([problem, *filter(None, notes)])) from error
 
 
 def smaller_splits(papers: int, sizes: SplitSizes) -> str:
@@ -67,7 +68,8 @@ def smaller_splits(papers: int, sizes: SplitSizes) -> str:
     validation = max(1, papers * sizes.validation // sizes.total)
     test = max(1, papers * sizes.test // sizes.total)
     sizes = SplitSizes(train=papers - validation - test, validation=validation, test=test)
-    return f'with these: -s "corpus.splits={{train: {sizes.train}, validation: {validation}, test: {test}}}"'
+    splits = f"{{train: {sizes.train}, validation: {validation}, test: {test}}}"
+    return f'add papers, or make the splits smaller: -s "corpus.splits={splits}"'
 
 
 def skipped_note(skipped: tuple[Skipped, ...]) -> str:

@@ -1,7 +1,7 @@
-"""Specs found, layered and written: a YAML file or a bundled name, then `.env`, the environment and flags.
+"""Finds, layers and writes specs: a YAML file or a bundled name, then `.env`, the environment and flags.
 
-Bundled specs and harnesses are found by name from anywhere. The resolved spec that a run keeps is read back
-strictly; on a resume only what `RESUMABLE` names may be changed.
+Bundled specs and harnesses are found by name from anywhere. The resolved spec stored in a run is read back
+strictly; a resume may only change the keys in `RESUMABLE`.
 """
 
 import difflib
@@ -23,13 +23,13 @@ from studbook.identity import hash_bytes, hash_json
 from studbook.llm.contracts import ROLES
 
 FIRST_SPEC = "quickstart"
-"""Named first wherever specs are listed: the one to begin with."""
+"""Listed first, because it is the one to start with."""
 TEMPLATE = "new_harness"
-"""The harness that `studbook init` copies: a starting point, not something to run as it is."""
+"""The harness that `studbook init` copies: a starting point, not meant to be run unchanged."""
 
 
 def application_root() -> Path:
-    """The folder that holds `experiments/` and `harnesses/`: a checkout, or the installed package."""
+    """The folder that contains `experiments/` and `harnesses/`: a checkout or the installed package."""
     return Path(__file__).resolve().parents[2]
 
 
@@ -56,7 +56,7 @@ def find_spec(path: Path) -> Path:
     if path.as_posix() in _spellings(path, "experiments", ".yaml") and path.stem in specs:
         return specs[path.stem]
     if path.exists():
-        raise SpecError(f"cannot read the spec {path}: it is not a file\n  {_names('specs', specs)}")
+        raise SpecError(f"cannot read the spec {path}: not a file\n  {_names('specs', specs)}")
     beside = [found.as_posix() for found in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
     hint = _nearest(path.as_posix(), [*beside, *specs]) or _names("specs", specs)
     raise SpecError(f"no spec at {path}\n  {hint}")
@@ -74,7 +74,7 @@ def harness_folder(text: str) -> Path:
 
 
 def bundled_harness_name(path: Path) -> str | None:
-    """The name of the bundled harness that `path` names or is, wherever this installation lies."""
+    """The name of the bundled harness that `path` names or points to, wherever Studbook is installed."""
     harnesses = bundled_harnesses()
     if path.as_posix() in _spellings(path, "harnesses", "") and path.name in harnesses:
         return path.name
@@ -82,7 +82,7 @@ def bundled_harness_name(path: Path) -> str | None:
 
 
 def _spellings(path: Path, folder: str, suffix: str) -> tuple[str, ...]:
-    """How a bundled thing may be written: by its name, or by its path in a checkout."""
+    """How a bundled spec or harness may be written: by name, or by its path in a checkout."""
     name = path.name.removesuffix(suffix)
     return (name, f"{name}{suffix}", f"{folder}/{name}{suffix}")
 
@@ -98,7 +98,7 @@ def _names(kind: str, names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """One `key.path=value`, and where it was said (for the error)."""
+    """One `key.path=value`, and its origin (for error messages)."""
 
     path: tuple[str, ...]
     value: Any
@@ -111,11 +111,11 @@ class Override:
 
 WORDINGS = {"model_type": "must be a mapping of keys", "invalid_key": "keys are words"}
 SECRETIVE = "endpoints"
-"""Below this key a wrong value may hold a secret: it is not repeated."""
+"""A wrong value below this key may be a secret, so errors do not repeat it."""
 
 
 def explain(error: ValidationError, source: str, overrides: tuple[Override, ...]) -> str:
-    """The first complaint, unknown keys before wrong values: a typo often causes the rest."""
+    """The first error, unknown keys before wrong values: a typo often causes the other errors."""
     details = error.errors(include_url=False)
     return _explain_one(min(details, key=lambda each: each["type"] != "extra_forbidden"), source, overrides)
 
@@ -147,13 +147,13 @@ def _unknown_key(loc: tuple[str, ...], known: list[str], source: str, overrides:
 
 
 def _origin(loc: tuple[str, ...], source: str, overrides: tuple[Override, ...]) -> str:
-    """The flag, the variable or the file that gave a key which stands nowhere else."""
+    """The flag, variable or file that set the key."""
     given = [each.origin for each in overrides if loc == each.path[: len(loc)]]
     return given[-1] if given else source
 
 
 def _known_keys(loc: tuple[str, ...]) -> list[str]:
-    """Keys of the section at `loc`; endpoints and roles are free mappings of sections."""
+    """Keys of the section at `loc`; endpoints and roles are mappings of sections under free names."""
     section: type[BaseModel] = Spec
     steps = iter(loc)
     for step in steps:
@@ -168,7 +168,7 @@ def _known_keys(loc: tuple[str, ...]) -> list[str]:
 
 
 VARIABLE_PREFIX = "STUDBOOK_SPEC_"
-"""STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 says what `-s search.temperature=0.05` says."""
+"""STUDBOOK_SPEC_SEARCH__TEMPERATURE=0.05 means the same as `-s search.temperature=0.05`."""
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
 DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
@@ -181,9 +181,9 @@ RESUMABLE = (
     "models.patience_minutes",
 )
 WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
-"""Keys of `models` that decide how long a run takes, and nothing else."""
+"""Keys of `models` that affect only how long a run takes."""
 LENGTH = ("iterations", "patience")
-"""Keys of `search` that decide how far a run goes, and nothing on the way."""
+"""Keys of `search` that affect only how many iterations a run has."""
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
     "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
@@ -191,7 +191,7 @@ RESOLVED_HEADER = (
 
 
 def parse_override(text: str, origin: str = "-s") -> Override:
-    """`a.b=value`, the value read as YAML."""
+    """Parses `a.b=value`; the value is YAML."""
     key, equals, value = text.partition("=")
     path = tuple(key.strip().split("."))
     if not equals or not all(path):
@@ -224,15 +224,15 @@ def load_spec(
     dotenv: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Spec:
-    """The spec in force; `path` is a file or the name of a bundled spec, None the default one.
+    """The effective spec; `path` is a file or the name of a bundled spec, None for the default one.
 
-    `folder`: where flags' paths are looked up.
+    `folder`: where paths in flags are looked up.
     """
     path = None if path is None else find_spec(path)
     raw = DEFAULT_SPEC if path is None else _read_yaml(path)
     here = folder or Path()
     home = here if path is None else path.parent
-    # later ones win
+    # later ones override earlier ones
     overrides = [
         *environment_overrides(dotenv or {}, ".env"),
         *environment_overrides(environment or {}),
@@ -251,7 +251,7 @@ def load_spec(
 
 
 def name_after(path: Path) -> str:
-    """The name of a spec that gives none: its file's, in the letters that names have."""
+    """The name of a spec without one: its file name, restricted to the characters allowed in names."""
     return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_")[:64] or "experiment"
 
 
@@ -259,13 +259,13 @@ def read_resolved(path: Path) -> Spec:
     """spec.resolved.yaml of a run: no environment, no overrides, no lookups."""
     if not path.exists():
         raise IntegrityError(
-            f"{path} is missing: the run folder is not whole\n  take the file from a backup of the run"
+            f"{path} is missing: the run folder is incomplete\n  restore the file from a backup of the run"
         )
     return validate_spec(_read_yaml(path), path.as_posix())
 
 
 def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
-    """A resumed run may get another budget, more iterations, other workers; the rest is the experiment."""
+    """A resume may change budget, iterations and workers; all other keys define the experiment."""
     overrides = [parse_override(text) for text in flags]
     for override in overrides:
         if override.path[0] not in RESUMABLE and override.key not in RESUMABLE:
@@ -286,7 +286,7 @@ def write_resolved(spec: Spec) -> str:
 
 
 def spec_hash(spec: Spec) -> str:
-    """Of everything that may change a result: not its length, workers, display or where files are."""
+    """Hash of everything that may change a result: not length, workers, display or locations of files."""
     values = spec.model_dump(mode="json", exclude={"workers", "display", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
@@ -298,7 +298,7 @@ def spec_hash(spec: Spec) -> str:
 
 
 def _example() -> str:
-    return f"for an example see {bundled_specs()[FIRST_SPEC]}"
+    return f"see {bundled_specs()[FIRST_SPEC]} for an example"
 
 
 def validate_spec(raw: Mapping[str, Any], source: str, overrides: Iterable[Override] = ()) -> Spec:
@@ -317,14 +317,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SpecError(f"cannot read the spec {path}: {error.strerror}\n  give a YAML file") from None
     try:
         return load_mapping(text, path.as_posix())
-    except ManifestError as error:  # the reader of manifests: no key twice, no aliases, errors with lines
+    except ManifestError as error:  # the manifest reader: no duplicate keys, no aliases, errors with lines
         raise SpecError(str(error)) from None
 
 
 def _yaml_value(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:  # its text quotes the value, which may be a key
+    except yaml.MarkedYAMLError as error:  # str(error) quotes the value, which may be a key
         raise SpecError(f"{source}: not YAML: {error.problem or 'it cannot be read'}") from None
     except yaml.YAMLError:
         raise SpecError(f"{source}: not YAML: it holds a character that YAML does not allow") from None
@@ -363,9 +363,9 @@ def _relocate(raw: dict[str, Any], key: str, folders: list[Path]) -> None:
 
 
 def _locate(key: str, value: str, folders: list[Path]) -> str:
-    """The first that exists, absolute; what exists nowhere stays as written, its reader reports it.
+    """The first existing path, absolute; a path that exists nowhere stays as written: its reader reports it.
 
-    A bundled harness stays its name, which means the same on another machine.
+    A bundled harness keeps its name, which means the same on another machine.
     """
     wanted = Path(value).expanduser()
     found = next((path.resolve() for folder in folders if (path := folder / wanted).exists()), None)

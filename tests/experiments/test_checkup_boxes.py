@@ -42,7 +42,8 @@ HOLE = reading("memory", Limit.NOT_ENFORCED, is_hole=True)
 def test_a_sound_engine_is_said_to_contain_and_what_was_not_tried_is_named():
     found = box_finding(SOUND, check())
     assert found.state is State.FINE
-    assert found.text == "isolates untrusted code: 2 of 3 limits tried and enforced; could not be tried: swap"
+    told = "isolates untrusted code: 2 of 3 limits tested and enforced; could not be tested: swap"
+    assert found.text == told
 
 
 def test_one_box_alone_is_not_said_to_prove_containment():
@@ -55,7 +56,7 @@ def test_one_box_alone_is_not_said_to_prove_containment():
 def test_a_missing_wall_is_refused_unless_another_sandbox_was_asked_for(kind, state):
     found = box_finding([*SOUND, HOLE], check(kind=kind))
     assert found.state is state
-    assert found.text == "a run in this engine would not be contained; not enforced: memory"
+    assert found.text == "this engine does not isolate untrusted code; not enforced: memory"
     assert "-s sandbox=process" in found.next_step
 
 
@@ -69,7 +70,7 @@ def test_another_missing_limit_is_a_warning():
 def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
     found = box_finding([reading("network", Limit.ENFORCED), reading("memory", Limit.UNTRIED)], check())
     assert found.state is State.WARNING
-    assert found.text == "not shown to isolate untrusted code; could not be tried: memory"
+    assert found.text == "not shown to isolate untrusted code; could not be tested: memory"
     assert found.next_step
 
 
@@ -78,8 +79,8 @@ def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
     ("says", "kind", "state", "words"),
     [
         ({}, "auto", State.FINE, "engine "),
-        ({"SwapLimit": False}, "auto", State.WARNING, "by its own account without limits on swap"),
-        ({"PidsLimit": False}, "auto", State.MISSING, "by its own account without limits on processes"),
+        ({"SwapLimit": False}, "auto", State.WARNING, "it reports no limits on swap"),
+        ({"PidsLimit": False}, "auto", State.MISSING, "it reports no limits on processes"),
         ({"MemoryLimit": False}, "process", State.WARNING, "without limits on memory"),
         (
             {"SecurityOptions": ["name=rootless"], "CgroupVersion": "2"},

@@ -14,8 +14,9 @@ from studbook.experiments.spec.model import CorpusSpec
 )
 def test_smaller_splits_use_all_papers_in_about_the_same_proportions(papers, sizes):
     train, validation, test = sizes
+    splits = f"{{train: {train}, validation: {validation}, test: {test}}}"
     assert smaller_splits(papers, SplitSizes(train=50, validation=25, test=25)) == (
-        f'with these: -s "corpus.splits={{train: {train}, validation: {validation}, test: {test}}}"'
+        f'add papers, or make the splits smaller: -s "corpus.splits={splits}"'
     )
 
 

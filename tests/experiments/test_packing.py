@@ -135,13 +135,13 @@ def test_a_run_of_another_user_that_cannot_be_written_replays(made, open_folder,
 def test_a_run_that_is_there_is_not_overwritten(packed, tmp_path):
     unpack_run(packed, tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         unpack_run(packed, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == before == ["trial"]
 
 
 def test_a_file_that_is_there_is_not_overwritten(made, packed):
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         pack_run(made, packed, NO_KEYS)
 
 
@@ -179,7 +179,7 @@ KEY = "sk-test-4711-abcdefgh"
 def test_a_run_that_holds_a_key_is_refused_by_name_of_its_variable(made, tmp_path, spelling):
     copy = copy_run(made, tmp_path / "copy")
     copy.notices.write_text(f"the endpoint said {spelling}\n", encoding="utf-8")
-    with pytest.raises(IntegrityError, match=r"notices.jsonl holds the key in OPENAI_API_KEY") as caught:
+    with pytest.raises(IntegrityError, match=r"notices.jsonl contains the key in OPENAI_API_KEY") as caught:
         pack_run(copy, tmp_path / "file", SecretScan({"OPENAI_API_KEY": KEY}))
     assert KEY not in str(caught.value)
     assert not (tmp_path / "file").exists()
@@ -268,7 +268,7 @@ def test_a_hostile_entry_is_refused_and_leaves_nothing(packed, tmp_path, case, p
 def test_an_entry_that_is_there_twice_is_refused(packed, tmp_path):
     file = shutil.copy(packed, tmp_path / "file.tar.gz")
     repacked(file, lambda tar, kept: add(tar, "trial/spec.resolved.yaml", kept["trial/spec.resolved.yaml"]))
-    with pytest.raises(IntegrityError, match="it is there twice"):
+    with pytest.raises(IntegrityError, match="it appears twice"):
         unpack_run(file, tmp_path / "runs")
 
 

@@ -107,7 +107,7 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
         ),
         ("", ["sandbox=doker"], ["-s sandbox", "named 'doker'"]),
         ("search: 3", [], ["search: must be a mapping of keys"]),
-        ("corpus: {train: a}", [], ["given together or not at all"]),
+        ("corpus: {train: a}", [], ["give all of the paths train, validation and test"]),
         ("corpus: {path: a, train: a, validation: b, test: c}", [], ["either path or the three paths"]),
         ("name: 'no/slash'", [], ["name"]),
         ("", ["search.iterations"], ["is not key=value"]),
