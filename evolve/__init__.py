@@ -1,1 +1,1 @@
-"""The outer loop: analyze, implement, gate, race, admit, and at the end recommend a champion."""
+"""The outer loop: analyze, implement, gate, race, admit, and finally recommend a champion."""

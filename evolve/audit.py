@@ -1,10 +1,10 @@
-"""The events of a run judged again, in their order: could each have followed from those before it?
+"""Audits the events of a run in order: could each have followed from the ones before it?
 
-The fold's own rules, the frozen facts of the run (evaluator, splits, seeds), and then every choice made
-again from the population as it stood: which parent was selected, which papers were drawn, in which order a
-mutant raced and where it stopped, what the admission rule and the ranking of the champion said. The functions
-that decided then decide once more. What analyzer and implementer wrote is taken as it is; their calls are
-bound elsewhere. Runs nothing. Files and records are others'.
+Checks the fold's own rules and the frozen facts of the run (evaluator, splits, seeds), and then makes every
+decision again from the population at that time, with the same functions: which parent was selected, which
+papers were drawn, in which order a mutant raced and where it stopped, the admission, and the ranking of the
+champion. Accepts the text of analyzer and implementer as given; their calls are checked elsewhere. Runs no
+harness and no model, and does not check files or call records.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,10 +38,9 @@ from studbook.rate import NO_RATE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the spec fixed about the search. `reasons`: the words a finished run may end with.
+    """The spec's settings of the search. `reasons`: the reasons with which a finished run may end.
 
-    `selection` and `admission` are None where a policy of the user's own is not at hand: it is not asked
-    again.
+    `selection` and `admission` are None if a user's own policy is not available; then they are not checked.
     """
 
     search: SearchSettings
@@ -54,7 +53,7 @@ class Rules:
 def audit_iteration(
     events: Sequence[tuple[str, Event]], population: Population, rules: Rules, findings: Findings
 ) -> None:
-    """`events`: since the last decision, this one last. `population`: as it stood before them."""
+    """`events`: all since the last decision, ending with this one. `population`: before these events."""
     _Iteration(events, population, rules, findings).check()
 
 
@@ -78,7 +77,9 @@ class _Iteration:
         if self._snapshot.members and self._rules.selection is not None:
             parent = self._rules.selection.select(self._snapshot, seed)
             self._same(
-                "selection from the population of then gives another parent", parent, decision.parent_id
+                "selection from the population at that time gives a different parent",
+                parent,
+                decision.parent_id,
             )
         self._check_names()
         evaluations = [each for _, each in self._events if isinstance(each, EvaluationDone)]
@@ -89,8 +90,8 @@ class _Iteration:
         if decision.verdict in EVALUATED:
             self._check_ruling(measured)
         else:
-            self._same("a mutant that a gate stopped has no validation", 0, len(measured))
-            self._same("a mutant that a gate stopped has no rates", (NO_RATE, NO_RATE), _rates(decision))
+            self._same("a mutant stopped by a gate must have no validation", 0, len(measured))
+            self._same("a mutant stopped by a gate must have no rates", (NO_RATE, NO_RATE), _rates(decision))
 
     def _same(self, problem: str, expected: object, found: object) -> bool:
         return self._findings.same(self._place, problem, expected, found)
@@ -99,8 +100,8 @@ class _Iteration:
         decision = self._decision
         made = [each.mutant for _, each in self._events if isinstance(each, MutantMade)]
         expected = [] if decision.verdict is Verdict.NO_CHANGE else [mutant_id(decision.iteration)]
-        self._same("the mutant it decides about is another", expected[-1:] or [None], [decision.mutant_id])
-        self._same("the mutants made are others", expected, [mutant.harness_id for mutant in made])
+        self._same("it decides about a different mutant", expected[-1:] or [None], [decision.mutant_id])
+        self._same("the mutants made are different ones", expected, [mutant.harness_id for mutant in made])
         parents = {mutant.parent_id for mutant in made}
         parents |= {each.parent_id for _, each in self._events if isinstance(each, DiagnosisMade)}
         self._same(
@@ -109,7 +110,7 @@ class _Iteration:
 
     def _check_training(self, evaluation: Evaluation) -> None:
         self._same(
-            "training papers were run with another than the parent",
+            "training papers were run with a harness other than the parent",
             self._decision.parent_id,
             evaluation.harness_id,
         )
@@ -124,7 +125,7 @@ class _Iteration:
         decision = self._decision
         names = [decision.parent_id, decision.mutant_id]
         if not self._same(
-            "parent and mutant are measured once each", names, [e.harness_id for e in measured]
+            "parent and mutant must be evaluated once each", names, [e.harness_id for e in measured]
         ):
             return
         parent, mutant = measured
@@ -135,14 +136,14 @@ class _Iteration:
             return
         admission = self._rules.admission.rule(parent.rate, mutant.rate, len(papers))
         verdict = Verdict.ADMITTED if admission.admitted else Verdict.REJECTED
-        self._same("the admission rule says otherwise", verdict.value, decision.verdict.value)
-        self._same("the admission rule gives another reason", admission.reason, decision.reason)
+        self._same("the admission rule gives a different verdict", verdict.value, decision.verdict.value)
+        self._same("the admission rule gives a different reason", admission.reason, decision.reason)
         self._check_race(parent, mutant, papers)
 
     def _check_race(self, parent: Evaluation, mutant: Evaluation, papers: Sequence[str]) -> None:
         search = self._rules.search
         self._same(
-            "the parent was to be run on every validation paper in order", list(papers), _papers(parent)
+            "the parent must be run on every validation paper, in order", list(papers), _papers(parent)
         )
         order: Sequence[str] = papers
         if search.racing:
@@ -160,7 +161,7 @@ class _Iteration:
             )
             length = next(ends, len(papers))
         self._same(
-            "the mutant's race had to run on other papers, or to stop elsewhere",
+            "the mutant's race should have run on other papers or stopped elsewhere",
             list(order[:length]),
             _papers(mutant),
         )
@@ -175,11 +176,11 @@ def _rates(decision: Decision) -> tuple[object, object]:
 
 
 SHOWN_BREAKS = 3
-"""One missing line makes all that follow impossible; so many of these are named."""
+"""One missing line makes all later ones impossible; at most this many are reported."""
 
 
 class EventsAudit:
-    """Give it every event with its place. `rules` is None where there is no spec to tell them."""
+    """Call `read` with every event and its place. `rules` is None when there is no spec."""
 
     def __init__(self, rules: Rules | None, findings: Findings) -> None:
         self._rules = rules
@@ -199,9 +200,9 @@ class EventsAudit:
 
     @property
     def population(self) -> Population:
-        """What could be folded so far."""
+        """The population folded so far."""
         population = self._builder.build()
-        self._builder = population.builder()  # a value and its builder share what they hold
+        self._builder = population.builder()  # a population and its builder share their data
         return population
 
     def read(self, event: Event, place: str) -> None:
@@ -220,19 +221,21 @@ class EventsAudit:
         except IntegrityError as error:
             self._breaks += 1
             if self._breaks <= SHOWN_BREAKS:
-                self._findings.fault(place, f"it cannot have happened then: {error}")
+                self._findings.fault(place, f"it is impossible at this point: {error}")
             elif self._breaks == SHOWN_BREAKS + 1:
-                self._findings.fault(place, "neither this nor some lines after it can have happened then")
+                self._findings.fault(place, "this line and some after it are impossible at this point")
 
     def _same(self, place: str, problem: str, expected: object, found: object) -> None:
         self._findings.same(place, problem, expected, found)
 
     def _started(self, event: RunStarted, place: str) -> None:
         names = sorted(event.splits)
-        self._same(place, "its splits are not the three there are", ["test", "train", "validation"], names)
+        self._same(
+            place, "its splits are not train, validation and test", ["test", "train", "validation"], names
+        )
         for name in names:
             papers = event.splits[name]
-            self._same(place, f"a paper stands twice in {name}", len(set(papers)), len(papers))
+            self._same(place, f"a paper occurs twice in {name}", len(set(papers)), len(papers))
         for one, two in combinations(names, 2):
             common = sorted(set(event.splits[one]) & set(event.splits[two]))
             self._same(place, f"{one} and {two} share papers", [], common)
@@ -240,9 +243,9 @@ class EventsAudit:
     def _made(self, event: MutantMade, place: str) -> None:
         mutant, start = event.mutant, self._builder.start
         name = SEED_ID if mutant.kind is MutationKind.SEED else mutant_id(mutant.iteration)
-        self._same(place, "a mutant is named after its iteration", name, mutant.harness_id)
+        self._same(place, "a mutant must be named after its iteration", name, mutant.harness_id)
         if start is not None and mutant.kind is MutationKind.SEED:
-            problem = "the seed's files are not those the run began with"
+            problem = "the seed's files are not those the run started with"
             self._same(place, problem, start.seed_tree_hash, mutant.tree_hash)
 
     def _evaluated(self, event: EvaluationDone, place: str) -> None:
@@ -254,7 +257,7 @@ class EventsAudit:
             problem = f"the files measured are not those of {evaluation.harness_id}"
             self._same(place, problem, mutant.tree_hash, evaluation.tree_hash)
         if start is not None:
-            problem = "it was made by another evaluator than the run's"
+            problem = "it was made by a different evaluator than the run's"
             self._same(place, problem, start.evaluator_hash, evaluation.evaluator_hash)
             self._papers(event, start, place)
         self._replicate(event, place)
@@ -270,17 +273,17 @@ class EventsAudit:
         if event.purpose is Purpose.TRAINING:
             return
         is_whole = set(papers) == set(known)
-        self._same(place, "whether it covers its split is told wrongly", is_whole, evaluation.complete)
+        self._same(place, "its flag for covering the whole split is wrong", is_whole, evaluation.complete)
         if event.purpose is not Purpose.VALIDATION:
             self._same(place, f"its papers are not those of {evaluation.split} in order", list(known), papers)
 
     def _replicate(self, event: EvaluationDone, place: str) -> None:
         found = event.evaluation.replicate
-        problem = "its replicate number is not the one of its purpose"
+        problem = "its replicate number does not belong to its purpose"
         if event.purpose not in FIRST_REPLICATE:
             self._same(place, problem, event.iteration, found)
             return
-        self._same(place, "its iteration is another", len(self._builder.decisions), event.iteration)
+        self._same(place, "its iteration number is wrong", len(self._builder.decisions), event.iteration)
         if self._rules is not None:
             promotion, first = self._rules.promotion, FIRST_REPLICATE[event.purpose]
             is_test = event.purpose is Purpose.TEST
@@ -306,20 +309,18 @@ class EventsAudit:
         population = self.population
         ids = [SEED_ID, *candidates(population, self._rules.promotion)]
         expected = choose(population, ids, self._rules.promotion)
-        self._same(place, "the champion is another one", expected.harness_id, event.harness_id)
+        self._same(place, "the champion should be a different one", expected.harness_id, event.harness_id)
         self._same(place, "the ranking does not follow from the evaluations", expected.ranking, event.ranking)
-        self._same(place, "the reason is another one", expected.reason, event.reason)
+        self._same(place, "the reason should be a different one", expected.reason, event.reason)
 
     def _ended(self, event: SearchEnded | RunFinished, place: str) -> None:
-        self._same(
-            place, "the number of iterations is another", len(self._builder.decisions), event.iterations
-        )
+        self._same(place, "the number of iterations is wrong", len(self._builder.decisions), event.iterations)
         if self._rules is not None and event.reason not in self._rules.reasons:
             self._same(place, "no run ends for this reason", " / ".join(self._rules.reasons), event.reason)
 
 
 def _ends_a_step(event: Event) -> bool:
-    """Behind it the population is one that the next iteration may look at."""
+    """Is the population after this event one that an iteration may select from?"""
     return isinstance(event, DecisionMade) or (
         isinstance(event, EvaluationDone) and event.purpose is Purpose.SEED
     )

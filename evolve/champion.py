@@ -1,8 +1,9 @@
-"""Which harness a run recommends: candidates by shrunk score, confirmed with fresh luck, tested.
+"""Chooses the harness that a run recommends: candidates by shrunk score, confirmed on fresh replicates.
 
-The highest score seen is a lucky one: admission picks winners of single comparisons. So candidates and the
-seed are measured again on replicates that no search has seen, the champion is chosen from those alone and
-must beat the seed there; otherwise the seed is the champion. What the population holds is not repeated.
+The highest score seen is biased upward: admission selects winners of single comparisons. So candidates and
+the seed are re-measured on replicates that the search has not seen. The champion is chosen from these alone
+and must beat the seed on them; otherwise the seed is the champion. Then it is tested. Recorded evaluations
+are not repeated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,12 @@ from studbook.populations.statistics import shrunk_rate
 from studbook.rate import NO_RATE, Rate
 
 FIRST_REPLICATE = {Purpose.CONFIRMATION: 1_000_000, Purpose.TEST: 2_000_000}
-"""Far above every iteration's number, so that no luck of the search is met again."""
+"""Far above every iteration number, so that no random seed of the search is reused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """What the conclusion of a run works with."""
+    """What the end of a run needs to choose the champion."""
 
     settings: PromotionSettings
     papers: Mapping[str, Sequence[Paper]]
@@ -41,7 +42,7 @@ class Promotion:
 def conclude(promotion: Promotion, population: Population, reason: str) -> Population:
     """Confirm, choose, test, finish; `reason` says why the search ended.
 
-    Raises InfrastructureError, BudgetExceeded, StopRequested; what was measured by then is committed.
+    Raises InfrastructureError, BudgetExceeded, StopRequested; evaluations finished by then are committed.
     """
     settings = promotion.settings
     ended = SearchEnded(reason=reason, iterations=population.iterations_done)
@@ -60,7 +61,7 @@ def conclude(promotion: Promotion, population: Population, reason: str) -> Popul
 
 
 def candidates(population: Population, settings: PromotionSettings) -> tuple[str, ...]:
-    """The admitted with the highest score shrunk towards the seed's; of equals the earlier."""
+    """The admitted mutants with the highest score shrunk towards the seed's; ties go to the earlier."""
     seed = population.score(SEED_ID)
     admitted = [name for name in population.members if name != SEED_ID]
     ranked = sorted(admitted, key=lambda name: -shrunk_rate(population.score(name), seed, settings.shrinkage))
@@ -70,7 +71,7 @@ def candidates(population: Population, settings: PromotionSettings) -> tuple[str
 def measure(
     promotion: Promotion, population: Population, purpose: Purpose, ids: Sequence[str], replicates: int
 ) -> Population:
-    """Every harness on every replicate, one commit each; those that the population holds are left out."""
+    """Evaluate every harness on every replicate, one commit each; recorded evaluations are skipped."""
     papers = promotion.papers[SPLITS[purpose]]
     for replicate in range(FIRST_REPLICATE[purpose], FIRST_REPLICATE[purpose] + replicates):
         for name in ids:
@@ -94,13 +95,13 @@ def _is_measured(population: Population, purpose: Purpose, name: str, replicate:
 
 
 def pooled(population: Population, purpose: Purpose, harness_id: str) -> Rate:
-    """The rate over all evaluations of one purpose."""
+    """The pass rate over all evaluations for one purpose."""
     rates = [each.rate for each in population.evaluations_of(harness_id) if each.purpose is purpose]
     return sum(rates, NO_RATE)
 
 
 def choose(population: Population, ids: Sequence[str], settings: PromotionSettings) -> ChampionChosen:
-    """The highest shrunk confirmation rate; of equals the first of `ids`, where the seed stands first."""
+    """The highest shrunk confirmation rate; ties go to the first of `ids`, which starts with the seed."""
     seed = pooled(population, Purpose.CONFIRMATION, SEED_ID)
     rates = {name: pooled(population, Purpose.CONFIRMATION, name) for name in ids}
     ranking = sorted(
@@ -116,7 +117,7 @@ def choose(population: Population, ids: Sequence[str], settings: PromotionSettin
         key=lambda row: -row.shrunk,
     )
     best = ranking[0]
-    if best.harness_id == SEED_ID:  # ranked first at equal rates, so what beats it is strictly better
+    if best.harness_id == SEED_ID:  # first at equal rates, so a harness ranked above it is strictly better
         return ChampionChosen(harness_id=SEED_ID, reason=_reason_for_seed(ids), ranking=tuple(ranking))
     reason = (
         f"best of {len(ids) - 1} candidate{'s' if len(ids) > 2 else ''} on fresh validation replicates: "

@@ -1,7 +1,7 @@
-"""The values that pass between the steps of an iteration, the Protocols of the loop, and its doors.
+"""The values passed between the steps of an iteration, the Protocols of the loop, and its registries.
 
-A door is where a spec may name a policy of the user's own; each stands below the Protocols. What a search is
-told are the numbers of the spec that concern the loop, as plain values. No logic lives here.
+A registry (`Door`) is where a spec may name a user's own policy; the registries are below the Protocols. The
+loop's settings come from the spec, as plain values. No logic lives here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ from studbook.registry import Door
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
-    """`lag`: iteration i selects from the population as it stood after iteration i − lag; part of the spec.
+    """`lag`: iteration i selects from the population after iteration i − lag; part of the spec.
 
-    `patience`: so many iterations in a row without an admission end the search. `knob_share` of the
-    iterations mutate knobs only.
+    `patience`: the search ends after this many iterations in a row without an admission. `knob_share`: the
+    share of iterations that mutate only knobs.
     """
 
     run_seed: int
@@ -40,7 +40,7 @@ class SearchSettings:
 class PromotionSettings:
     """How the champion is chosen. `shrinkage`: papers' worth of the seed's rate mixed into each rate.
 
-    Without defaults: those stand in the spec.
+    There are no defaults here, because the spec has them.
     """
 
     candidates: int
@@ -53,7 +53,7 @@ class Selection(Protocol):
     """Draws the parent of an iteration.
 
     Guarantees: a pure function of the population and the seed, so that the same run has the same lineage
-    on any machine; answers the id of a member (the seed harness or an admitted mutant).
+    on any machine; returns the id of a member (the seed harness or an admitted mutant).
     """
 
     def select(self, population: Population, seed: int) -> str: ...
@@ -68,7 +68,7 @@ class AdmissionRule(Protocol):
     """Decides whether a mutant enters the population.
 
     Guarantees: pure; `parent` and `mutant` are rates over the same papers and replicate, out of `papers`
-    in all. `mutant` may cover fewer when a race was stopped because the rest could not make it strictly
+    in total. `mutant` may cover fewer if its race was stopped because the rest could not make it strictly
     better.
     """
 
@@ -76,14 +76,14 @@ class AdmissionRule(Protocol):
 
 
 IsNew = Callable[[Mapping[str, float]], bool]
-"""Would these knob values make a harness that was never seen?"""
+"""Would these knob values give a harness that is new to the run?"""
 
 
 class KnobProposer(Protocol):
     """Proposes values for a parent's numeric knobs.
 
-    Guarantees: depends on its arguments alone. Answers a value for every knob, within its range, that
-    `is_new` accepts; {} when it finds none. Thread-safe.
+    Guarantees: depends on its arguments alone. Returns a value for every knob, within its range, such that
+    `is_new` accepts them; {} if it finds none. Thread-safe.
     """
 
     def propose(
@@ -92,11 +92,11 @@ class KnobProposer(Protocol):
 
 
 class StopRequested(StudbookError):
-    """The user asked the run to stop: what is finished is kept, what is not will be run again."""
+    """The user asked the run to stop: finished work is kept, unfinished work will be run again."""
 
 
 class TreeStore(Protocol):
-    """Where mutants are kept, admitted or not. `get` is thread-safe; `add` is called from one thread.
+    """Stores mutants, admitted or not. `get` is thread-safe; `add` is called from one thread.
 
     Adding the same mutant again gives the same commit.
     """
@@ -104,12 +104,12 @@ class TreeStore(Protocol):
     def get(self, mutant: Mutant) -> HarnessTree: ...
 
     def add(self, mutant: Mutant, tree: HarnessTree, parent_commit: str | None) -> str:
-        """The commit that now holds `tree` (`mutant.commit` is not read)."""
+        """Store `tree` and return its commit (`mutant.commit` is not read)."""
         ...
 
 
 Commit = Callable[[Sequence[Event]], Population]
-"""Appends the events of one iteration in one piece, and returns the population with them folded in."""
+"""Appends the events of one iteration atomically, and returns the population with them folded in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class GateFailure:
 
 
 class Observer(Protocol):
-    """Told what happens, for a live display; called from several threads, must not raise or block."""
+    """Notified of events, for a live display; called from several threads, must not raise or block."""
 
     def iteration_started(self, iteration: int, parent_id: str) -> None: ...
 
@@ -173,7 +173,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One earlier iteration, summarised for the analyzer and the implementer."""
+    """One earlier iteration, summarized for the analyzer and the implementer."""
 
     iteration: int
     parent_id: str
@@ -185,7 +185,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A mutant as proposed: the changed tree, and one line saying what it should do and why.
+    """A proposed mutant: the changed tree, and one line that says what the change should do and why.
 
     `refused_actions` counts edits outside the harness folder or the manifest's editable globs; `evidence`
     names the calls of the dialogue.
@@ -199,11 +199,11 @@ class Proposal:
 
 
 TryHarness = Callable[[HarnessTree], str]
-"""Runs a tree on one training paper in the sandbox; returns a short account for the implementer."""
+"""Runs a tree on one training paper in the sandbox; returns a short report for the implementer."""
 
 
 class Analyzer(Protocol):
-    """Says why a parent failed: prose with evidence, from the results of its training papers and the history.
+    """Explains why a parent failed, in prose with evidence, from training results and the history.
 
     Raises InfrastructureError only. Thread-safe.
     """

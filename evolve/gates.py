@@ -1,9 +1,9 @@
-"""The gates before money: what a proposal must pass before a single validation paper is run.
+"""The gates: cheap checks that a proposal must pass before any validation paper is run.
 
-A gate answers with the verdict and the reason, or None. It judges files and results that the caller got, and
-runs nothing. A harness counts as seen before when its normal form is that of one that was ever made, admitted
-or not: layout and comments do not change it. Two trees with the same normal form behave alike; two that
-behave alike may still differ here.
+A gate returns a verdict with a reason, or None. It judges files and results given by the caller, and runs
+nothing. A harness is a duplicate when it has the same normal form, without layout and comments, as any
+earlier mutant of the run, admitted or not. Trees with the same normal form behave the same; trees that behave
+the same may have different normal forms.
 """
 
 import ast
@@ -32,14 +32,14 @@ DEADLY = frozenset(
         PaperVerdict.OUT_OF_LIMITS,
     }
 )
-"""Ends that a harness does not survive; an example that was not accepted is a mere failure."""
+"""Verdicts that fail the survival test; a paper without an accepted example does not."""
 
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 _SHAPE = {tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE}
 
 
 def check_static(parent: HarnessTree, tree: HarnessTree) -> GateFailure | None:
-    """Changed, inside the editable part, text that decodes, code that compiles, a manifest and its entry."""
+    """Checks that the tree changed, only in editable files, and decodes, compiles and has a valid entry."""
     touched = changed_paths(parent.files, tree.files)
     if not touched:
         return GateFailure(
@@ -50,14 +50,14 @@ def check_static(parent: HarnessTree, tree: HarnessTree) -> GateFailure | None:
 
 
 def check_duplicate(name: str | None) -> GateFailure | None:
-    """`name`: the harness that has the same normalised tree, if any."""
+    """`name`: the harness with the same normalized tree, if any."""
     if name is None:
         return None
     return GateFailure(verdict=Verdict.DUPLICATE, reason=f"the same harness as {name}")
 
 
 def check_survival(result: PaperResult) -> GateFailure | None:
-    """Did the mutant end in order on one training paper?"""
+    """Did the mutant finish normally on one training paper?"""
     if result.verdict not in DEADLY:
         return None
     kind = result.verdict.value.replace("_", " ")
@@ -79,7 +79,7 @@ def _outside(parent: HarnessTree, tree: HarnessTree, touched: tuple[str, ...]) -
 
 
 def _only_knobs_differ(parent: HarnessTree, tree: HarnessTree) -> bool:
-    """A manifest may change in nothing but knob values."""
+    """A manifest may change only in its knob values."""
     try:
         before, after = parent.manifest, tree.manifest
     except ManifestError:
@@ -101,7 +101,7 @@ def _broken_code(files: Mapping[str, bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Python:
-    """What the gates ask of a Python file: why it does not compile, or the functions it defines."""
+    """What the gates need from a Python file: why it does not compile, or the functions it defines."""
 
     problem: str
     functions: frozenset[str] = frozenset()
@@ -109,7 +109,7 @@ class _Python:
 
 @lru_cache(maxsize=512)
 def _read_python(data: bytes) -> _Python:
-    """A mutant shares most of its files with its parent, and reading Python takes milliseconds."""
+    """Cached: a mutant shares most files with its parent, and parsing Python takes milliseconds."""
     try:
         body = ast.parse(data).body
     except SyntaxError as error:
@@ -134,7 +134,7 @@ def _no_entry(tree: HarnessTree) -> str:
 
 
 class SeenTrees:
-    """Of one run: which mutants have which normal form, for their trees never change. Thread-safe."""
+    """Caches the normal forms of the mutants of one run, whose trees never change. Thread-safe."""
 
     def __init__(self, trees: TreeStore) -> None:
         self._trees = trees
@@ -145,8 +145,8 @@ class SeenTrees:
     def find_twin(self, tree: HarnessTree, mutants: Mapping[str, Mutant]) -> str | None:
         """The first of `mutants` with the same normal form.
 
-        They are those of the run at some time, in the order in which they were made: only what was made
-        since the last call is read.
+        `mutants` are those of the run at some time, in the order in which they were made; only those made
+        since the last call are read.
         """
         wanted = bytes.fromhex(normal_hash(tree))
         with self._lock:
@@ -155,17 +155,17 @@ class SeenTrees:
                 self._first.setdefault(form, mutant.harness_id)
             self._read = max(self._read, len(mutants))
             twin = self._first.get(wanted)
-            return twin if twin in mutants else None  # where the first is not, no later one is
+            return twin if twin in mutants else None  # if the first twin is not among them, no later one is
 
 
 def normal_hash(tree: HarnessTree) -> str:
-    """Equal for trees that differ only in Python layout and comments, YAML layout, or trailing space."""
+    """Equal for trees that differ only in Python layout and comments, YAML layout, or trailing spaces."""
     return hash_json({path: _file_hash(path, data) for path, data in tree.files.items()})
 
 
 @lru_cache(maxsize=512)
 def _file_hash(path: str, data: bytes) -> str:
-    """A mutant shares most of its files with its parent, and reading Python takes milliseconds."""
+    """Cached: a mutant shares most files with its parent, and parsing Python takes milliseconds."""
     return hash_json(_normal_file(path, data))
 
 
@@ -184,7 +184,7 @@ def _normal_file(path: str, data: bytes) -> Json:
 
 
 def _normal_value(value: object) -> str:
-    """Any YAML value with the keys of its mappings in order, whatever types they have."""
+    """Any YAML value as text, with the keys of its mappings sorted, whatever their types."""
     if isinstance(value, dict):
         return f"{{{', '.join(sorted(f'{key!r}: {_normal_value(each)}' for key, each in value.items()))}}}"
     if isinstance(value, list):

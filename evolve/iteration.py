@@ -1,8 +1,8 @@
 """One iteration: select → evaluate → analyze → implement → gates → evaluate both → decide.
 
-A function of a snapshot of the population, the iteration's number and what it is passed. Every seed comes
-from the run's seed and the iteration's number. It writes nothing down: its outcome is an `Attempt`, a plain
-value that `loop.py` turns into events.
+A function of a snapshot of the population, the iteration's number and its other arguments. Every random seed
+is derived from the run's seed and the iteration's number. It writes nothing: its outcome is an `Attempt`, a
+plain value that `loop.py` turns into events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ EVALUATED = frozenset({Verdict.ADMITTED, Verdict.REJECTED})
 
 @lru_cache(maxsize=64)
 def mutant_id(iteration: int) -> str:
-    """One string for all who name it: a run keeps it several times for each iteration."""
+    """Cached, so that a run holds one string per iteration instead of several equal ones."""
     return f"m{iteration:04d}"
 
 
@@ -57,7 +57,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """Starts undecided (`verdict` None) with a proposal; a gate or the admission rule decides it."""
+    """A proposal, at first undecided (`verdict` None); a gate or the admission rule decides it."""
 
     iteration: int
     parent_id: str
@@ -85,7 +85,7 @@ class Attempt:
         )
 
     def fail(self, failure: GateFailure) -> "Attempt":
-        """The same attempt stopped at a gate: no validation of it counts."""
+        """The same attempt, stopped at a gate, without any validation results."""
         return replace(
             self,
             measured=tuple(each for each in self.measured if each.purpose is Purpose.TRAINING),
@@ -101,7 +101,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """All an iteration works with; shared by iterations that run at once, so every part is thread-safe."""
+    """Everything an iteration needs; shared by concurrent iterations, so every part is thread-safe."""
 
     settings: SearchSettings
     papers: Mapping[str, Sequence[Paper]]
@@ -118,12 +118,12 @@ class Workshop:
 
 
 def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attempt:
-    """Carry out one iteration; raises InfrastructureError, BudgetExceeded, StopRequested."""
+    """Run one iteration; raises InfrastructureError, BudgetExceeded, StopRequested."""
     return _Iteration(shop, snapshot, iteration).run()
 
 
 class _Iteration:
-    """The names that the steps of one iteration share."""
+    """The state shared by the steps of one iteration."""
 
     def __init__(self, shop: Workshop, snapshot: Population, iteration: int) -> None:
         self._shop = shop
@@ -153,7 +153,7 @@ class _Iteration:
         return self._decide(attempt)
 
     def _tune(self) -> Attempt | None:
-        """New knob values for the parent, when it is their turn and a knob can differ."""
+        """New knob values for the parent, if this iteration mutates knobs and a new harness is possible."""
         if Random(self._seed("kind")).random() >= self._shop.settings.knob_share:
             return None
         before = self._parent.manifest.knob_values
@@ -175,7 +175,7 @@ class _Iteration:
         return self._shop.seen.find_twin(tree, self._snapshot.mutants)
 
     def _edit(self) -> Attempt:
-        """What analyzer and implementer make of the parent's failures on a minibatch of training papers."""
+        """An edit by analyzer and implementer, from the parent's results on a minibatch of papers."""
         shop, history = self._shop, self._shop.history.of(self._snapshot)
         training = self._evaluate(Purpose.TRAINING, self._parent_id, self._parent, self._training)
         diagnosis = shop.analyzer.analyze(self._parent, training.results, history, self._seed("analyze"))
@@ -199,7 +199,7 @@ class _Iteration:
         return "\n".join([f"{result.verdict.replace('_', ' ')}: {result.reason}", *rounds])
 
     def _run_once(self, tree: HarnessTree) -> PaperResult:
-        """The mutant on the first training paper: a survival test, never a score."""
+        """Run the mutant on the first training paper: a survival test, never a score."""
         name = mutant_id(self._iteration)
         return self._evaluate(Purpose.TRAINING, name, tree, self._training[:1]).results[0]
 
@@ -241,7 +241,7 @@ class _Iteration:
         papers: Sequence[Paper],
         stop: StopEarly = never_stop,
     ) -> Evaluation:
-        """The replicate is the iteration's number: a parent measured again has fresh luck."""
+        """The replicate is the iteration's number, so a re-measured parent gets fresh random seeds."""
         what = Measurement(
             iteration=self._iteration, purpose=purpose, harness_id=name, replicate=self._iteration
         )
@@ -257,10 +257,10 @@ class _Iteration:
 
 
 def iteration_seed(settings: SearchSettings, iteration: int, what: str) -> int:
-    """Every choice of an iteration has luck of its own."""
+    """Every random choice of an iteration has its own seed."""
     return derive_seed(what, settings.run_seed, iteration)
 
 
 def draw_minibatch(papers: Sequence[T], size: int, seed: int) -> tuple[T, ...]:
-    """Training papers without repetition; all of them when there are no more than `size`."""
+    """Draw training papers without replacement; all of them if there are no more than `size`."""
     return tuple(Random(seed).sample(papers, min(size, len(papers))))

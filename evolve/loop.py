@@ -1,10 +1,9 @@
-"""The outer loop: keep iterations in flight, commit them in order, stop for a reason that can be named.
+"""The outer loop: runs iterations concurrently, commits them in order, and stops for a recorded reason.
 
-Opens no file, reads no environment, prints nothing. Iteration i works on the population as it stood after
-iteration i − lag; results are committed strictly in iteration order, one append each. So the lineage depends
-on the spec, never on workers or timing, and after a crash what was not committed is simply run again.
-Several attempts that ran at once may have proposed the same harness; the later one is a duplicate then,
-whichever finished first.
+Opens no file, reads no environment, prints nothing. Iteration i uses the population after iteration i − lag;
+results are committed strictly in iteration order, one append each. So the lineage depends on the spec, never
+on workers or timing, and after a crash uncommitted iterations are simply run again. If concurrent attempts
+propose the same harness, the one with the later number is the duplicate, whichever finished first.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,7 +30,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Why the search ended. `error` is what interrupted it; then it is to be resumed, not concluded."""
+    """Why the search ended. If `error` interrupted it, it can be resumed and no champion is chosen."""
 
     reason: EndReason
     population: Population
@@ -49,7 +48,7 @@ def evolve(
     *,
     workers: int | None = None,
 ) -> Ending:
-    """Go on at `population.next_iteration` until a limit is reached or something interrupts.
+    """Continue at `population.next_iteration` until a limit is reached or an error interrupts the search.
 
     At most `lag` iterations run at once, fewer with fewer `workers`.
     """
@@ -70,7 +69,7 @@ def evolve(
 
 
 def end_reason(settings: SearchSettings, population: Population) -> EndReason | None:
-    """The limit that was reached, from what is committed alone."""
+    """The limit that was reached, judging only by committed iterations."""
     if population.iterations_done >= settings.iterations:
         return EndReason.ITERATIONS
     recent = population.decisions[-settings.patience :] if settings.patience else ()
@@ -96,7 +95,7 @@ def _reason_of(error: StudbookError) -> EndReason:
 
 
 class _Flights:
-    """Iterations under way, by number. Closing sets the stop token, so that nothing new is begun."""
+    """Iterations in progress, by number. Closing sets the stop token, so that nothing new is started."""
 
     def __init__(self, shop: Workshop, workers: int) -> None:
         self._shop = shop
@@ -104,7 +103,7 @@ class _Flights:
         self._futures: dict[int, Future[Attempt]] = {}
 
     def launch(self, population: Population) -> None:
-        """Start every iteration whose snapshot is complete."""
+        """Start every iteration whose snapshot of the population is complete."""
         settings = self._shop.settings
         first = population.next_iteration
         for iteration in range(first, min(first + settings.lag, settings.iterations + 1)):
@@ -113,7 +112,7 @@ class _Flights:
                 self._futures[iteration] = self._pool.submit(run_iteration, self._shop, snapshot, iteration)
 
     def land(self, iteration: int) -> Attempt:
-        """Wait for one iteration; raises what it raised."""
+        """Wait for one iteration; re-raises its exception."""
         return self._futures.pop(iteration).result()
 
     def close(self) -> None:
@@ -124,9 +123,9 @@ class _Flights:
 def to_events(
     attempt: Attempt, population: Population, trees: TreeStore, seen: SeenTrees
 ) -> tuple[Event, ...]:
-    """The events of one iteration, in their order, judged against everything committed by now.
+    """The events of one iteration, in order, checked against everything committed so far.
 
-    The mutant's git commit is made on the way.
+    Also makes the mutant's git commit.
     """
     if attempt.verdict in EVALUATED:
         failure = check_duplicate(seen.find_twin(attempt.proposal.tree, population.mutants))

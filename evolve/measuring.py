@@ -1,8 +1,8 @@
-"""Every evaluation of a search goes through here: purpose and replicate in, a record to be written down out.
+"""Makes every evaluation of a search: from a purpose and a replicate to an evaluation to be recorded.
 
-Checks the stop token before every paper and tells the observer after it. The token is set by the user's stop
-request or by the first failure of any iteration, so that what is running is finished and nothing new is
-begun. Decides nothing and writes nothing; the seed's own entry into the population (`found`) is here too.
+Checks the stop token before every paper and notifies the observer after it. The token is set by the user's
+stop request or by the first failure of any iteration, so that running papers finish and no new ones start.
+Decides nothing and writes nothing; also evaluates the seed for the initial population (`found`).
 """
 
 import threading
@@ -21,7 +21,7 @@ from studbook.populations.records import Evaluation, Mutant, MutationKind, Paper
 
 
 class StopToken:
-    """Thread-safe. `stop` belongs to the caller; cancelling does not set it."""
+    """Thread-safe. The caller owns `stop`; canceling does not set it."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -48,7 +48,7 @@ SPLITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What is measured, and why."""
+    """What is evaluated, and for what purpose."""
 
     iteration: int
     purpose: Purpose
@@ -58,7 +58,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measuring:
-    """`pool` runs papers, at most `workers` of one evaluation at once; iterations never run on it."""
+    """`pool` runs papers, at most `workers` per evaluation at once; iterations never run on it."""
 
     evaluator: PaperEvaluator
     pool: Executor
@@ -88,7 +88,7 @@ class Measuring:
 
 
 class _Stoppable:
-    """The evaluator with the stop token in front of it."""
+    """An evaluator that checks the stop token before every paper."""
 
     def __init__(self, evaluator: PaperEvaluator, stop_token: StopToken) -> None:
         self._evaluator = evaluator
@@ -103,7 +103,7 @@ class _Stoppable:
 def found(
     seed: HarnessTree, trees: TreeStore, measuring: Measuring, validation: Sequence[Paper]
 ) -> tuple[Event, ...]:
-    """The events that make a population of one."""
+    """The events of the initial population, which contains only the seed."""
     mutant = Mutant(
         harness_id=SEED_ID,
         parent_id=None,

@@ -1,6 +1,6 @@
-"""What analyzer and implementer share in writing a prompt: the run's history, cuts that fit, prompt files.
+"""Prompt helpers shared by analyzer and implementer: the run's history, cutting text to size, prompt files.
 
-Pure but for the reading of a prompt that is shipped beside the code. What each of them says is its own.
+Pure except for reading a bundled prompt. Analyzer and implementer write their prompts themselves.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ NOTHING = "Nothing has been tried yet."
 
 
 class History:
-    """Of one run. Keeps what it has read: a population holds the decisions of earlier ones. Thread-safe."""
+    """The history of one run, cached: a population contains the decisions of earlier ones. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._entries: list[HistoryEntry] = []
 
     def of(self, population: Population) -> tuple[HistoryEntry, ...]:
-        """Every iteration that was decided, in order."""
+        """Every decided iteration, in order."""
         with self._lock:
             new = islice(population.decisions, len(self._entries), None)
             self._entries += [_entry(decision, population) for decision in new]
@@ -42,9 +42,9 @@ def _entry(decision: Decision, population: Population) -> HistoryEntry:
 
 
 def summarize(history: Sequence[HistoryEntry], limit: int) -> str:
-    """One line an iteration, newest last, within `limit` characters; what is left out is counted by verdict.
+    """One line per iteration, newest last, within `limit` characters; omitted ones are counted by verdict.
 
-    Admitted changes outlast rejected ones, newer ones older ones.
+    Rejected changes are omitted before admitted ones, older before newer.
     """
     if not history:
         return NOTHING
@@ -78,7 +78,7 @@ def _count(entries: Sequence[HistoryEntry]) -> str:
 
 
 def cut_middle(text: str, limit: int) -> str:
-    """`text`, or its two ends with a line that says how much is missing."""
+    """`text`, or its start and end with a line that says how much is left out."""
     if len(text) <= limit:
         return text
     head, tail = limit * 2 // 3, limit - limit * 2 // 3
@@ -86,5 +86,5 @@ def cut_middle(text: str, limit: int) -> str:
 
 
 def load_prompt(name: str) -> str:
-    """A prompt of ours, shipped beside the code."""
+    """A bundled prompt."""
     return files("studbook.evolve").joinpath("prompts", name).read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Lossless racing: leave out papers that cannot change the decision, in an order that decides soonest.
+"""Lossless racing: skips papers that cannot change the decision, in an order that decides soonest.
 
-Pure. The stop rule looks at the results in their fixed order, never at which finished first, so the number of
-workers changes nothing; for every sequence of outcomes the decision equals the one of the full evaluation.
+Pure. The stop rule sees the results in a fixed order, not in the order in which they finish, so the number of
+workers changes nothing; for every sequence of outcomes the decision equals that of the full evaluation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ Outcomes = Mapping[str, bool]
 """Paper id -> did it pass, in one evaluation."""
 
 PRIOR_PAPERS = 2
-"""How many papers' worth of the overall pass rate every paper's own rate is shrunk with."""
+"""Number of papers' worth of the overall pass rate towards which each paper's own rate is shrunk."""
 
 SAME_LUCK_WEIGHT = 2
-"""The parent's outcome of this replicate counts this often: a mutant shares its luck."""
+"""Weight of the parent's outcome on this replicate: the mutant shares its random seeds."""
 
 
 def is_decided(parent_passed: int, mutant_passed: int, remaining: int, *, full_scores: bool) -> bool:
-    """May the rest be left out? `full_scores`: a mutant that has won is still run on every paper."""
+    """Can the remaining papers be skipped? `full_scores`: a mutant that has won still runs on every paper."""
     if mutant_passed + remaining <= parent_passed:
         return True
     return mutant_passed > parent_passed and not full_scores
@@ -44,9 +44,9 @@ def race_order(
 ) -> tuple[str, ...]:
     """The papers, easiest or hardest first, whichever is expected to decide sooner.
 
-    `parent` are its outcomes of this replicate, `past` is how often each paper was passed before.
-    Failures decide a loss and passes a win; which comes cheaper depends on the parent's rate. Ties are
-    broken by paper id, so the order depends on nothing but the arguments.
+    `parent`: the parent's outcomes on this replicate; `past`: each paper's earlier pass rate. Failures
+    decide a loss and passes a win; which is expected sooner depends on the parent's rate. Ties are broken
+    by paper id, so the order depends only on the arguments.
     """
     chances = pass_chances(paper_ids, parent, past)
     hardest = tuple(sorted(paper_ids, key=lambda paper: (chances[paper], paper)))
@@ -60,9 +60,9 @@ def race_order(
 
 
 def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, Rate]) -> dict[str, float]:
-    """Each paper's chance of passing: its own record, shrunk towards the rate over all papers.
+    """Each paper's estimated pass probability: its own rate, shrunk towards the rate over all papers.
 
-    One division of whole numbers each, which every machine rounds alike.
+    Each is one division of integers, which every machine rounds the same way.
     """
     records = {paper: past.get(paper, NO_RATE) for paper in paper_ids}
     for paper, passed in parent.items():
@@ -77,15 +77,15 @@ def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, 
 
 
 def expected_papers(chances: Sequence[float], parent_passed: int, *, full_scores: bool) -> Fraction:
-    """The expected number of papers until the race is decided, papers taken as independent.
+    """The expected number of papers until the race is decided, assuming that papers are independent.
 
-    Exact for chances in thousandths, to which they are rounded: whole numbers, so the same on any machine.
+    Chances are rounded to thousandths and the result is exact for these, so it is the same on any machine.
     """
     expected, scale = 0, 1  # the sum so far, in units of 1 / scale
-    alive, fewest = [1], 0  # the weights, in the same units, of having passed `fewest` papers, one more, …
+    alive, fewest = [1], 0  # weights, in the same units, of having passed `fewest` papers, one more, …
     for at, chance in enumerate(chances):
         is_over = partial(is_decided, parent_passed, remaining=len(chances) - at, full_scores=full_scores)
-        while alive and is_over(fewest):  # what is decided is at the ends: too few passed, or enough
+        while alive and is_over(fewest):  # decided counts are at the ends: too few passed, or enough
             del alive[0]
             fewest += 1
         while alive and is_over(fewest + len(alive) - 1):

@@ -1,7 +1,7 @@
-"""The implementer's actions, read from the fenced blocks of a reply: a pure parser, forgiving of form only.
+"""Parses the implementer's actions from the fenced blocks of a reply; lenient about form only.
 
-It knows nothing of files: an action that makes no sense becomes an `Action` with a `problem`, which the
-dialogue tells the model. A block that was cut off is never applied, for half a file is worse than none.
+It knows nothing about files: an invalid action becomes an `Action` with a `problem`, which the dialogue
+reports to the model. A truncated block is never applied, because half a file is worse than none.
 """
 
 import re
@@ -28,7 +28,7 @@ NEEDS_PATH = EDITS | {ActionKind.READ}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """`problem` says why the action cannot be executed as it was written; empty when it can."""
+    """`problem` says why the action cannot be executed as written; empty if it can."""
 
     kind: ActionKind
     path: str = ""
@@ -49,7 +49,7 @@ _PATH_LABEL = re.compile(r"^(?:path|file|filename)\s*[:=]\s*", re.IGNORECASE)
 
 
 def parse_actions(reply: str) -> tuple[Action, ...]:
-    """Every action of a reply, in order; prose, foreign code blocks and a leading <think> are skipped."""
+    """All actions of a reply, in order; skips prose, other code blocks and a leading <think>."""
     text = _THINKING.sub("", reply.replace("\r\n", "\n"))
     found = []
     for block in fenced_blocks(text):
@@ -105,7 +105,7 @@ def _is_at_least(mark: str, fence: str) -> bool:
 
 
 def _read_info(info: str) -> tuple[ActionKind | None, str]:
-    """The action an info string names, and what follows it: `Replace: path=x.md` -> (REPLACE, "x.md")."""
+    """The action that an info string names, and its argument: `Replace: path=x.md` -> (REPLACE, "x.md")."""
     words = re.sub(r"^action\s*[:=]\s*", "", info.strip(), flags=re.IGNORECASE)
     match = re.match(r"[\"'{]?([A-Za-z]+)[\"'}]?:?(?:\s+|$)(.*)$", words)
     if match is None or match[1].lower() not in ActionKind.__members__.values():

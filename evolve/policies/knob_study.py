@@ -1,6 +1,6 @@
-"""The population in Optuna's words (the one door to optuna): a study to look at, and one to draw values from.
+"""Represents the population as Optuna studies, to inspect and to draw values from; all use of optuna is here.
 
-optuna takes more than a second to import: whoever may not need it imports this module inside a function.
+optuna takes more than a second to import: code that may not need it imports this module inside a function.
 """
 
 import logging
@@ -22,11 +22,11 @@ STARTUP_TRIALS = 10
 """Below this many evaluations the sampler draws at random."""
 
 _NAME = "studbook"
-_NO_TIME = datetime(2020, 1, 1)  # a trial must have one, and nobody reads it
+_NO_TIME = datetime(2020, 1, 1)  # a trial needs a time, which is not used
 
 
 class KnobStudy:
-    """The evaluations of a run from number `first` on, as far as they say something about `knobs`."""
+    """The evaluations of a run from number `first` on that are informative about `knobs`."""
 
     def __init__(self, knobs: Sequence[Knob], first: int) -> None:
         self._knobs = tuple(knobs)
@@ -37,7 +37,7 @@ class KnobStudy:
         self.read = first
 
     def feed(self, population: Population) -> None:
-        """Adds the evaluations that were made since the last call; `read` says how many the run has."""
+        """Add the evaluations made since the last call; `read` is the number of evaluations read so far."""
         for summary in population.evaluations[self.read :]:
             measured = _measured(population, summary, self._knobs)
             if measured is not None:
@@ -64,7 +64,7 @@ class KnobStudy:
 
 
 class Draws:
-    """What a sampler seeded anew proposes, value by value; leaves nothing in the study it learned from."""
+    """Draws values from a newly seeded sampler, one by one; leaves the study it learned from unchanged."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -79,7 +79,7 @@ class Draws:
 
 
 class _SharedTrial(FrozenTrial):
-    """A storage copies what it is given to the bottom; ours never changes, and a run has many."""
+    """Avoids the storage's deep copies: our trials never change, and a run has many."""
 
     def __deepcopy__(self, memo: object) -> "_SharedTrial":
         return copy(self)
@@ -88,7 +88,7 @@ class _SharedTrial(FrozenTrial):
 def as_study(
     population: Population, knobs: Sequence[Knob], *, name: str = _NAME, storage: str | None = None
 ) -> Study:
-    """The run as an Optuna study: one trial per validation evaluation, parameters its knobs, value its rate.
+    """The run as an Optuna study: one trial per validation evaluation, with its knobs and its pass rate.
 
     Papers that racing left out count as not passed, so a stopped evaluation never looks better than it was.
     """
@@ -98,12 +98,12 @@ def as_study(
 
 
 def _create(storage: str | BaseStorage | None, name: str) -> Study:
-    logging.getLogger("optuna").setLevel(logging.WARNING)  # a new study is not news
+    logging.getLogger("optuna").setLevel(logging.WARNING)  # do not log new studies
     return optuna.create_study(direction="maximize", sampler=_sampler(0), study_name=name, storage=storage)
 
 
 def _sampler(seed: int) -> BaseSampler:
-    """A density per knob: of a joint one, at four times the cost, a proposal would keep two values."""
+    """One density per knob: a joint one costs four times as much, and a proposal keeps only two values."""
     return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=False)
 
 
@@ -127,7 +127,7 @@ def _trials(population: Population, knobs: Sequence[Knob]) -> Iterator[FrozenTri
 def _measured(
     population: Population, summary: EvaluationSummary, knobs: Sequence[Knob]
 ) -> tuple[dict[str, float], float] | None:
-    """The knobs of the harness that was evaluated, and its rate; None when it says nothing about them."""
+    """The knobs of the evaluated harness, and its rate; None if it is not informative about `knobs`."""
     values = population.mutants[summary.harness_id].knobs
     if not summary.is_scored or not summary.verdicts or not _within(values, knobs):
         return None

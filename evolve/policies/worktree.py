@@ -1,8 +1,8 @@
-"""A harness's files while the implementer edits them: in memory, so no link or path of the host exists here.
+"""A harness's files while the implementer edits them: in memory, without any link or path of the host.
 
-Every path is checked before it is looked at. A change outside the editable part is refused and counted;
-an edit that does not fit (no match, unknown file) merely fails with a message that helps to mend it: it shows
-where the file comes closest to the text that was looked for.
+Every path is checked before use. A change outside the editable files is refused and counted; an edit that
+does not fit (no match, unknown file) only fails, with a message that helps to correct it: it shows the lines
+most similar to the text that was searched for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree
 
 MAX_COMPARED_LINES = 2000
 ROUGHLY_COMPARED = 2000
-"""Characters of a window that are counted, which takes time in proportion."""
+"""Characters of a window that are counted, in linear time."""
 
 CLOSELY_COMPARED = 500
-"""Characters of the best windows that are aligned, which takes up to the cube."""
+"""Characters of the best windows that are aligned, in up to cubic time."""
 
 BEST = 4
 
 
 def nearest_lines(text: str, wanted: str) -> str:
-    """The window of `text` most like `wanted`, with line numbers and one line of margin."""
+    """The window of `text` most similar to `wanted`, with line numbers and one line of margin."""
     lines = text.split("\n")[:MAX_COMPARED_LINES]
     wanted_lines = wanted.split("\n")
     size = min(len(wanted_lines), len(lines), 30)
@@ -35,7 +35,7 @@ def nearest_lines(text: str, wanted: str) -> str:
 
 
 def describe_matches(text: str, wanted: str) -> str:
-    """The line numbers at which `wanted` begins."""
+    """The line numbers at which `wanted` starts."""
     numbers: list[str] = []
     at = text.find(wanted)
     while at >= 0 and len(numbers) < 10:
@@ -50,7 +50,7 @@ def numbered(lines: list[str], start: int, stop: int) -> str:
 
 
 def _most_like(windows: list[str], target: str) -> int:
-    """Its number: the closest of those that hold most of the same characters, the first of equals."""
+    """The index of the closest of the windows that share the most characters; ties go to the first."""
     rough = SequenceMatcher(None, "", target[:ROUGHLY_COMPARED], autojunk=False)
     close = SequenceMatcher(None, "", target[:CLOSELY_COMPARED], autojunk=False)
     scores = []
@@ -65,15 +65,15 @@ def _most_like(windows: list[str], target: str) -> int:
 
 
 INJECTED = "harness_kit.py"
-"""Put into every box by us; a file of that name would shadow it."""
+"""Injected into every box; a file with that name would shadow it."""
 
 
 class Refused(StudbookError):
-    """A change outside the harness or its editable part: counted, and told to the implementer."""
+    """A change outside the harness or its editable files: counted, and reported to the implementer."""
 
 
 class EditFailed(StudbookError):
-    """An edit or look-up that does not fit the files; the message says how to mend it."""
+    """An edit or lookup that does not fit the files; the message says how to correct it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class TreeLimits:
 
 
 class Worktree:
-    """Files of one mutant in the making. Not thread-safe: one dialogue owns it."""
+    """The files of one mutant during editing. Not thread-safe: one dialogue owns it."""
 
     def __init__(self, parent: HarnessTree, limits: TreeLimits | None = None) -> None:
         self._parent = parent
@@ -111,7 +111,7 @@ class Worktree:
         return _decode(path, self._files[path])
 
     def search(self, text: str) -> str:
-        """`path:line: text` of every line that holds `text`, at most 100."""
+        """`path:line: text` for every line that contains `text`, at most 100."""
         needle = text.strip("\n")
         hits = [
             f"{path}:{number}: {line}"
@@ -140,7 +140,7 @@ class Worktree:
         return f"deleted {path}"
 
     def replace(self, raw_path: str, hunks: Sequence[Hunk]) -> str:
-        """All hunks or none; each must match exactly once, in the text as the earlier ones left it."""
+        """Apply all hunks or none; each must match exactly once, in the text after the earlier hunks."""
         path = self._check_editable(raw_path)
         text = self.read(path)
         for hunk in hunks:
@@ -178,7 +178,7 @@ class Worktree:
         return path
 
     def _encode(self, path: str, text: str) -> bytes:
-        data = text.encode("utf-8", "replace")  # a model can send lone surrogates, UTF-8 cannot hold them
+        data = text.encode("utf-8", "replace")  # a model can send lone surrogates, which UTF-8 cannot encode
         others = {name: size for name, size in self._sizes().items() if name != path}
         if "\0" in text or len(data) > self._limits.file_bytes:
             raise EditFailed(f"{path} has {len(data)} bytes: at most {self._limits.file_bytes}, no NUL")
@@ -194,7 +194,7 @@ class Worktree:
 
 
 def check_path(raw: str) -> str:
-    """A plain relative POSIX path; raises Refused for anything that could mean another place."""
+    """A simple relative POSIX path; raises Refused for anything that could point elsewhere."""
     path = raw.strip().removeprefix("./")
     try:
         folder.check_path(path)
@@ -209,7 +209,7 @@ def changed_paths(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tu
 
 
 def list_files(files: Mapping[str, bytes]) -> str:
-    """One path and size a line."""
+    """One path and size per line."""
     return "\n".join(f"{path} {len(data)}" for path, data in sorted(files.items()))
 
 

@@ -142,7 +142,7 @@ JOURNAL = (
     Attack(
         name="all iterations cut off",
         act=cut_to_the_seed,
-        places=("lineage.git/refs/mutants/m0002: the journal knows no such ref",),
+        places=("lineage.git/refs/mutants/m0002: the journal has no such ref",),
     ),
     Attack(
         name="the last append cut off",
@@ -248,7 +248,10 @@ MENDED = (
     Attack(
         name="mended: a failed paper left out",
         act=evaluation("test", lambda value: value["results"].pop()),
-        places=("whether it covers its split is told wrongly", "its papers are not those of test in order"),
+        places=(
+            "its flag for covering the whole split is wrong",
+            "its papers are not those of test in order",
+        ),
     ),
     Attack(
         name="mended: a paper measured twice",
@@ -258,7 +261,7 @@ MENDED = (
     Attack(
         name="mended: another replicate number",
         act=evaluation("test", lambda value: value.update(replicate=7)),
-        places=("its replicate number is not the one of its purpose",),
+        places=("its replicate number does not belong to its purpose",),
     ),
     Attack(
         name="mended: rates of a decision",
@@ -273,17 +276,17 @@ MENDED = (
     Attack(
         name="mended: another parent",
         act=events("decision_made", lambda data: data["decision"].update(parent_id="m0001")),
-        places=("selection from the population of then gives another parent",),
+        places=("selection from the population at that time gives a different parent",),
     ),
     Attack(
         name="mended: a hypothesis",
         act=events("mutant_made", lambda data: data["mutant"].update(hypothesis="a better idea")),
-        places=("lineage.git, commit", "it says other things than the journal"),
+        places=("lineage.git, commit", "it differs from the journal"),
     ),
     Attack(
         name="mended: the tree of a mutant",
         act=events("mutant_made", lambda data: data["mutant"].update(tree_hash="0" * 64)),
-        places=("the files are not those the journal names",),
+        places=("the files do not match the tree hash",),
     ),
     Attack(
         name="mended: a diagnosis",
@@ -298,7 +301,7 @@ MENDED = (
     Attack(
         name="mended: the champion",
         act=events("champion_chosen", lambda data: data.update(reason="it is the best")),
-        places=("the reason is another one",),
+        places=("the reason should be a different one",),
     ),
     Attack(
         name="mended: the ranking of the champion",
@@ -308,7 +311,7 @@ MENDED = (
     Attack(
         name="mended: the seed's tree",
         act=events("run_started", lambda data: data.update(seed_tree_hash="0" * 64)),
-        places=("the seed's files are not those the run began with",),
+        places=("the seed's files are not those the run started with",),
     ),
     Attack(
         name="mended: a test paper moved to training",
@@ -333,7 +336,7 @@ MENDED = (
     Attack(
         name="mended: iterations of the end",
         act=events("run_finished", lambda data: data.update(iterations=30)),
-        places=("the number of iterations is another",),
+        places=("the number of iterations is wrong",),
     ),
     Attack(
         name="mended: refused actions",
@@ -465,7 +468,7 @@ LINEAGE = (
     Attack(
         name="a ref added",
         act=ref_to_seed("refs/mutants/m0099"),
-        places=("lineage.git/refs/mutants/m0099: the journal knows no such ref",),
+        places=("lineage.git/refs/mutants/m0099: the journal has no such ref",),
     ),
     Attack(
         name="a branch added",
@@ -482,7 +485,7 @@ LINEAGE = (
     Attack(
         name="the branch `best` moved",
         act=lambda run, other: add("refs/heads/best", t.commit_of(run, "m0002") + "\n")(run, other),
-        places=("lineage.git/refs/heads/best: the branch does not stand at the best",),
+        places=("lineage.git/refs/heads/best: the branch does not point to the best",),
     ),
     Attack(
         name="packed, and the pack cut short",

@@ -1,1 +1,1 @@
-"""Admission rules: which mutants enter the population. One file each; its name is what a spec calls it."""
+"""Admission rules: which mutants enter the population. One file each, selected by its name in a spec."""

@@ -1,4 +1,4 @@
-"""Strict admission, the published rule. Loose on purpose: promotion to champion must be earned."""
+"""Strict admission, the published rule. One comparison suffices; the champion is confirmed separately."""
 
 from studbook.evolve.contracts import Admission
 from studbook.rate import Rate
@@ -7,7 +7,7 @@ from studbook.rate import Rate
 class Strict:
     """Admitted iff the mutant passes strictly more of the same papers than its parent.
 
-    `mutant` may cover fewer papers when racing stopped it; what is left out could not change the ruling.
+    `mutant` may cover fewer papers if racing stopped it; the remaining ones could not change the decision.
     """
 
     def rule(self, parent: Rate, mutant: Rate, papers: int) -> Admission:

@@ -1,8 +1,8 @@
-"""The analyzer: full trajectories and the history in, a root-cause analysis with quoted evidence out.
+"""The analyzer: from full trajectories and the history to a root-cause analysis with quoted evidence.
 
-Builds one prompt within a budget of characters. Trajectories are shown whole while they fit. What does not
-fit is cut fairly: all get the same allowance, short ones hand what they do not need to the long ones; a cut
-says how much is missing.
+Builds one prompt within a character budget. Trajectories are shown in full if they fit. Otherwise they are
+cut fairly: all get the same allowance, and short ones leave their unused part to the long ones; each cut says
+how much is missing.
 """
 
 import re
@@ -17,25 +17,25 @@ from studbook.llm.contracts import Chat, ChatCall, Message
 from studbook.populations.records import PaperResult
 
 RenderTrajectory = Callable[[PaperResult, int], str]
-"""The story of one paper as text: whole within so many characters, else less; `evaluate/trajectories.py`."""
+"""Renders one trajectory as text of at most so many characters; see `evaluate/trajectories.py`."""
 
 CHARACTERS_PER_TOKEN = 4
 
 PROMPT_TOKENS = 100_000
-"""About so many, at CHARACTERS_PER_TOKEN each."""
+"""Approximate prompt budget, at CHARACTERS_PER_TOKEN each."""
 SHRINKS = (1, 2, 6)
-"""A prompt that the model refuses is sent again at these fractions of the budget."""
+"""The budget is divided by these numbers in turn while the model refuses the prompt."""
 MARGIN = 150
 """Characters for the tags of one section and the line that marks a cut."""
 
 _SECTION = re.compile(
     r"<(?=\s*+/?\s*+(?:history|harness_files|file|trajectories|trajectory)\b)", re.IGNORECASE
 )
-"""What a harness wrote could imitate; its first character is changed."""
+"""Tags that a harness's text could imitate; their first character is replaced."""
 
 
 class ChatAnalyzer:
-    """An `Analyzer` that asks the role `analyzer` once, or with less when that is refused. Thread-safe."""
+    """An `Analyzer` that asks the role `analyzer` once, or with a shorter prompt if refused. Thread-safe."""
 
     def __init__(self, chat: Chat, render: RenderTrajectory, prompt_tokens: int = PROMPT_TOKENS) -> None:
         self._chat = chat
@@ -51,7 +51,7 @@ class ChatAnalyzer:
             prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
             try:
                 return Diagnosis(text=self._ask(chat, prompt, seed), evidence=chat.evidence)
-            except RequestFailed as error:  # too long, filtered, silent, slow: less may do
+            except RequestFailed as error:  # too long, filtered, empty or slow: a shorter prompt may work
                 reason = str(error)
         return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")
 
@@ -67,7 +67,7 @@ def build_prompt(
     history: Sequence[HistoryEntry],
     limit: int,
 ) -> str:
-    """History gets at most a tenth of `limit`, files at most three tenths, trajectories all that is left."""
+    """History gets at most 10% of `limit`, files at most 30%, and trajectories the rest."""
     past = f"<history>\n{_SECTION.sub('‹', summarize(history, limit // 10))}\n</history>"
     texts = [_SECTION.sub("‹", data.decode("utf-8", "replace")) for data in files.values()]
     shares = fair_shares([len(text) for text in texts], limit * 3 // 10)
@@ -91,7 +91,7 @@ def _render_all(results: Sequence[PaperResult], render: RenderTrajectory, room: 
 
 
 def fair_shares(sizes: Sequence[int], limit: int) -> list[int]:
-    """How much of each may stay: min(size, level), with the largest level whose sum is within `limit`."""
+    """How much of each to keep: min(size, level), with the largest level whose sum is within `limit`."""
     shares = [0] * len(sizes)
     left = limit
     for count, at in enumerate(sorted(range(len(sizes)), key=lambda at: sizes[at])):

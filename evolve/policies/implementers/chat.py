@@ -1,8 +1,8 @@
-"""The implementer: a chat that edits the parent's files by actions which we apply, until it says `done`.
+"""The implementer: a chat in which the model edits the parent's files through actions, until it says `done`.
 
-The dialogue is bounded in turns, sizes and tries. A useless dialogue ends as a proposal equal to the parent,
-which the gates call NO_CHANGE; only the world's failures (InfrastructureError, BudgetExceeded) are raised.
-What the model wrote is applied through `Worktree` only: it confines it.
+The dialogue is bounded in turns, sizes and tries. A useless dialogue gives a proposal equal to the parent,
+for which the gates return NO_CHANGE; only InfrastructureError and BudgetExceeded are raised. The model's
+edits are applied only through `Worktree`, which confines them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from studbook.llm.contracts import Chat, ChatCall, Evidence, Message
 from studbook.populations.records import MutationKind
 
 MAX_ACTIONS = 40
-"""In one message: a model that repeats itself writes thousands, each answered with a whole file."""
+"""Per message: a model that repeats itself writes thousands, each answered with a whole file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Workbench:
-    """The worktree of one dialogue and what it has used up. Owned by one dialogue, not thread-safe."""
+    """The worktree of one dialogue and the tries it has used. Owned by one dialogue, not thread-safe."""
 
     parent: HarnessTree
     worktree: Worktree
@@ -51,7 +51,7 @@ class Workbench:
     last_try: tuple[str, str] = field(default=("", ""))
 
     def execute(self, actions: Sequence[Action]) -> tuple[Result, ...]:
-        """The actions in order, MAX_ACTIONS of them. A `done` after a failed edit beside it is not taken."""
+        """Execute the first MAX_ACTIONS actions in order. Refuses `done` after a failed edit among them."""
         results: list[Result] = []
         for action in actions[:MAX_ACTIONS]:
             result = self._execute_one(action, results)
@@ -113,13 +113,13 @@ class Workbench:
 
 
 def clean_line(text: str, limit: int = 300) -> str:
-    """For a journal and a commit message: visible characters, single spaces, bounded."""
+    """One line for a journal or commit message: visible characters, single spaces, bounded length."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 SHRINKS = (1, 4)
-"""A dialogue that the model refuses is sent again with older results left out, to this fraction."""
+"""The size limit is divided by these in turn, leaving out older results, if the model refuses a dialogue."""
 
 NO_ACTION = (
     "No action was found in your message. Every message must hold at least one fenced block whose first line "
@@ -129,7 +129,7 @@ NO_ACTION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogueLimits:
-    """`idle_turns`: so many replies in a row without any action end the dialogue."""
+    """`idle_turns`: the dialogue ends after this many replies in a row without any action."""
 
     turns: int = 16
     tries: int = 2
@@ -179,12 +179,14 @@ class ChatImplementer:
         return _proposal(parent, bench, chat.evidence)
 
     def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> str | None:
-        """None when the model refuses even a shortened dialogue; then what was edited so far counts."""
+        """None if the model refuses even a shortened dialogue; then the edits so far count."""
         for shrink in SHRINKS:
             kept = fit(messages, self._limits.prompt_characters // shrink)
             try:
                 return chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
-            except RequestFailed:  # too long, filtered, silent: the model's, not the world's
+            except (
+                RequestFailed
+            ):  # too long, filtered or empty: caused by the dialogue, not the infrastructure
                 continue
         return None
 
@@ -200,7 +202,7 @@ class ChatImplementer:
 
 
 def fit(messages: Sequence[Message], limit: int) -> tuple[Message, ...]:
-    """The messages within `limit` characters: the oldest results make room first, the last two stay whole."""
+    """The messages within `limit` characters: drops the oldest results first, keeps the last two in full."""
     kept = list(messages)
     excess = sum(len(message.content) for message in kept) - limit
     for at in range(2, len(kept) - 2):

@@ -1,8 +1,8 @@
-"""Numeric knobs as a kind of mutation of their own: values from an Optuna sampler fed with all evaluations.
+"""Proposes values for numeric knobs with an Optuna sampler that has seen all evaluations.
 
-The sampler's study (`evolve/policies/knob_study.py`) is the population in Optuna's words, so a proposal
-depends on the snapshot and the seed alone. Writing the values into a manifest is `harnesses/`, deciding is
-the loop's. Optuna is imported with the first proposal.
+The sampler's study (`evolve/policies/knob_study.py`) represents the population in Optuna, so a proposal
+depends only on the snapshot and the seed. `harnesses/` writes the values into a manifest, and the loop
+decides about the mutant. Optuna is imported with the first proposal.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from studbook.evolve.policies.knob_study import KnobStudy
 
 MAX_TURNED = 2
-"""How many knobs a proposal turns at most: small steps, so that it shows which of them helped."""
+"""How many knobs a proposal changes at most: small steps show which change helped."""
 
 ASKS = 8
 REDRAWS = 100
-"""How often the sampler is asked for something new; then how often one knob of the parent is redrawn."""
+"""How often the sampler is asked for a new harness, and then how often one knob of the parent is redrawn."""
 
 MEMORY = 400
 
@@ -30,10 +30,10 @@ Space = tuple[tuple[str, float, float, bool], ...]
 
 
 class KnobSampler:
-    """Proposes values, and keeps its studies: a proposal costs what is new, not what is known. Thread-safe.
+    """Proposes values. Caches its studies, so only new evaluations cost time. Thread-safe.
 
     A proposal depends on the population and the seed alone: the sampler is seeded anew for each, and a
-    population older than what a study was fed gets a study of its own.
+    population older than a study's data gets a study of its own.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class KnobSampler:
     def propose(
         self, knobs: Sequence[Knob], population: Population, seed: int, is_new: IsNew
     ) -> dict[str, float]:
-        """Values for all knobs, one or two turned, that make a new harness; {} when none are found."""
+        """Values for all knobs, one or two of them changed, that give a new harness; {} if none are found."""
         free = [knob for knob in knobs if knob.low < knob.high]
         if not free:
             return {}
@@ -77,19 +77,19 @@ class KnobSampler:
 
 
 def first_remembered(population: Population) -> int:
-    """Before this evaluation the sampler forgets: the cost of a proposal grows with all that it knows.
+    """The sampler ignores evaluations before this one, because a proposal's cost grows with their number.
 
-    It knows MEMORY to 2 × MEMORY of them, by the population alone: a resumed run proposes the same.
+    It uses MEMORY to 2 × MEMORY of them, depending only on the population: a resumed run proposes the same.
     """
     return max(0, len(population.evaluations) // MEMORY - 1) * MEMORY
 
 
 def _redraw(knobs: Sequence[Knob], random: Random) -> dict[str, float]:
-    """One knob with another value than it has."""
+    """One knob with a value different from its current one."""
     knob = knobs[random.randrange(len(knobs))]
     if knob.is_integer:
         drawn = int(knob.low) + random.randrange(int(knob.high) - int(knob.low))
-        return {knob.name: drawn + (drawn >= knob.value)}  # every value but its own
+        return {knob.name: drawn + (drawn >= knob.value)}  # every value except the current one
     middle = (knob.low + knob.high) / 2
     low, high = (knob.low, middle) if knob.value > middle else (middle, knob.high)
     return {knob.name: knob.fit(low + (high - low) * (0.25 + 0.75 * random.random()))}

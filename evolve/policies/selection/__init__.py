@@ -1,4 +1,4 @@
 """Selection policies: which member becomes the next parent.
 
-One file each; its name is what a spec calls it.
+One file each, selected by its name in a spec.
 """

@@ -9,7 +9,7 @@ from studbook.populations.population import Population
 
 
 class Boltzmann:
-    """The score is the pooled validation rate as a share in [0, 1]."""
+    """The score is the pooled validation pass rate in [0, 1]."""
 
     def __init__(self, temperature: float = 0.1) -> None:
         self._temperature = temperature
