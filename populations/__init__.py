@@ -1,1 +1,1 @@
-"""What has lived: records, the journal, the lineage, and the population folded from them."""
+"""The data of a run: records, the journal, the lineage, and the population folded from them."""

@@ -1,6 +1,6 @@
-"""How two harnesses differ: their files as unified diffs, what became of each paper, and of the score.
+"""How two harnesses differ: files as unified diffs, results per paper, and scores.
 
-Pure: files and a population in, plain values out. Drawing is `experiments/views`'s.
+Pure: files and a population in, plain values out. `experiments/views` displays them.
 """
 
 import difflib
@@ -24,7 +24,7 @@ class FileChange(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDiff:
-    """`lines` is a unified diff without line ends; empty when a side is not text (`is_binary`)."""
+    """`lines` is a unified diff without line ends; empty if a side is not text (`is_binary`)."""
 
     path: str
     change: FileChange
@@ -57,7 +57,7 @@ def _diff_file(path: str, before: bytes | None, after: bytes | None) -> FileDiff
 
 
 def _lines(side: bytes | None) -> list[str]:
-    """Split at newlines only, so that a carriage return or a form feed is seen as the difference it is."""
+    """Splits at newlines only, so that a carriage return or a form feed shows up as a difference."""
     if not side:
         return []
     lines = side.decode("utf-8").split("\n")
@@ -74,7 +74,7 @@ class PaperChange(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperDiff:
-    """`is_paired`: the rates rest on the replicates that both ran; otherwise on all that either ran."""
+    """`is_paired`: the rates use only the replicates that both ran; otherwise all replicates."""
 
     paper_id: str
     change: PaperChange
@@ -85,11 +85,11 @@ class PaperDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreDiff:
-    """after − before with a 95 % interval; `paired` is None when no (paper, replicate) was run by both.
+    """after − before with a 95% CI; `paired` is None if no (paper, replicate) was run by both.
 
-    `before` and `after` are the rates that `difference` compares, `pooled_*` the scores of the population.
-    `rests_on_stopped`: some of the results come from an evaluation that racing stopped, so the difference
-    looks larger than it is, and the interval is too narrow.
+    `before` and `after` are the rates that `difference` compares, `pooled_*` the scores in the population.
+    `rests_on_stopped`: some results come from an evaluation that racing stopped, so the difference looks
+    larger than it is and the interval is too narrow.
     """
 
     before: Rate
@@ -116,7 +116,7 @@ _Outcomes = dict[tuple[str, int], bool]
 def diff_evaluations(
     population: Population, before_id: str, after_id: str, split: str = "validation"
 ) -> HarnessDiff:
-    """Two harnesses on the papers of one split; pairs that share paper and replicate shared their luck."""
+    """Two harnesses on the papers of one split; the same paper and replicate have the same random seeds."""
     sides = [_evaluations(population, harness_id, split) for harness_id in (before_id, after_id)]
     before, after = (_outcomes(side) for side in sides)
     return HarnessDiff(
@@ -167,7 +167,7 @@ def _change(before: Rate, after: Rate) -> PaperChange:
 
 
 def compare_pairs(before: Mapping[tuple[str, int], bool], after: Mapping[tuple[str, int], bool]) -> Paired:
-    """The table of pairs over the (paper, replicate) keys that both have."""
+    """The table of pairs over the (paper, replicate) keys that both share."""
     counts: dict[tuple[bool, bool], int] = defaultdict(int)
     for key in before.keys() & after.keys():
         counts[before[key], after[key]] += 1

@@ -1,11 +1,11 @@
-"""What the journal can say: the events of a run, and their JSON.
+"""The events of a run, as the journal records them, and their JSON.
 
-An event is a claim about what happened, free of times, hosts and retries, so that two identical runs write
-identical events. Computes nothing: the population is folded from these in `populations/population.py`.
+An event is a claim about what happened, without times, hosts or retries, so that identical runs write
+identical events. Computes nothing: `populations/population.py` folds events into the population.
 
-Reading is strict: an unknown key, a missing one without default, or a value of another type is an
-IntegrityError that names the field. Only an outline, which is read where a journal is merely folded, skips
-what it does not hold. An alias is the key that older journals have. Opens no file.
+Reading is strict: an unknown key, a missing key without default, or a value of the wrong type is an
+IntegrityError that names the field. Only an outline, used for folding a journal, skips the fields it does not
+have. An alias is the key in older journals. Opens no file.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ SCHEMA_VERSION = 1
 
 
 class Purpose(StrEnum):
-    """Why an evaluation was made; only SEED and VALIDATION count towards the score that selects parents."""
+    """Why an evaluation was made; only SEED and VALIDATION count toward the score that selects parents."""
 
     SEED = "seed"  # the first validation evaluation of the seed
     TRAINING = "training"  # the parent on a minibatch, for the analyzer
@@ -41,9 +41,8 @@ class Purpose(StrEnum):
 class RunStarted:
     """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model.
 
-    `sandbox_fingerprint` names what boxes were made of; "" in journals of before that was written down.
-    `harness_roles` are those the seed's manifest names; `plugins` name what stands in each door, and its
-    code.
+    `sandbox_fingerprint` identifies the image or Python of the boxes; "" in older journals. `harness_roles`
+    are those named in the seed's manifest; `plugins` maps each door to the plug-in and its code.
     """
 
     run_name: str
@@ -94,7 +93,7 @@ class EvaluationOutline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationDoneOutline:
-    """An `EvaluationDone` with the fields that a population keeps, under the same names."""
+    """An `EvaluationDone` reduced to the fields that a population keeps, under the same names."""
 
     iteration: int
     purpose: Purpose
@@ -125,10 +124,10 @@ class DecisionMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchEnded:
-    """The search stopped in order; what follows, up to `RunFinished`, chooses and tests the champion.
+    """The search ended normally; the events up to `RunFinished` choose and test the champion.
 
-    Written first, so that a conclusion that was interrupted is finished as it was begun, also when a larger
-    budget lets the search go on afterwards.
+    Written first, so that an interrupted conclusion is finished as it began, even if a larger budget lets the
+    search continue afterwards.
     """
 
     reason: str
@@ -156,7 +155,7 @@ ExactFraction = Annotated[Fraction, PlainValidator(_read_fraction), PlainSeriali
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedHarness:
-    """One row of the ranking a champion was chosen from; `shrunk` is the exact shrunk rate."""
+    """One row of the ranking from which the champion was chosen; `shrunk` is the exact shrunk rate."""
 
     harness_id: str
     passed: int
@@ -177,7 +176,7 @@ class ChampionChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The conclusion is complete. A larger budget may go on after it."""
+    """The conclusion is complete. With a larger budget the search may continue after it."""
 
     reason: str
     iterations: int
@@ -215,12 +214,12 @@ def to_json(event: Event) -> tuple[str, dict[str, Json]]:
 def from_json(kind: str, data: bytes) -> Event:
     """The event of a JSON text; raises IntegrityError for an unknown kind or key, or a wrong value."""
     if kind not in KINDS:
-        raise IntegrityError(f"{kind!r:.80} is no kind of event; known: {', '.join(KINDS)}")
+        raise IntegrityError(f"{kind!r:.80} is not a kind of event; known: {', '.join(KINDS)}")
     return decode(KINDS[kind], data)
 
 
 def outline_from_json(kind: str, data: bytes) -> Event | EvaluationDoneOutline:
-    """As `from_json`, at half the cost: what an evaluation's outline lacks is neither read nor checked."""
+    """Like `from_json`, at half the cost: skips the fields that an evaluation's outline does not have."""
     if kind == "evaluation_done":
         try:
             outline: EvaluationDoneOutline = _adapter(EvaluationDoneOutline).validate_json(
@@ -228,12 +227,12 @@ def outline_from_json(kind: str, data: bytes) -> Event | EvaluationDoneOutline:
             )
             return outline
         except ValidationError:
-            pass  # what cannot be outlined cannot be read: said below, with the names of the event
+            pass  # reported below, with the field names of the full event
     return from_json(kind, data)
 
 
 def encode(record: Any) -> dict[str, Any]:
-    """The JSON object of a record. Lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
+    """The JSON object of a record. Lone surrogates, which UTF-8 cannot encode, become U+FFFD."""
     kind: Any = type(record)  # mypy: it is Hashable
     encoded: dict[str, Any] = _writable(
         _adapter(kind).dump_python(record, mode="json", by_alias=True, warnings=False)
@@ -242,7 +241,7 @@ def encode(record: Any) -> dict[str, Any]:
 
 
 def decode(kind: type[T], data: bytes) -> T:
-    """The `kind` that a JSON text describes, exactly; raises IntegrityError naming the field."""
+    """The `kind` described by a JSON text, strictly; raises IntegrityError naming the field."""
     record: Any = kind  # mypy: it is Hashable
     try:
         decoded: T = _adapter(record).validate_json(data, strict=True, extra="forbid")

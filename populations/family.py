@@ -1,8 +1,8 @@
-"""Who came from whom, and how people name one of them.
+"""The ancestry of harnesses, and the names that users give them.
 
-The chain from the seed to a harness, all harnesses as the rows of a tree, and names as git has them: `seed`,
-`best`, `m0031`, `m0031^`, `m0031~2`, `RUN:m0031`. An unknown name is a RevisionError with the nearest known
-one. Pure: `experiments/` draws, and knows which runs exist and how to open one.
+The chain from the seed to a harness, all harnesses as rows of a tree, and git-like names: `seed`, `best`,
+`m0031`, `m0031^`, `m0031~2`, `RUN:m0031`. An unknown name is a RevisionError with the nearest known one.
+Pure: `experiments/` finds, opens and displays runs.
 """
 
 import re
@@ -36,11 +36,11 @@ def lineage_chain(population: Population, harness_id: str) -> tuple[Mutant, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeRow:
-    """One harness in a tree drawn downwards, parents before children, children by age.
+    """One harness in a tree drawn downward, parents before children, children by age.
 
-    `last_flags` has one flag per level below the root: is the ancestor (at last: the harness itself) the last
-    child of its parent? `verdict` is None for the seed and for a mutant that is not decided yet. `rate` is
-    what was seen; `is_stopped` says that racing stopped it, so it is no fair estimate.
+    `last_flags` has one flag per level below the root: whether that ancestor (finally the harness itself) is
+    the last child of its parent. `verdict` is None for the seed and for a mutant without a decision. `rate`
+    is the observed rate; `is_stopped` means that racing stopped it, so it is biased.
     """
 
     mutant: Mutant
@@ -56,7 +56,7 @@ class TreeRow:
 
 
 def tree_rows(population: Population) -> tuple[TreeRow, ...]:
-    """All harnesses that were made. Iterative: a lineage may be thousands of generations deep."""
+    """All harnesses. Iterative, because a lineage may be thousands of generations deep."""
     if SEED_ID not in population.mutants:
         return ()
     children: dict[str, list[str]] = defaultdict(list)
@@ -85,14 +85,14 @@ def tree_rows(population: Population) -> tuple[TreeRow, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionName:
-    """`RUN:m0031` taken apart; either part may be missing."""
+    """The parts of `RUN:m0031`; either may be missing."""
 
     run: str | None
     revision: str | None
 
 
 def split_revision(text: str) -> RevisionName:
-    """`RUN:REV`, `RUN:` (its best) or `REV`; the last colon counts, as run names are paths at times."""
+    """`RUN:REV`, `RUN:` (its best) or `REV`; split at the last colon, because RUN may be a path."""
     run, colon, revision = text.rpartition(":")
     if not colon:
         return RevisionName(run=None, revision=text)
@@ -103,7 +103,9 @@ def resolve(revision: str, population: Population) -> str:
     """The harness id that a revision (without its run) names; raises RevisionError."""
     match = _REVISION.match(revision)
     if match is None:
-        raise RevisionError(f"{revision[:80]!r} is no revision; examples: seed, best, m0031, m0031^, m0031~2")
+        raise RevisionError(
+            f"{revision[:80]!r} is not a revision; examples: seed, best, m0031, m0031^, m0031~2"
+        )
     harness_id = _resolve_base(match["base"], population)
     for step in _STEP.finditer(match["steps"]):
         count = 1 if step[0] == "^" or not step[1] else int(step[1])
@@ -112,7 +114,7 @@ def resolve(revision: str, population: Population) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence naming the nearest of `known`, or a few of them when none is near; "" when none is known."""
+    """A sentence naming the nearest of `known`, or a few of them if none is near; "" if none is known."""
     names = list(known)
     near = get_close_matches(name, names, n=1)
     if near:
@@ -127,14 +129,14 @@ def _resolve_base(base: str, population: Population) -> str:
         return base
     if not population.mutants:
         raise RevisionError(
-            "nothing has been evaluated in this run yet: it ended while its seed was being measured\n"
+            "nothing has been evaluated in this run yet: it ended while its seed was being evaluated\n"
             "  pick it up where it left off: studbook resume RUN"
         )
     raise RevisionError(f"there is no harness {base[:80]!r} in this run. {_hint(base, population)}".rstrip())
 
 
 def _hint(base: str, population: Population) -> str:
-    """`m31` and `31` mean m0031, which difflib does not see."""
+    """Recognizes `m31` and `31` as m0031, which difflib does not."""
     number = re.match(r"[mM]?0*([0-9]{1,6})\Z", base)
     padded = f"m{int(number[1]):04d}" if number else ""
     if padded in population.mutants:
@@ -146,6 +148,6 @@ def _ancestor(harness_id: str, steps: int, population: Population, revision: str
     for _ in range(steps):
         parent = population.mutants[harness_id].parent_id
         if parent is None:
-            raise RevisionError(f"{revision[:80]!r} goes back beyond the seed, which has no parent")
+            raise RevisionError(f"{revision[:80]!r} goes beyond the seed, which has no parent")
         harness_id = parent
     return harness_id

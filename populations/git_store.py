@@ -1,9 +1,9 @@
-"""Git objects as bytes: made here, made durable as loose files, and read back from loose files and packs.
+"""Git objects as bytes: created here, stored durably as loose files, and read from loose files and packs.
 
-Written here and not through `git`: a mutant takes a few files instead of a few processes, every object is
-fsynced before anything refers to it, and is hashed again when it is read. What `git gc` or `git pack-refs`
-packed is read through GitPython, which this module alone imports: one `git cat-file` process, kept until
-`close`, that sees none of the user's configuration. Refs are `populations/lineage.py`'s.
+Written directly instead of by `git`: a mutant takes a few files instead of a few processes, every object is
+fsynced before anything refers to it, and is hashed again when it is read. Objects packed by `git gc` or `git
+pack-refs` are read through GitPython, which only this module imports: one `git cat-file` process, kept until
+`close`, that ignores the user's configuration. `populations/lineage.py` manages refs.
 """
 
 import hashlib
@@ -26,38 +26,38 @@ _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_CONFIG_COUNT": "1",  # a run copied from another account is read all the same
+    "GIT_CONFIG_COUNT": "1",  # also read a run copied from another account
     "GIT_CONFIG_KEY_0": "safe.directory",
     "GIT_CONFIG_VALUE_0": "*",
 }
 
 
 class PackedRepository:
-    """Not thread-safe: the lineage holds its lock."""
+    """Not thread-safe: the lineage holds a lock."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: git.Repo | None = None
 
     def find_object(self, sha: str) -> bytes | None:
-        """The data of a packed object, None when no pack has it."""
+        """The data of a packed object, None if no pack has it."""
         if not any((self._path / "objects" / "pack").glob("*.pack")):
             return None
         try:
             data: bytes = self._repo().odb.stream(bytes.fromhex(sha)).read()
-        except ValueError:  # GitPython's word for an id that `git cat-file` calls missing
+        except ValueError:  # raised by GitPython for an id that `git cat-file` calls missing
             return None
         return data
 
     def find_ref(self, name: str) -> str | None:
-        """The commit a packed ref points to, None when there is none of that name."""
+        """The commit that a packed ref points to, None if there is no such ref."""
         if not (self._path / "packed-refs").is_file():
             return None
-        from git import SymbolicReference  # a quarter of a second, which most runs need not spend
+        from git import SymbolicReference  # takes 0.25 s, which most runs can save
 
         try:
             return str(SymbolicReference.dereference_recursive(self._repo(), name))
-        except ValueError:  # GitPython's word for a ref that does not exist
+        except ValueError:  # raised by GitPython for a ref that does not exist
             return None
 
     def _repo(self) -> "git.Repo":
@@ -75,14 +75,14 @@ class PackedRepository:
 
 
 KEPT_IDS = 2048
-"""Of objects that are there; a mutant makes about four, and shares the others with its parent."""
+"""Number of remembered existing objects; a mutant adds about four and shares the others with its parent."""
 
 _FILE_MODE, _FOLDER_MODE = b"100644", b"40000"
 
 
 @dataclass(frozen=True, slots=True)
 class GitObject:
-    """`content` is the object as git hashes it: kind, size, NUL, data."""
+    """`content` is what git hashes: kind, size, NUL, data."""
 
     sha: str
     content: bytes
@@ -112,14 +112,14 @@ def tree_objects(files: Mapping[str, bytes]) -> list[GitObject]:
 
 
 def _tree(rows: list[tuple[bytes, bytes, str]]) -> GitObject:
-    """Git sorts a folder as if its name ended in a slash."""
+    """Builds a tree object; git sorts a folder as if its name ended in a slash."""
     rows.sort(key=lambda row: row[0] + b"/" if row[1] == _FOLDER_MODE else row[0])
     lines = (b"%s %s\0" % (mode, name) + bytes.fromhex(sha) for name, mode, sha in rows)
     return GitObject.of("tree", b"".join(lines))
 
 
 def commit_object(*, tree: str, parent: str | None, author: str, seconds: int, message: str) -> GitObject:
-    """`author` is "Name <address>" for author and committer alike; `seconds` since 1970, at +0000."""
+    """`author` is "Name <address>", for author and committer; `seconds` since 1970, UTC."""
     lines = [f"tree {tree}"]
     if parent is not None:
         lines.append(f"parent {parent}")
@@ -128,10 +128,10 @@ def commit_object(*, tree: str, parent: str | None, author: str, seconds: int, m
 
 
 def store(folder: Path, objects: list[GitObject], known: dict[str, None]) -> None:
-    """Writes those that are missing below `folder` (a repository's objects/); durable when it returns.
+    """Writes the missing objects to `folder` (a repository's objects/); durable when it returns.
 
-    `known`: ids that are there for certain, and are not looked for; those of `objects` are added, and the
-    oldest go when there are many.
+    `known`: ids that certainly exist and are not looked up; the ids of `objects` are added, and the oldest
+    are dropped when there are many.
     """
     unknown = [item for item in objects if item.sha not in known]
     missing = [item for item in unknown if not _path(folder, item.sha).exists()]
@@ -141,7 +141,7 @@ def store(folder: Path, objects: list[GitObject], known: dict[str, None]) -> Non
         _write(_path(folder, item.sha), item)
     for fan in fans:
         sync_folder(fan)
-    if made or (missing and not known):  # what a killed process made may not be durable
+    if made or (missing and not known):  # files of a killed process may not be durable
         sync_folder(folder)
     known.update((item.sha, None) for item in unknown)
     for old in list(islice(known, max(0, len(known) - KEPT_IDS))):
@@ -175,7 +175,7 @@ def _write(path: Path, item: GitObject) -> None:
 
 
 def read_loose(folder: Path, sha: str) -> bytes | None:
-    """The data of a loose object, proved by its id; None without such a file. IntegrityError, OSError."""
+    """The data of a loose object, verified by its id; None without a file. Raises IntegrityError, OSError."""
     path = _path(folder, sha)
     try:
         content = zlib.decompress(path.read_bytes())
@@ -184,12 +184,12 @@ def read_loose(folder: Path, sha: str) -> bytes | None:
     except zlib.error as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
     if hashlib.sha1(content, usedforsecurity=False).hexdigest() != sha:
-        raise IntegrityError(f"{path} is damaged: its content is not what its name says")
+        raise IntegrityError(f"{path} is damaged: its content does not match its name")
     return content.partition(b"\0")[2]
 
 
 def tree_rows(data: bytes) -> Iterator[tuple[str, bool, str]]:
-    """Name, whether it is a folder, and id of each entry of a tree object."""
+    """Yields the name, whether it is a folder, and the id of each entry of a tree object."""
     while data:
         head, _, rest = data.partition(b"\0")
         mode, _, name = head.partition(b" ")

@@ -1,16 +1,17 @@
-"""The append-only journal of a run: the only truth about what happened.
+"""The append-only journal of a run: the single source of truth about what happened.
 
     {"data":{…},"kind":"…","prev":"…","seq":n,"v":1,"hash":"…","left":k,"time":"…","check":"…"}
 
 `hash` is the SHA-256 of the canonical JSON of data, kind, prev, seq and v, which is the text before `,"hash"`
 with its brace closed: verifying needs no parsing, so a long journal opens fast. `prev` is the hash of the
-line before. `left` says how many lines of the same append follow: an append counts whole or not at all.
-`check` is the CRC-32 of all that stands before it: a flipped bit in the unhashed fields is found as well.
+previous line. `left` is the number of lines of the same append that follow: an append counts completely or
+not at all. `check` is the CRC-32 of everything before it, which also detects a flipped bit in the unhashed
+fields.
 
-`Journal` is the one writer: it holds the lock, repairs a torn tail when it opens, and makes each append
-durable before it returns, in one write, at a cost that does not grow. `JournalReader` proves every line, also
-while a run is writing, and stops at the first that is wrong. `audit_journal` reads past faults, so that all
-of them are named; it repairs nothing and needs no lock. What the events mean is `Population`'s.
+`Journal` is the only writer: it holds the lock, repairs a torn tail on opening, and makes each append durable
+before it returns, in one write, at a constant cost. `JournalReader` verifies every line, also during a run,
+and stops at the first fault. `audit_journal` reads past faults in order to report all of them; it repairs
+nothing and needs no lock. `Population` interprets the events.
 """
 
 import hashlib
@@ -54,9 +55,9 @@ _TAIL = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A verified line. `event` decodes it, `outline` as far as a population needs.
+    """A verified line. `event` decodes it, `outline` only as far as a population needs.
 
-    Whoever needs only kinds or hashes does not pay for that.
+    Decoding is lazy, so reading only kinds or hashes is cheap.
     """
 
     seq: int
@@ -75,13 +76,13 @@ class Entry:
 
     @property
     def event(self) -> Event:
-        """Raises IntegrityError when a line that hashes does not describe an event."""
+        """Raises IntegrityError if the line has a valid hash but does not describe an event."""
         with self._named():
             return from_json(self.kind, self.data_text)
 
     @property
     def outline(self) -> Event | EvaluationDoneOutline:
-        """Raises IntegrityError as `event` does, for the part that it reads."""
+        """Raises IntegrityError like `event`, for the fields that it reads."""
         with self._named():
             return outline_from_json(self.kind, self.data_text)
 
@@ -94,7 +95,7 @@ class Entry:
 
 
 def format_line(*, kind: str, data: Json, seq: int, prev: str, left: int, time: str) -> tuple[bytes, str]:
-    """The line with its newline, and its hash."""
+    """Returns the line with its newline, and its hash."""
     body = canonical_json({"data": data, "kind": kind, "prev": prev, "seq": seq, "v": SCHEMA_VERSION})
     digest = hash_bytes(body)
     line = b'%s,"hash":"%s","left":%d,"time":"%s"' % (body[:-1], digest.encode(), left, time.encode())
@@ -113,7 +114,7 @@ def parse_line(line: bytes) -> Entry:
     digest = hashlib.sha256(memoryview(line)[: found.start("end")])
     digest.update(b"}")
     if digest.hexdigest() != found["hash"].decode():
-        raise IntegrityError("its hash does not match what it says: it was edited")
+        raise IntegrityError("its hash does not match its content: it was edited")
     return Entry(
         seq=int(found["seq"]),
         kind=found["kind"].decode(),
@@ -129,20 +130,22 @@ def check_follows(entry: Entry, before: Entry | None) -> None:
     """Raises IntegrityError unless `entry` continues the chain after `before` (None: it is the first)."""
     seq, prev = (before.seq + 1, before.hash) if before else (0, GENESIS)
     if entry.seq != seq:
-        raise IntegrityError(f"it has number {entry.seq} where {seq} is due: lines are missing or were moved")
+        raise IntegrityError(f"it has number {entry.seq} instead of {seq}: lines are missing or were moved")
     if entry.prev != prev:
-        raise IntegrityError("it does not continue the line before it")
+        raise IntegrityError("it does not continue the previous line")
     if before and before.left and entry.left != before.left - 1:
-        raise IntegrityError(f"it says {entry.left} more lines of its append, {before.left - 1} are due")
+        raise IntegrityError(
+            f"it announces {entry.left} more lines of its append instead of {before.left - 1}"
+        )
 
 
 class JournalReader:
-    """Iterate for the entries of all whole appends. After an iteration has ended, the attributes say:
+    """Iterates over the entries of all complete appends. Attributes after an iteration:
 
     `last`          the last entry, or None for an empty journal
-    `whole_bytes`   where the last whole append ends
-    `torn_bytes`    how many bytes lie behind it
-    `needs_newline` the last append is whole but for its newline
+    `whole_bytes`   where the last complete append ends
+    `torn_bytes`    number of bytes after it
+    `needs_newline` the last append is complete except for its newline
     """
 
     def __init__(self, path: Path) -> None:
@@ -161,11 +164,11 @@ class JournalReader:
             yield from self._appends(file)
 
     def events(self) -> Iterator[Event]:
-        """The events of all whole appends."""
+        """The events of all complete appends."""
         return (entry.event for entry in self)
 
     def _appends(self, file: BinaryIO) -> Iterator[Entry]:
-        """Holds the lines of an append back until its last one has been read."""
+        """Yields the lines of an append only once its last line has been read."""
         held: list[Entry] = []
         position = 0
         for number, line in enumerate(file, start=1):
@@ -182,7 +185,7 @@ class JournalReader:
         self.torn_bytes = position - self.whole_bytes
 
     def _read(self, line: bytes, number: int, before: Entry | None) -> Entry | None:
-        """None for a torn line, which only the last one can be."""
+        """None for a torn line; only the last line can be torn."""
         try:
             entry = parse_line(line.removesuffix(b"\n"))
             check_follows(entry, before)
@@ -197,7 +200,7 @@ class JournalReader:
 
 
 def entries_with(path: Path, text: bytes) -> Iterator[Entry]:
-    """The whole lines that hold `text`, each proved by itself; what stands between them is not read."""
+    """The complete lines that contain `text`, each verified by itself; other lines are not parsed."""
     if not path.stat().st_size:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -211,7 +214,7 @@ def entries_with(path: Path, text: bytes) -> Iterator[Entry]:
 
 
 def lost_its_newline(line: bytes) -> bool:
-    """A whole line followed by a byte that is no newline was changed, not torn."""
+    """Whether a byte other than a newline follows a complete line: changed, not torn."""
     try:
         parse_line(line[:-1])
     except IntegrityError:
@@ -223,12 +226,12 @@ Clock = Callable[[], datetime]
 
 
 class Journal:
-    """Created if missing. `repaired_bytes` says how much of a torn tail was cut off; 0 after an orderly end.
+    """Created if missing. `repaired_bytes`: how much of a torn tail was removed; 0 after a clean end.
 
-    `clock` gives aware datetimes; they are written beside the hash, never under it. `holder` is named to a
-    second writer. `visit` is given every entry that is there already: opening reads the file once.
-    Raises StorageError (locked, unwritable), IntegrityError (damage, with file and line), and what `visit`
-    raises. Not for several threads: one loop appends.
+    `clock` gives timezone-aware datetimes, which are written but not hashed. `holder` is reported to a second
+    writer. `visit` is called for every existing entry, because opening reads the file only once. Raises
+    StorageError (locked, unwritable), IntegrityError (damage, with file and line), and what `visit` raises.
+    Not thread-safe: one loop appends.
     """
 
     def __init__(
@@ -245,7 +248,7 @@ class Journal:
             raise
         try:
             self._recover(visit)
-        except BaseException:  # closes what was opened, whatever was raised; it goes on unchanged
+        except BaseException:  # close the file on any exception, then re-raise it
             self.close()
             raise
 
@@ -268,21 +271,21 @@ class Journal:
 
     @property
     def head(self) -> str:
-        """The hash of the last line, which stands for the whole journal."""
+        """The hash of the last line, which covers the whole journal."""
         return self._head
 
     @property
     def length(self) -> int:
-        """How many events are in the journal."""
+        """The number of events in the journal."""
         return self._seq
 
     def append(self, events: Sequence[Event]) -> None:
-        """All of `events` or none. On StorageError the journal is as it was, and may be appended to again."""
+        """Appends all of `events` or none. After a StorageError the journal is unchanged and still usable."""
         lines, seq, head = self._format(events)
         data = b"".join(lines)
         if not self._is_intact:
-            raise StorageError(f"{self.path}: an append was interrupted.\nOpen the journal again to go on.")
-        self._is_intact = False  # until the end: a KeyboardInterrupt on the way must not lead to half a chain
+            raise StorageError(f"{self.path}: an append was interrupted.\nReopen the journal to continue.")
+        self._is_intact = False  # until the append is complete: a KeyboardInterrupt must not break the chain
         with storage_errors(self.path, "append to"):
             self._write(data)
         self._seq, self._head = seq, head
@@ -338,7 +341,7 @@ _CLAIMED_HASH = re.compile(rb'"hash":"([0-9a-f]{64})"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedLine:
-    """A line whose event could be read, whether or not the line is sound."""
+    """A line whose event could be read, even if the line has faults."""
 
     number: int
     entry: Entry
@@ -351,7 +354,7 @@ class AuditedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedJournal:
-    """`head`: the hash of the last sound line, which stands for all before it. `torn_bytes`: at the end."""
+    """`head`: the hash of the last valid line, which covers all lines before it. `torn_bytes`: at the end."""
 
     lines: tuple[AuditedLine, ...]
     head: str
@@ -359,7 +362,7 @@ class AuditedJournal:
 
     @property
     def last_append(self) -> int:
-        """How many of `lines` stood before the last append."""
+        """The number of `lines` before the last append."""
         at = len(self.lines)
         while at > 0 and (at == len(self.lines) or self.lines[at - 1].entry.left > 0):
             at -= 1
@@ -379,7 +382,7 @@ class _Audit:
         self._name = name
         self._findings = findings
         self._before: Entry | None = None
-        self._is_lost = False  # the line before could not be understood, so nothing can be said to follow it
+        self._is_lost = False  # the previous line was unreadable, so the order cannot be checked
         self._whole: list[AuditedLine] = []
         self._held: list[AuditedLine] = []
         self._held_bytes = 0
@@ -418,7 +421,7 @@ class _Audit:
         return guess
 
     def _decode(self, entry: Entry, place: str) -> Event | None:
-        """None for a line that says nothing; that it cannot be understood is a fault."""
+        """None, and a fault, for a line that cannot be decoded."""
         if not entry.data_text:
             return None
         try:
@@ -434,7 +437,7 @@ class _Audit:
 
 
 def _understand(line: bytes, before: Entry | None) -> Entry | None:
-    """What a line with a wrong hash seems to say; its claimed hash is what the next line continues."""
+    """The apparent content of a line with a wrong hash; the next line continues its claimed hash."""
     try:
         value = json.loads(line)
         entry = Entry(
@@ -452,7 +455,7 @@ def _understand(line: bytes, before: Entry | None) -> Entry | None:
 
 
 def _skip(line: bytes, before: Entry | None) -> Entry | None:
-    """An unreadable line still may show the hash that the next one continues; it says nothing itself."""
+    """An entry without content for an unreadable line; it may still show the hash that the next continues."""
     claimed = _CLAIMED_HASH.search(line)
     if claimed is None or before is None:
         return None

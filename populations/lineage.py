@@ -1,14 +1,14 @@
-"""The files of every harness ever made, as a real git repository: `git log --graph --all` draws the tree.
+"""The files of every harness of a run, as a real git repository: `git log --graph --all` draws the tree.
 
 `refs/mutants/m0031` names every mutant, admitted or not; branches (`refs/heads/m0031`) the seed and the
-admitted; `best` the best so far, so that a clone checks that one out and `git diff seed best` works. Commit
-ids depend on content alone: author, committer and date (a minute per iteration) are derived, and as no `git`
-process writes, no hook, signing key or line-ending rule of the user's configuration takes part. Objects are
-`populations/git_store.py`'s.
+admitted mutants; `best` the best harness so far, so that a clone checks it out and `git diff seed best`
+works. Commit ids depend only on content: author, committer and date (one minute per iteration) are derived,
+and because no `git` process writes, no hook, signing key or line-ending rule of the user's configuration has
+an effect. `populations/git_store.py` stores the objects.
 
-Paths and hypotheses come from models, so they are hostile. A path means the same on every machine: `git fsck
---strict` has nothing to say, and a checkout never writes outside its folder or into `.git`. A hypothesis is
-the subject of its commit, on one line, and can neither forge a trailer nor steer a terminal.
+Paths and hypotheses come from models, so they are untrusted. A path means the same on every machine: `git
+fsck --strict` finds no fault, and a checkout never writes outside its folder or into `.git`. A hypothesis is
+the subject of its commit, on one line, and can neither forge a trailer nor control a terminal.
 """
 
 import re
@@ -37,14 +37,14 @@ _FORBIDDEN = frozenset('\\:*?"<>|')
 
 
 def check_tree_paths(paths: Iterable[str]) -> None:
-    """Raises ManifestError naming the first path that may not enter, and why."""
+    """Raises ManifestError naming the first path that is not allowed, and why."""
     names = set(paths)
     for path in sorted(names):
         reason = _find_fault(path)
         if reason is None and any(folder in names for folder in _folders(path)):
-            reason = "one of its folders is a file as well"
+            reason = "one of its folders is also a file"
         if reason is not None:
-            raise ManifestError(f"a harness cannot hold the file {path[:200]!a}: {reason}")
+            raise ManifestError(f"a harness cannot contain the file {path[:200]!a}: {reason}")
 
 
 def _folders(path: str) -> list[str]:
@@ -53,8 +53,10 @@ def _folders(path: str) -> list[str]:
 
 
 def _find_fault(path: str) -> str | None:
-    if not path.isprintable():  # controls, lone surrogates, and the invisible characters that hide a ".git"
-        return "it holds characters that cannot be printed"
+    if (
+        not path.isprintable()
+    ):  # control characters, lone surrogates, and invisible characters that could hide ".git"
+        return "it contains characters that cannot be printed"
     if len(path.encode("utf-8")) > _PATH_BYTES:
         return f"it is longer than {_PATH_BYTES} bytes"
     return next((fault for part in path.split("/") if (fault := _find_part_fault(part)) is not None), None)
@@ -64,9 +66,9 @@ def _find_part_fault(part: str) -> str | None:
     if part in ("", ".", ".."):
         return "it is not a plain relative path"
     if part.casefold().startswith((".git", "git~")):
-        return "names starting with .git belong to git"
+        return "names starting with .git are reserved for git"
     if _FORBIDDEN & set(part) or part != part.strip() or part.endswith("."):
-        return "it means something else on another operating system"
+        return "it means something different on another operating system"
     if len(part.encode("utf-8")) > _PART_BYTES:
         return f"a name in it is longer than {_PART_BYTES} bytes"
     return None
@@ -84,17 +86,17 @@ def clean_line(text: str, length: int = _VALUE_LENGTH) -> str:
 
 
 def format_message(mutant_id: str, hypothesis: str, trailers: Mapping[str, str]) -> str:
-    """Raises ValueError for a key that is no trailer."""
+    """Raises ValueError for a key that is not a valid trailer."""
     lines = [f"{mutant_id}: {clean_line(hypothesis, _SUBJECT_LENGTH) or 'no hypothesis'}", ""]
     for key, value in trailers.items():
         if not _KEY.match(key):
-            raise ValueError(f"{key!r:.80} is no trailer")
+            raise ValueError(f"{key!r:.80} is not a trailer")
         lines.append(f"{key}: {clean_line(value) or '-'}")
     return "\n".join(lines) + "\n"
 
 
 def read_trailers(message: str) -> dict[str, str]:
-    """The trailers of a message that `format_message` wrote."""
+    """The trailers of a message written by `format_message`."""
     _, _, block = message.partition("\n\n")
     pairs = (line.partition(": ") for line in block.splitlines())
     return {key: value for key, separator, value in pairs if separator}
@@ -114,7 +116,7 @@ _REF = re.compile(r"refs/(mutants|heads)/[a-z0-9]+\Z")
 
 
 class Lineage:
-    """Opens `path`, or creates it. Thread-safe. Close it, or use it in a `with`."""
+    """Opens `path`, or creates it. Thread-safe. Close it, or use it in a `with` statement."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -138,11 +140,11 @@ class Lineage:
         kind: str,
         trailers: Mapping[str, str] | None = None,
     ) -> str:
-        """The commit id; durable when it returns. The same arguments give the same commit and change nothing.
+        """Returns the commit id, once durable. The same arguments give the same commit and change nothing.
 
-        Objects are written before the ref, so a crash leaves at most objects nobody names. An id that was
-        given another tree before (in an iteration that never reached the journal) is moved to this one.
-        Raises ManifestError for a path that may not enter, RevisionError for an unknown parent.
+        Objects are written before the ref, so a crash leaves at most unreferenced objects. An id that already
+        has a different tree (from an iteration that never reached the journal) is moved to this one. Raises
+        ManifestError for a path that is not allowed, RevisionError for an unknown parent.
         """
         _check_id(mutant_id)
         check_tree_paths(tree)
@@ -168,7 +170,7 @@ class Lineage:
             return commit.sha
 
     def admit(self, mutant_id: str) -> None:
-        """Makes a branch of a mutant."""
+        """Creates the branch of a mutant."""
         self._point(f"refs/heads/{mutant_id}", self.get_commit(mutant_id))
 
     def set_best(self, mutant_id: str) -> None:
@@ -180,7 +182,7 @@ class Lineage:
                 self._best = commit
 
     def find_commit(self, mutant_id: str) -> str | None:
-        """The commit of a mutant, None when there is none of that id."""
+        """The commit of a mutant, None if there is no such mutant."""
         return self._find_ref(f"refs/mutants/{mutant_id}") if _ID.match(mutant_id) else None
 
     def get_commit(self, revision: str) -> str:
@@ -194,7 +196,7 @@ class Lineage:
         return commit
 
     def read(self, revision: str) -> dict[str, bytes]:
-        """The files of a mutant id, ref or commit id. IntegrityError when they are not what was added."""
+        """The files of a mutant id, ref or commit id. Raises IntegrityError if they were changed."""
         with self._guard:
             tree, message = commit_parts(self._object(self.get_commit(revision)))
             files = dict(sorted(self._files(tree)))
@@ -203,7 +205,7 @@ class Lineage:
         return files
 
     def trailers(self, revision: str) -> dict[str, str]:
-        """Mutant, Parent, Run, Iteration, Kind, Hypothesis, Tree-Hash and what else was given."""
+        """Mutant, Parent, Run, Iteration, Kind, Hypothesis, Tree-Hash and any others."""
         with self._guard:
             return read_trailers(commit_parts(self._object(self.get_commit(revision)))[1])
 
@@ -215,7 +217,7 @@ class Lineage:
                 yield f"{prefix}{name}", self._blob(sha)
 
     def _blob(self, sha: str) -> bytes:
-        """Most files of a harness are its parent's: the last ones are kept, as far as they are small."""
+        """Caches recent small files, because most files of a harness are its parent's."""
         data = self._blobs.pop(sha, None) or self._object(sha)
         if len(data) <= KEPT_BLOB_BYTES:
             self._blobs[sha] = data
@@ -267,7 +269,7 @@ def mutant_objects(
     kind: str,
     trailers: Mapping[str, str] | None = None,
 ) -> list[GitObject]:
-    """Every object of a mutant, its commit last: the same arguments give the same ids on any machine."""
+    """All objects of a mutant, its commit last: the same arguments give the same ids on any machine."""
     message = format_message(
         mutant_id,
         hypothesis,
@@ -291,7 +293,7 @@ def mutant_objects(
 
 
 def _create(path: Path) -> None:
-    """A bare repository as `git init` makes it, without the user's templates; HEAD last: it makes it one."""
+    """Creates a bare repository like `git init`, without the user's templates; HEAD last, to complete it."""
     with storage_errors(path, "create"):
         for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "refs/mutants"):
             (path / name).mkdir(parents=True, exist_ok=True)
@@ -301,9 +303,9 @@ def _create(path: Path) -> None:
 
 def _check_id(mutant_id: str) -> None:
     if not _ID.match(mutant_id):
-        raise ValueError(f"{mutant_id[:80]!r} is no mutant id")
+        raise ValueError(f"{mutant_id[:80]!r} is not a mutant id")
 
 
 def tree_hash_of(files: Mapping[str, bytes]) -> str:
-    """The same hash as `HarnessTree.tree_hash`, which lives higher up."""
+    """The same hash as `HarnessTree.tree_hash`, which is in a higher layer."""
     return hash_json({path: hash_bytes(data) for path, data in files.items()})

@@ -1,9 +1,9 @@
-"""Does the lineage hold exactly what the journal says: every mutant's files, commit and refs, and no others?
+"""Checks the lineage against the journal: every mutant's files, commit and refs, and nothing else.
 
-Every file of the repository is read as bytes and proved: objects by their names, refs by their form. A commit
-is made from nothing but the journal's words and the files, so it is made again and must have the same id;
-where it has not, what differs is named. No `git` process runs in the repository, so nothing that was planted
-in it (a hook, a config) is executed; packs are read by a process that looks at the objects alone.
+Every file of the repository is read as bytes and verified: objects by their ids, refs by their format. A
+commit depends only on the journal and the files, so it is recomputed and must have the same id; otherwise the
+difference is reported. No `git` process runs in the repository, so a planted hook or config is never
+executed; packs are read by a process that only sees the objects.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _PACKED_REF = re.compile(r"([0-9a-f]{40}) (refs/[^ ]+)\Z")
 
 
 class LineageFiles:
-    """What lies in `path`: `objects` by id as (kind, data), `refs` by full name. Faults go to `findings`."""
+    """The contents of `path`: `objects` by id as (kind, data), `refs` by name. Faults go to `findings`."""
 
     def __init__(self, path: Path, findings: Findings) -> None:
         self._path = path
@@ -93,7 +93,7 @@ class LineageFiles:
             self._findings.fault(self._place(name), "the ref names no commit", found=text)
 
     def _read_packed_refs(self) -> dict[str, str]:
-        """Its first line is git's own; refs of ours are commits, so none has a peeled line."""
+        """The first line is written by git; our refs are commits, so none has a peeled line."""
         refs = {}
         lines = (self._path / "packed-refs").read_bytes().decode("utf-8", "replace").splitlines()
         for number, line in enumerate(lines, start=1):
@@ -101,12 +101,14 @@ class LineageFiles:
                 refs[match[2]] = match[1]
             elif not line.startswith("# pack-refs with:"):
                 place = f"{self._place('packed-refs')}, line {number}"
-                self._findings.fault(place, "it is no ref", found=line)
+                self._findings.fault(place, "it is not a ref", found=line)
         return refs
 
     def _read_other(self, name: str) -> None:
         if _LEFTOVER.match(name):
-            self._findings.note(f"{self._place(name)} is what a crash left of a write; it can be removed")
+            self._findings.note(
+                f"{self._place(name)} is left over from an interrupted write; you can delete it"
+            )
         elif name not in {"config", "HEAD"} | _DERIVED and not name.startswith("objects/info/commit-graphs/"):
             self._findings.fault(self._place(name), "Studbook did not write this file, and git may act on it")
 
@@ -121,7 +123,7 @@ class LineageFiles:
         )
 
     def _read_packs(self) -> None:
-        """By git, in a repository of its own that only borrows the objects."""
+        """Reads packs with git, in an empty repository that only borrows the objects."""
         objects = self._path / "objects"
         place = self._place("objects/pack")
         try:
@@ -136,7 +138,7 @@ class LineageFiles:
                     if sha not in self.objects and _SHA.match(sha):
                         self._read_packed(scratch, objects, sha)
         except FileNotFoundError:
-            self._findings.fault(place, "there are packs, and no git program to read them with")
+            self._findings.fault(place, "there are packs, but git is not installed to read them")
         except subprocess.TimeoutExpired:
             self._findings.fault(place, f"git did not read them within {GIT_SECONDS} seconds")
 
@@ -152,7 +154,7 @@ class LineageFiles:
 
 
 def _files_below(root: Path) -> Iterator[str]:
-    """Links are named and not followed."""
+    """Includes links but does not follow them."""
     for folder, folders, files in os.walk(root):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in [*files, *links]:
@@ -201,10 +203,11 @@ BEST = f"{HEADS}{BEST_BRANCH}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What the journal says of the lineage.
+    """The lineage according to the journal.
 
-    `late`: members that may have no branch yet (their append may be the last thing that happened). `best`:
-    harnesses that the branch may stand at. `open_iterations`: whose mutants the journal may not know yet.
+    `late`: members that may not have a branch yet, because their append may be the last one. `best`:
+    harnesses that the branch may point to. `open_iterations`: iterations whose mutants may not be in the
+    journal yet.
     """
 
     run_name: str
@@ -246,18 +249,18 @@ class _Audit:
     def _check_branch(self, name: str) -> None:
         ref = f"{HEADS}{name}"
         if ref not in self._files.refs and name in self._expected.late:
-            self._findings.note(f"{NAME}: {name} has no branch yet; the next commit of the run makes it")
+            self._findings.note(f"{NAME}: {name} has no branch yet; the next commit of the run creates it")
         else:
             self._check_ref(ref, self._known[name].commit)
 
     def _check_best(self) -> None:
-        """In a running run it may stand at a harness that the journal has got since it was read."""
+        """During a run it may point to a harness that was added after the journal was read."""
         commits = {self._known[name].commit for name in self._expected.best if name in self._known}
         if self._expected.is_running:
             commits |= {sha for name, sha in self._files.refs.items() if name.startswith(MUTANTS)}
         found = self._files.refs.get(BEST, "nothing")
         if commits and found not in commits:
-            problem = "the branch does not stand at the best harness of the journal"
+            problem = "the branch does not point to the best harness of the journal"
             self._findings.fault(
                 f"{NAME}/{BEST}", problem, expected=" or ".join(sorted(commits)), found=found
             )
@@ -269,9 +272,9 @@ class _Audit:
         if name.startswith(HEADS) and harness_id in self._expected.members:
             return
         if name.startswith((MUTANTS, HEADS)) and self._is_open(harness_id):
-            self._findings.note(f"{NAME}/{name} belongs to an iteration the journal does not end yet")
+            self._findings.note(f"{NAME}/{name} belongs to an iteration that has not ended in the journal")
             return
-        self._findings.fault(f"{NAME}/{name}", "the journal knows no such ref", found=self._files.refs[name])
+        self._findings.fault(f"{NAME}/{name}", "the journal has no such ref", found=self._files.refs[name])
 
     def _is_open(self, harness_id: str) -> bool:
         if harness_id == SEED_ID:
@@ -290,7 +293,7 @@ class _Audit:
         except (IntegrityError, UnicodeDecodeError, RecursionError) as error:
             self._findings.fault(place, str(error))
             return
-        problem = "the files are not those the journal names by its tree hash"
+        problem = "the files do not match the tree hash in the journal"
         if self._findings.same(place, problem, mutant.tree_hash, tree_hash_of(files)):
             self._compare(mutant, files, data, place)
 
@@ -325,7 +328,7 @@ class _Audit:
         expected = _lines(made.content.partition(b"\0")[2])
         pairs = [(one, two) for one, two in zip(expected, says, strict=False) if one != two]
         one, two = pairs[0] if pairs else (f"{len(expected)} lines", f"{len(says)} lines")
-        self._findings.fault(place, "it says other things than the journal", expected=one, found=two)
+        self._findings.fault(place, "it differs from the journal", expected=one, found=two)
 
 
 def _lines(data: bytes) -> list[str]:

@@ -1,13 +1,13 @@
-"""Who has lived, how they did, and what was decided: an immutable value folded from events.
+"""All harnesses of a run, their results, and the decisions: an immutable value folded from events.
 
-Pure: `Population.extend` makes the next value from the one before and some events, and `fold` is the same
-from nothing, so a live run and its journal cannot disagree. Results are kept as verdicts per paper; rounds,
+Pure: `Population.extend` computes the next value from the current one and some events, and `fold` starts from
+nothing, so a live run and its journal cannot disagree. Results are kept as verdicts per paper; rounds,
 reasons and diagnoses stay in the journal, so that a run of thousands of iterations stays small.
 
-The score of a harness is the pooled rate of its *complete* validation evaluations. One that racing stopped
-early ended where it did because of its results, so its rate is biased, and it is left out as soon as there
-is a complete one. A harness known from stopped evaluations only is scored by them with the papers left out
-counted as not passed: stopping early never makes a harness look better than it was shown to be.
+The score of a harness is the pooled rate of its *complete* validation evaluations. The rate of an evaluation
+that racing stopped early is biased, because its results decided when it stopped; it is ignored as soon as
+there is a complete one. A harness with only stopped evaluations is scored by them, counting papers that were
+not run as failed: stopping early never makes a harness look better than it has been shown to be.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ from studbook.rate import NO_RATE, Rate
 SEED_ID = "seed"
 
 SHRINKAGE = 25
-"""How many papers' worth of the seed's rate is mixed into each rate when `best_id` ranks the members."""
+"""Prior strength, in papers, with which `best_id` shrinks each rate toward the seed's."""
 
 _SCORED = (Purpose.SEED, Purpose.VALIDATION)
 
@@ -48,7 +48,7 @@ _SCORED = (Purpose.SEED, Purpose.VALIDATION)
 class EvaluationSummary:
     """An evaluation without its rounds: the verdict of each paper, in the order in which they were run.
 
-    `confirmed`: how many of the accepted examples that were measured again would have been accepted again.
+    `confirmed`: how many of the rechecked examples were accepted again.
     """
 
     harness_id: str
@@ -66,13 +66,13 @@ class EvaluationSummary:
 
     @property
     def is_scored(self) -> bool:
-        """Counts towards the score that selects parents."""
+        """Whether it counts toward the score that selects parents."""
         return self.purpose in _SCORED
 
 
 @cache
 def _pair(paper_id: str, verdict: PaperVerdict) -> tuple[str, PaperVerdict]:
-    """One object for all evaluations: a run of thousands of iterations holds a hundred thousand of them."""
+    """Shares one object among all evaluations: a long run has a hundred thousand pairs."""
     return intern(paper_id), verdict
 
 
@@ -93,9 +93,9 @@ def summarize(event: EvaluationDone | EvaluationDoneOutline) -> EvaluationSummar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The scored evaluations of one harness, added up: the complete ones and those racing stopped.
+    """Totals over the scored evaluations of one harness: complete ones and those that racing stopped.
 
-    `floor` is `stopped` with the papers left out counted as not passed.
+    `floor` is `stopped` with the papers that were not run counted as failed.
     """
 
     complete: Rate = NO_RATE
@@ -104,21 +104,21 @@ class Tally:
 
     @property
     def score(self) -> Rate:
-        """What selection goes by."""
+        """The score used for selection."""
         return self.complete if self.complete.n else self.floor
 
     @property
     def observed(self) -> Rate:
-        """What was seen, to be shown; biased while `is_stopped`."""
+        """The observed rate, for display; biased if `is_stopped`."""
         return self.complete if self.complete.n else self.stopped
 
     @property
     def is_stopped(self) -> bool:
-        """There are results, but no complete evaluation."""
+        """Whether there are results, but no complete evaluation."""
         return not self.complete.n and bool(self.stopped.n)
 
     def add(self, summary: EvaluationSummary, split_size: int) -> "Tally":
-        """`split_size`: how many papers a complete evaluation of that split has."""
+        """`split_size`: the number of papers in a complete evaluation of that split."""
         rate = summary.rate
         if summary.is_complete:
             return replace(self, complete=self.complete + rate)
@@ -138,7 +138,7 @@ NO_TALLY = Tally()
 
 
 def count_papers(papers: dict[str, Rate], summary: EvaluationSummary, *, undo: bool = False) -> None:
-    """Adds the outcomes of a scored evaluation to how often each paper was passed, or takes them away."""
+    """Adds the outcomes of a scored evaluation to the rate of each paper, or subtracts them."""
     for paper_id, verdict in summary.verdicts:
         outcome = Rate(int(verdict is PaperVerdict.ACCEPTED), 1)
         before = papers.get(paper_id, NO_RATE)
@@ -150,7 +150,7 @@ def count_papers(papers: dict[str, Rate], summary: EvaluationSummary, *, undo: b
 
 
 def split_size(start: RunStarted | None, split: str) -> int:
-    """How many papers the run has in a split; 0 when nothing said so."""
+    """The number of papers in a split of the run; 0 if it is unknown."""
     return len(start.splits.get(split, ())) if start else 0
 
 
@@ -168,11 +168,10 @@ def _nothing() -> MappingProxyType[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """`members` are the seed and the admitted, in order; decision k of `decisions` ended iteration k + 1.
+    """`members` are the seed and the admitted mutants, in order; `decisions[k]` ended iteration k + 1.
 
-    `refused_actions` holds, per decision, how many edits were refused; `papers`, per paper, how often it was
-    passed in scored evaluations. `ended`, `champion` and `finish` tell of the search so far: they are gone
-    when it goes on.
+    `refused_actions`: number of refused edits per decision. `papers`: pass rate of each paper in scored
+    evaluations. `ended`, `champion` and `finish` belong to the search so far and are reset when it continues.
     """
 
     start: RunStarted | None = None
@@ -197,26 +196,26 @@ class Population:
 
     @property
     def is_concluding(self) -> bool:
-        """The search has ended, and its champion is not tested yet."""
+        """The search has ended, but its champion is not tested yet."""
         return self.ended is not None and self.finish is None
 
     def score(self, harness_id: str) -> Rate:
-        """Pooled validation rate so far (see the module's docstring); n = 0 when there is none."""
+        """Pooled validation rate so far (see the module docstring); n = 0 if there is none."""
         return self.tally(harness_id).score
 
     def tally(self, harness_id: str) -> Tally:
-        """The score taken apart: complete, stopped, what to show; empty when there is none."""
+        """The parts of the score: complete, stopped, and the rate to show; empty if there is none."""
         return self.tallies.get(harness_id, NO_TALLY)
 
     @property
     def best_id(self) -> str:
-        """The champion once one was chosen, else the earliest with the highest `shrunk_rate`."""
+        """The champion if one was chosen, else the earliest harness with the highest `shrunk_rate`."""
         if self.champion:
             return self.champion.harness_id
         return self._highest(self.members)
 
     def _highest(self, names: Iterable[str]) -> str:
-        """Of the highest `shrunk_rate` the first; in whole numbers, which cost a tenth of fractions."""
+        """The first with the highest `shrunk_rate`, in integer arithmetic, ten times as fast as fractions."""
         seed = self.score(SEED_ID)
         passed, n = (seed.passed, seed.n) if seed.n else (1, 2)
         best, best_above, best_below = SEED_ID, -1, 1
@@ -241,10 +240,10 @@ class Population:
         return self.extend((event,))
 
     def extend(self, events: Iterable[Event]) -> "Population":
-        """The population after `events`; raises IntegrityError for one that cannot have happened then.
+        """The population after `events`; raises IntegrityError for an impossible one.
 
-        Copies its collections once per call (under 1 ms after 2,000 iterations): give it an iteration's
-        events together.
+        Copies its collections once per call (under 1 ms after 2,000 iterations), so pass all events of an
+        iteration together.
         """
         builder = self.builder()
         for event in events:
@@ -252,7 +251,7 @@ class Population:
         return builder.build()
 
     def builder(self) -> "PopulationBuilder":
-        """A copy that can be changed."""
+        """A mutable copy."""
         return PopulationBuilder(
             start=self.start,
             mutants=self.mutants.copy(),
@@ -268,9 +267,9 @@ class Population:
         )
 
     def as_of(self, iteration: int) -> "Population":
-        """The population as it stood when `iteration` had ended (0: the seed alone).
+        """The population at the end of `iteration` (0: only the seed).
 
-        Undoes from the end, which the order of results allows: it costs what the iterations since then cost.
+        Undoes later iterations from the end, so the cost is proportional to their number.
         """
         if iteration >= self.iterations_done:
             return self
@@ -316,10 +315,10 @@ def fold(events: Iterable[Event]) -> Population:
 
 @dataclass(slots=True, kw_only=True)
 class PopulationBuilder:
-    """The fields of a `Population`, open to change: the one place where an event changes something.
+    """The fields of a `Population`, mutable: the only place where events are applied.
 
-    Every rule about what can follow what is here, and breaking one is an IntegrityError: results are
-    committed in iteration order, so a mutant or a scored evaluation belongs to the iteration that is open.
+    All rules about the order of events are here; breaking one raises IntegrityError. Results are committed in
+    iteration order, so a mutant or a scored evaluation belongs to the open iteration.
     """
 
     start: RunStarted | None
@@ -338,15 +337,15 @@ class PopulationBuilder:
         _RULES[type(event)](self, event)
 
     def read(self, entry: Entry) -> None:
-        """Apply the event of a journal entry; raises IntegrityError naming the entry."""
-        event = entry.outline  # its own errors name the entry already
+        """Applies the event of a journal entry; raises IntegrityError naming the entry."""
+        event = entry.outline  # its own errors already name the entry
         try:
             self.apply(event)
         except IntegrityError as error:
             raise IntegrityError(f"journal entry {entry.seq}: {error}") from error
 
     def build(self) -> Population:
-        """The value; builder and value share what they hold, so the builder is not to be used afterwards."""
+        """The population. It shares its collections with the builder, which must not be used afterwards."""
         return Population(
             start=self.start,
             mutants=MappingProxyType(self.mutants),
@@ -404,7 +403,7 @@ class PopulationBuilder:
             self.ended is None or self.finish is not None,
             "the search went on before its conclusion was complete",
         )
-        self.ended = self.champion = self.finish = None  # what was concluded was about fewer iterations
+        self.ended = self.champion = self.finish = None  # the conclusion covered fewer iterations
         if decision.verdict is Verdict.ADMITTED:
             name = decision.mutant_id
             self._require(name in self.mutants, f"{name} was admitted, but never made")

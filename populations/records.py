@@ -1,6 +1,6 @@
-"""The records that are written down: one paper, one evaluation, one decision, one mutant.
+"""The records of a run: one paper, one evaluation, one decision, one mutant.
 
-Plain values; their JSON is `populations/events.py`'s. Nothing here computes a score.
+Plain values; `populations/events.py` defines their JSON. Nothing here computes a score.
 """
 
 from dataclasses import dataclass, field
@@ -14,25 +14,25 @@ class PaperVerdict(StrEnum):
     """How one paper ended for one harness. Only ACCEPTED counts as passed."""
 
     ACCEPTED = "accepted"
-    NOT_ACCEPTED = "not_accepted"  # the harness ended in order, no example was accepted
+    NOT_ACCEPTED = "not_accepted"  # the harness ended normally, but no example was accepted
     CRASHED = "crashed"  # the harness raised or exited non-zero
     TIMED_OUT = "timed_out"  # past the box's deadline
     OUT_OF_LIMITS = "out_of_limits"  # memory, processes, output, frame limits
     PROTOCOL_ERROR = "protocol_error"  # frames the host refuses
-    NO_EXAMPLE = "no_example"  # ended in order without ever evaluating an example
+    NO_EXAMPLE = "no_example"  # ended normally without evaluating any example
 
 
 class FailureCategory(StrEnum):
     """Why one round was not accepted."""
 
     TOO_EASY = "too_easy"  # the weak solver did too well
-    TOO_HARD = "too_hard"  # a weak rollout scored nothing where the predicate forbids it
-    STRONG_FAILED = "strong_failed"  # strong average under its floor or at its ceiling
+    TOO_HARD = "too_hard"  # a weak rollout scored 0, and the predicate forbids that
+    STRONG_FAILED = "strong_failed"  # strong average below its lower bound or at its upper bound
     SMALL_GAP = "small_gap"
     QUALITY = "quality"  # the evaluator's final quality verifier failed it
-    TRUNCATED = "truncated"  # a frozen role's reply about it never came to its end within the token limit
-    MALFORMED = "malformed"  # the example cannot be read, or a frozen role's model cannot deal with it
-    NEAR_DUPLICATE = "near_duplicate"  # nearly an earlier example of the same paper: it was not measured
+    TRUNCATED = "truncated"  # a reply of a frozen role about it was cut off at the token limit
+    MALFORMED = "malformed"  # unreadable, or the model of a frozen role cannot process it
+    NEAR_DUPLICATE = "near_duplicate"  # almost an earlier example of the same paper; not evaluated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ class RoundResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """An accepted example measured again by the evaluator alone, on fresh rollouts, by the same predicate.
+    """The recheck of an accepted example by the evaluator, on fresh rollouts, with the same predicate.
 
-    It stands beside the verdict and never changes it. Averages are None when there was nothing to measure.
+    It never changes the verdict. Averages are None if there was nothing to measure.
     """
 
     holds: bool
@@ -64,7 +64,7 @@ class Confirmation:
 class PaperResult:
     """One harness on one paper with one replicate number. `key` names its trajectory file.
 
-    `confirmation` is None when nothing was accepted or confirming is switched off.
+    `confirmation` is None if nothing was accepted or rechecks are off.
     """
 
     key: str
@@ -87,8 +87,8 @@ class PaperResult:
 class Evaluation:
     """One harness over papers of one split with one replicate number.
 
-    `complete` is False when racing stopped it early: `results` then holds the papers that were run,
-    in the order in which they were run.
+    `complete` is False if racing stopped it early: `results` then holds the papers that were run, in the
+    order in which they were run.
     """
 
     harness_id: str
@@ -108,9 +108,9 @@ class Verdict(StrEnum):
     """How one iteration ended."""
 
     ADMITTED = "admitted"
-    REJECTED = "rejected"  # evaluated, and did not strictly beat its parent
-    BROKEN = "broken"  # a gate before money failed: does not apply, parse, import or survive one paper
-    DUPLICATE = "duplicate"  # the same normalised tree was seen before
+    REJECTED = "rejected"  # evaluated, but did not strictly beat its parent
+    BROKEN = "broken"  # failed a gate before evaluation: does not apply, parse, import or survive one paper
+    DUPLICATE = "duplicate"  # the same normalized tree was seen before
     NO_CHANGE = "no_change"  # the implementer proposed nothing
 
 
@@ -137,7 +137,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The outcome of an iteration, with its reason and what it rests on."""
+    """The outcome of an iteration, with its reason and evidence."""
 
     iteration: int
     parent_id: str

@@ -1,7 +1,7 @@
-"""Which of two harnesses is better, and by how much, with what the sample allows to say.
+"""Compares the rates of two harnesses: shrinkage, intervals and tests.
 
-Pure arithmetic on counts, exact where the definition is. Decides nothing: admission and promotion are
-`evolve/`'s.
+Pure arithmetic on counts, exact where the definition is. Decides nothing: `evolve/` admits mutants and
+chooses champions.
 """
 
 import math
@@ -30,7 +30,7 @@ def shrunk_rate(rate: Rate, prior: Rate, strength: int) -> Fraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """Two harnesses on the same (paper, replicate) pairs: how often each combination occurred."""
+    """Two harnesses on the same (paper, replicate) pairs: counts of each combination of outcomes."""
 
     both: int = 0
     only_first: int = 0
@@ -55,7 +55,7 @@ class Paired:
         return self.second.fraction - self.first.fraction
 
     def interval(self, z: float = _Z95) -> tuple[float, float]:
-        """Of the difference: Wald with 1/2 added to each cell (Agresti and Min 2005); (-1, 1) if n = 0."""
+        """Interval of `difference`: Wald, 1/2 added to each cell (Agresti and Min 2005); (-1, 1) if n = 0."""
         if self.n == 0:
             return -1.0, 1.0
         n = self.n + 2
@@ -70,14 +70,14 @@ class Paired:
 
 
 def sign_test(wins: int, losses: int) -> float:
-    """P of a split at least as uneven when either outcome is as likely; 1.0 when there were none."""
+    """P of a split at least as uneven if both outcomes are equally likely; 1.0 if there are none."""
     n = wins + losses
     tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1))
     return float(min(Fraction(1), Fraction(2 * tail, 2**n)))
 
 
 def unpaired_interval(first: Rate, second: Rate) -> tuple[float, float]:
-    """Of second − first, independent samples: Newcombe's hybrid of Wilson intervals (1998, method 10)."""
+    """Interval of second − first for independent samples: Newcombe's hybrid Wilson (1998, method 10)."""
     if not first.n or not second.n:
         return -1.0, 1.0
     p1, p2 = float(first.fraction), float(second.fraction)

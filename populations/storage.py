@@ -1,8 +1,8 @@
-"""A run on disk: where its parts lie (docs/design.md, "On disk"), and writing that survives a crash.
+"""A run on disk: its paths (docs/design.md, "On disk"), and writing that survives a crash.
 
-A crash leaves the old file or the new one, and there is one writer per run. Knows no format. A disk that is
-full or a folder that cannot be written is a StorageError that names it. The lock is advisory, and its file
-says who holds it. The kernel drops it when its holder dies, so a lock file left behind means nothing.
+A crash leaves either the old file or the new one, and there is one writer per run. Knows no formats. A full
+disk or an unwritable folder is a StorageError that names it. The lock is advisory, and its file says who
+holds it. The kernel releases it when its holder dies, so a leftover lock file has no effect.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from pathlib import Path
 from studbook.errors import StorageError
 
 RUNS_DIR = "runs"
-"""The directory that holds the runs, unless the user names another."""
+"""Default directory of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class RunFolder:
         return self.journal.is_file()
 
     def create(self) -> "RunFolder":
-        """Makes the folders that are missing; raises StorageError naming the one that cannot be made."""
+        """Creates missing folders; raises StorageError naming the one that cannot be created."""
         with storage_errors(self.root, "create"):
             self.trajectories.mkdir(parents=True, exist_ok=True)
         return self
@@ -82,12 +82,12 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
-            f"cannot {doing} {path}: {reason}.\nMake room or fix the permissions, then go on."
+            f"cannot {doing} {path}: {reason}.\nFree some space or fix the permissions, then resume."
         ) from error
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames and creations in `folder` survive a power cut."""
+    """Makes renames and new files in `folder` survive a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -96,7 +96,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """`os.write` may write less than it was given; this one does not."""
+    """Writes all of `data`; `os.write` may write less."""
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
@@ -104,11 +104,10 @@ def write_all(handle: int, data: bytes) -> None:
 
 @contextmanager
 def atomic_file(path: Path, *, temporary_in: Path | None = None) -> Iterator[int]:
-    """The whole file or no change: a descriptor of one beside `path`, which takes its name in the end.
+    """Writes the whole file or changes nothing: yields the descriptor of a temporary file, then renames it.
 
-    Fsynced before that, and its folder behind it.
-
-    `temporary_in`: another folder of the same file system, where a leftover of a crash would not matter.
+    The file is fsynced before the rename, its folder after it. `temporary_in`: another folder of the same
+    file system, where leftovers of a crash do no harm.
     """
     with storage_errors(path, "write"):
         handle, temporary = tempfile.mkstemp(
@@ -128,18 +127,18 @@ def atomic_file(path: Path, *, temporary_in: Path | None = None) -> Iterator[int
 
 
 def atomic_write(path: Path, data: bytes, *, temporary_in: Path | None = None) -> None:
-    """`data` as the whole of a file, as `atomic_file` makes one."""
+    """Writes `data` as a whole file, with `atomic_file`."""
     with atomic_file(path, temporary_in=temporary_in) as handle:
         write_all(handle, data)
 
 
 def this_process() -> str:
-    """How a holder is named to whom it keeps out."""
+    """Names this process in the message to a second writer."""
     return f"process {os.getpid()} on {platform.node() or 'this machine'}"
 
 
 class WriterLock:
-    """Held from construction to `close`; raises StorageError naming the holder when it is taken."""
+    """Held from construction to `close`; raises StorageError naming the holder if it is taken."""
 
     def __init__(self, path: Path, holder: str) -> None:
         with storage_errors(path, "open the lock"):
@@ -156,7 +155,7 @@ class WriterLock:
         except BlockingIOError as error:
             raise StorageError(
                 f"{path.parent} is being written by {_read(self._handle)}.\n"
-                "Wait for it to end, or stop it; two writers would spoil the run."
+                "Wait for it to end, or stop it; two writers would corrupt the run."
             ) from error
         except OSError as error:
             raise StorageError(f"{path}: this file system has no locks ({error.strerror}).") from error
@@ -165,7 +164,7 @@ class WriterLock:
             write_all(self._handle, holder.encode("utf-8", "replace"))
 
     def close(self) -> None:
-        """Lets the next writer in. The file stays: removing it would let two writers lock two files."""
+        """Releases the lock. The file stays: removing it could let two writers lock two files."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

@@ -46,7 +46,7 @@ def test_a_run_by_itself_stands_for_its_best(home, capsys):
         (["show", "trial:nope"], "there is no harness 'nope' in this run"),
         (["diff", "trial:seed", "m0009"], "Did you mean 'm0003'?"),
         (["diff", "trial:seed", "nowhere:best"], "no run 'nowhere' in runs"),
-        (["export", "trial:m0001^^", "out"], "goes back beyond the seed"),
+        (["export", "trial:m0001^^", "out"], "goes beyond the seed"),
         (["show", "trial:best", "zz"], "no paper 'zz' in run trial"),
         (["show", "tril"], "did you mean trial?"),
     ],

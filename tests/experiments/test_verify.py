@@ -127,7 +127,7 @@ def test_a_commit_that_the_journal_does_not_end_yet_is_no_fault(made, tmp_path):
 def test_branches_that_a_crash_left_behind_are_told_and_mended_by_the_next_opening(made, tmp_path):
     run = copy_run(made, tmp_path / "runs" / "trial")
     (run.lineage / "refs/heads/best").write_text(t.commit_of(run, "m0002") + "\n")
-    assert "refs/heads/best: the branch does not stand at the best" in told(run)
+    assert "refs/heads/best: the branch does not point to the best" in told(run)
     assert studbook("resume", "trial", cwd=tmp_path).returncode == 0
     assert verify_run(run).findings.faults == []
 

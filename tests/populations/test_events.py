@@ -65,7 +65,7 @@ def test_a_lone_surrogate_is_replaced_because_utf_8_cannot_hold_it():
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(IntegrityError, match="'mutant_born' is no kind of event; known: run_started"):
+    with pytest.raises(IntegrityError, match="'mutant_born' is not a kind of event; known: run_started"):
         from_json("mutant_born", b"{}")
 
 

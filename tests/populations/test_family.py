@@ -81,11 +81,11 @@ def test_best_is_the_champion_once_there_is_one():
         ("sed", r"Did you mean 'seed'"),
         ("bset", r"Did you mean 'best'"),
         ("xyz", r"Known: seed, best, m0001, m0002, m0003\."),
-        ("", r"'' is no revision"),
-        ("^", r"'\^' is no revision"),
-        ("m0001^x", r"is no revision"),
-        ("seed^", r"goes back beyond the seed"),
-        ("m0001~999999", r"goes back beyond the seed"),
+        ("", r"'' is not a revision"),
+        ("^", r"'\^' is not a revision"),
+        ("m0001^x", r"is not a revision"),
+        ("seed^", r"goes beyond the seed"),
+        ("m0001~999999", r"goes beyond the seed"),
     ],
 )
 def test_an_unknown_revision_is_refused_with_the_nearest(revision, message):

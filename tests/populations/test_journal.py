@@ -185,10 +185,10 @@ def test_any_flipped_bit_is_found_and_located(path):
 @pytest.mark.parametrize(
     ("edit", "line", "why"),
     [
-        (lambda lines: lines[1:], 1, "has number 1 where 0 is due"),
-        (lambda lines: [*lines[:2], *lines[3:]], 3, "has number 3 where 2 is due"),
-        (lambda lines: [lines[1], lines[0], *lines[2:]], 1, "has number 1 where 0 is due"),
-        (lambda lines: [*lines, lines[-1]], 7, "has number 5 where 6 is due"),
+        (lambda lines: lines[1:], 1, "has number 1 instead of 0"),
+        (lambda lines: [*lines[:2], *lines[3:]], 3, "has number 3 instead of 2"),
+        (lambda lines: [lines[1], lines[0], *lines[2:]], 1, "has number 1 instead of 0"),
+        (lambda lines: [*lines, lines[-1]], 7, "has number 5 instead of 6"),
         (lambda lines: [*lines[:3], b"\n", *lines[3:]], 4, "is not a journal line"),
         (lambda lines: [lines[0].replace(b"text 0", b"text 9"), *lines[1:]], 1, "checksum does not match"),
     ],
@@ -205,7 +205,7 @@ def test_a_forged_line_with_a_right_checksum_breaks_the_chain(tmp_path, path):
     other = tmp_path / "other.jsonl"
     write(other, [[DiagnosisMade(iteration=0, parent_id="seed", text="forged")]])
     path.write_bytes(other.read_bytes() + data.split(b"\n", 1)[1])
-    with pytest.raises(IntegrityError, match="line 2: it does not continue the line before it"):
+    with pytest.raises(IntegrityError, match="line 2: it does not continue the previous line"):
         list(JournalReader(path))
 
 

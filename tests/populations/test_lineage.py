@@ -211,13 +211,13 @@ HOSTILE_PATHS = [
 
 @pytest.mark.parametrize("path", HOSTILE_PATHS)
 def test_a_hostile_path_is_refused_and_nothing_is_written(lineage, path):
-    with pytest.raises(ManifestError, match="a harness cannot hold the file"):
+    with pytest.raises(ManifestError, match="a harness cannot contain the file"):
         add(lineage, 0, {"agent.py": b"", path: b"x"})
     assert lineage.find_commit("seed") is None
 
 
 def test_a_file_that_is_a_folder_as_well_is_refused():
-    with pytest.raises(ManifestError, match="one of its folders is a file as well"):
+    with pytest.raises(ManifestError, match="one of its folders is also a file"):
         check_tree_paths(["a", "a/b/c"])
 
 
@@ -247,7 +247,7 @@ def test_a_message_gives_back_the_line_it_was_given(hypothesis):
 
 
 def test_a_trailer_key_that_could_forge_another_is_refused():
-    with pytest.raises(ValueError, match="is no trailer"):
+    with pytest.raises(ValueError, match="is not a trailer"):
         format_message("m0001", "idea", {"Kind: code\nParent": "x"})
 
 
@@ -274,7 +274,7 @@ def test_unknown_revisions_are_named(lineage):
 
 
 def test_an_id_that_is_none_is_refused(lineage):
-    with pytest.raises(ValueError, match="is no mutant id"):
+    with pytest.raises(ValueError, match="is not a mutant id"):
         lineage.add(
             "../../x", {}, parent_commit=None, iteration=0, hypothesis="", run_name="demo", kind="seed"
         )

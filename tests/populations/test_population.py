@@ -290,7 +290,7 @@ def test_an_event_that_cannot_follow_is_named_by_its_entry():
     [
         ("evaluation_done", {}, "EvaluationDone lacks the key 'iteration'"),
         ("evaluation_done", [], "EvaluationDone: Input should be an object, got"),
-        ("mutant_born", {}, "'mutant_born' is no kind of event"),
+        ("mutant_born", {}, "'mutant_born' is not a kind of event"),
     ],
 )
 def test_a_line_that_hashes_but_is_no_event_is_refused(kind, data, message):

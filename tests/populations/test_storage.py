@@ -26,7 +26,9 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_pat
 
 
 def test_a_folder_that_is_missing_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(StorageError, match=r"gone/a\.json: No such file or directory\.\nMake room or fix"):
+    with pytest.raises(
+        StorageError, match=r"gone/a\.json: No such file or directory\.\nFree some space or fix"
+    ):
         atomic_write(tmp_path / "gone/a.json", b"")
 
 
