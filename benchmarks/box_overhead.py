@@ -1,6 +1,6 @@
-"""The arithmetic of `in_flight.py`: what a call took beyond its backend, and how many were under way.
+"""The arithmetic of `in_flight.py`: the overhead of a call beyond its backend, and how many were in flight.
 
-Pure functions of times in seconds; the clock is the machine's monotonic one, the same in and outside a box.
+Pure functions of times in seconds, from the machine's monotonic clock, which is the same inside a box.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,9 +30,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """While all papers were under way. `calls` ended then, and `share` is theirs of the throughput that there
-    would be without any overhead. The times are of those that began then as well: a call that began while
-    boxes were still being started waited for them.
+    """The period in which all papers were running. `calls` ended in it; `share` is their throughput relative to
+    that without any overhead. The times are of calls that also began in it: earlier calls waited for boxes
+    that were still starting.
     """
 
     calls: int
@@ -43,7 +43,7 @@ class Summary:
 
 
 def read_calls(paper: str, log: str) -> list[Call]:
-    """What the harness wrote down: a line a call, `begin seconds backend`."""
+    """Parses the log of the harness: one line per call, `begin seconds backend`."""
     rows = [[float(word) for word in line.split()] for line in log.splitlines()]
     return [
         Call(paper=paper, begin=begin, seconds=seconds, backend=backend) for begin, seconds, backend in rows
@@ -61,7 +61,7 @@ def all_under_way(calls: Iterable[Call]) -> Interval | None:
 
 
 def summarize(calls: Sequence[Call]) -> Summary | None:
-    """None when the papers never were under way all at once, or hardly."""
+    """None if all papers were never, or hardly, running at the same time."""
     window = all_under_way(calls)
     if window is None:
         return None

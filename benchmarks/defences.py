@@ -1,12 +1,12 @@
-"""Do the evaluator's defences spare honest work? Measured on the examples of honest harnesses on real papers.
+"""Measures false alarms of the evaluator's defenses on the examples of honest harnesses on real papers.
 
     .venv/bin/python benchmarks/defences.py FOLDER [--papers 24]
 
-Prints (1) how many rounds of three honest harnesses are taken for near-duplicates, and how many re-drawings
-of their first examples are; (2) in how many of their examples, and of the windows of the papers, screening
-finds something, and how long it takes; (3) what their rubrics are noted for. The testbed writes the examples,
-so this says how far apart *its* questions are: models that are asked for an entirely new question stay
-further apart. Everything is derived from seeds and repeats exactly.
+Prints (1) how many rounds of three honest harnesses, and how many altered copies of their first examples, are
+flagged as near-duplicates; (2) in how many of their examples, and of the windows of the papers, screening
+finds something, and how long it takes; (3) the notes on their rubrics. The testbed writes the examples, so
+this only says how similar *its* questions are: the questions of language models asked for an entirely new
+question differ more. Everything is derived from random seeds and repeats exactly.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def play(tree: HarnessTree, paper: Paper) -> Rounds:
 
 
 def other_words(share: float) -> Change:
-    """That share of the longer words is replaced by other long words of the example."""
+    """Replaces that fraction of the longer words by other long words of the example."""
 
     def change(example: Example, random: Random) -> Example:
         known = [word for word in example.context.split() if len(word) > 3] or ["indeed"]

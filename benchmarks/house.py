@@ -1,9 +1,9 @@
-"""Counts the rooms and arrows of a checkout: modules, imports between them, sizes, circles, upward imports.
+"""Counts the modules of a checkout, the imports between them, sizes, import cycles and upward imports.
 
     python -m benchmarks.house [CHECKOUT]
 
-Reads the source with `ast` and imports nothing, so it works on older checkouts too. Tests, benchmarks and the
-data folders of harnesses are left out. Says how a tree is cut, not whether it is good.
+Reads the source with `ast` and imports nothing, so it also works on older checkouts. Tests, benchmarks and
+the data folders of harnesses are excluded. Describes the structure of a tree, not its quality.
 """
 
 import ast
@@ -30,7 +30,7 @@ class Room:
 
 
 def read_rooms(root: Path) -> dict[str, Room]:
-    """Every module below `root` by name; links are not followed, so each is read once."""
+    """Every module in `root` by name; links are not followed, so each is read once."""
     found = {_name(path.relative_to(root)): path for path in _sources(root)}
     return {name: _read(name, path, frozenset(found)) for name, path in found.items()}
 
@@ -77,7 +77,7 @@ def _imported(tree: ast.Module, known: frozenset[str]) -> Iterator[str]:
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker sees."""
+    """All nodes except those that only a type checker sees."""
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
             yield child
@@ -85,7 +85,7 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def find_circles(rooms: dict[str, Room]) -> list[set[str]]:
-    """Sets of modules that import each other, by whatever way (top-level and inner imports alike)."""
+    """Sets of modules that import each other, directly or not, at the top level or inside functions."""
     reach: dict[str, set[str]] = {}
     for name in rooms:
         seen: set[str] = set()

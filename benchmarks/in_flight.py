@@ -1,20 +1,20 @@
-"""64 papers at once in one process, and what the way from a box to a model and back costs.
+"""64 papers at once in one process: the overhead of a call from a box to a model and back.
 
     .venv/bin/python -m benchmarks.in_flight [--papers 64] [--calls 20] [--sandbox process|docker]
 
-The real evaluator, sandbox, shim, relay, client, call records and trajectories, all on disk. The harness
-makes one chat call after the other, each with a paper of 20,000 characters; the backend sleeps 0.5 to 1.5 s
-(evenly spread, 1 s on average, seeded by the call; `--fixed`: 1 s each, so that calls arrive in bursts).
+Uses the real evaluator, sandbox, shim, relay, client, call records and trajectories, all on disk. The harness
+makes sequential chat calls, each with a paper of 20,000 characters; the backend sleeps 0.5 to 1.5 s
+(uniformly distributed, 1 s on average, seeded by the call; `--fixed`: 1 s each, so that calls arrive in
+bursts).
 
-Two backends: one in this process (the way box, host, client alone) and one behind HTTP in a process of its
-own (with the openai package, HTTP and the server's own work on top). The last row is that backend asked by as
-many threads without boxes, records or client: what the way itself has no part in.
+There are two backends: one in this process (only box, host and client) and one behind HTTP in a separate
+process (adds the openai package, HTTP and the server's own work). In the last row the same number of threads
+calls the HTTP backend without boxes, records or client, as a baseline.
 
-`overhead` is what the harness waits beyond the time that the backend says it slept, of the calls that began
-and ended while all papers were under way. `throughput` is the calls that ended then against papers / mean
-latency. `cores`
-is CPU time divided by wall time, of this process and of its boxes; containers are not among them. `wall` has
-the start of all boxes in it, which is what the throughput leaves out.
+`overhead` is how long the harness waits beyond the time that the backend reports to have slept, for calls
+that began and ended while all papers were running. `throughput` is the number of calls that ended in that
+period, relative to papers / mean latency. `cores` is CPU time divided by wall time, for this process and its
+boxes, without containers. `wall` includes starting all boxes, the throughput does not.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main(box: Box) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleeper:
-    """A backend that sleeps, and begins its answer with the seconds it slept."""
+    """A backend that sleeps and starts its reply with the seconds it slept."""
 
     fixed: bool = False
     mean_seconds: float = 1.0
@@ -96,7 +96,7 @@ class Sleeper:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flown:
-    """What one measurement came to. CPU seconds are of this process, and of all its boxes together."""
+    """The result of one measurement. CPU seconds are of this process and of all its boxes together."""
 
     calls: list[Call]
     wall: float
@@ -105,7 +105,7 @@ class Flown:
 
 
 def caller(calls: int) -> HarnessTree:
-    """A harness that does nothing but call."""
+    """A harness that only makes calls."""
     manifest = MANIFEST.replace(b"value: 20", b"value: %d" % calls)
     return HarnessTree.of({"harness.yaml": manifest, "agent.py": AGENT})
 
@@ -120,7 +120,7 @@ def papers_of(count: int) -> list[Paper]:
 
 
 def fly(sandbox: Sandbox, backend: Backend, folder: Path, papers: int, calls: int) -> Flown:
-    """All papers at once, in an empty folder."""
+    """Runs all papers at once, in an empty folder."""
     frozen = Frozen(
         settings=EvaluatorSettings(),
         run_seed=1,
@@ -158,7 +158,7 @@ def fly(sandbox: Sandbox, backend: Backend, folder: Path, papers: int, calls: in
 
 
 def ask_alone(backend: Backend, papers: int, calls: int) -> Flown:
-    """The same requests by as many threads, straight to the backend."""
+    """The same requests by the same number of threads, directly to the backend."""
 
     def ask(paper: Paper) -> list[Call]:
         asked = []
@@ -182,19 +182,19 @@ def ask_alone(backend: Backend, papers: int, calls: int) -> Flown:
 
 
 def boxes_cpu() -> float:
-    """Of child processes that have ended; containers are not ours and not in it."""
+    """CPU seconds of finished child processes; containers are not included."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 @contextmanager
 def served(sleeper: Sleeper) -> Iterator[Backend]:
-    """The same backend behind HTTP, in another process."""
+    """The same backend behind HTTP, in a separate process."""
     command = [sys.executable, "-m", "benchmarks.in_flight", "--serve", "--mean", str(sleeper.mean_seconds)]
     command += ["--fixed"] if sleeper.fixed else []
     server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        assert server.stdout is not None  # a pipe was asked for
+        assert server.stdout is not None  # it is a pipe
         url = server.stdout.readline().strip()
         backend = OpenAIBackend(name="local", base_url=url, api_key=Secret())
         try:
@@ -202,11 +202,11 @@ def served(sleeper: Sleeper) -> Iterator[Backend]:
         finally:
             backend.close()
     finally:
-        server.communicate()  # closes its stdin, at which it ends
+        server.communicate()  # closes its stdin, which ends it
 
 
 def serve(sleeper: Sleeper) -> None:
-    """Until stdin ends, which it does when whoever started this is gone, however it ended."""
+    """Serves until stdin is closed, which happens when the parent process ends for any reason."""
     with BackendServer(sleeper, models=[MODEL]) as server:
         say(server.base_url)
         sys.stdin.read()
@@ -214,10 +214,10 @@ def serve(sleeper: Sleeper) -> None:
 
 def print_flown(name: str, flown: Flown) -> None:
     found = summarize(flown.calls)
-    told = "never all at once: more --calls"
+    told = "never all at once: increase --calls"
     if found is not None:
         told = (
-            f"{found.calls:6} {100 * found.share:9.1f} % {found.median_ms:13.1f} {found.p95_ms:7.1f} ms"
+            f"{found.calls:6} {100 * found.share:9.1f}% {found.median_ms:14.1f} {found.p95_ms:7.1f} ms"
             f" {1000 * flown.host_cpu / len(flown.calls):6.1f} ms"
         )
     say(
@@ -231,9 +231,9 @@ def main(arguments: Sequence[str]) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--papers", type=int, default=64)
-    parser.add_argument("--calls", type=int, default=20, help="of each paper")
-    parser.add_argument("--mean", type=float, default=1.0, help="seconds a call")
-    parser.add_argument("--fixed", action="store_true", help="the same seconds for each call")
+    parser.add_argument("--calls", type=int, default=20, help="calls per paper")
+    parser.add_argument("--mean", type=float, default=1.0, help="mean seconds per call")
+    parser.add_argument("--fixed", action="store_true", help="the same duration for every call")
     parser.add_argument("--sandbox", choices=["process", "docker"], default="process")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

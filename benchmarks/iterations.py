@@ -1,11 +1,10 @@
-"""What the framework itself costs: the real loop, journal and lineage, with free models and free evaluation.
+"""The cost of the framework itself: the real loop, journal and lineage, with free models and evaluations.
 
     .venv/bin/python benchmarks/iterations.py [--iterations 2000] [--keep FOLDER]
 
-Prints milliseconds per iteration in windows of 200, this process's memory on the way, and then, for the run
-that was made, what it takes to read it back and to look at it. The harness is the shipped seed with a page of
-notes that grows; evaluations carry eight rounds a paper, as real ones do. Nothing is scored here: the pass
-rates come from a checksum.
+Prints milliseconds per iteration in windows of 200, the memory of this process, and then how long it takes to
+read the run back and to inspect it. The harness is the shipped seed with a growing page of notes; evaluations
+have eight rounds per paper, like real ones. Nothing is scored here: the pass rates come from a checksum.
 """
 
 import argparse
@@ -58,7 +57,7 @@ LOOKS = (["ls"], ["tree", RUN], ["show", RUN], ["show", f"{RUN}:seed"], ["diff",
 
 
 def seed_harness() -> HarnessTree:
-    """The shipped seed, with what the doubles read: a level, and a knob that adds to it."""
+    """The shipped seed with what the fakes read: a level, and a knob that adds to it."""
     files = dict(read_harness(ROOT / "harnesses" / "agentic_self_instruct").files)
     manifest = files["harness.yaml"].replace(
         b"\nknobs:\n", b"\nknobs:\n  bonus: {type: int, low: 0, high: 8, value: 0}\n"
@@ -69,7 +68,7 @@ def seed_harness() -> HarnessTree:
 
 
 class EightRounds:
-    """As good as free: luck is a checksum. Results are as large as real ones, with eight rounds each."""
+    """An almost free evaluator: chance is a checksum. Results are as large as real ones, with 8 rounds."""
 
     evaluator_hash = "free"
 
@@ -104,7 +103,7 @@ ROUNDS = tuple(
 
 
 class NewEveryTime:
-    """Adds a note to the parent and moves its level a little: never a duplicate, now and then better."""
+    """Adds a note to the parent and changes its level slightly: never a duplicate, sometimes better."""
 
     def implement(
         self,
@@ -124,7 +123,7 @@ class NewEveryTime:
 
 
 class Clocked(Ledger):
-    """Remembers when each iteration was committed, and how much memory there was."""
+    """Records when each iteration was committed, and the memory in use."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -144,7 +143,7 @@ def say(line: str) -> None:
 
 
 def resident_megabytes() -> float:
-    """Of this process now; the peak where the system does not tell."""
+    """Current memory of this process; the peak on systems that do not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except FileNotFoundError:
@@ -154,7 +153,7 @@ def resident_megabytes() -> float:
 
 @contextmanager
 def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
-    """Opens, or opens again, the run in `folder`."""
+    """Opens or reopens the run in `folder`."""
     with (
         opened_ledger(folder, RUN, clock=now, holder="benchmark", kind=Clocked) as ledger,
         ThreadPoolExecutor(4) as pool,
@@ -204,7 +203,7 @@ def search(folder: RunFolder, iterations: int) -> Clocked:
 
 
 def plain_milliseconds() -> float:
-    """What a loop that is nobody's takes here and now: a shared machine may need half as long again."""
+    """Times a reference loop: a shared machine may be 50% slower at times."""
     began, total = time.perf_counter(), 0
     for number in range(1_000_000):
         total += number * number
@@ -212,10 +211,10 @@ def plain_milliseconds() -> float:
 
 
 def print_import() -> None:
-    """What a process pays once, at the first iteration that turns a knob: no cost of an iteration."""
+    """A cost paid once per process, at the first iteration that changes a knob; not part of an iteration."""
     began = time.perf_counter()
     importlib.import_module("studbook.evolve.policies.knob_study")
-    say(f"optuna's import, once per process: {time.perf_counter() - began:.2f} s, not among the following\n")
+    say(f"optuna's import, once per process: {time.perf_counter() - began:.2f} s, not included below\n")
 
 
 def print_windows(ledger: Clocked) -> None:
@@ -231,15 +230,15 @@ def print_windows(ledger: Clocked) -> None:
 
 
 def print_reading(folder: RunFolder, iterations: int) -> None:
-    """What resume pays before its first new iteration, and the looking commands beyond Python's start."""
+    """Startup time of resume, and of the read-only commands beyond Python's own start."""
     began = time.perf_counter()
     with opened(folder) as (ledger, _):
         say(f"\nreopened {ledger.population.iterations_done} iterations: {time.perf_counter() - began:.2f} s")
     began = time.perf_counter()
     search(folder, iterations + 1)
-    say(f"resumed, one iteration more: {time.perf_counter() - began:.2f} s, and optuna's import above")
+    say(f"resumed, one more iteration: {time.perf_counter() - began:.2f} s, plus optuna's import above")
     start = best_of(["--version"])
-    say(f"studbook --version: {start:.2f} s; beyond that:")
+    say(f"studbook --version: {start:.2f} s; in addition to that:")
     for look in LOOKS:
         taken = best_of([*look, "--runs-dir", str(folder.root.parent)]) - start
         say(f"  studbook {' '.join(look):28} {taken:5.2f} s")

@@ -1,13 +1,13 @@
-"""What it costs a search to choose parents from an older population, so that more iterations run at once.
+"""The cost to a search of selecting parents from an older population, so that more iterations run at once.
 
     .venv/bin/python -m benchmarks.lag [--runs 20] [--iterations 200] [--lags 1 4 8 24]
 
-The real loop, journal, lineage, knobs, racing and admission on a made-up landscape: a harness has a true pass
-rate that starts at 20 %; a mutant's is up to 4 points higher or lower, and at most 60 %; 25 validation
-papers. Nothing here is known of real models and harnesses.
+Uses the real loop, journal, lineage, knobs, racing and admission on a synthetic landscape: the true pass rate
+of a harness starts at 20%; a mutant's is up to 4 points higher or lower, and at most 60%; there are 25
+validation papers. This says nothing about real models and harnesses.
 
-Printed is the true rate of the best member, which a real search cannot see, on average over runs with seeds
-of their own, with a 95 % t interval.
+Prints the true rate of the best member, which a real search cannot observe, averaged over runs with different
+random seeds, with a 95% t interval.
 """
 
 import argparse
@@ -29,7 +29,7 @@ T95 = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}
 
 
 def true_rates(folder: Path, seed: int, lag: int, marks: Sequence[int]) -> list[float]:
-    """Percent, of the best member as it stood after each of `marks` iterations; papers are the run's own."""
+    """True rates, in percent, of the best member after each of `marks` iterations, on the run's own papers."""
     papers = {
         split: fake_papers(f"{split}{seed}-", count)
         for split, count in ((TRAIN, 50), (VALIDATION, 25), (TEST, 25))

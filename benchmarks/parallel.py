@@ -1,19 +1,19 @@
-"""How busy the workers are kept: the real loop, journal and lineage, and work that only sleeps.
+"""Worker utilization: the real loop, journal and lineage, with work that only sleeps.
 
     .venv/bin/python -m benchmarks.parallel [--seconds 60]
 
 Every model call and every evaluation of a paper sleeps 1 s, or a heavy-tailed time of 1 s on average (seeded
-by what is asked, so that a run has the same latencies each time). All measurements run side by side in this
-one process; they sleep nearly all the time.
+by the request, so that a run always has the same latencies). All measurements run concurrently in this one
+process; they sleep nearly all the time.
 
-Efficiency = seconds slept / (workers x wall seconds). What is slept longer than asked for does not count as
-work. `steady` looks from the start of the search to the start of its last iteration, `whole` to its end, when
-workers run out of work one by one. `in order` is what `steady` would be if the framework took no time, with
-the same latencies (`scheduling.py`): iteration i starts when i - lag is committed, so a slow iteration holds
-later ones up unless `lag` is well above `workers`.
+Efficiency = seconds slept / (workers x wall seconds). Sleeping longer than requested does not count as work.
+`steady` covers the start of the search to the start of its last iteration, `whole` also its end, when workers
+run out of work one by one. `in order` is the value of `steady` if the framework took no time, with the same
+latencies (`scheduling.py`): iteration i starts when i - lag is committed, so a slow iteration delays later
+ones unless `lag` is well above `workers`.
 
-An iteration here has one training and one validation paper, so at most six steps one after the other. The
-second table is the paper pool alone: the papers of one evaluation, side by side.
+An iteration here has one training and one validation paper, so at most six sequential steps. The second table
+is the paper pool alone: the papers of one evaluation, in parallel.
 """
 
 import argparse
@@ -57,23 +57,23 @@ from studbook.testbed.fakes import FakeAnalyzer, FakeEvaluator, fake_papers
 RUN = "parallel"
 PAPERS = {TRAIN: fake_papers("a", 50), VALIDATION: fake_papers("b", 1), TEST: fake_papers("c", 1)}
 STEPS = 5.5
-"""Of an iteration, roughly: for choosing how many fit into the time."""
+"""Rough duration of an iteration, to choose how many fit into the time."""
 LATENCIES = {"1 s": Latency(), "heavy tail": Latency(sigma=1.0)}
 SEARCHES = [("1 s", 4), ("1 s", 8), ("heavy tail", 4), ("heavy tail", 8)]
 LAGS = (1, 2, 3, 4, 8)
-"""In multiples of the workers."""
+"""In multiples of the number of workers."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Diary:
-    """What was slept when, and for which iteration. Thread-safe."""
+    """Records the sleep intervals of each iteration. Thread-safe."""
 
     latency: Latency
     slept: list[tuple[int, Interval]] = field(default_factory=list)
     started: dict[int, float] = field(default_factory=dict)
 
     def sleep(self, iteration: int, *name: str | int) -> None:
-        """As long as the latency of `name` is; the same name always takes the same time."""
+        """Sleeps for the latency of `name`; the same name always has the same latency."""
         seconds = self.latency.draw(Random(derive_seed("latency", *name)))
         began = time.perf_counter()
         time.sleep(seconds)
@@ -85,7 +85,7 @@ class Diary:
 
     @property
     def durations(self) -> list[float]:
-        """Of each iteration, in their order: what it slept."""
+        """Seconds slept by each iteration, in order."""
         total: dict[int, float] = {}
         for iteration, (first, last) in self.slept:
             total[iteration] = total.get(iteration, 0.0) + last - first
@@ -93,12 +93,12 @@ class Diary:
 
     @property
     def steps(self) -> list[int]:
-        """Of each iteration."""
+        """Number of steps of each iteration."""
         return list(Counter(iteration for iteration, _ in self.slept).values())
 
 
 class Slow(FakeEvaluator):
-    """The double with known chances, but a paper takes its time; a known result takes none."""
+    """The fake evaluator with known chances, but a paper takes time; a known result takes none."""
 
     def __init__(self, diary: Diary) -> None:
         FakeEvaluator.__init__(self)
@@ -114,14 +114,14 @@ class Slow(FakeEvaluator):
 
 
 class Here(threading.local):
-    """The iteration that this thread works on."""
+    """The iteration that this thread is working on."""
 
     iteration = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class SlowModels(Silent):
-    """Analyzer, implementer and observer in one: knows which iteration a call belongs to by its thread."""
+    """Analyzer, implementer and observer in one: assigns a call to an iteration by its thread."""
 
     diary: Diary
     here: Here = field(default_factory=Here)
@@ -150,7 +150,7 @@ class SlowModels(Silent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """One search: what was done when. `head` names its journal's end: the lineage, whatever the timing."""
+    """One search and its timing. `head` is the journal's head: it identifies the lineage."""
 
     workers: int
     lag: int
@@ -169,7 +169,7 @@ class Searched:
 
 
 def search(root: Path, models: SlowModels, workers: int, settings: SearchSettings) -> Searched:
-    """One run of the real loop in a folder of its own; each iteration has few papers, `PAPERS`."""
+    """One run of the real loop in its own folder; each iteration has only a few papers, `PAPERS`."""
     folder, diary = RunFolder(root / RUN).create(), models.diary
     with (
         opened_ledger(folder, RUN, clock=now, holder="benchmark", kind=Ledger) as ledger,
@@ -202,7 +202,7 @@ def search(root: Path, models: SlowModels, workers: int, settings: SearchSetting
 
 
 def evaluate_papers(latency: Latency, workers: int, papers: int) -> Searched:
-    """One harness on many papers: what the pool makes of them."""
+    """Evaluates one harness on many papers in the pool."""
     diary = Diary(latency=latency)
     with ThreadPoolExecutor(workers) as pool:
         began = time.perf_counter()
@@ -233,8 +233,8 @@ def print_searches(done: Sequence[tuple[str, Searched]]) -> None:
 
 
 def print_lags(done: Sequence[tuple[str, Searched]]) -> None:
-    """What each lag allows, worked out and not measured: 4,000 iterations like the measured ones."""
-    say("\nin order, worked out      " + "".join(f"  lag {factor} x" for factor in LAGS))
+    """The efficiency that each lag allows, computed for 4,000 iterations like the measured ones."""
+    say("\nin order, computed        " + "".join(f"  lag {factor} x" for factor in LAGS))
     for name, run in done:
         long_run = many_durations(run.diary.steps, LATENCIES[name], 4000, seed=1)
         found = [in_order_efficiency(long_run, run.workers, factor * run.workers) for factor in LAGS]
@@ -254,8 +254,10 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="roughly, for each search; all at once")
-    parser.add_argument("--lag", type=int, default=3, help="in multiples of the workers")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="approximate time; all searches run at once"
+    )
+    parser.add_argument("--lag", type=int, default=3, help="in multiples of the number of workers")
     options = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="studbook-parallel-") as temporary,

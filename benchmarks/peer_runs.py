@@ -1,11 +1,11 @@
-"""One peer, in its own environment, on the work of `peers.py`: a program of fixed size, a free evaluation.
+"""Runs one peer, in its own environment, on the task of `peers.py`: a program of fixed size, free evaluation.
 
     python benchmarks/peer_runs.py openevolve|gepa|shinka --url URL --iterations 200 --folder FOLDER
 
-Imports the standard library and the peer, nothing of Studbook: they cannot share an environment, because of
-`openai`. Each is used as its documentation shows, with one worker, without embeddings, summaries or plots,
-and writes what it writes into the folder. The last line of stdout says, as JSON, when each proposal was asked
-for; an empty list where the server knows that.
+Imports only the standard library and the peer, nothing from Studbook: they cannot share an environment,
+because of `openai`. Each is used as its documentation shows, with one worker, without embeddings, summaries
+or plots, and writes its files to the folder. The last line of stdout is a JSON list of the times at which
+proposals were requested; empty if the server records them.
 """
 
 import argparse
@@ -40,13 +40,13 @@ with open(given["--results_dir"] + "/correct.json", "w") as file:
 
 
 def program_of(call: int) -> str:
-    """What the free model answers call number `call` with: a new value, on the whole a little better."""
+    """The free model's answer to call number `call`: a new value, slightly better on average."""
     noise = (call * 7919) % 1000
     return PROGRAM.replace("100000", str(100000 + (10 * call + noise) % 900000))
 
 
 def answer_of(call: int) -> str:
-    """In a form that all three read."""
+    """The answer in a format that all three peers can parse."""
     return (
         f"<NAME>\nvalue_{call}\n</NAME>\n\n<DESCRIPTION>\nAnother value.\n</DESCRIPTION>\n\n"
         f"<CODE>\n```python\n{program_of(call)}```\n</CODE>\n"

@@ -1,20 +1,20 @@
-"""The same work given to the peers: what an iteration takes when model and evaluation are free.
+"""The same task for Studbook and its peers: the time of an iteration if model and evaluation are free.
 
     make bench-peers
     .venv/bin/python -m benchmarks.peers [--iterations 200] [--only gepa] [--python .venv.peers/bin/python]
 
-The work: a text of about 2 kB in which a model that answers at once changes one thing, an evaluation that
-reads a number out of it, one thing at a time. Each framework keeps on disk what it keeps by default; GEPA is
-given a folder. Studbook runs here, the peers in an environment and a process of their own (`peer_runs.py`); a
-peer that is not installed there is skipped.
+The task: a text of about 2 kB in which a model that answers immediately changes one thing, and an evaluation
+that reads a number from it, sequentially. Each framework stores on disk what it stores by default; GEPA is
+given a folder. Studbook runs in this process, the peers in a separate environment and process
+(`peer_runs.py`); a peer that is not installed there is skipped.
 
-OpenEvolve, ShinkaEvolve and one of Studbook's two rows ask a local HTTP server in the OpenAI chat format; the
-first line says what such a call takes by itself. GEPA and Studbook's other row have the model in the process:
-GEPA's own way to HTTP needs litellm. ShinkaEvolve starts a process for every evaluation and looks now and
-then whether it has ended: its evaluations cannot be free.
+OpenEvolve, ShinkaEvolve and one of Studbook's two rows call a local HTTP server in the OpenAI chat format;
+the first line of output is the time of a bare call. GEPA and Studbook's other row have the model in the
+process: GEPA needs litellm for HTTP. ShinkaEvolve starts a process for every evaluation and polls for its
+end, so its evaluations cannot be free.
 
-ms per iteration is the time from one proposal to the next, in windows of 200. CPU is that of the framework's
-processes without the server, its start included (Studbook's start is not: it runs here).
+ms per iteration is the time from one proposal to the next, in windows of 200. CPU is the time of the
+framework's processes without the server, including startup (not for Studbook, which runs in this process).
 """
 
 import argparse
@@ -49,21 +49,21 @@ from studbook.testbed.server.server import BackendServer
 
 MODEL = "free"
 NAMES = {"openevolve": "openevolve", "gepa": "gepa", "shinka": "shinka-evolve"}
-"""Of each peer: the package whose version is told."""
+"""For each peer: the package whose version is reported."""
 TIMEOUT_SECONDS = 600
 FREE = Latency(mean_seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """When each iteration began, or asked for its proposal; and the CPU seconds of it all."""
+    """When each iteration began, or requested its proposal; and the total CPU seconds."""
 
     times: list[float]
     cpu_seconds: float
 
 
 class Answering:
-    """A backend that answers at once, and writes down when it was asked."""
+    """A backend that answers immediately and records when it was called."""
 
     def __init__(self, times: Path) -> None:
         self._times = times
@@ -77,7 +77,7 @@ class Answering:
 
 @dataclass(slots=True, kw_only=True)
 class Asking(SlowModels):
-    """An implementer that asks a model before it does what it would do anyway."""
+    """An implementer that calls a model first; the reply has no effect."""
 
     chat: Chat
 
@@ -98,14 +98,14 @@ class Asking(SlowModels):
 
 @contextmanager
 def served(times: Path) -> Iterator[str]:
-    """The free model behind HTTP in a process of its own; gives its URL."""
+    """The free model behind HTTP in a separate process; yields its URL."""
     command = [sys.executable, "-m", "benchmarks.peers", "--serve", str(times)]
     server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        assert server.stdout is not None  # a pipe was asked for
+        assert server.stdout is not None  # it is a pipe
         yield server.stdout.readline().strip()
     finally:
-        server.communicate()  # closes its stdin, at which it ends
+        server.communicate()  # closes its stdin, which ends it
 
 
 def serve(times: Path) -> None:
@@ -115,7 +115,7 @@ def serve(times: Path) -> None:
 
 
 def pins() -> list[str]:
-    """The dependency group of the project; pip takes groups by name only from version 25.1 on."""
+    """The project's dependency group of peers; pip accepts group names only since version 25.1."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return list(project["dependency-groups"]["peers"])
 
@@ -131,7 +131,7 @@ def windows(times: Sequence[float], width: int = WINDOW) -> list[tuple[int, int,
 
 
 def ours(folder: Path, models: SlowModels, iterations: int) -> Timed:
-    """The real loop, journal and lineage, one thing at a time; no knobs, so that every iteration asks."""
+    """The real loop, journal and lineage, sequentially; no knobs, so that every iteration calls the model."""
     settings = SearchSettings(run_seed=1, iterations=iterations, minibatch=1, knob_share=0.0)
     cpu = time.process_time()
     done = search(folder, models, 1, settings)
@@ -153,7 +153,7 @@ def ours_over_http(folder: Path, url: str, iterations: int) -> Timed:
 
 
 def version_of(python: Path, package: str) -> str | None:
-    """None when it is not installed there, or there is no such environment."""
+    """None if the package or the environment is not installed."""
     if not python.exists():
         return None
     program = f"from importlib.metadata import version; print(version({package!r}))"
@@ -162,7 +162,7 @@ def version_of(python: Path, package: str) -> str | None:
 
 
 def theirs(python: Path, peer: str, folder: Path, url: str, times: Path, iterations: int) -> Timed | str:
-    """What went wrong, where it did: the end of what was said."""
+    """Runs a peer; on failure returns the end of its output."""
     times.write_text("")
     command = [str(python), str(ROOT / "benchmarks" / "peer_runs.py"), peer, "--url", url]
     command += ["--iterations", str(iterations), "--folder", str(folder)]
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--only", action="append", choices=["studbook", *PEERS], default=[])
     parser.add_argument("--python", type=Path, default=ROOT / ".venv.peers" / "bin" / "python")
-    parser.add_argument("--pins", action="store_true", help="print what is to be installed, and end")
+    parser.add_argument("--pins", action="store_true", help="print the packages to install, and exit")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.serve:
@@ -261,7 +261,7 @@ def run_peer(python: Path, peer: str, folder: Path, url: str, times: Path, itera
     if isinstance(found, str):
         say(f"{peer} {version}: failed: {found}")
     elif len(found.times) < 3:
-        say(f"{peer} {version}: asked for {len(found.times)} proposals only")
+        say(f"{peer} {version}: requested only {len(found.times)} proposals")
     else:
         print_timed(f"{peer} {version}", found, iterations)
 

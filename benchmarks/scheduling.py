@@ -1,6 +1,6 @@
-"""The arithmetic of `parallel.py`: how busy workers were, and how busy the order of commits lets them be.
+"""The arithmetic of `parallel.py`: how busy workers were, and the most that the order of commits allows.
 
-Pure functions of times in seconds. Nothing is run and nothing is measured here.
+Pure functions of times in seconds. Runs and measures nothing.
 """
 
 import heapq
@@ -13,10 +13,10 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """How long a model call or an evaluation takes: 1 s on average, if nothing else is said.
+    """How long a model call or an evaluation takes: 1 s on average by default.
 
-    `sigma` 0: always the same. Else lognormal: the larger, the heavier the tail. With 1.0 the median is 0.61
-    of the mean, and one call in a hundred takes more than 6.2 times the mean.
+    `sigma` 0: constant. Otherwise lognormal: the larger, the heavier the tail. With 1.0 the median is 0.61 of
+    the mean, and one call in a hundred takes more than 6.2 times the mean.
     """
 
     sigma: float = 0.0
@@ -28,20 +28,20 @@ class Latency:
 
 
 def busy_seconds(intervals: Iterable[Interval], begin: float, end: float) -> float:
-    """The seconds of work that fall between `begin` and `end`."""
+    """The seconds of work between `begin` and `end`."""
     return sum(max(0.0, min(end, last) - max(begin, first)) for first, last in intervals)
 
 
 def efficiency(intervals: Iterable[Interval], workers: int, begin: float, end: float) -> float:
-    """Work done, divided by what `workers` that never wait would have done between `begin` and `end`."""
+    """Work done between `begin` and `end`, divided by what `workers` that never wait would have done."""
     return busy_seconds(intervals, begin, end) / (workers * (end - begin))
 
 
 def in_order(durations: Sequence[float], workers: int, lag: int) -> list[Interval]:
-    """When each iteration runs if the framework takes no time at all.
+    """When each iteration runs if the framework takes no time.
 
     Iteration i may start when i - lag is committed and a worker is free; iterations start and are committed
-    in order. So this is what the rule that makes lineages repeatable costs, and nothing else.
+    in order. So this is only the cost of the rule that makes lineages reproducible.
     """
     free = [0.0] * workers
     committed = [0.0]
@@ -55,12 +55,12 @@ def in_order(durations: Sequence[float], workers: int, lag: int) -> list[Interva
 
 
 def in_order_efficiency(durations: Sequence[float], workers: int, lag: int) -> float:
-    """Of `in_order`, until the last iteration starts: what follows is the end of a run, not its course."""
+    """The efficiency of `in_order` until the last iteration starts, without the end of the run."""
     runs = in_order(durations, workers, lag)
     return efficiency(runs, workers, 0.0, runs[-1][0])
 
 
 def many_durations(steps: Sequence[int], latency: Latency, count: int, seed: int) -> list[float]:
-    """Iterations like those seen: each with as many steps as one of them, each step with fresh luck."""
+    """Samples iterations like the observed ones: the steps of a random one, with fresh latencies."""
     luck = Random(seed)
     return [sum(latency.draw(luck) for _ in range(luck.choice(steps))) for _ in range(count)]

@@ -1,10 +1,10 @@
-"""Does the testbed earn its effects through text? Measures the seed harness and edits of it on real papers.
+"""Checks that the testbed's effects depend on the text: evaluates the seed harness and edits on real papers.
 
     .venv/bin/python benchmarks/testbed_effects.py FOLDER [--papers 25] [--replicates 8] [--only seed,all]
 
-Prints one line a variant: pass rate with interval, rounds, weak and strong averages. Everything is derived
-from the seed, so the table repeats exactly. It runs our own harness in this process, without a sandbox, and
-measures the testbed only: nothing here says anything about language models.
+Prints one line per variant: pass rate with interval, rounds, weak and strong averages. Everything is derived
+from the random seed, so the table repeats exactly. It runs our own harness in this process, without a
+sandbox, and measures only the testbed: it says nothing about language models.
 """
 
 import argparse
@@ -49,7 +49,7 @@ UNRELATED = (
 )
 
 Texts = Mapping[str, str]
-"""What is appended to which prompt."""
+"""The text appended to each prompt."""
 
 FINDINGS: Mapping[str, Texts] = {
     "paper-specific": {"challenger_task": SPECIFIC},
@@ -186,9 +186,9 @@ def without_feedback(tree: HarnessTree) -> HarnessTree:
 
 
 class TestbedChat:
-    """`studbook.llm.contracts.Chat` without records, limits or retries: nothing here can fail or cost."""
+    """`studbook.llm.contracts.Chat` without records, limits or retries: nothing can fail or cost money."""
 
-    __test__ = False  # not a test class, whatever its name begins with
+    __test__ = False  # not a test class, despite its name
 
     def __init__(self) -> None:
         self._backend = TestbedBackend()
@@ -214,7 +214,7 @@ class Measured:
 
 
 def measure(tree: HarnessTree, papers: Sequence[Paper], replicates: Iterable[int], run_seed: int) -> Measured:
-    """Every paper with every replicate number, one after the other, in this process."""
+    """Evaluates every paper with every replicate number, sequentially, in this process."""
     with tempfile.TemporaryDirectory(prefix="testbed-effects-") as folder:
         evaluator = SandboxedEvaluator(
             chat=TestbedChat(),
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str], show: Callable[[str], object]) -> int:
 
 
 def _measure_files(files: Mapping[str, bytes], papers: Sequence[Paper], replicates: int, seed: int) -> str:
-    """In a process of its own; a HarnessTree's read-only mapping does not travel, its files do."""
+    """Runs in a worker process; a HarnessTree's read-only mapping cannot be pickled, its files can."""
     return str(measure(HarnessTree.of(files), papers, range(replicates), seed))
 
 

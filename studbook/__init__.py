@@ -1,7 +1,7 @@
-"""The one name that an installation adds: the ground lies here, every other package is `studbook.NAME`.
+"""The only name that an installation adds: the base modules are here, every other package is `studbook.NAME`.
 
-In a checkout those packages are symbolic links to the folders beside this one; installed, they are folders.
-The library (docs/library.md) is exported here, and imported when it is first used.
+In a checkout those packages are symbolic links to the folders beside this one; once installed, they are
+folders. The library (docs/library.md) is exported here and imported on first use.
 """
 
 from importlib import import_module
@@ -33,7 +33,7 @@ if not Path(__file__).with_name("evolve").is_dir():
 
 
 def __getattr__(name: str) -> object:
-    if name == "evaluate":  # the package, which can be called
+    if name == "evaluate":  # the package, which is callable
         return import_module("studbook.evaluate")
     if name not in EXPORTS:
         raise AttributeError(f"module 'studbook' has no attribute {name!r}")

@@ -1,16 +1,15 @@
-"""What code decides, as a hash: the parsed source of some modules and of all that they import.
+"""Identifies code by a hash of its parsed source: some root modules and everything they import.
 
-Comments, docstrings, formatting and the places of modules take no part: moving or renaming a module, or
-saying more about it, leaves the hash as it is. Nothing is imported or run for it, so it can be compared
-before foreign code is loaded. Data files count with their bytes: a module names those it reads in
-`DATA_FILES`.
+Comments, docstrings, formatting and module names are ignored: moving, renaming or documenting a module does
+not change the hash. Nothing is imported or run, so plug-in code can be compared before it is loaded. Data
+files are hashed by their bytes: a module names those it reads in `DATA_FILES`.
 
-Does not know which modules decide what; callers name the roots, and where the search stops.
+Does not know which modules affect what: callers choose the roots and where the search stops.
 """
 
 import ast
 import sysconfig
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,12 +19,13 @@ from studbook.errors import UsageError
 from studbook.identity import hash_bytes, hash_json
 
 DECLARING = "DATA_FILES"
-"""Name of a module's tuple of file names, relative to its folder, that belong to what it does."""
+"""Name of a module's tuple of data file names, relative to its folder."""
+OWN_NAME = "studbook"
 _SILENT_FIELDS = {"type_comment", "kind", "type_ignores"}
 
 
-class Sources(Protocol):
-    """Where source comes from. A module that is not there is not ours, and is not followed."""
+class Sources(Hashable, Protocol):
+    """Where source comes from. A module that is not found is not ours and is not followed."""
 
     def find(self, module: str) -> Path | None:
         """The file of a module, or of a package's `__init__`."""
@@ -37,17 +37,19 @@ class Sources(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """Modules below one folder, by their dotted names; `within`: only this top-level name, when given.
+    """Modules in one folder by their dotted names; only below the top-level name `within`, not `without`.
 
-    `counts_packages`: importing a.b runs the `__init__` of a, so that counts too. Ours decide nothing.
+    `counts_packages`: includes the `__init__` of a when a.b is imported. Our own contain no logic.
     """
 
     folder: Path
     within: str | None = None
+    without: str | None = None
     counts_packages: bool = True
 
     def find(self, module: str) -> Path | None:
-        if self.within is not None and module.split(".")[0] != self.within:
+        first = module.split(".")[0]
+        if first == self.without or (self.within is not None and first != self.within):
             return None
         place = self.folder.joinpath(*module.split("."))
         for path in (place.with_suffix(".py"), place / "__init__.py"):
@@ -56,21 +58,35 @@ class Below:
         return None
 
 
-OURS = Below(Path(__file__).resolve().parent.parent, within="studbook", counts_packages=False)
+OURS = Below(Path(__file__).resolve().parent.parent, within=OWN_NAME, counts_packages=False)
 
 
 def code_hash(roots: Iterable[str], *, stops: Collection[str] = (), sources: Sources = OURS) -> str:
-    """The hash of what `roots` do: of every module they reach, as a set, whatever their names.
+    """The hash of every module reached from `roots`, as a set, regardless of module names.
 
-    `stops` are modules that are neither followed nor counted. Raises UsageError for a root that is not there
-    and for source that does not parse.
+    `stops` are modules that are neither followed nor included. Raises UsageError for a missing root and for
+    source that does not parse.
     """
     found = reached(roots, stops=stops, sources=sources)
-    return hash_json(sorted(module_hash(path) for path in found.values()))
+    return hash_json(
+        sorted(
+            hash_json([module_hash(path, sources=sources), _suppliers(module, path, found, sources)])
+            for module, path in found.items()
+        )
+    )
+
+
+def _suppliers(module: str, path: Path, found: dict[str, Path], sources: Sources) -> list[list[str]]:
+    """For each name imported from one of the `found` modules, the code that supplies it."""
+    return [
+        [name, _read(found[supplier], _stamp(found[supplier]), sources)[0]]
+        for base, name in _imported_names(_parsed(path, _stamp(path)), module, path.name == "__init__.py")
+        if (supplier := f"{base}.{name}" if f"{base}.{name}" in found else base) in found
+    ]
 
 
 def reached(roots: Iterable[str], *, stops: Collection[str] = (), sources: Sources = OURS) -> dict[str, Path]:
-    """Module name → file: the roots and all they import, directly or not, at the top or within functions."""
+    """Module name → file: the roots and all they import, directly or indirectly, also inside functions."""
     found: dict[str, Path] = {}
     waiting = list(roots)
     for root in waiting:
@@ -86,28 +102,28 @@ def reached(roots: Iterable[str], *, stops: Collection[str] = (), sources: Sourc
     return found
 
 
-def module_hash(path: Path) -> str:
-    """Of one file: what it does, and the bytes of the data files that it names."""
-    code, names = _read(path, _stamp(path))
+def module_hash(path: Path, *, sources: Sources = OURS) -> str:
+    """The hash of one file: its code, and the bytes of the data files it names."""
+    code, names = _read(path, _stamp(path), sources)
     return hash_json([code, {name: hash_bytes((path.parent / name).read_bytes()) for name in names}])
 
 
 @cache
-def _read(path: Path, stamp: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
+def _read(path: Path, stamp: tuple[int, int], sources: Sources) -> tuple[str, tuple[str, ...]]:
     tree = _parsed(path, stamp)
     words: list[str] = []
-    _write(tree, words)
+    _write(tree, words, sources)
     return hash_bytes("\n".join(words).encode("utf-8", "surrogatepass")), tuple(_data_files(tree))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What is kept in memory of a file holds while these do."""
+    """Cached results for a file are valid as long as its stamp is unchanged."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
 
 @cache
-def _parsed(path: Path, stamp: tuple[int, int]) -> ast.Module:  # noqa: ARG001  # part of what is kept
+def _parsed(path: Path, stamp: tuple[int, int]) -> ast.Module:  # noqa: ARG001  # part of the cache key
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
@@ -124,22 +140,28 @@ def _data_files(tree: ast.Module) -> list[str]:
 
 
 def _imports(tree: ast.Module, module: str, is_package: bool, sources: Sources) -> Iterator[str]:
-    package = module.split(".") if is_package else module.split(".")[:-1]
     for node in _running(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _named(alias.name, sources)
-        elif isinstance(node, ast.ImportFrom):
+    for base, name in _imported_names(tree, module, is_package):
+        yield from _named(base, sources)
+        if sources.find(f"{base}.{name}") is not None:
+            yield f"{base}.{name}"
+
+
+def _imported_names(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, str]]:
+    """Each name of a `from base import name`, with the absolute name of the base."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    for node in _running(tree):
+        if isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from _named(base, sources)
-            for alias in node.names:
-                if sources.find(f"{base}.{alias.name}") is not None:
-                    yield f"{base}.{alias.name}"
+            yield from ((base, alias.name) for alias in node.names)
 
 
 def _named(module: str, sources: Sources) -> list[str]:
-    """A module, and the packages it lies in where they count."""
+    """A module, and its parent packages if they count."""
     parts = module.split(".")
     return [
         ".".join(parts[:end]) for end in range(1 if sources.counts_packages else len(parts), len(parts) + 1)
@@ -147,7 +169,7 @@ def _named(module: str, sources: Sources) -> list[str]:
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker sees."""
+    """All nodes except those that only a type checker sees."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _is_type_checking(child.test):
             for other in child.orelse:
@@ -163,35 +185,37 @@ def _is_type_checking(test: ast.expr) -> bool:
     return name == "TYPE_CHECKING"
 
 
-def _write(value: object, words: list[str]) -> None:
-    """A node as words that are the same in every version of Python: empty fields are left out."""
+def _write(value: object, words: list[str], sources: Sources) -> None:
+    """Writes a node as words that are the same in every Python version: empty fields are omitted."""
     if isinstance(value, list):
         words.append("[")
         for item in value:
-            _write(item, words)
+            _write(item, words, sources)
         words.append("]")
     elif not isinstance(value, ast.AST):
         words.append(f"{type(value).__name__} {value!r}")
     elif isinstance(value, ast.If) and _is_type_checking(value.test):
-        _write(value.orelse, words)
+        _write(value.orelse, words, sources)
     else:
         words.append(f"{type(value).__name__}(")
         for name in value._fields:
             content = getattr(value, name, None)
             if content is None or content == [] or name in _SILENT_FIELDS:
                 continue
-            if name == "module" and isinstance(value, ast.ImportFrom):
-                continue  # a module that moved is the same module; what it does is hashed by itself
+            if isinstance(value, ast.ImportFrom) and name == "module" and _is_own(value, sources):
+                continue  # names of our own modules are ignored: `_suppliers` has their code instead
             words.append(name)
-            _write(
-                _without_docstring(content) if name == "body" and isinstance(content, list) else content,
-                words,
-            )
+            is_body = name == "body" and isinstance(content, list)
+            _write(_without_docstring(content) if is_body else content, words, sources)
         words.append(")")
 
 
+def _is_own(node: ast.ImportFrom, sources: Sources) -> bool:
+    return bool(node.level) or (node.module is not None and sources.find(node.module) is not None)
+
+
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Any bare text among the statements says something and does nothing: docstrings of attributes too."""
+    """Removes all bare string statements, including docstrings of attributes."""
     return [
         each
         for each in body
@@ -204,15 +228,15 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def is_installed(path: Path) -> bool:
-    """Does a file lie where packages are installed?"""
+    """Whether a file is in a directory of installed packages."""
     places = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")}
     return any(place in path.resolve().parents for place in places)
 
 
 def code_hash_of_file(path: Path, module: str) -> str:
-    """The hash of a user's module and what it imports from beside it (of its own package, if installed)."""
+    """The hash of a user's module and its imports from the same folder (or package, if installed)."""
     path = path.resolve()
     depth = len(module.split(".")) - (0 if path.name == "__init__.py" else 1)
     within = module.split(".")[0] if is_installed(path) else None
-    sources = Below(path.parents[depth], within=within)
+    sources = Below(path.parents[depth], within=within, without=OWN_NAME)
     return code_hash(_named(module, sources), sources=sources)

@@ -1,7 +1,7 @@
-"""zstd for what is kept in bulk: call records and trajectories.
+"""zstd compression for bulk data: call records and trajectories.
 
-Every frame declares its size and carries a checksum, so that damage is noticed and a small file cannot
-grow into a large one. Does no I/O and knows nothing of what it compresses.
+Every frame declares its size and has a checksum, so damage is detected and a small file cannot expand into a
+huge one. Does no I/O and knows nothing about the data.
 """
 
 import zstandard
@@ -19,10 +19,10 @@ def compress(data: bytes | bytearray, *, level: int = 3) -> bytes:
 def decompress(
     data: bytes, *, max_bytes: int = MAX_DECOMPRESSED_BYTES, place: str = "compressed data"
 ) -> bytes:
-    """The bytes that `compress` was given; never allocates more than `max_bytes`.
+    """Inverts `compress`; never allocates more than `max_bytes`.
 
     Raises:
-        IntegrityError: damaged, cut short, followed by other bytes, or too large; names `place`.
+        IntegrityError: damaged, truncated, followed by other bytes, or too large; names `place`.
     """
     try:
         size = zstandard.frame_content_size(data)
@@ -31,7 +31,7 @@ def decompress(
                 f"{place}: the zstd frame does not declare its size, so Studbook did not write it"
             )
         if size > max_bytes:
-            raise IntegrityError(f"{place}: {size} bytes when decompressed, and {max_bytes} are allowed")
+            raise IntegrityError(f"{place}: {size} bytes when decompressed, but only {max_bytes} are allowed")
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise IntegrityError(f"{place} is damaged: {error}") from error

@@ -1,24 +1,24 @@
 """Every error Studbook raises on purpose.
 
     StudbookError
-    ├── UsageError                 the user can mend it; exit code 2
+    ├── UsageError                 the user can fix it; exit code 2
     │   ├── SpecError              a spec key or value
     │   ├── ManifestError          a harness.yaml key or value, a harness folder
     │   ├── CorpusError            papers: too few, unreadable, in two splits
-    │   ├── PluginError            an object of the user's own: not found, not fitting, or failing
+    │   ├── PluginError            a user's plug-in: not found, of the wrong shape, or failing
     │   └── RevisionError          a run, mutant or paper that does not exist
-    ├── InfrastructureError        the world failed; never a score
+    ├── InfrastructureError        an external failure; never a score
     │   ├── ModelError
     │   │   ├── ModelUnavailable   no connection, timeout, 429, 5xx, empty reply: retried before it is raised
     │   │   │   └── Outage         for longer than the spec's patience: the run pauses
     │   │   ├── ModelRejected      wrong key, unknown model, request refused: retrying cannot help
-    │   │   │   └── RequestRefused this one request, says the endpoint: too long, filtered
-    │   │   └── RequestFailed      this one request, as a control question has shown; on record
+    │   │   │   └── RequestRefused the endpoint refuses this one request: too long, filtered
+    │   │   └── RequestFailed      this one request cannot be answered, as a control question showed; recorded
     │   ├── SandboxError           engine, image, start, attach
     │   └── StorageError           full disk, unwritable folder, second writer
     ├── BudgetExceeded             a limit of the spec was reached
     ├── IntegrityError             a record does not hash, a journal line is damaged (names the place)
-    └── ReplayDifference           a replay missed a record or gave another result (says where)
+    └── ReplayDifference           a replay missed a record or gave a different result (says where)
 
 A failing paper, harness, mutant or model reply is *data* (an outcome with a category), not an exception.
 Messages say what happened, with which value, and what to do next.
@@ -32,7 +32,7 @@ class StudbookError(Exception):
 
 
 class UsageError(StudbookError):
-    """The user can mend it."""
+    """The user can fix it."""
 
 
 class SpecError(UsageError):
@@ -44,19 +44,19 @@ class ManifestError(UsageError):
 
 
 class CorpusError(UsageError):
-    """The papers do not allow the run that was asked for."""
+    """The papers are not suitable for the requested run."""
 
 
 class PluginError(UsageError):
-    """What a spec plugs in is not there, does not fit its door, or failed; names it."""
+    """A plug-in named in a spec is missing, does not fit its door, or failed; the message names it."""
 
 
 class RevisionError(UsageError):
-    """A run, mutant or paper was named that does not exist."""
+    """A run, mutant or paper that does not exist."""
 
 
 class InfrastructureError(StudbookError):
-    """The world failed: never a score."""
+    """An external failure; never turned into a score."""
 
 
 class ModelError(InfrastructureError):
@@ -64,12 +64,12 @@ class ModelError(InfrastructureError):
 
 
 class Cause(StrEnum):
-    """Why a model was unavailable: only some causes can lie in the request."""
+    """Why a model was unavailable: only some causes can be due to the request."""
 
     UNREACHED = "unreached"  # no connection
-    GARBLED = "garbled"  # an answer, but none of this protocol
-    LIMITED = "limited"  # too many requests, whatever is in them
-    TIMEOUT = "timeout"  # connected, and no whole answer in time
+    GARBLED = "garbled"  # an answer, but not in this protocol
+    LIMITED = "limited"  # too many requests, regardless of content
+    TIMEOUT = "timeout"  # connected, but no complete answer in time
     OTHER = "other"  # server errors, cut connections, empty replies
 
 
@@ -93,14 +93,14 @@ class ModelRejected(ModelError):
 
 
 class RequestRefused(ModelRejected):
-    """The endpoint refused this one request for what is in it (too long, filtered); others may succeed."""
+    """The endpoint refused this request for its content (too long, filtered); others may succeed."""
 
 
 class RequestFailed(ModelError):
-    """One request that its role cannot answer, while it answers a control question.
+    """A request that its role cannot answer, although it answers a control question.
 
-    An outcome like a reply: it is on record, and the same request fails in the same way in a replay. A
-    harness that caused it is told so; it does not end the run. `kind`: see
+    An outcome like a reply: it is recorded, and the same request fails in the same way in a replay. It is
+    reported to the harness that caused it and does not end the run. `kind`: see
     `studbook.llm.contracts.FailureKind`.
     """
 
@@ -119,7 +119,7 @@ class StorageError(InfrastructureError):
 
 
 class BudgetExceeded(StudbookError):
-    """A limit of the spec was reached. `key` and `more`: which one, and a value that goes on."""
+    """A limit of the spec was reached. `key` names it; with `more` as its value the run can continue."""
 
     def __init__(self, message: str, *, key: str = "", more: str = "") -> None:
         super().__init__(message)
@@ -128,8 +128,8 @@ class BudgetExceeded(StudbookError):
 
 
 class IntegrityError(StudbookError):
-    """Something written earlier does not hash; the message names the place."""
+    """Something written earlier does not match its hash; the message names the place."""
 
 
 class ReplayDifference(StudbookError):
-    """A replay missed a record or gave another result; the message says where."""
+    """A replay missed a record or gave a different result; the message says where."""

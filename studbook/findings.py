@@ -1,7 +1,7 @@
-"""What a check of something written down has found: faults, things worth knowing, and how much was looked at.
+"""Collects what a check of recorded files has found: faults, notes, and how much was checked.
 
-A collector, passed in to every check, so that one fault never hides the others. Judges nothing and prints
-nothing. Texts may quote damaged or hostile files: whoever shows them cleans them.
+Passed to every check, so that one fault never hides the others. Judges nothing and prints nothing. Texts may
+quote damaged or untrusted files; the caller that displays them cleans them.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ QUOTED_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`place`: a file and what in it (line, object, record). `expected` and `found` may be empty."""
+    """`place`: a file and a part of it (line, object, record). `expected` and `found` may be empty."""
 
     place: str
     problem: str
@@ -26,7 +26,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Findings:
-    """`notes` are no faults: what an interrupted or running job leaves, and what could not be checked."""
+    """`notes` are not faults: leftovers of interrupted or running jobs, and what could not be checked."""
 
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -37,13 +37,13 @@ class Findings:
         return not self.faults
 
     def fault(self, place: str, problem: str, *, expected: object = "", found: object = "") -> None:
-        """Once: a fault that is met on two ways is one fault."""
+        """Adds a fault; the same fault is added only once."""
         fault = Fault(place=place, problem=problem, expected=quote(expected), found=quote(found))
         if fault not in self.faults:
             self.faults.append(fault)
 
     def same(self, place: str, problem: str, expected: object, found: object) -> bool:
-        """A fault unless both are equal."""
+        """Adds a fault unless both are equal."""
         if expected == found:
             return True
         self.fault(place, problem, expected=expected, found=found)
@@ -55,7 +55,7 @@ class Findings:
 
     @contextmanager
     def catching(self, place: str) -> Iterator[None]:
-        """An error of ours inside the block is a fault at `place`, and the check goes on behind the block."""
+        """Turns a StudbookError in the block into a fault at `place`; the check continues after the block."""
         try:
             yield
         except StudbookError as error:

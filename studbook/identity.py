@@ -1,6 +1,6 @@
-"""Content hashes and derived seeds: the same inputs give the same name and the same luck, everywhere.
+"""Content hashes and derived random seeds: the same inputs give the same hash and the same seed everywhere.
 
-Does not read clocks or global randomness; every seed of a run is derived here from named parts.
+Does not read clocks or global randomness; every random seed of a run is derived here from named parts.
 """
 
 import hashlib
@@ -29,5 +29,5 @@ def hash_json(value: Json) -> str:
 
 
 def derive_seed(*parts: str | int) -> int:
-    """A seed in [0, 2**31), the same for the same parts on any machine (fits every endpoint's `seed`)."""
+    """A seed in [0, 2**31), the same for the same parts on any machine; fits every endpoint's `seed`."""
     return int(hash_json(list(parts))[:8], 16) & 0x7FFF_FFFF

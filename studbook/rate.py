@@ -7,7 +7,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True, order=False)
 class Rate:
-    """`passed` of `n`; adds up, prints with n and interval, never turns into a bare float by itself.
+    """`passed` of `n`; can be added, prints with n and interval, never converts to a bare float implicitly.
 
     Raises:
         ValueError: unless 0 <= passed <= n.
@@ -32,11 +32,11 @@ class Rate:
 
     @property
     def fraction(self) -> Fraction:
-        """Exact value; 0 when nothing was measured."""
+        """Exact value; 0 if n = 0."""
         return Fraction(self.passed, self.n) if self.n else Fraction(0)
 
     def interval(self, z: float = 1.959963984540054) -> tuple[float, float]:
-        """Wilson score interval (Wilson 1927), both ends in [0, 1]; (0, 1) when n = 0."""
+        """Wilson score interval (Wilson 1927), both ends in [0, 1]; (0, 1) if n = 0."""
         if self.n == 0:
             return 0.0, 1.0
         p, n = self.passed / self.n, self.n

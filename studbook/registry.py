@@ -1,13 +1,12 @@
-"""Doors for other people's code: each has a name, one Protocol, and the implementations that may stand in it.
+"""Doors are the extension points for users' code: each has a name, one Protocol, and its implementations.
 
-A built-in is a module of the door's package: its file name is its name, and what it offers is its
-attribute `plugin`. So adding one is adding one file, and knowing the names imports nothing. A user names
-`module:Object` instead, found beside the spec, in the current folder or where packages are installed; an
-installed package may also give its object a name of its own by an entry point in the group
-`studbook.<door>`.
+A built-in is a module of the door's package: its file name is its name, and its attribute `plugin` is the
+implementation. So a new built-in is one new file, and listing the names imports nothing. Users name
+`module:Object` instead, which is searched for beside the spec, in the current folder and among installed
+packages; an installed package can also register a name with an entry point in the group `studbook.<door>`.
 
-What stands in a door is identified by its name, its parameters and its code before any of it is imported:
-a run that is read imports nothing, and a run that goes on refuses other code under the same name.
+A plug-in is identified by its name, its parameters and its code before it is imported: reading a run imports
+nothing, and resuming a run refuses different code under the same name.
 """
 
 import importlib
@@ -37,9 +36,9 @@ GROUP = "studbook."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A plug-in that was located and not imported yet. `path` is its module's file.
+    """A plug-in that was located but not imported yet. `path` is its module's file.
 
-    `is_scoring`: one of ours that scores is identified by all it imports of ours, as the evaluator is.
+    `is_scoring`: a scoring built-in is identified by everything it imports from Studbook, like the evaluator.
     """
 
     door: str
@@ -54,7 +53,7 @@ class Found:
 
     @property
     def identity(self) -> dict[str, Json]:
-        """What a run records of it, and compares when it goes on."""
+        """What a run records about it, and compares on resume."""
         if not self.is_ours:
             code = code_hash_of_file(self.path, self.module)
         else:
@@ -62,9 +61,9 @@ class Found:
         return {"name": self.name, "params": dict(self.params), "code": code}
 
     def load(self) -> object:
-        """Imports its module. Raises PluginError when that fails or another module comes first."""
+        """Imports its module. Raises PluginError if that fails or finds a different module."""
         if self.folder is not None and str(self.folder) not in sys.path:
-            sys.path.append(str(self.folder))  # last: a file beside a spec is never taken for a package
+            sys.path.append(str(self.folder))  # last, so that a file beside a spec never shadows a package
         try:
             module = importlib.import_module(self.module)
         except StudbookError:
@@ -92,10 +91,10 @@ class Found:
 class Door(Generic[T]):
     """One kind of plug-in. `methods` are those of its Protocol.
 
-    A class is instantiated with its parameters. Where the Protocol has one method a function may stand for it
-    (`method`), its keyword-only arguments being the parameters; else a function is called to make the
-    plug-in. Any other object is taken as it is. What `build` is given besides is passed to those that ask
-    for it by name. `passes`: errors that its Protocol lets it raise.
+    A class is instantiated with its parameters. If the Protocol has a single method (`method`), a function
+    can implement it, with keyword-only arguments as parameters; otherwise a function is called to create the
+    plug-in. Any other object is used as it is. The context of `build` is passed to plug-ins that have
+    arguments of the same names. `passes`: errors that the Protocol allows it to raise.
     """
 
     def __init__(
@@ -119,11 +118,11 @@ class Door(Generic[T]):
         return tuple(sorted(self._builtins()))
 
     def names(self) -> tuple[str, ...]:
-        """All names a spec may use: built-in ones, then those of installed packages."""
+        """All names a spec may use: built-ins, then those of installed packages."""
         return (*self.builtin_names(), *sorted(set(self._entry_points()) - set(self._builtins())))
 
     def check_name(self, name: str, *, is_quoted: bool = True) -> str:
-        """`name`, if something may have it; raises ValueError with the nearest one. Imports nothing."""
+        """Returns `name` if it is known; else raises ValueError with the nearest one. Imports nothing."""
         if OBJECT_NAME.fullmatch(name) or name in self._builtins() or name in self._entry_points():
             return name
         near = get_close_matches(name, self.names(), n=1)
@@ -137,7 +136,7 @@ class Door(Generic[T]):
     def find(
         self, name: str, params: Mapping[str, Json] | None = None, folders: Iterable[Path] = ()
     ) -> Found:
-        """Where `name` is. Raises PluginError when it is nowhere."""
+        """Locates `name`. Raises PluginError if it is not found."""
         params = dict(params or {})
         if name in self._builtins():
             path = self._builtins()[name]
@@ -168,12 +167,12 @@ class Door(Generic[T]):
         file = f"{module.replace('.', '/')}.py"
         raise PluginError(
             f"{self.name} {name}: there is no module {module}\n"
-            f"  put {file} beside the spec or into the current directory, name its directory with "
+            f"  put {file} beside the spec or into the current directory, give its directory with "
             "--plugins DIR, or install its package"
         )
 
     def build(self, found: Found, **context: object) -> T:
-        """The plug-in itself. Raises PluginError for parameters it does not take, or methods it lacks."""
+        """Creates the plug-in. Raises PluginError for unknown parameters or missing methods."""
         target = found.load()
         if isinstance(target, type) or (isinstance(target, FunctionType) and not self._takes_function):
             made = self._call(found, target, context)
@@ -181,7 +180,7 @@ class Door(Generic[T]):
             known = _arguments(found, target, context, skip_positional=True)
             made = _Function(self.methods[0], partial(target, **known))
         elif found.params:
-            raise PluginError(f"{self.name} {found.name} is made already and takes no params")
+            raise PluginError(f"{self.name} {found.name} is an object and takes no params")
         else:
             made = target
         lacking = [method for method in self.methods if not callable(getattr(made, method, None))]
@@ -200,7 +199,7 @@ class Door(Generic[T]):
         except Exception as error:
             if found.is_ours:
                 raise
-            raise PluginError(f"{self.name} {found.name} could not be made: {_told(error)}") from error
+            raise PluginError(f"{self.name} {found.name} could not be created: {_told(error)}") from error
 
     def _builtins(self) -> dict[str, Path]:
         found = {}
@@ -222,7 +221,7 @@ def _arguments(
     *,
     skip_positional: bool = False,
 ) -> dict[str, object]:
-    """What `target` is called with: of the context what it asks for, and its validated parameters."""
+    """The arguments of `target`: the context that it has arguments for, and its validated parameters."""
     wanted = inspect.signature(target).parameters.values()
     open_ended = any(each.kind is each.VAR_KEYWORD for each in wanted)
     named = [
@@ -254,7 +253,7 @@ def _arguments(
 def _hints(target: Callable[..., object]) -> dict[str, Any]:
     try:
         return get_type_hints(vars(target).get("__init__", target) if isinstance(target, type) else target)
-    except (NameError, TypeError):  # an annotation that only a type checker understands
+    except (NameError, TypeError):  # an annotation that only a type checker can resolve
         return {}
 
 
@@ -274,14 +273,14 @@ def _told(error: BaseException) -> str:
 
 
 class _Function:
-    """A function in the place of a Protocol with one method."""
+    """A function that implements a Protocol with one method."""
 
     def __init__(self, method: str, function: Callable[..., object]) -> None:
         setattr(self, method, function)
 
 
 class _Guarded:
-    """A user's plug-in: what goes wrong in it is told as its fault, with its name."""
+    """Wraps a user's plug-in: errors in it are reported as PluginError with its name."""
 
     def __init__(self, found: Found, target: object, passes: tuple[type[Exception], ...]) -> None:
         self._found = found

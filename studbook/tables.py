@@ -1,8 +1,8 @@
-"""Tables that ship beside the code as TOML, for people to read and edit.
+"""TOML tables that ship with the code, for people to read and edit.
 
-Reads from inside the package, so that an installed wheel works as a checkout does. Knows no shape of a
-table: the module that owns a table checks it, and names the file in `DATA_FILES`, by which it counts in the
-identity of a run. Nothing a user writes comes this way.
+Reads from inside the package, so an installed wheel works like a checkout. Does not know the structure of a
+table: the module that owns a table checks it, and names the file in `DATA_FILES`, so that it becomes part of
+a run's identity. Never used for users' files.
 """
 
 import tomllib
@@ -13,7 +13,7 @@ from studbook.errors import IntegrityError
 
 
 def read_toml(package: str, name: str) -> dict[str, Any]:
-    """The parsed file `name` of a package; raises IntegrityError when it is missing or is not TOML."""
+    """The parsed file `name` of a package; raises IntegrityError if it is missing or not TOML."""
     try:
         text = (files(package) / name).read_text(encoding="utf-8")
         return tomllib.loads(text)
@@ -24,5 +24,5 @@ def read_toml(package: str, name: str) -> dict[str, Any]:
 
 
 def damaged(package: str, name: str, reason: str) -> IntegrityError:
-    """The error for a table that does not have the shape its reader needs."""
+    """The error for a table with the wrong structure."""
     return IntegrityError(f"{package}, file {name}: {reason}. Undo the edit, or reinstall Studbook.")
