@@ -31,6 +31,10 @@ class Sources(Hashable, Protocol):
         """The file of a module, or of a package's `__init__`."""
         ...
 
+    def owns(self, module: str) -> bool:
+        """Whether the name is one of these sources', found or not."""
+        ...
+
     @property
     def counts_packages(self) -> bool: ...
 
@@ -56,6 +60,11 @@ class Below:
             if path.is_file():
                 return path
         return None
+
+    def owns(self, module: str) -> bool:
+        if self.within is not None:
+            return module.split(".")[0] == self.within
+        return self.find(module) is not None
 
 
 OURS = Below(Path(__file__).resolve().parent.parent, within=OWN_NAME, counts_packages=False)
@@ -211,7 +220,7 @@ def _write(value: object, words: list[str], sources: Sources) -> None:
 
 
 def _is_own(node: ast.ImportFrom, sources: Sources) -> bool:
-    return bool(node.level) or (node.module is not None and sources.find(node.module) is not None)
+    return bool(node.level) or (node.module is not None and sources.owns(node.module))
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -142,6 +142,30 @@ def test_a_users_module_counts_with_what_lies_beside_it(tree):
     assert code_hash_of_file(tree / "mine.py", "mine") != was
 
 
+def test_a_name_that_comes_from_another_module_is_another_rule(tree):
+    """Also where both modules are part of the code anyway, or neither is ours."""
+    (tree / "app" / "twin.py").write_text(NUMBERS.replace("/ len(words)", "/ 2"))
+    change(tree, "marks.py", "from app.words", "import app.twin\nfrom app.words")
+    was = hash_of(tree)
+    change(tree, "marks.py", "from app.numbers import share", "from app.twin import share")
+    change(tree, "marks.py", "import app.twin\n", "import app.numbers\n")
+    assert hash_of(tree) != was
+    was = hash_of(tree)
+    change(tree, "marks.py", "from app.words", "from math import log\nfrom app.words")
+    with_math = hash_of(tree)
+    assert with_math != was
+    change(tree, "marks.py", "from math import log", "from cmath import log")
+    assert hash_of(tree) != with_math
+
+
+def test_studbook_beside_a_plug_in_is_no_part_of_it(tree):
+    (tree / "mine.py").write_text("from studbook.rate import Rate\n")
+    was = code_hash_of_file(tree / "mine.py", "mine")
+    (tree / "studbook").mkdir()
+    (tree / "studbook" / "rate.py").write_text("Rate = int\n")
+    assert code_hash_of_file(tree / "mine.py", "mine") == was
+
+
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory) -> Path:
     """The modules that score, copied, so that they can be changed."""
