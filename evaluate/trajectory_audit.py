@@ -60,7 +60,7 @@ class TrajectoryAudit:
         try:
             _Retold(self, trajectory, place).check()
         except CANNOT_READ as error:
-            self.findings.fault(place, f"its events cannot be understood: {error!r:.120}")
+            self.findings.fault(place, f"its events cannot be parsed: {error!r:.120}")
 
     def check_answers(self, trajectory: Trajectory, calls: Mapping[str, StoredCall], place: str) -> None:
         """`calls`: every reply used by the trajectory, by the name of its record."""
@@ -292,7 +292,7 @@ class Recheck:
         try:
             _Remeasured(self, trajectory, answers, place).check()
         except CANNOT_READ as error:
-            self.findings.fault(place, f"its reports cannot be made again: {error!r:.120}")
+            self.findings.fault(place, f"its reports cannot be recomputed: {error!r:.120}")
 
 
 class _Remeasured:
@@ -335,9 +335,9 @@ class _Remeasured:
                 elif event["kind"] == "confirmation":
                     self._confirmation(event, place)
             except ReplayDifference as error:
-                self._audit.findings.fault(place, f"its records do not lead to it: {error}")
+                self._audit.findings.fault(place, f"its call records do not lead to it: {error}")
             except (Unmeasurable, ModelError) as error:
-                problem = "by its records it could not be measured"
+                problem = "according to its call records it could not be measured"
                 self._audit.findings.fault(place, problem, found=str(error).partition("\n")[0])
 
     def _report(self, evaluator: Evaluator, event: Event, place: str) -> None:
@@ -365,7 +365,7 @@ class _Remeasured:
         earlier = ((known, fingerprint(each)) for known, each in self._known.items() if known != number)
         repeated = find_near(fingerprint(example), earlier)
         if repeated is None:
-            problem = "its example is not nearly one of an earlier round"
+            problem = "its example is not a near duplicate of an earlier round's"
             self._audit.findings.fault(place, problem)
             return None
         return near_duplicate(example, number, repeated)

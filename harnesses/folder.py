@@ -41,7 +41,7 @@ def check_path(path: str) -> None:
         )
     device = next((part for part in parts if _DEVICES.match(part)), None)
     if device is not None:
-        raise ManifestError(f"{path!r}: `{device}` is a device on Windows, not a file; take another name.")
+        raise ManifestError(f"{path!r}: `{device}` is a device on Windows, not a file; choose another name.")
 
 
 def check_files(files: Mapping[str, bytes]) -> None:
@@ -132,7 +132,7 @@ def write_harness(tree: HarnessTree, folder: Path) -> None:
     except OSError as error:
         raise StorageError(
             f"{error.filename or folder} cannot be written: {error.strerror}.\n"
-            "Make room or permit writing there, then repeat."
+            "Free disk space or fix the permissions, then try again."
         ) from error
 
 

@@ -122,7 +122,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "a word of an example": (
         lambda v: event(v, "report").update(example=event(v, "report")["example"] | {"question": "Which?"}),
-        "its records do not lead to it: there is no record of this call of role weak",
+        "its call records do not lead to it: there is no record of this call of role weak",
     ),
     "a status": (lambda v: event(v, "report").update(status="accepted"), "round 2: ruling is not"),
     "a reason": (lambda v: event(v, "report").update(reason="fine"), "round 2: ruling is not"),
@@ -134,7 +134,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "a repeat of nothing": (
         lambda v: event(v, "report", 1).update(example=event(v, "report", -1)["example"]),
-        "its example is not nearly one of an earlier round",
+        "its example is not a near duplicate of an earlier round's",
     ),
     "a repeat of another round": (
         lambda v: event(v, "report", 1).update(reason="nearly the example of round 1"),
@@ -164,7 +164,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "calls": (lambda v: v["calls_by_role"].update(weak=1), "its call records are of other roles"),
     "truncations": (lambda v: v["truncated_by_role"].update(weak=1), "its truncated replies are not"),
     "tokens": (lambda v: v["result"]["usage"].update(prompt_tokens=1), "its tokens are not those"),
-    "nonsense": (lambda v: event(v, "report").update(weak=7), "its events cannot be understood"),
+    "nonsense": (lambda v: event(v, "report").update(weak=7), "its events cannot be parsed"),
 }
 
 
