@@ -125,9 +125,7 @@ def reap() -> bool:
 
 
 MAX_CONNECTIONS = 48
-OUTPUT_HEAD_BYTES = (
-    8 * 1024
-)  # start of the harness's stdout and stderr: sent at once, in case the box is killed
+OUTPUT_HEAD_BYTES = 8 * 1024  # start of stdout and stderr: sent at once, in case the box is killed
 OUTPUT_TAIL_BYTES = 4 * 1024  # end of the output: sent when the harness ends
 RESULT_BYTES = 8 * 1024
 
