@@ -33,6 +33,7 @@ from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
+from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.evolve.prompting import summarize
 from studbook.experiments.run.environment import now
@@ -174,6 +175,7 @@ def opened(folder: RunFolder) -> Iterator[tuple[Clocked, Workshop]]:
                 analyzer=FakeAnalyzer(),
                 implementer=NewEveryTime(),
                 admission=Strict(),
+                knobs=KnobSampler(),
                 observer=Silent(),
             ),
         )

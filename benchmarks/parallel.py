@@ -45,6 +45,7 @@ from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken
 from studbook.evolve.policies.admission.strict import Strict
+from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.ledger import Ledger, opened_ledger
@@ -189,6 +190,7 @@ def search(root: Path, models: SlowModels, workers: int, settings: SearchSetting
             analyzer=models,
             implementer=models,
             admission=Strict(),
+            knobs=KnobSampler(),
             observer=models,
         )
         begin(ledger, shop)

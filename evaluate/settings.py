@@ -64,8 +64,8 @@ class EvaluatorSettings:
 class Frozen:
     """Everything that decides a score besides harness and paper.
 
-    `models` maps each role to whatever identifies its model and parameters; `box_sources` holds the source
-    of what is injected into a box (harness_kit, shim); `code` identifies the scoring code; `sandbox` is the
+    `models` maps each role to whatever identifies its model and parameters; `box_sources` identifies
+    what is injected into a box (harness_kit, shim); `code` identifies the scoring code; `sandbox` is the
     fingerprint of the sandbox that produces the results.
     """
 

@@ -17,10 +17,9 @@ from threading import Lock
 
 from studbook.errors import ManifestError
 from studbook.evolve.contracts import GateFailure, TreeStore
-from studbook.evolve.policies.worktree import INJECTED, changed_paths
-from studbook.harnesses.folder import TEXT_SUFFIXES, check_files
+from studbook.harnesses.folder import INJECTED, TEXT_SUFFIXES, check_files
 from studbook.harnesses.strict_yaml import load_mapping
-from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, Manifest
+from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, Manifest, changed_paths
 from studbook.identity import Json, hash_bytes, hash_json
 from studbook.populations.records import Mutant, PaperResult, PaperVerdict, Verdict
 

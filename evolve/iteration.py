@@ -30,7 +30,6 @@ from studbook.evolve.contracts import (
 )
 from studbook.evolve.gates import SeenTrees, check_duplicate, check_static, check_survival
 from studbook.evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
-from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
 from studbook.evolve.prompting import History
 from studbook.evolve.racing import race_order, stop_rule
 from studbook.harnesses.tree import HarnessTree, set_knobs
@@ -113,7 +112,7 @@ class Workshop:
     implementer: Implementer
     admission: AdmissionRule
     observer: Observer
-    knobs: KnobProposer = field(default_factory=KnobSampler)
+    knobs: KnobProposer
     history: History = field(default_factory=History)
 
 

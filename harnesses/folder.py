@@ -159,3 +159,7 @@ def _read_plain(entry: "os.DirEntry[str]", path: str) -> bytes:
     if status.st_size > MAX_FILE_BYTES:
         raise ManifestError(f"{path} has {status.st_size} bytes, more than the {MAX_FILE_BYTES} allowed.")
     return Path(entry.path).read_bytes()
+
+
+INJECTED = "harness_kit.py"
+"""Injected into every box; a file with that name would shadow it."""

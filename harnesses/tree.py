@@ -250,3 +250,13 @@ def _spell(knob: Knob, value: float) -> str:
         return str(int(value))
     text = repr(float(value))
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def changed_paths(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Paths that were added, changed or deleted, sorted."""
+    return tuple(sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path)))
+
+
+def list_files(files: Mapping[str, bytes]) -> str:
+    """One path and size per line."""
+    return "\n".join(f"{path} {len(data)}" for path, data in sorted(files.items()))

@@ -85,6 +85,13 @@ def code_hash(roots: Iterable[str], *, stops: Collection[str] = (), sources: Sou
     )
 
 
+def source_hash(text: str) -> str:
+    """The hash of source that is in no file of its own: of its code, as everywhere here."""
+    words: list[str] = []
+    _write(ast.parse(text), words, OURS)
+    return hash_bytes("\n".join(words).encode("utf-8", "surrogatepass"))
+
+
 def _suppliers(module: str, path: Path, found: dict[str, Path], sources: Sources) -> list[list[str]]:
     """For each name imported from one of the `found` modules, the code that supplies it."""
     return [

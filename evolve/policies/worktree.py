@@ -5,14 +5,15 @@ does not fit (no match, unknown file) only fails, with a message that helps to c
 most similar to the text that was searched for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from studbook.errors import ManifestError, StudbookError
 from studbook.evolve.policies.actions import Hunk
 from studbook.harnesses import folder
-from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree
+from studbook.harnesses.folder import INJECTED
+from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, changed_paths, list_files
 
 MAX_COMPARED_LINES = 2000
 ROUGHLY_COMPARED = 2000
@@ -62,10 +63,6 @@ def _most_like(windows: list[str], target: str) -> int:
         close.set_seq1(windows[at][:CLOSELY_COMPARED])
         best.append((-close.ratio(), at))
     return min(best)[1]
-
-
-INJECTED = "harness_kit.py"
-"""Injected into every box; a file with that name would shadow it."""
 
 
 class Refused(StudbookError):
@@ -201,16 +198,6 @@ def check_path(raw: str) -> str:
     except ManifestError as error:
         raise Refused(str(error)) from error
     return path
-
-
-def changed_paths(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Paths that were added, changed or deleted, sorted."""
-    return tuple(sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path)))
-
-
-def list_files(files: Mapping[str, bytes]) -> str:
-    """One path and size per line."""
-    return "\n".join(f"{path} {len(data)}" for path, data in sorted(files.items()))
 
 
 def _decode(path: str, data: bytes) -> str:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from studbook.code_identity import source_hash
 from studbook.evaluate.contracts import Paper, PaperEvaluator
 from studbook.evaluate.evaluations import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
@@ -31,7 +32,7 @@ from studbook.sandbox.contract import Limits, Sandbox, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox, reap_containers
 from studbook.sandbox.kinds import SANDBOX
 from studbook.sandbox.process_box import reap_processes
-from studbook.sandbox.shim import kit_source, shim_source
+from studbook.sandbox.shim import box_sources
 
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
@@ -184,7 +185,7 @@ def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
         run_seed=spec.seed,
         models=evaluated_models(spec, origin.roles),
         limits=box_limits(spec.sandbox.limits),
-        box_sources={"shim": shim_source(), "harness_kit": kit_source()},
+        box_sources={name: source_hash(text) for name, text in box_sources().items()},
         sandbox=origin.sandbox,
     )
 

@@ -47,6 +47,12 @@ def kit_source() -> str:
     return read_source("studbook.harnesses", "harness_kit")
 
 
+def box_sources() -> dict[str, str]:
+    """All source that is injected into a box, by name."""
+    shim = {name: read_source(PACKAGE, name) for name in MODULES}
+    return {**shim, "harness_kit": kit_source()}
+
+
 def shim_hash() -> str:
     """Identifies the code that runs in the box besides the harness; recorded in a run's environment."""
     return hash_bytes((shim_source() + kit_source()).encode())

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from studbook.code_identity import code_hash
 from studbook.errors import ModelRejected
+from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Usage
 from studbook.testbed.models import challenger, feedback, final_verifier, judge, solvers, verifier
 
@@ -69,7 +70,9 @@ def program_hash(model: str) -> str:
     if model not in MODELS:
         return ""
     answer = _ANSWERS.get(name)
-    return code_hash([answer.__module__ if answer else f"studbook.testbed.models.{name}"])
+    if answer is None:
+        return code_hash([f"studbook.testbed.models.{name}"])
+    return hash_json([code_hash([answer.__module__]), answer.__qualname__])
 
 
 def _load(name: str) -> Program:

@@ -24,6 +24,7 @@ from studbook.evolve.loop import evolve
 from studbook.evolve.measuring import VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.policies.implementers.chat import ChatImplementer
+from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.experiments.run.ledger import LineageTrees
 from studbook.harnesses.tree import HarnessTree
@@ -256,6 +257,7 @@ def one_iteration(folder: Path, replies: list[str]) -> Outcome:
             analyzer=FakeAnalyzer(),
             implementer=ChatImplementer(chat),
             admission=Strict(),
+            knobs=KnobSampler(),
             observer=Silent(),
         )
         evolve(shop, population, commit)

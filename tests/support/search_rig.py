@@ -13,6 +13,7 @@ from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import Ending, evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
+from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
 from studbook.evolve.policies.selection.boltzmann import Boltzmann
 from studbook.identity import Json
 from studbook.populations.events import Event, RunStarted, to_json
@@ -94,6 +95,7 @@ class Rig:
                 analyzer=FakeAnalyzer(),
                 implementer=FakeImplementer(),
                 admission=Strict(),
+                knobs=KnobSampler(),
                 observer=self.observer,
             )
             return evolve(shop, population, self.commit, workers=workers)

@@ -16,6 +16,9 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Chat, ChatCall, Message
 from studbook.populations.records import PaperResult
 
+DATA_FILES = ("../../prompts/analyzer.md",)
+"""Its prompt: part of what a run is bound to."""
+
 RenderTrajectory = Callable[[PaperResult, int], str]
 """Renders one trajectory as text of at most so many characters; see `evaluate/trajectories.py`."""
 

@@ -13,12 +13,15 @@ from studbook.evaluate.metering import MeteredChat
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
 from studbook.evolve.gates import check_static
 from studbook.evolve.policies.actions import EDITS, Action, ActionKind, parse_actions, parse_hunks
-from studbook.evolve.policies.worktree import EditFailed, Refused, Worktree, changed_paths, list_files
+from studbook.evolve.policies.worktree import EditFailed, Refused, Worktree
 from studbook.evolve.prompting import cut_middle, load_prompt, summarize
-from studbook.harnesses.tree import HarnessTree
+from studbook.harnesses.tree import HarnessTree, changed_paths, list_files
 from studbook.identity import derive_seed
 from studbook.llm.contracts import Chat, ChatCall, Evidence, Message
 from studbook.populations.records import MutationKind
+
+DATA_FILES = ("../../prompts/implementer.md",)
+"""Its prompt: part of what a run is bound to."""
 
 MAX_ACTIONS = 40
 """Per message: a model that repeats itself writes thousands, each answered with a whole file."""

@@ -142,7 +142,7 @@ def test_a_replay_reads_a_folder_that_cannot_be_written_and_a_run_says_what_to_m
     done = subprocess.run([sys.executable, "-c", UNWRITABLE], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines() == [
         "because",
-        "free some space or mend the permissions, then resume the run",
+        "free some space or fix the permissions, then resume the run",
     ]
 
 
@@ -246,7 +246,7 @@ def test_a_disk_that_takes_no_more_is_a_storage_error_and_loses_nothing(path: Pa
         [sys.executable, "-c", FULL, str(path)], check=True, capture_output=True, text=True, timeout=60
     )
     kept, advice = done.stdout.strip().split(" ", 1)
-    assert advice == "free some space or mend the permissions, then resume the run"
+    assert advice == "free some space or fix the permissions, then resume the run"
     with CallRecords.open(path) as records:
         assert records.verify() == int(kept) + 1
 
