@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The period in which all papers were running. `calls` ended in it; `share` is their throughput relative to
+    """The period in which all papers ran. `calls` ended in it; `share` is their throughput relative to
     that without any overhead. The times are of calls that also began in it: earlier calls waited for boxes
     that were still starting.
     """

@@ -29,7 +29,7 @@ T95 = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}
 
 
 def true_rates(folder: Path, seed: int, lag: int, marks: Sequence[int]) -> list[float]:
-    """True rates, in percent, of the best member after each of `marks` iterations, on the run's own papers."""
+    """True rates, in percent, of the best member after each of `marks` iterations; papers differ by run."""
     papers = {
         split: fake_papers(f"{split}{seed}-", count)
         for split, count in ((TRAIN, 50), (VALIDATION, 25), (TEST, 25))

@@ -1,1 +1,1 @@
-"""Models: one client for every role, its records, and the built-in testbed."""
+"""Models: one client for all roles, its records, and the endpoints."""

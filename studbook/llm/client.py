@@ -1,15 +1,14 @@
-"""The one door to the models: every call of every role is looked up, limited, retried, metered and recorded.
+"""The only way to the models: every call of every role is looked up, limited, retried, metered and recorded.
 
-Equal calls made at the same time are made once, and everyone who asked gets the one outcome. A finished call
-is remembered by the records, not here. Knows neither harnesses nor papers nor HTTP: an endpoint is a
-`Backend`.
+Equal concurrent calls are made once, and all callers get the same outcome. Finished calls are stored by the
+records, not here. Knows nothing about harnesses, papers or HTTP: an endpoint is a `Backend`.
 
 A `RetryingCall` runs one call until it has an outcome. Attempts fail for two reasons that look alike: the
-endpoint is down, or this request is one it cannot answer. An outage must never become a score, and a request
-must not be able to stop a run. So when a request has failed often enough, its role is asked a control
-question. While that gets no answer either, it is an outage, and the call waits as long as the policy's
-patience lasts. Once it is answered, the request is tried as often again; only if it fails again is the
-request to blame (RequestFailed). A rate limit or a missing connection never counts against a request.
+endpoint is down, or it cannot answer this request. An outage must never become a score, and a single request
+must not stop a run. So after enough failures of a request, its role is asked a control question. If that gets
+no answer either, it is an outage, and the call waits as long as the policy's patience lasts. Once the control
+question is answered, the request is tried as often again; only if it fails again is the request to blame
+(RequestFailed). A rate limit or a missing connection never counts against a request.
 """
 
 import time
@@ -49,31 +48,30 @@ from studbook.llm.records import CallRecords, record_key
 SEED_RANGE = 2**31
 
 TIMEOUT_WEIGHT = 3
-"""One timeout has waited as long as several refused connections."""
+"""A timeout counts more, because it takes as long as several refused connections."""
 
 FEWEST_FOR_BLAME = 6
-"""With fewer attempts at one request, bad luck could not be told from a request that never works."""
+"""With fewer attempts, chance failures could not be distinguished from a request that never works."""
 
 NEVER_SPOKE = {Cause.UNREACHED, Cause.GARBLED}
-"""How a wrong address looks; tried only a few times as long as nothing there has ever answered."""
+"""Typical of a wrong address; tried only a few times as long as the endpoint has never answered."""
 
 NOT_HEARD = {Cause.LIMITED, Cause.UNREACHED}
-"""A rate limit or a missing connection says nothing about the request: nobody read it."""
+"""A rate limit or a missing connection says nothing about the request, which was never read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how long a call is tried: exponential waits with jitter.
+    """How often and how long a call is retried: exponential waits with jitter.
 
-    The jitter is derived from the call's key, so a repeated run waits the same, while equal calls of
-    different papers do not come back in step.
+    The jitter is derived from the call's key, so a repeated run waits equally long, but calls of different
+    papers do not retry in lockstep.
 
-    `attempts` counts the first one: after so many the role is asked a control question.
-
-    `patience_seconds` (None: no end) is how long an endpoint may give no usable answer before the run pauses.
-    `same_answer` is how often a request must be answered in the same useless way (refused, empty, cut short)
-    before that is believed. An endpoint that was never reached at all gets `first_attempts`: a wrong address
-    does not mend itself. A Retry-After is honoured up to `longest_wait_seconds`.
+    After `attempts` (including the first) the role is asked a control question. `patience_seconds` (None:
+    forever) is how long an endpoint may give no usable answer before the run pauses. `same_answer` is how
+    often a request must get the same unusable answer (refused, empty, truncated) before that counts as its
+    outcome. An endpoint that was never reached gets only `first_attempts`, because a wrong address does not
+    fix itself. A Retry-After is honored up to `longest_wait_seconds`.
     """
 
     attempts: int = 12
@@ -87,7 +85,7 @@ class RetryPolicy:
 
     @property
     def may_blame(self) -> bool:
-        """Can so many attempts show that a request never works?"""
+        """Whether this many attempts can show that a request never works."""
         return self.attempts >= FEWEST_FOR_BLAME
 
     def is_over(self, outage_seconds: float) -> bool:
@@ -107,9 +105,9 @@ PATIENT = RetryPolicy()
 class ModelClient:
     """Implements `studbook.llm.contracts.Chat`. Thread-safe.
 
-    With `replay_only` a call that is not recorded raises ReplayDifference and endpoints are never used.
-    The budget counts what the records say was paid before, so it spans interruptions of one run; it is
-    exceeded by at most one call for each of `workers`. `sleep` may raise whatever should stop a waiting call.
+    With `replay_only` a call without a record raises ReplayDifference, and endpoints are never used. The
+    budget includes earlier costs in the records, so it spans interruptions of a run; it is exceeded by at
+    most one call per worker. `sleep` may raise an exception to stop a waiting call.
     """
 
     def __init__(
@@ -155,13 +153,13 @@ class ModelClient:
         else:
             try:
                 reply = self._find_record(resolved) or self._pay(resolved)
-            except BaseException as error:  # handed to those who wait, whatever it is, and raised again
+            except BaseException as error:  # passed to the waiting callers, then re-raised
                 self._land(resolved.key)
                 own.set_exception(error)
                 raise
             self._land(resolved.key)
             own.set_result(reply)
-        recorded = reply.recorded or equal is not None  # nobody pays twice for one answer
+        recorded = reply.recorded or equal is not None  # each answer is paid for once
         if recorded:
             self.meter.add(call.role, Totals(recorded_calls=1))
         return replace(reply, key=resolved.key, recorded=recorded)
@@ -210,7 +208,7 @@ class ModelClient:
             )
             try:
                 answer = retrying.run()
-            except StudbookError as error:  # of the model, or whatever `sleep` was stopped by
+            except StudbookError as error:  # from the model, or raised by `sleep`
                 self.meter.add(call.role, Totals(failures=1))
                 if isinstance(error, RequestFailed):
                     self._records.put_failure(call.key, role=call.role, failure=error)
@@ -223,12 +221,12 @@ class ModelClient:
             return reply
 
     def _sleep(self, seconds: float) -> None:
-        """Between two attempts, at most until the budget's hours end; raises BudgetExceeded at their end."""
+        """Waits between attempts, at most until the budget's hours end; then raises BudgetExceeded."""
         self._sleep_on(min(seconds, self._gate.seconds_left))
         self._gate.check_hours()
 
     def _waste(self, call: ResolvedCall, reply: ChatReply) -> None:
-        """Counts a reply that answers nothing and was paid for all the same. Raises BudgetExceeded."""
+        """Counts an unusable reply that was paid for. Raises BudgetExceeded."""
         dollars = call.to.cost_dollars(reply.usage)
         self._gate.paid(reply.usage, dollars)
         self.meter.add(call.role, Totals(usage=reply.usage, dollars=dollars))
@@ -246,7 +244,7 @@ def _checked(roles: Mapping[str, RoleModel], endpoints: Mapping[str, Endpoint]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A reply, and the seconds that its attempt took."""
+    """A reply and the duration of its attempt in seconds."""
 
     reply: ChatReply
     seconds: float
@@ -254,10 +252,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """Why a request may be the one to blame: how it failed, and the last error in full.
+    """Why a request may be to blame: how it failed, and the last error in full.
 
-    `is_certain`: another attempt would only cost the same again. `fallback`: a poor answer, to be used when
-    there is none better.
+    `is_certain`: another attempt would only cost the same again. `fallback`: a poor answer, used if there is
+    no better one.
     """
 
     kind: FailureKind
@@ -267,7 +265,7 @@ class Suspicion:
 
 
 class RetryingCall:
-    """Runs one call. `on_waste` is told of every reply that was paid for and answers nothing."""
+    """Runs one call. `on_waste` is called for every unusable reply that was paid for."""
 
     def __init__(
         self,
@@ -305,7 +303,7 @@ class RetryingCall:
             raise
 
     def _try_often(self) -> Answer | Suspicion:
-        """Until there is a reply, or enough of one kind of failure to suspect the request."""
+        """Tries until there is a reply, or enough failures of one kind to suspect the request."""
         request, weight = self._call.request, 0
         seen: Counter[FailureKind] = Counter()
         while True:
@@ -332,7 +330,7 @@ class RetryingCall:
                 self._on_waste(found.fallback.reply)
             if found.kind is FailureKind.SILENT and seen[found.kind] >= self._policy.same_answer:
                 seed = derive_seed("empty reply", self._call.request.seed, seen[found.kind])
-                request = replace(request, seed=seed)  # one that honours seeds would be silent again
+                request = replace(request, seed=seed)  # an endpoint that honors seeds would be silent again
             self._wait(NoticeKind.RETRY, found.error)
 
     def _send(self, request: ChatRequest) -> ChatReply:
@@ -347,7 +345,7 @@ class RetryingCall:
         return reply
 
     def _judge(self, reply: ChatReply, request: ChatRequest, seconds: float) -> Answer | Suspicion:
-        """Is the reply an answer? One that ends at the limit we set is; one cut short before it is not."""
+        """Whether the reply is an answer: also if it ends at our limit, but not if it was cut off earlier."""
         answer = Answer(reply=reply, seconds=seconds)
         is_at_limit = reply.is_truncated and _used_up(reply, request)
         if reply.text.strip():
@@ -366,7 +364,7 @@ class RetryingCall:
         return found.is_certain or count >= self._policy.same_answer + more
 
     def _ask_control(self, suspicion: Suspicion) -> None:
-        """Returns when the role answers a control question; raises when the endpoint is at fault."""
+        """Returns once the role answers a control question; raises if the endpoint is at fault."""
         if suspicion.kind is FailureKind.STUCK and not self._policy.may_blame:
             raise suspicion.error
         useless, control = 0, self._call.control
@@ -390,7 +388,7 @@ class RetryingCall:
             self._wait(NoticeKind.RETRY, suspicion.error)
 
     def _wait_for_endpoint(self, error: ModelUnavailable) -> None:
-        """Before the next attempt; raises when there is to be none."""
+        """Waits before the next attempt; raises if there is to be none."""
         silence = self._failed()
         has_answered = self._pool.has_answered(self._call.to.endpoint)
         if error.cause in NEVER_SPOKE and not has_answered and self._failures >= self._policy.first_attempts:
@@ -428,7 +426,7 @@ class RetryingCall:
 
 
 def _used_up(reply: ChatReply, request: ChatRequest) -> bool:
-    """Did the answer end at the limit we set? Where that is not known it is believed."""
+    """Whether the answer ended at our token limit; assumed if usage is unknown."""
     return reply.is_estimated or reply.usage.completion_tokens >= request.max_tokens
 
 

@@ -1,13 +1,12 @@
-"""What a model call is, for every role and every endpoint.
+"""Model calls, for every role and every endpoint.
 
-Two Protocols: `Chat` is what the rest of Studbook calls (roles, no model names); `Backend` is one way of
-answering a resolved request (an OpenAI-compatible endpoint, the testbed). Neither knows harnesses or papers.
-Beside them: which model answers a role, where and at what price; what the client tells while it works (never
-part of a result); and `Evidence`.
+Two Protocols: `Chat` is what the rest of Studbook calls (roles, no model names); `Backend` answers a resolved
+request (an OpenAI-compatible endpoint, the testbed). Neither knows harnesses or papers. Also here: which
+model serves a role, where and at what price; the client's notices (never part of a result); and `Evidence`.
 
-A trajectory, a diagnosis and a decision each carry an `Evidence`: the call records they rest on, bound to
-what those answered. Whoever edits, deletes or exchanges a record afterwards contradicts it, and the record
-can be named. It depends on the calls alone: not on who paid, on when, or on what ran beside them.
+Each trajectory, diagnosis and decision has an `Evidence`: the call records it depends on, bound to their
+replies. Editing, deleting or exchanging a record afterwards contradicts it, and the record can be named. It
+depends only on the calls, not on who paid, when, or what ran concurrently.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,10 +19,10 @@ from studbook.identity import hash_json
 
 class NoticeKind(StrEnum):
     RETRY = "retry"  # an attempt failed and will be repeated after `wait_seconds`
-    WAITING = "waiting"  # the endpoint answers nothing at all; the run waits for it
-    RECOVERED = "recovered"  # it answers again
+    WAITING = "waiting"  # the endpoint does not respond at all; the run waits for it
+    RECOVERED = "recovered"  # it responds again
     FAILURE = "failure"  # the call failed for good
-    OTHER_MODEL = "other_model"  # a reply that says it is another model's
+    OTHER_MODEL = "other_model"  # a reply that names a different model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +41,13 @@ OnNotice = Callable[[ModelNotice], None]
 
 
 def ignore_notice(notice: ModelNotice) -> None:
-    """Tells nobody."""
+    """Discards the notice."""
 
 
 Speaker = Literal["system", "user", "assistant"]
 
 HARNESS_ROLES = ("challenger", "verifier", "orchestrator")
-"""Roles a harness may chat with from inside its box."""
+"""Roles that a harness may call from its box."""
 
 EVALUATOR_ROLES = ("weak", "strong", "judge", "final_verifier")
 """Frozen roles, called by the evaluator only."""
@@ -60,11 +59,11 @@ ROLES = HARNESS_ROLES + EVALUATOR_ROLES + META_ROLES
 
 
 class FailureKind(StrEnum):
-    """How a role failed on one request, time and again, while it answered a control question."""
+    """How a role failed repeatedly on one request, while it answered a control question."""
 
-    REFUSED = "refused"  # the endpoint or the model says no: too long, filtered
-    SILENT = "silent"  # an empty text, whatever the seed
-    TRUNCATED = "truncated"  # all of max_tokens used, and not a word of an answer among them
+    REFUSED = "refused"  # by the endpoint or the model: too long, filtered
+    SILENT = "silent"  # an empty text, for any random seed
+    TRUNCATED = "truncated"  # all of max_tokens used without any answer text
     STUCK = "stuck"  # timeouts, server errors, broken answers, for this request only
 
 
@@ -80,7 +79,7 @@ CONTROL_QUESTION = (
         content="Which weighs more, a loaded cart or an empty one? Answer with one sentence.",
     ),
 )
-"""What any model answers: whether it does tells what a request does from what the world does."""
+"""Any model can answer this: if it does not, the endpoint is at fault and not the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """A call as the rest of Studbook makes it: a role, not a model.
+    """A call by the rest of Studbook: it names a role, not a model.
 
     `seed` is also the sample index: two calls that differ only in `seed` are two independent samples,
     whether or not the endpoint honours seeds. `None` for temperature/max_tokens means the role's setting.
@@ -110,12 +109,12 @@ class ChatCall:
     max_tokens: int | None = None
     json_mode: bool = False
     control: tuple[Message, ...] = field(default=CONTROL_QUESTION, compare=False)
-    """What the role can answer if anything at all; asked when the call fails. No part of the record."""
+    """A question that the role can always answer, asked if the call fails. Not part of the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A call resolved to a model: what a backend sends, and what the record's key is made of."""
+    """A call resolved to a model: what a backend sends, and what the record's key is derived from."""
 
     model: str
     messages: tuple[Message, ...]
@@ -134,31 +133,31 @@ class ChatReply:
     finish_reason: str = "stop"
     model: str = ""
     recorded: bool = False
-    """True when it was answered from the records: nothing was paid."""
+    """True if it was answered from the records, at no cost."""
     is_estimated: bool = False
-    """True when the endpoint did not say what was used: `usage` is then a guess from the characters."""
+    """True if the endpoint did not report usage: `usage` is then estimated from the number of characters."""
     key: str = ""
-    """The name of its record; empty where nothing records."""
+    """The name of its record; empty if nothing is recorded."""
 
     @property
     def is_truncated(self) -> bool:
-        """The text ends where the endpoint's limit was, not where the model wanted."""
+        """Whether the text was cut off at the endpoint's limit."""
         return self.finish_reason == "length"
 
 
 class Chat(Protocol):
-    """The one choke point. Thread-safe. Every call is metered, limited, retried and recorded.
+    """The single entry point for calls. Thread-safe. Every call is metered, limited, retried and recorded.
 
-    Raises RequestFailed when it is this request that cannot be answered, Outage after the run's patience (at
-    its first call ModelUnavailable), ModelRejected at once, BudgetExceeded when the run's budget is spent,
-    ReplayDifference in recorded replay when there is no record of the call.
+    Raises RequestFailed if this request cannot be answered, Outage after the run's patience (ModelUnavailable
+    on the first call), ModelRejected immediately, BudgetExceeded if the run has reached its budget,
+    ReplayDifference in recorded replay if there is no record of the call.
     """
 
     def chat(self, call: ChatCall) -> ChatReply: ...
 
 
 class Backend(Protocol):
-    """One way of answering. Thread-safe, no retries, no records.
+    """Answers requests. Thread-safe, no retries, no records.
 
     Raises ModelUnavailable (worth retrying; may carry `retry_after_seconds`), RequestRefused, ModelRejected.
     """
@@ -170,17 +169,17 @@ CHARACTERS_PER_TOKEN = 4
 
 
 def count_tokens(text: str) -> int:
-    """A stand-in for a tokenizer: four characters a token, at least one."""
+    """A substitute for a tokenizer: four characters per token, at least one token."""
     return max(1, -(-len(text) // CHARACTERS_PER_TOKEN))
 
 
 MILLION = 1_000_000
-TOKENS_AROUND_A_MESSAGE = 64  # roles and marks that a chat template puts around it
+TOKENS_AROUND_A_MESSAGE = 64  # roles and markers that a chat template adds around it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleModel:
-    """`temperature` and `max_tokens` hold where a call leaves them open. Prices are per million tokens."""
+    """`temperature` and `max_tokens` apply to calls that do not set them. Prices are per million tokens."""
 
     endpoint: str
     model: str
@@ -195,12 +194,12 @@ class RoleModel:
         return whole_picodollars((paid_in + paid_out) / MILLION)
 
     def most_tokens(self, request: ChatRequest) -> Usage:
-        """No answer to the request uses more: a token is at least one byte, and the answer has its limit."""
+        """Upper bound for the request: a token is at least one byte, and the answer has a limit."""
         sent = sum(len(m.content.encode("utf-8")) + TOKENS_AROUND_A_MESSAGE for m in request.messages)
         return Usage(prompt_tokens=sent, completion_tokens=request.max_tokens)
 
     def resolve(self, call: ChatCall) -> ChatRequest:
-        """The request as it is sent; its text is valid Unicode, or it could be neither hashed nor sent."""
+        """The request to send. Its text is made valid Unicode, so that it can be hashed and sent."""
         return ChatRequest(
             model=self.model,
             messages=tuple(Message(role=m.role, content=valid_text(m.content)) for m in call.messages),
@@ -213,7 +212,7 @@ class RoleModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A backend under its name in the spec; at most `max_concurrent` calls run on it at once."""
+    """A backend and its name in the spec; at most `max_concurrent` calls run on it at once."""
 
     name: str
     backend: Backend
@@ -235,12 +234,12 @@ PICODOLLARS = 10**DIGITS
 
 
 def whole_picodollars(dollars: float) -> float:
-    """The nearest amount that is one."""
+    """Rounds to a whole number of picodollars."""
     return round(dollars, DIGITS)
 
 
 NAME_LENGTH = 16
-"""Hex digits of a key and of a digest in a list: enough to name a call; `Evidence.whole` proves it."""
+"""Hex digits of keys and digests in a list: enough to name a call; `Evidence.whole` verifies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,11 +256,10 @@ class Seal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The calls that something rests on, each as often as it was made, in an order that no thread decides.
+    """The calls that a result depends on, each as often as it was made, in a deterministic order.
 
-    Calls that failed for good are among them.
-
-    `names` are `key:digest`, both cut short; `whole` is the full hash over the full keys and digests.
+    Includes calls that failed permanently. `names` are `key:digest`, both shortened; `whole` is the hash of
+    the full keys and digests.
     """
 
     names: tuple[str, ...] = ()
@@ -277,7 +275,7 @@ def seal_reply(key: str, role: str, reply: ChatReply) -> Seal:
 
 
 def seal_failure(key: str, role: str, kind: str, message: str) -> Seal:
-    """Of a request that its role cannot answer: that is on record too, and a result may rest on it."""
+    """Seals a request that its role cannot answer: it is recorded too, and a result may depend on it."""
     return Seal(key=key, digest=hash_json([key, role, "failed", kind, valid_text(message)]))
 
 

@@ -1,10 +1,10 @@
-"""The endpoints that answer model calls: the door to their programs, what all calls share of them, a probe.
+"""Model endpoints: the door for backends, the state that all calls share, and a probe.
 
-`EndpointPool` holds their slots and whether they answer at present. It sends a request once, and checks that
-the model that answered is the one that was asked; trying again and keeping records is `client.py`'s.
+`EndpointPool` limits concurrency and tracks whether endpoints respond. It sends a request once and checks
+that the requested model replied; `client.py` handles retries and records.
 
-`probe` makes one tiny call for `studbook doctor` and a run's start. It goes past the records on purpose: a
-recorded answer says nothing about the endpoint of today.
+`probe` makes one tiny call for `studbook doctor` and at the start of a run. It bypasses the records on
+purpose: a recorded answer says nothing about the endpoint's current state.
 """
 
 import re
@@ -35,8 +35,7 @@ from studbook.registry import Door
 class BackendKind(Protocol):
     """One kind of endpoint.
 
-    `needs_key`: is a key looked for? `label`: what people are told instead of an address; None for the
-    address.
+    `needs_key`: whether a key is required. `label`: shown to the user instead of the address, unless None.
     """
 
     needs_key: bool
@@ -47,11 +46,11 @@ class BackendKind(Protocol):
         ...
 
     def model_of(self, model: str, role: str) -> str:
-        """What the model of a role is called there."""
+        """The name of a role's model at the endpoint."""
         ...
 
     def version_of(self, model: str) -> str | None:
-        """What identifies the program behind a model, where that can be known."""
+        """Identifies the program behind a model, if that is known."""
         ...
 
 
@@ -61,7 +60,7 @@ BACKEND = Door[BackendKind](
 
 
 class ModelServer(Protocol):
-    """Stands in for an endpoint, over HTTP, until it is closed."""
+    """Serves as an endpoint over HTTP until it is closed."""
 
     base_url: str
     models: tuple[str, ...]
@@ -86,11 +85,11 @@ VERSION = re.compile(
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """By their names only: what a server really runs cannot be seen.
+    """Compares names only, because what a server really runs cannot be observed.
 
-    Providers answer with a dated name, or without the owner's: `gpt-x` becomes `gpt-x-2026-01-31`,
-    `owner/small` becomes `small`. A name that differs otherwise is another model, perhaps put in silently by
-    a proxy. An endpoint that names no model is believed.
+    Providers may add a date to the name or drop the owner: `gpt-x` becomes `gpt-x-2026-01-31`, `owner/small`
+    becomes `small`. Any other difference means a different model, perhaps substituted by a proxy. An endpoint
+    that names no model is trusted.
     """
     return not answered.strip() or _family(asked) == _family(answered)
 
@@ -101,7 +100,7 @@ def _family(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedCall:
-    """A call with all that is needed to answer it; `key` names its record."""
+    """A call with everything needed to answer it; `key` names its record."""
 
     call: ChatCall
     to: RoleModel
@@ -114,21 +113,21 @@ class ResolvedCall:
 
     @property
     def control(self) -> ChatRequest:
-        """What the role is asked when it fails at `request`."""
+        """The control question for the role when `request` fails."""
         seed = derive_seed("control", self.call.seed)
         return self.to.resolve(ChatCall(role=self.role, messages=self.call.control, seed=seed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """No usable answer since then: seconds of a steady clock, and the time of day for people."""
+    """Since when there has been no usable answer: on a monotonic clock, and as time of day for the user."""
 
     began: float
     since: datetime
 
 
 class Health:
-    """Since when one model at one endpoint does not answer, and whether it ever did. Thread-safe."""
+    """Since when one model at one endpoint has not answered, and whether it ever did. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -136,13 +135,13 @@ class Health:
         self.has_answered = False
 
     def answered(self) -> Silence | None:
-        """An answer came, of whatever kind; returns the silence that it ended."""
+        """Records an answer of any kind; returns the silence that it ended."""
         with self._lock:
             ended, self._silence, self.has_answered = self._silence, None, True
             return ended
 
     def failed(self, began: float, since: datetime) -> Silence:
-        """No usable answer; the first one after an answer begins the silence."""
+        """Records a failure; the first one after an answer starts a silence."""
         with self._lock:
             if self._silence is None:
                 self._silence = Silence(began=began, since=since)
@@ -183,11 +182,11 @@ class EndpointPool:
         return replace(reply, text=valid_text(reply.text), recorded=False)
 
     def failed(self, to: RoleModel, now: float) -> Silence:
-        """An attempt got no usable answer at `now` (of `clock`); returns since when there has been none."""
+        """Records an attempt without usable answer at `now` (of `clock`); returns the current silence."""
         return self._health[to.endpoint, to.model].failed(now, datetime.now(UTC))
 
     def has_answered(self, endpoint: str) -> bool:
-        """Has any model there answered anything since this client was made?"""
+        """Whether any model at the endpoint has answered since this client was created."""
         return any(health.has_answered for (name, _), health in self._health.items() if name == endpoint)
 
     def notify(
@@ -211,7 +210,7 @@ class EndpointPool:
             self.notify(NoticeKind.RECOVERED, call, f"answers again after {seconds:.0f} s")
 
     def _check_model(self, call: ResolvedCall, reply: ChatReply) -> None:
-        """Reports another model's answer once; raises ModelUnavailable if model names are strict."""
+        """Reports a reply from a different model once; raises ModelUnavailable if model names are strict."""
         if is_same_model(call.to.model, reply.model):
             return
         name = " ".join(valid_text(reply.model).split())[:100]
@@ -234,12 +233,12 @@ QUESTION = "What is 2 + 2? Answer with one short sentence."
 PROBE_TOKENS = 512
 FEWEST_PRINTABLE = 0.8
 NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
-"""Control characters and what could not be decoded: no model writes them in an answer on purpose."""
+"""Control and undecodable characters, which no model writes on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """`text` is one line when healthy, else three: what, where, what to do next."""
+    """`text` is one line if healthy, else three: what, where, what to do next."""
 
     role: str
     model: str
@@ -248,7 +247,7 @@ class ProbeResult:
 
 
 def probe(role: str, to: RoleModel, backend: Backend) -> ProbeResult:
-    """Asks once, without retries."""
+    """Makes one call, without retries."""
     call = ChatCall(
         role=role,
         messages=(Message(role="user", content=QUESTION),),
@@ -270,7 +269,7 @@ def probe(role: str, to: RoleModel, backend: Backend) -> ProbeResult:
 
 
 def _fault_of(reply: ChatReply) -> tuple[str, str] | None:
-    """What is wrong with an answer, and what to do; None when it reads as text."""
+    """What is wrong with an answer, and what to do; None if it is readable text."""
     if not reply.text.strip():
         return (
             f"the model answered with an empty text (finish_reason {reply.finish_reason!r})",

@@ -1,6 +1,6 @@
-"""What the calls of each role cost: the meter that adds it up, and the gate that keeps it within the budget.
+"""The cost of each role's calls: a meter that adds it up, and a gate that enforces the budget.
 
-Recorded answers are counted apart, because nothing was paid for them. Prints nothing.
+Recorded answers are counted separately, because they cost nothing. Prints nothing.
 """
 
 import time
@@ -68,7 +68,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a run may pay for; None is no limit. Hours count from the start of the process, not of the run."""
+    """The limits of a run; None is no limit. Hours count from the start of the process, not of the run."""
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -80,12 +80,12 @@ NO_LIMIT = Budget()
 
 
 class BudgetGate:
-    """Admits a call while the budget lasts, and reserves what the calls in flight may still cost.
+    """Admits calls within the budget, and reserves what calls in flight may still cost.
 
     Calls are counted when they start, so `max_calls` is never exceeded. Tokens and dollars are known only
-    when a call ends: more than `workers` calls are in flight only while all of them together cannot exceed
-    the limit, whatever they cost. So it is exceeded by at most one call per worker. When the hours are over,
-    no call starts, and those in flight may end. `clock` counts seconds.
+    when a call ends: more than `workers` calls are in flight only if all of them together cannot exceed the
+    limit. So the limit is exceeded by at most one call per worker. When the hours are over, no call starts,
+    but calls in flight may finish. `clock` counts seconds.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class BudgetGate:
 
     @contextmanager
     def admit(self, most: Totals) -> Iterator[None]:
-        """`enter`, and `leave` at the end of the block; a call that raises is not counted."""
+        """Calls `enter`, and `leave` at the end of the block; a call that raises is not counted."""
         self.enter(most)
         has_answered = False
         try:
@@ -116,7 +116,7 @@ class BudgetGate:
             self.leave(most, answered=has_answered)
 
     def enter(self, most: Totals) -> None:
-        """Counts one call that costs `most` at most, or raises BudgetExceeded. Near the end it waits."""
+        """Counts a call that costs at most `most`, or raises BudgetExceeded. May wait near the limit."""
         with self._changed:
             while True:
                 self.check()
@@ -127,7 +127,7 @@ class BudgetGate:
             self._spent = replace(self._spent, calls=self._spent.calls + 1)
 
     def leave(self, most: Totals, *, answered: bool) -> None:
-        """The call that entered has ended; a call that failed is not counted."""
+        """Records the end of a call; a failed call is not counted."""
         with self._changed:
             self._reserved.remove(most)
             if not answered:
@@ -135,7 +135,7 @@ class BudgetGate:
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raises BudgetExceeded when nothing more may be paid."""
+        """Raises BudgetExceeded if the budget is used up."""
         with self._changed:
             self._refuse(self._spent.calls, self._budget.max_calls, "calls")
             self._refuse(self._spent.tokens, self._budget.max_tokens, "tokens")
@@ -143,7 +143,7 @@ class BudgetGate:
         self.check_hours()
 
     def check_hours(self) -> None:
-        """Raises BudgetExceeded when they are over."""
+        """Raises BudgetExceeded if the hours are over."""
         if self.seconds_left <= 0:
             raise BudgetExceeded(
                 f"budget reached: {self._budget.max_hours:,.6g} hours (budget.hours)\n"
@@ -163,7 +163,7 @@ class BudgetGate:
 
     @property
     def weighs_calls(self) -> bool:
-        """Whether the most that a call may cost matters: only then need it be computed."""
+        """Whether a call's maximum cost matters; only then is it computed."""
         return self._budget.max_tokens is not None or self._budget.max_dollars is not None
 
     def _has_room_for(self, most: Totals) -> bool:

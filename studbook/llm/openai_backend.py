@@ -1,18 +1,18 @@
-"""The one door to OpenAI-compatible endpoints: the only module that imports `openai`.
+"""Calls OpenAI-compatible endpoints; the only module that imports `openai`.
 
-One request, one answer: no streaming, no retries (the client's job), no redirects. Keys are masked in all
-that an endpoint says, in errors and in replies, and no error drags the SDK's own behind it. What went wrong
-is told in three lines (what, where, what to do next), and what is worth another try (ModelUnavailable) is
-told apart from what is not: this one request (RequestRefused), or any (ModelRejected).
+One request, one answer: no streaming, no retries (the client's job), no redirects. Keys are masked in
+everything an endpoint returns, in errors and replies, and no error chains the SDK's own. Errors have three
+lines (what, where, what to do next). ModelUnavailable is worth a retry; RequestRefused means this request,
+ModelRejected any request, cannot succeed.
 
-The SDK sends and tells what failed; bodies are built and read here. Its own typed `chat.completions.create`
-takes twice the time, checks nothing of a reply, and is made for more fields than five. What an endpoint does
-not understand (`seed`, `response_format`, `temperature`, `max_tokens`) is left out or renamed once, told
-through `on_notice`, and remembered per model (`Dialect`).
+The SDK sends requests and reports failures; bodies are built and parsed here. Its typed
+`chat.completions.create` takes twice as long, validates nothing, and is made for many more fields. Fields
+that an endpoint does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) are omitted or
+renamed once, reported through `on_notice`, and remembered per model (`Dialect`).
 
-The timeouts of the HTTP library start anew with every byte, so a server that sends a blank now and then
-(some do, to keep a connection open) would hold a call for ever: the body of an answer is bounded in time and
-size. Its head is not.
+The HTTP library restarts its timeouts with every byte, so a server that sends a blank now and then (some do,
+to keep a connection open) could hold a call forever. So the body of an answer, but not its head, is limited
+in time and size.
 """
 
 import re
@@ -58,7 +58,7 @@ GARBLED = "check that the base URL is an OpenAI-compatible API (it usually ends 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """`status` 0: no answer of the endpoint at all; `message` is one line, without secrets."""
+    """`status` 0: no answer from the endpoint; `message` is one line, without secrets."""
 
     status: int
     message: str
@@ -95,7 +95,7 @@ def complaint_of_status(
     retry_after: str = "",
     date: str = "",
 ) -> Complaint:
-    """An answer with an HTTP status of 400 and more (or a redirect, which is not followed).
+    """An answer with an HTTP status of 400 or more (or a redirect, which is not followed).
 
     `retry_after` and `date` are its headers of these names.
     """
@@ -135,18 +135,18 @@ def garbled(message: str) -> Complaint:
 
 
 def refused(message: str) -> Complaint:
-    """By the model itself, in an answer with status 200."""
+    """A refusal by the model itself, in an answer with status 200."""
     return Complaint(status=400, message=message, next_step=NEXT_STEP[400])
 
 
 def quote_line(text: str, mask: Mask) -> str:
-    """A quotation fit for a message: no line breaks, no keys, not long."""
+    """A short quotation for a message, without line breaks and keys."""
     flat = " ".join(KEY_LIKE.sub(MASK, mask.hide_in(text)).split())
     return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + "…"
 
 
 def seconds_of(retry_after: str, date: str = "") -> float | None:
-    """Retry-After in seconds. Its form as a date counts from the Date that the same answer bears."""
+    """Retry-After in seconds. A date is relative to the Date header of the same answer."""
     try:
         seconds = float(retry_after)
     except ValueError:
@@ -157,7 +157,7 @@ def seconds_of(retry_after: str, date: str = "") -> float | None:
 def _seconds_between(start: str, end: str) -> float | None:
     try:
         seconds = (parsedate_to_datetime(end) - parsedate_to_datetime(start)).total_seconds()
-    except (ValueError, TypeError, OverflowError):  # no date; or one of them without a zone
+    except (ValueError, TypeError, OverflowError):  # not a date, or one of them without a time zone
         return None
     return max(0.0, seconds)
 
@@ -189,7 +189,7 @@ class BoundedStream(httpx2.SyncByteStream):
 
 
 def bounded_client(timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> httpx2.Client:
-    """The SDK's own client (proxies and all) without redirects; an answer takes `timeout_seconds` at most."""
+    """The SDK's own client (with proxies) without redirects; an answer takes at most `timeout_seconds`."""
 
     def begin(request: httpx2.Request) -> None:
         request.extensions[STARTED] = clock()
@@ -215,13 +215,13 @@ NOT_UNDERSTOOD = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """The fields left out, and the limit's name: `max_tokens`, for newer models `max_completion_tokens`."""
+    """The omitted fields, and the limit's name: `max_tokens`, newer models `max_completion_tokens`."""
 
     left_out: frozenset[str] = frozenset()
     limit_field: str = "max_tokens"
 
     def body_of(self, request: ChatRequest) -> dict[str, Any]:
-        """The request's fields as the endpoint wants them."""
+        """The request's fields in the form that the endpoint expects."""
         fields: dict[str, Any] = {"seed": request.seed, "temperature": request.temperature}
         if request.json_mode and _mentions_json(request):
             fields["response_format"] = {"type": "json_object"}
@@ -230,7 +230,7 @@ class Dialect:
         return {"model": request.model, "messages": messages, self.limit_field: request.max_tokens, **kept}
 
     def after(self, status: int, param: str, message: str) -> "Dialect | None":
-        """The dialect to try after a refusal; None when the refusal is about something else."""
+        """The dialect to try after a refusal; None if the refusal is about something else."""
         if status not in {400, 422}:
             return None
         if self.limit_field == "max_tokens" and TOO_LONG_NAME.search(message):
@@ -243,12 +243,12 @@ class Dialect:
         return None
 
     def merge(self, other: "Dialect") -> "Dialect":
-        """What both have learned."""
+        """Combines what both have learned."""
         limit = other.limit_field if self.limit_field == "max_tokens" else self.limit_field
         return Dialect(left_out=self.left_out | other.left_out, limit_field=limit)
 
     def difference(self, before: "Dialect") -> str:
-        """One line for people: what changed."""
+        """One line for the user: what changed."""
         if self.limit_field != before.limit_field:
             return f"wants {self.limit_field!r} instead of {before.limit_field!r}; sent so from now on"
         names = ", ".join(sorted(self.left_out - before.left_out))
@@ -256,24 +256,24 @@ class Dialect:
 
 
 def _mentions_json(request: ChatRequest) -> bool:
-    """OpenAI refuses json_object unless the word stands in a message; then the field is no help anyway."""
+    """OpenAI refuses json_object unless a message contains the word; then the field would not help anyway."""
     return any("json" in message.content.lower() for message in request.messages)
 
 
 NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
 CONNECT_SECONDS = 10.0
 DEFAULT_URL = "https://api.openai.com/v1"
-"""Said here, because the SDK would look for another one in the environment."""
+"""Set here, because the SDK would take one from the environment."""
 
 BROKEN_OFF = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError, httpx2.DecodingError)
-"""A connection there was: what failed came after it."""
+"""Failures after the connection was established."""
 
 COMPLETIONS = "/chat/completions"
 WITH_KEY: Any = {"security": {"bearer_auth": True}}
-"""The endpoint's key and no other: the SDK would look for one of an administrator's too."""
+"""Only the endpoint's key: the SDK would also look for an administrator's key."""
 
 SDK_FAILURES = (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError)
-"""All that the SDK raises, also when the body of an error is no JSON, or JSON of another shape."""
+"""Everything the SDK raises, also if an error body is not JSON or has an unexpected structure."""
 
 
 class OpenAIBackend:
@@ -286,11 +286,11 @@ class OpenAIBackend:
         base_url: str | None,
         api_key: Secret,
         timeout_seconds: float = 120.0,
-        http_client: Any = None,  # an httpx2.Client: tests pass one with a transport of their own
+        http_client: Any = None,  # an httpx2.Client: tests pass one with their own transport
         on_notice: Callable[[str], None] = lambda message: None,
         secrets: Iterable[Secret] = (),
     ) -> None:
-        """`secrets` are masked too, beside the key: those of the other endpoints, and what else is sent."""
+        """`secrets` are masked besides the key: keys of other endpoints, and other secrets that are sent."""
         self._name = name
         self._mask = Mask.of([api_key, *secrets])
         client = _open_client(base_url or DEFAULT_URL, api_key, timeout_seconds, http_client)
@@ -300,7 +300,7 @@ class OpenAIBackend:
                 "mend base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             )
         self._client = client
-        weakref.finalize(self, self._client.close)  # whoever drops a backend leaves no connection open
+        weakref.finalize(self, self._client.close)  # a dropped backend leaves no connection open
         self._on_notice = on_notice
         self._lock = Lock()
         self._dialects: dict[str, Dialect] = {}
@@ -398,7 +398,7 @@ class OpenAIBackend:
 def _open_client(
     base_url: str, api_key: Secret, timeout_seconds: float, http_client: Any
 ) -> openai.OpenAI | None:
-    """None when an address cannot be read; what the HTTP library says of it may quote a password."""
+    """None if an address is invalid; the HTTP library's message may quote a password."""
     try:
         return openai.OpenAI(
             base_url=base_url,
@@ -412,7 +412,7 @@ def _open_client(
 
 
 def _json_of(response: httpx2.Response) -> object:
-    """None for what is no JSON, whatever it calls itself."""
+    """None if the body is not JSON, regardless of its content type."""
     try:
         value: object = response.json()
     except (ValueError, RecursionError):
@@ -421,12 +421,12 @@ def _json_of(response: httpx2.Response) -> object:
 
 
 def _member(value: object, name: str) -> object:
-    """Of a JSON object; None where it has none of that name, or is none."""
+    """A member of a JSON object; None if it has none of that name or is not an object."""
     return value.get(name) if isinstance(value, dict) else None
 
 
 def _usage(request: ChatRequest, completion: object, text: str) -> tuple[Usage, bool]:
-    """As the endpoint says; where it says nothing, an estimate (True), so that budgets still hold."""
+    """The usage reported by the endpoint, else an estimate (True), so that budgets still hold."""
     counted = _member(completion, "usage")
     prompt, answer = _count(_member(counted, "prompt_tokens")), _count(_member(counted, "completion_tokens"))
     asked = "".join(message.content for message in request.messages)

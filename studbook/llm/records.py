@@ -1,11 +1,11 @@
-"""calls.sqlite: every finished model call under a key that names the request, so that a run can be replayed.
+"""calls.sqlite: every finished model call under a key of its request, so that a run can be replayed.
 
-One SQLite file in WAL mode. `put` returns once the row is committed: it survives kill -9 of this process
-(a power cut may take the last calls, which are then simply paid again). A record holds the answer together
-with what it answers, so that no row can be exchanged. Requests are not stored, only their key: what was said
-stands in the trajectories. A request that its role cannot answer has a row in `failures` instead; what was
-paid for replies that are nobody's answer is added up in `wasted`, so that the costs of all roles add up. Does
-not know retries, budgets or roles' models.
+One SQLite file in WAL mode. `put` returns once the row is committed: it survives kill -9 of this process (a
+power failure may lose the last calls, which are then paid again). A record contains the answer and the key it
+belongs to, so rows cannot be exchanged. Requests are not stored, only their keys: the messages are in the
+trajectories. A request that its role cannot answer has a row in `failures` instead. The cost of unusable
+replies is added up in `wasted`, so that the costs of all roles are complete. Knows nothing about retries,
+budgets or models of roles.
 """
 
 import json
@@ -62,7 +62,7 @@ def pack(call: StoredCall) -> bytes:
 
 
 def unpack(key: str, data: bytes, place: str) -> StoredCall:
-    """The reply is marked `recorded`. Raises IntegrityError naming `place`, also for another key's record."""
+    """The reply is marked `recorded`. Raises IntegrityError naming `place`, also for a different key."""
     try:
         value = json.loads(decompress(data, max_bytes=MAX_REPLY_BYTES, place=place))
         call = StoredCall(
@@ -138,19 +138,19 @@ class CallRecords:
         self._connection = connection
         self._place = place
         self._lock = Lock()
-        self._totals: dict[str, Totals] | None = None  # read once, then kept: there is one writer
+        self._totals: dict[str, Totals] | None = None  # read once, then cached: there is only one writer
 
     @staticmethod
     def open(path: Path) -> "CallRecords":
-        """Opens for reading and writing; creates the file (not its folder) when it is absent or empty.
+        """Opens for reading and writing; creates the file (not its folder) if it is missing or empty.
 
-        Raises IntegrityError for a damaged or foreign file, StorageError for a disk that refuses.
+        Raises IntegrityError for a damaged or foreign file, StorageError if the disk fails.
         """
         return _opened(f"{path.resolve().as_uri()}?mode=rwc", str(path), writable=True)
 
     @staticmethod
     def read_only(path: Path) -> "CallRecords":
-        """Opens for reading; works in a folder that cannot be written."""
+        """Opens for reading; also works in a read-only folder."""
         if not path.exists():
             raise StorageError(
                 f"no call records at {path}\na replay needs the run's calls.sqlite; is this a run folder?"
@@ -166,11 +166,11 @@ class CallRecords:
 
     @staticmethod
     def in_memory() -> "CallRecords":
-        """Records that end with the process, for work that has no run folder."""
+        """Records kept in memory, for work without a run folder."""
         return _opened("file::memory:", "records in memory", writable=True)
 
     def find(self, key: str) -> ChatReply | None:
-        """The recorded reply, marked `recorded`; None when there is none."""
+        """The recorded reply, marked `recorded`; None if there is none."""
         with self._lock, _storage_errors(self._place):
             row = self._connection.execute(
                 "SELECT reply FROM calls WHERE key = ?", (bytes.fromhex(key),)
@@ -186,11 +186,11 @@ class CallRecords:
             done = self._connection.execute(
                 "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content)
             )
-            if done.rowcount:  # else it was there before
+            if done.rowcount:  # otherwise it already existed
                 self._count(role, Totals(calls=1, usage=usage, dollars=dollars))
 
     def find_failure(self, key: str) -> RequestFailed | None:
-        """How the request of this key failed for good; None when it did not."""
+        """How the request of this key failed permanently; None if it did not."""
         with self._lock, _storage_errors(self._place):
             row = self._connection.execute(
                 "SELECT kind, message FROM failures WHERE key = ?", (bytes.fromhex(key),)
@@ -204,7 +204,7 @@ class CallRecords:
             self._connection.execute("INSERT OR IGNORE INTO failures VALUES (?,?,?,?)", row)
 
     def failures(self) -> dict[str, dict[str, int]]:
-        """How many requests of each role failed for good, by kind."""
+        """Number of requests of each role that failed permanently, by kind."""
         query = "SELECT role, kind, count(*) FROM failures GROUP BY role, kind ORDER BY role, kind"
         with self._lock, _storage_errors(self._place):
             rows = self._connection.execute(query).fetchall()
@@ -214,7 +214,7 @@ class CallRecords:
         return found
 
     def put_wasted(self, *, role: str, usage: Usage, dollars: float) -> None:
-        """Adds what was paid for a reply that is no answer to anything."""
+        """Adds the cost of an unusable reply."""
         row = (role, usage.prompt_tokens, usage.completion_tokens, dollars)
         with self._lock, _storage_errors(self._place):
             self._connection.execute(
@@ -227,7 +227,7 @@ class CallRecords:
             self._count(role, Totals(usage=usage, dollars=dollars))
 
     def totals(self) -> dict[str, Totals]:
-        """What each role came to: all that this run has ever paid for. `calls` are those with an answer."""
+        """Totals per role of everything this run has paid for. `calls` are those with an answer."""
         with self._lock, _storage_errors(self._place):
             if self._totals is None:
                 self._totals = self._sum_up()
@@ -318,7 +318,7 @@ def _prepare(connection: sqlite3.Connection, place: str, *, writable: bool) -> N
 
 @contextmanager
 def _storage_errors(place: str) -> Iterator[None]:
-    """sqlite3's errors as ours: the disk refused, or the file is not what we wrote."""
+    """Converts sqlite3's errors to ours: the disk failed, or the file is not what we wrote."""
     try:
         yield
     except sqlite3.ProgrammingError:
@@ -327,7 +327,7 @@ def _storage_errors(place: str) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
         if code in DISK_ERRORS:
             raise StorageError(
-                f"cannot use {place}: {error}\nfree some space or mend the permissions, then resume the run"
+                f"cannot use {place}: {error}\nfree some space or fix the permissions, then resume the run"
             ) from error
         raise IntegrityError(
             f"{place} is damaged or no call record file: {error}\nmove it away and resume"

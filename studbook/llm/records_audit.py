@@ -1,8 +1,8 @@
-"""Reads calls.sqlite to find out whether anything in it was changed; never writes, not even beside it.
+"""Checks calls.sqlite for changes; never writes to it or its folder.
 
-Every row must decode, agree with its own columns, and answer what trajectories, diagnoses and decisions say
-it answered. A database that a killed process left with a write-ahead log is read from a copy. What rests on
-which record is the caller's to tell.
+Every row must decode, agree with its own columns, and contain the answer that trajectories, diagnoses and
+decisions refer to. A database with a leftover write-ahead log is read from a copy. The caller says which
+result depends on which records.
 """
 
 import shutil
@@ -32,14 +32,14 @@ from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredC
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
 FAILURE = "SELECT key, role, kind, message FROM failures"
 SHOWN_RECORDS = 5
-"""So many records of one piece of work are named each; a database swapped for another has thousands."""
+"""At most this many faulty records are listed per result; an exchanged database has thousands."""
 
 
 @dataclass(slots=True)
 class Answers:
-    """The replies that something rests on, by the names of their records; `is_whole`: nothing is amiss.
+    """The replies that a result depends on, by the names of their records; `is_whole`: there are no faults.
 
-    `failures`: kind and message of calls that failed for good, by full key.
+    `failures`: kind and message of permanently failed calls, by full key.
     """
 
     calls: dict[str, StoredCall] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Answers:
 
 
 class RecordedCalls:
-    """The rows of one open database. `check` first; then `answers_behind` for each piece of work."""
+    """The rows of one open database. Call `check` first, then `answers_behind` for each result."""
 
     def __init__(self, connection: sqlite3.Connection, name: str, findings: Findings) -> None:
         self._connection = connection
@@ -63,14 +63,14 @@ class RecordedCalls:
 
     @property
     def unused(self) -> int:
-        """Records that nothing was said to rest on so far."""
+        """Number of records that no result has referred to so far."""
         return len((self._sound | self._failures.keys()) - self._used)
 
     def place(self, key: str) -> str:
         return f"{self._name}, record {key[:NAME_LENGTH]}"
 
     def check(self) -> None:
-        """The file as a database, its schema, and every row for itself."""
+        """Checks the database, its schema, and every row individually."""
         try:
             self._check_frame()
             for row in self._connection.execute(ROW):
@@ -139,7 +139,7 @@ class RecordedCalls:
             return None
 
     def answers_behind(self, evidence: Evidence, place: str) -> Answers:
-        """The records that `place` rests on; a fault for each that is missing or was changed."""
+        """The records that `place` depends on; a fault for each that is missing or was changed."""
         answers, lost = Answers(), 0
         seals: dict[str, Seal] = {}
         for name in dict.fromkeys(evidence.names) if self._is_readable else ():
@@ -166,7 +166,7 @@ class RecordedCalls:
         return answers
 
     def _tell(self, key: str, digest: str, seals: list[Seal], place: str, number: int) -> None:
-        """Of a record that cannot be read `check` has told."""
+        """Reports a missing or changed record; `check` has already reported unreadable ones."""
         if number > SHOWN_RECORDS or (not seals and key in self._keys):
             return
         if seals:
@@ -177,7 +177,7 @@ class RecordedCalls:
             self._findings.fault(self.place(key), f"it is missing, and {place} rests on it")
 
     def _find(self, prefix: str) -> list[tuple[Seal, StoredCall | None]]:
-        """Sound records only: of the others `check` has told. A failure has no call."""
+        """Valid records only; `check` has reported the others. A failure has no call."""
         found: list[tuple[Seal, StoredCall | None]] = []
         for key in self._keys.get(prefix, ()):
             if key in self._failures:
@@ -187,7 +187,7 @@ class RecordedCalls:
         return found
 
     def _look_up(self, key: bytes) -> list[StoredCall]:
-        """By its key, as a replay would; in a damaged database the index may lead elsewhere."""
+        """Looks up by key, like a replay; in a damaged database the index may be wrong."""
         place = self.place(key.hex())
         try:
             row = self._connection.execute(f"{ROW} WHERE key = ?", (key,)).fetchone()
@@ -199,7 +199,7 @@ class RecordedCalls:
 
 @contextmanager
 def opened_for_audit(path: Path, findings: Findings, *, is_running: bool) -> Iterator[RecordedCalls | None]:
-    """None, and a fault, when there is no database that can be read."""
+    """None, and a fault, if there is no readable database."""
     with ExitStack() as stack:
         connection = None
         if not path.is_file():

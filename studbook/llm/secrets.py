@@ -58,7 +58,7 @@ def read_dotenv(path: Path) -> dict[str, str]:
         name, equals, value = content.partition("=")
         if not equals or not name.strip().isidentifier():
             raise UsageError(
-                f"{path}, line {number}: not of the form NAME=value\nmend the line or put a # before it"
+                f"{path}, line {number}: not of the form NAME=value\nfix the line or put a # before it"
             )
         values[name.strip()] = _unquoted(value.strip())
     return values
