@@ -315,7 +315,7 @@ class OpenAIBackend:
                 raise to_model_error(answer, self._where(request.model))
 
     def _ask(self, request: ChatRequest, dialect: Dialect) -> ChatReply | Complaint:
-        """The SDK's errors end here: they hold the request with its key, and the answer as it came."""
+        """Stops the SDK's errors, because they contain the request with its key and the raw answer."""
         try:
             response = self._client.post(
                 COMPLETIONS, body=dialect.body_of(request), cast_to=httpx2.Response, options=WITH_KEY
@@ -328,7 +328,7 @@ class OpenAIBackend:
         self._client.close()
 
     def _learn(self, model: str, used: Dialect, complaint: Complaint) -> bool:
-        """True when the request is worth sending again, in another dialect."""
+        """True if the request is worth sending again, in a different dialect."""
         learned = used.after(complaint.status, complaint.param, complaint.message)
         if learned is None:
             return False
@@ -361,7 +361,7 @@ class OpenAIBackend:
         return garbled(f"the endpoint's answer cannot be read: {quote}")
 
     def _read(self, request: ChatRequest, response: httpx2.Response) -> ChatReply:
-        """Raises ModelUnavailable for what is no chat completion, RequestRefused for a model's refusal."""
+        """Raises ModelUnavailable if it is not a chat completion, RequestRefused for a model's refusal."""
         completion = _json_of(response)
         choices = _member(completion, "choices")
         choice = choices[0] if isinstance(choices, list) and choices else None

@@ -157,11 +157,11 @@ class RecordedCalls:
             else:
                 answers.failures[seals[name].key] = self._told[bytes.fromhex(seals[name].key)]
         if lost > SHOWN_RECORDS:
-            problem = f"{lost} of the {lost + len(seals)} call records it rests on are missing or changed"
+            problem = f"{lost} of the {lost + len(seals)} call records it refers to are missing or changed"
             self._findings.fault(place, problem)
         if self._is_readable and not lost:
             whole = evidence_of([seals[name] for name in evidence.names]).whole
-            problem = "the hash over its call records is another one"
+            problem = "the hash over its call records is different"
             answers.is_whole = self._findings.same(place, problem, evidence.whole, whole)
         return answers
 
@@ -170,11 +170,11 @@ class RecordedCalls:
         if number > SHOWN_RECORDS or (not seals and key in self._keys):
             return
         if seals:
-            problem = f"{place} rests on another answer: the record was changed or exchanged"
+            problem = f"{place} refers to a different answer: the record was changed or exchanged"
             found = ", ".join(seal.digest[:NAME_LENGTH] for seal in seals)
             self._findings.fault(self.place(key), problem, expected=digest, found=found)
         else:
-            self._findings.fault(self.place(key), f"it is missing, and {place} rests on it")
+            self._findings.fault(self.place(key), f"it is missing, and {place} refers to it")
 
     def _find(self, prefix: str) -> list[tuple[Seal, StoredCall | None]]:
         """Valid records only; `check` has reported the others. A failure has no call."""

@@ -1,11 +1,11 @@
-"""Keys that do not show themselves, the `.env` file they may stand in, and texts without them.
+"""Keys that never print themselves, reading `.env` files, and masking keys in text.
 
-Reads only what it is given; which `.env`, and what wins over it, is the caller's choice.
+Reads only the given file; the caller chooses which `.env`, and what overrides it.
 
-An endpoint knows the key of every request, and some echo it: in an error, in a debugging field, in a reply.
-Whatever an endpoint said is therefore masked before it is raised, recorded, shown or sent into a box. Found
-are a key as it stands, with blanks or line breaks in it, backwards, and in the usual encodings. An endpoint
-that means to hide a key in its text can: it has the key already, and nothing here is a wall against it.
+An endpoint knows the key of every request, and some echo it in an error, a debugging field or a reply. So all
+text from an endpoint is masked before it is raised, recorded, shown or sent into a box. Masking finds a key
+as it is, with spaces or line breaks in it, reversed, and in common encodings. It does not protect against a
+malicious endpoint, which already has the key and can disguise it.
 """
 
 import base64
@@ -21,7 +21,7 @@ from studbook.errors import UsageError
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A string that does not print itself; `reveal()` is the one way to it."""
+    """A string that does not print itself; only `reveal()` returns it."""
 
     _value: str = ""
 
@@ -40,7 +40,7 @@ class Secret:
 def read_dotenv(path: Path) -> dict[str, str]:
     """`NAME=value` lines; `export`, quotes and `#` comments are understood, nothing is expanded.
 
-    Raises UsageError naming file and line (not the line's text: it may hold a key).
+    Raises UsageError naming file and line (not the line's text, which may contain a key).
     """
     if not path.is_file():
         return {}
@@ -77,7 +77,7 @@ SHORTEST_SECRET = 8
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Mask:
-    """Made once for an endpoint; `hide_in` is cheap enough for every reply."""
+    """Created once per endpoint; `hide_in` is cheap enough for every reply."""
 
     _pattern: "re.Pattern[str] | None"
 
@@ -94,7 +94,7 @@ class Mask:
 
 
 def forms_of(value: str) -> set[str]:
-    """The spellings of a key that are recognised; letter case is not looked at."""
+    """The spellings of a key that are recognized; case is ignored."""
     data = value.encode("utf-8", "surrogatepass")
     quoted = {json.dumps(value)[1:-1], json.dumps(json.dumps(value)[1:-1])[1:-1], repr(value)[1:-1]}
     in_urls = {quote(value, safe=""), quote_plus(value), quote(value)}
@@ -102,7 +102,7 @@ def forms_of(value: str) -> set[str]:
 
 
 def _base64_forms(data: bytes) -> set[str]:
-    """What base64 makes of the key wherever it stands in longer data: its inner letters, three ways."""
+    """The base64 forms of a key inside longer data: its inner letters, for each of three offsets."""
     found = set()
     for before in range(3):
         text = base64.b64encode(b"\0" * before + data).decode("ascii").rstrip("=")

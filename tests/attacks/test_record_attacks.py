@@ -296,7 +296,7 @@ MENDED = (
     Attack(
         name="mended: what the implementer's work rests on",
         act=events("decision_made", lambda data: data["rests"].update(whole="0" * 64)),
-        places=("the hash over its call records is another one",),
+        places=("the hash over its call records is different",),
     ),
     Attack(
         name="mended: the champion",
@@ -571,7 +571,7 @@ CALLS = (
     Attack(
         name="a reply changed",
         act=reply_of("judge"),
-        places=("calls.sqlite, record", "rests on another answer"),
+        places=("calls.sqlite, record", "refers to a different answer"),
     ),
     Attack(
         name="an analyzer's reply changed",
@@ -593,13 +593,13 @@ CALLS = (
     Attack(
         name="all records removed",
         act=lambda run, other: t.execute(run, "DELETE FROM calls"),
-        places=("call records it rests on are missing",),
+        places=("call records it refers to are missing",),
     ),
     Attack(name="two records exchanged", act=exchange_rows, places=("holds the record of another call",)),
     Attack(
         name="two replies exchanged, rows mended",
         act=exchange_replies_mended,
-        places=("rests on another answer",),
+        places=("refers to a different answer",),
     ),
     Attack(
         name="tokens of a record", act=column("prompt_tokens", 1), places=("its column prompt_tokens is not",)
@@ -626,7 +626,7 @@ CALLS = (
     Attack(
         name="the records of another run",
         act=lambda run, other: shutil.copy(other.calls, run.calls),
-        places=("call records it rests on are missing",),
+        places=("call records it refers to are missing",),
     ),
     Attack(
         name="the records removed",
@@ -857,7 +857,7 @@ TRAJECTORIES = (
     Attack(
         name="mended: the records it rests on",
         act=forge(lambda value: value["rests"]["names"].pop()),
-        places=("the hash over its call records is another one",),
+        places=("the hash over its call records is different",),
     ),
 )
 
@@ -1047,7 +1047,7 @@ def test_what_is_not_covered_is_said_to_be_not_covered(name, run, made, attack_r
         suite="record",
         name=f"not covered: {name}",
         tried="edited, checksums mended",
-        outcome="none: nothing rests on it, and verify says so",
+        outcome="none: nothing depends on it, and verify says so",
         weaker=True,
     )
     assert done.findings.faults == []

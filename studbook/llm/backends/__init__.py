@@ -1,1 +1,1 @@
-"""Kinds of endpoints by name: one file each."""
+"""Kinds of endpoints, one file each."""

@@ -11,7 +11,7 @@ class OpenAIKind:
 
     def open(self, **settings: Any) -> Backend:
         from studbook.llm.openai_backend import (
-            OpenAIBackend,  # takes a second to import; most runs do without
+            OpenAIBackend,  # takes a second to import, which most runs can save
         )
 
         return OpenAIBackend(**settings)
@@ -19,7 +19,7 @@ class OpenAIKind:
     def model_of(self, model: str, role: str) -> str:  # one name serves all roles
         return model
 
-    def version_of(self, model: str) -> str | None:  # what a server really runs nobody can see
+    def version_of(self, model: str) -> str | None:  # what a server really runs cannot be observed
         return None
 
 

@@ -88,12 +88,12 @@ def test_records_are_read_while_a_run_writes_them(path):
 
 
 CHANGES = {
-    "DELETE FROM calls": "record 0000000000000000: it is missing, and the work rests on it",
-    "DELETE FROM calls WHERE hex(key) LIKE '%03'": "record 0000000000000000: the work rests on another",
-    "DELETE FROM failures": "record ffffffffffffffff: it is missing, and the work rests on it",
-    "UPDATE failures SET kind = 'silent'": "record ffffffffffffffff: the work rests on another answer",
-    "UPDATE failures SET message = 'too short'": "record ffffffffffffffff: the work rests on another answer",
-    "UPDATE failures SET role = 'weak'": "record ffffffffffffffff: the work rests on another answer",
+    "DELETE FROM calls": "record 0000000000000000: it is missing, and the work refers to it",
+    "DELETE FROM calls WHERE hex(key) LIKE '%03'": "record 0000000000000000: the work refers to a different",
+    "DELETE FROM failures": "record ffffffffffffffff: it is missing, and the work refers to it",
+    "UPDATE failures SET kind = 'silent'": "record ffffffffffffffff: the work refers to a different answer",
+    "UPDATE failures SET message = 'too short'": "record ffffffffffffffff: the work refers to a different",
+    "UPDATE failures SET role = 'weak'": "record ffffffffffffffff: the work refers to a different answer",
     "UPDATE failures SET key = x'00'": "a failed call has no key of 32 bytes",
     "UPDATE calls SET dollars = 1": "its column dollars is not what its content says",
     "UPDATE calls SET reply = x'00'": "is damaged",
