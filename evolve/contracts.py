@@ -1,7 +1,7 @@
 """The values passed between the steps of an iteration, the Protocols of the loop, and its registries.
 
 A registry (`Door`) is where a spec may name a user's own policy; the registries are below the Protocols. The
-loop's settings come from the spec, as plain values. No logic lives here.
+loop's settings come from the spec, as plain values.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,7 @@ Outcomes = Mapping[str, bool]
 PRIOR_PAPERS = 2
 """Number of papers' worth of the overall pass rate towards which each paper's own rate is shrunk."""
 
-SAME_LUCK_WEIGHT = 2
+SAME_SEEDS_WEIGHT = 2
 """Weight of the parent's outcome on this replicate: the mutant shares its random seeds."""
 
 
@@ -67,7 +67,7 @@ def pass_chances(paper_ids: Sequence[str], parent: Outcomes, past: Mapping[str, 
     records = {paper: past.get(paper, NO_RATE) for paper in paper_ids}
     for paper, passed in parent.items():
         if paper in records:
-            records[paper] += Rate(passed * SAME_LUCK_WEIGHT, SAME_LUCK_WEIGHT)
+            records[paper] += Rate(passed * SAME_SEEDS_WEIGHT, SAME_SEEDS_WEIGHT)
     total = sum(records.values(), NO_RATE)
     above, below = PRIOR_PAPERS * (total.passed + 1), total.n + 2
     return {

@@ -181,10 +181,10 @@ def check_python(version: tuple[int, ...]) -> Finding:
 
 
 def check_git(version: str) -> Finding:
-    """Studbook does not need git; users want it to inspect lineage.git."""
+    """Runs need no git; users want it to inspect lineage.git, and `verify` to read a repacked one."""
     if version != "missing":
         return Finding(name="git", state=State.FINE, text=version)
-    step = "install git to inspect lineage.git with git log and git diff; Studbook itself does not need it"
+    step = "install git to inspect lineage.git with git log and git diff; runs do not need it"
     return Finding(name="git", state=State.WARNING, text="not found", next_step=step)
 
 

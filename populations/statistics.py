@@ -8,9 +8,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from studbook.rate import Rate
-
-_Z95 = 1.959963984540054
+from studbook.rate import Z95, Rate
 
 
 def shrunk_rate(rate: Rate, prior: Rate, strength: int) -> Fraction:
@@ -54,7 +52,7 @@ class Paired:
         """second − first."""
         return self.second.fraction - self.first.fraction
 
-    def interval(self, z: float = _Z95) -> tuple[float, float]:
+    def interval(self, z: float = Z95) -> tuple[float, float]:
         """Interval of `difference`: Wald, 1/2 added to each cell (Agresti and Min 2005); (-1, 1) if n = 0."""
         if self.n == 0:
             return -1.0, 1.0

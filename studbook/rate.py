@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+Z95 = 1.959963984540054
+"""The normal quantile of two-sided 95% intervals."""
+
 
 @dataclass(frozen=True, slots=True, order=False)
 class Rate:
@@ -35,7 +38,7 @@ class Rate:
         """Exact value; 0 if n = 0."""
         return Fraction(self.passed, self.n) if self.n else Fraction(0)
 
-    def interval(self, z: float = 1.959963984540054) -> tuple[float, float]:
+    def interval(self, z: float = Z95) -> tuple[float, float]:
         """Wilson score interval (Wilson 1927), both ends in [0, 1]; (0, 1) if n = 0."""
         if self.n == 0:
             return 0.0, 1.0

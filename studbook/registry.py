@@ -91,7 +91,7 @@ class Found:
 class Door(Generic[T]):
     """One kind of plug-in. `methods` are those of its Protocol.
 
-    A class is instantiated with its parameters. If the Protocol has a single method (`method`), a function
+    A class is instantiated with its parameters. If the Protocol has a single method, a function
     can implement it, with keyword-only arguments as parameters; otherwise a function is called to create the
     plug-in. Any other object is used as it is. The context of `build` is passed to plug-ins that have
     arguments of the same names. `passes`: errors that the Protocol allows it to raise.

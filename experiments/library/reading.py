@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from studbook.errors import RevisionError
-from studbook.experiments.run.opening import STOPPED, OpenedRun, find_paper, is_being_written
+from studbook.experiments.run.costs import state_of
+from studbook.experiments.run.opening import OpenedRun, find_paper, is_being_written
 from studbook.experiments.run.opening import open_run as open_folder
 from studbook.experiments.views.views import LineageStep, RunSummary, as_json, lineage_steps, run_summary
 from studbook.harnesses.folder import write_harness
@@ -196,16 +197,7 @@ class Run:
     @property
     def summary(self) -> RunSummary:
         """The line that `studbook ls` shows."""
-        return run_summary(self.name, self.opened.population, self.state)
-
-    @property
-    def state(self) -> str:
-        """`running`, `finished`, `budget reached` or `interrupted`."""
-        if self.opened.state != STOPPED:
-            return self.opened.state
-        from studbook.experiments.run.budgeting import state_of  # imports the spec and the evaluator
-
-        return state_of(self.opened)
+        return run_summary(self.name, self.opened.population, state_of(self.opened))
 
     @property
     def seed(self) -> Harness:

@@ -36,9 +36,7 @@ from studbook.populations.population import SEED_ID, EvaluationSummary, Populati
 from studbook.populations.records import PaperResult
 from studbook.populations.statistics import shrunk_rate, unpaired_interval
 from studbook.populations.storage import storage_errors
-from studbook.rate import NO_RATE, Rate
-
-Z95 = 1.959963984540054
+from studbook.rate import NO_RATE, Z95, Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""What a run is expected to cost, what it can cost at most, and whether it has reached its budget.
+"""What a run is expected to cost, and what it can cost at most, before it begins.
 
-The bound is computed from the spec, the estimate from the spec and the usage of a recorded run.
+The bound is worked out from the spec, the expectation from the spec and a measured run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,36 +19,15 @@ from studbook.experiments.run.bench import box_limits
 from studbook.experiments.run.corpus import LoadedPapers, skipped_note
 from studbook.experiments.run.execute import promotion_settings, search_settings
 from studbook.experiments.run.models import models_line, role_models
-from studbook.experiments.run.opening import STOPPED, OpenedRun
-from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import EvaluatorSpec, Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, notice_line, papers_line
 from studbook.experiments.views.text import clean_line, dollars
-from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES, Usage
+from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES, META_ROLES, Usage
 from studbook.llm.meter import Totals, sum_totals
-from studbook.llm.records import CallRecords
-
-
-def state_of(run: OpenedRun) -> str:
-    """`running`, `finished`, `budget reached` or `interrupted`."""
-    if run.state != STOPPED:
-        return run.state
-    return "budget reached" if has_reached_budget(run) else "interrupted"
-
-
-def has_reached_budget(run: OpenedRun) -> bool:
-    """By calls, tokens or dollars; hours are counted per process and not recorded."""
-    if not (run.folder.calls.is_file() and run.folder.spec.is_file()):
-        return False
-    budget = read_resolved(run.folder.spec).budget
-    with CallRecords.read_only(run.folder.calls) as records:
-        paid = sum_totals(records.totals())
-    pairs = ((paid.calls, budget.calls), (paid.tokens, budget.tokens), (paid.dollars, budget.dollars))
-    return any(limit is not None and used >= limit for used, limit in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class CostBounds:
     """Upper bounds. `harness_calls` and `evaluator_calls` are totals over all boxes."""
 
     seed_boxes: int
@@ -72,7 +51,7 @@ class Plan:
         return meta + self.harness_calls + self.evaluator_calls
 
 
-def plan(
+def bound_costs(
     search: SearchSettings,
     promotion: PromotionSettings,
     papers: Mapping[str, int],
@@ -80,7 +59,7 @@ def plan(
     harness_calls_per_box: int,
     evaluator_calls_per_box: int,
     dialogue: DialogueLimits | None = None,
-) -> Plan:
+) -> CostBounds:
     """`papers`: the number of papers in each split."""
     dialogue = dialogue or DialogueLimits()
     validation = papers[VALIDATION]
@@ -92,7 +71,7 @@ def plan(
     confirmation = (finalists + 1) * promotion.confirm_replicates * validation if finalists else 0
     test = min(2, finalists + 1) * promotion.test_replicates * papers[TEST]
     boxes = seed + training + both + confirmation + test
-    return Plan(
+    return CostBounds(
         seed_boxes=seed,
         training_boxes=training,
         validation_boxes=both,
@@ -118,7 +97,7 @@ class PlanView:
     papers: str
     splits: dict[str, int]
     skipped: str
-    plan: Plan
+    plan: CostBounds
     boxes: int
     calls: int
     expected_calls: int
@@ -129,10 +108,10 @@ class PlanView:
     limits: dict[str, float | int | None]
 
 
-def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
+def bounds_of(spec: Spec, papers: LoadedPapers) -> CostBounds:
     evaluator = spec.evaluator
     rollouts = evaluator.weak_rollouts + evaluator.strong_rollouts
-    return plan(
+    return bound_costs(
         search_settings(spec),
         promotion_settings(spec),
         {name: len(ids) for name, ids in papers.splits.paper_ids().items()},
@@ -143,7 +122,7 @@ def plan_of(spec: Spec, papers: LoadedPapers) -> Plan:
 
 
 def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
-    bounds = plan_of(spec, papers)
+    bounds = bounds_of(spec, papers)
     worst = worst_usage(spec, papers, bounds)
     expected = sum_totals(expected_usage(spec, papers, bounds))
     return PlanView(
@@ -198,7 +177,7 @@ BOXES_RUN = 0.68
 BASIS = "calls and tokens per paper as in a quickstart run, your papers' length, your prices"
 
 
-def expected_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> dict[str, Totals]:
+def expected_usage(spec: Spec, papers: LoadedPapers, bounds: CostBounds) -> dict[str, Totals]:
     """By role: an order of magnitude, not a bound. Reasoning models write several times more."""
     every = [paper for split in SPLIT_NAMES for paper in getattr(papers.splits, split)]
     paper = sum(len(each.text) for each in every) // len(every) // CHARACTERS_PER_TOKEN
@@ -207,7 +186,7 @@ def expected_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> dict[str, 
     rollouts["judge"] = (rollouts["weak"] + rollouts["strong"]) / 2
     found = {}
     for role, typical in TYPICAL.items():
-        is_meta = role in {"analyzer", "implementer"}
+        is_meta = role in META_ROLES
         times = spec.search.iterations if is_meta else bounds.boxes * BOXES_RUN * rounds
         calls = round(typical.calls * times * rollouts.get(role, 1.0))
         usage = Usage(
@@ -226,7 +205,7 @@ class Worst:
     dollars: float
 
 
-def worst_usage(spec: Spec, papers: LoadedPapers, bounds: Plan) -> tuple[Worst, ...]:
+def worst_usage(spec: Spec, papers: LoadedPapers, bounds: CostBounds) -> tuple[Worst, ...]:
     """Assumes every prompt and answer at its maximum length, and one token per character.
 
     A harness is limited by its tokens per paper, which its last call may exceed; all of them may be

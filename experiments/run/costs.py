@@ -6,9 +6,10 @@ A run without records yet has cost nothing. What a run may cost is `experiments/
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import yaml
 from rich.text import Text
 
-from studbook.experiments.run.opening import OpenedRun
+from studbook.experiments.run.opening import OpenedRun, is_being_written
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.text import dollars
 from studbook.llm.meter import Totals, sum_totals
@@ -36,6 +37,33 @@ def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
         totals = records.totals()
     rows = [_row(role, paid) for role, paid in sorted(totals.items())]
     return (*rows, _row(TOTAL, sum_totals(totals))) if rows else ()
+
+
+def state_of(run: OpenedRun) -> str:
+    """`running`, `finished`, `budget reached` or `interrupted`, now."""
+    if is_being_written(run.folder):
+        return "running"
+    if run.population.finish is not None:
+        return "finished"
+    return "budget reached" if has_reached_budget(run) else "interrupted"
+
+
+def has_reached_budget(run: OpenedRun) -> bool:
+    """By calls, tokens or dollars; hours are counted per process and not recorded.
+
+    Only this part of the spec is read: loading all of it would import the evaluator.
+    """
+    if not (run.folder.calls.is_file() and run.folder.spec.is_file()):
+        return False
+    spec = yaml.safe_load(run.folder.spec.read_text(encoding="utf-8"))
+    budget = spec.get("budget") if isinstance(spec, dict) else None
+    if not isinstance(budget, dict):
+        return False
+    with CallRecords.read_only(run.folder.calls) as records:
+        paid = sum_totals(records.totals())
+    used = {"calls": paid.calls, "tokens": paid.tokens, "dollars": paid.dollars}
+    limits = {name: budget.get(name) for name in used}
+    return any(isinstance(limit, int | float) and used[name] >= limit for name, limit in limits.items())
 
 
 def _row(role: str, paid: Totals) -> RoleCost:

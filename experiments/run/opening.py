@@ -29,7 +29,7 @@ from studbook.populations.storage import RunFolder, storage_errors, sync_folder
 from studbook.sandbox.owner import DEADLINE_LABEL, OWNER_LABEL, is_stale, this_process
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-DRAFT = ".new-run-"
+UNFINISHED = ".new-run-"
 FOREIGN_SECONDS = 24 * 3600
 """Age at which a draft made on another machine, or before the last reboot, is removed."""
 
@@ -40,7 +40,7 @@ def list_runs(runs_dir: Path) -> list[RunFolder]:
     """Folders with a journal, oldest first."""
     if not runs_dir.is_dir():
         return []
-    named = [RunFolder(path) for path in runs_dir.iterdir() if not path.name.startswith(DRAFT)]
+    named = [RunFolder(path) for path in runs_dir.iterdir() if not path.name.startswith(UNFINISHED)]
     found = [folder for folder in named if folder.exists]
     return sorted(found, key=_begun)
 
@@ -85,7 +85,7 @@ def create_run(
     no run, one killed later leaves a run that can be resumed. If `write` raises, nothing is left behind.
     """
     _check_wanted(runs_dir, wanted)
-    draft = _make_draft(runs_dir)
+    draft = _make_unfinished(runs_dir)
     try:
         write(draft)
         with storage_errors(draft.root, "write"):
@@ -107,21 +107,21 @@ def _check_wanted(runs_dir: Path, wanted: str | None) -> None:
         raise UsageError(f"{path} already exists and is not a run\n  choose another --name, or remove it")
 
 
-def _make_draft(runs_dir: Path) -> RunFolder:
+def _make_unfinished(runs_dir: Path) -> RunFolder:
     """Its hidden name identifies the owner, so that the next run can remove what a killed one left."""
     with storage_errors(runs_dir, "create"):
         runs_dir.mkdir(parents=True, exist_ok=True)
-        for left in runs_dir.glob(f"{DRAFT}*"):
+        for left in runs_dir.glob(f"{UNFINISHED}*"):
             if _is_abandoned(left):
                 shutil.rmtree(left, ignore_errors=True)
         owner = str(this_process()).replace("/", "_")
-        path = runs_dir / f"{DRAFT}{owner}_{secrets.token_hex(4)}"
+        path = runs_dir / f"{UNFINISHED}{owner}_{secrets.token_hex(4)}"
         path.mkdir()
     return RunFolder(path).create()
 
 
 def _is_abandoned(draft: Path) -> bool:
-    parts = draft.name.removeprefix(DRAFT).rsplit("_", 1)[0]
+    parts = draft.name.removeprefix(UNFINISHED).rsplit("_", 1)[0]
     try:
         deadline = int(draft.stat().st_mtime) + FOREIGN_SECONDS
     except OSError:  # its owner has just renamed or removed it
@@ -164,7 +164,6 @@ def _highest_number(runs_dir: Path, spec_name: str) -> int:
 
 
 EVALUATION = "evaluation_done"
-STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,13 +184,6 @@ class OpenedRun:
         if self.population.start is None:
             raise IntegrityError(f"{self.folder.journal} does not begin with run_started")
         return self.population.start
-
-    @property
-    def state(self) -> str:
-        """`running`, `finished` or `stopped`; `costs.state_of` says why it stopped."""
-        if is_being_written(self.folder):
-            return "running"
-        return STOPPED if self.population.finish is None else "finished"
 
     def evaluations(self) -> Iterator[EvaluationDone]:
         """With rounds and reasons, which the population omits; decoded on every call."""

@@ -13,8 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from studbook.evaluate.papers import SPLIT_NAMES
-from studbook.experiments.run.budgeting import state_of
-from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs
+from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs, state_of
 from studbook.experiments.run.models import uses_only_testbed
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.spec.loading import read_resolved

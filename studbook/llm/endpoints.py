@@ -3,7 +3,7 @@
 `EndpointPool` limits concurrency and tracks whether endpoints respond. It sends a request once and checks
 that the requested model replied; `client.py` handles retries and records.
 
-`probe` makes one tiny call for `studbook doctor` and at the start of a run. It bypasses the records on
+`probe` makes one tiny call for `studbook doctor`. It bypasses the records on
 purpose: a recorded answer says nothing about the endpoint's current state.
 """
 
@@ -35,11 +35,10 @@ from studbook.registry import Door
 class BackendKind(Protocol):
     """One kind of endpoint.
 
-    `needs_key`: whether a key is required. `label`: shown to the user instead of the address, unless None.
+    `needs_key`: whether a key is required.
     """
 
     needs_key: bool
-    label: str | None
 
     def open(self, **settings: object) -> Backend:
         """`name`, `base_url`, `api_key`, `timeout_seconds`, `on_notice` and `secrets` of the endpoint."""

@@ -7,7 +7,6 @@ from studbook.testbed.models.backend import TestbedBackend, program_hash
 class TestbedKind:
     __test__ = False  # not a test class, although its name starts with "Test"
     needs_key = False
-    label = "the testbed: text programs, not language models; its numbers say nothing about LLMs"
 
     def open(self, **settings: object) -> Backend:  # an in-process endpoint has no settings
         return TestbedBackend()

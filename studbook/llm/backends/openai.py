@@ -7,7 +7,6 @@ from studbook.llm.contracts import Backend
 
 class OpenAIKind:
     needs_key = True
-    label = None
 
     def open(self, **settings: Any) -> Backend:
         from studbook.llm.openai_backend import (

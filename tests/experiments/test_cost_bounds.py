@@ -7,7 +7,7 @@ from support.search_rig import PAPERS, Rig
 
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
 from studbook.evolve.policies.implementers.chat import DialogueLimits
-from studbook.experiments.run.budgeting import plan
+from studbook.experiments.run.budgeting import bound_costs
 
 SEARCH = SearchSettings(run_seed=1, iterations=10, minibatch=5)
 PROMOTION = PromotionSettings(candidates=3, confirm_replicates=2, test_replicates=8, shrinkage=25)
@@ -15,7 +15,7 @@ SIZES = {"train": 50, "validation": 25, "test": 25}
 
 
 def the_plan(search=SEARCH, sizes=SIZES):
-    return plan(
+    return bound_costs(
         search,
         PROMOTION,
         sizes,
