@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from statistics import median
 
-from studbook.errors import CorpusError
+from studbook.errors import CorpusError, PluginError
 from studbook.evaluate.contracts import Paper, PaperReader, ReadPaper
 from studbook.evaluate.readers.text import SUFFIXES, TextReader
 from studbook.evaluate.text import strip_hidden
@@ -180,6 +180,8 @@ def _read_file(file: Path, source: str, readers: Sequence[PaperReader]) -> Paper
         read = reader.read(data, file.name)
     except ValueError as error:
         return Skipped(source=source, reason=str(error))
+    except PluginError as error:
+        raise PluginError(f"{source}: {error}") from error
     return _as_paper(read, source)
 
 
@@ -195,8 +197,10 @@ def _as_paper(read: ReadPaper, source: str) -> Paper | Skipped:
 
 
 def _formats(readers: Sequence[PaperReader]) -> str:
-    """For display: the suffixes of the readers that declare them."""
-    return " ".join(suffix for each in readers for suffix in getattr(each, "suffixes", ()))
+    """For display: the suffixes of the readers that declare them, and how many others there are."""
+    declared = [suffix for each in readers for suffix in getattr(each, "suffixes", ())]
+    others = sum(not hasattr(each, "suffixes") for each in readers)
+    return " ".join([*declared, *([f"{others} of your own"] if others else [])])
 
 
 def _nothing_there(path: Path, skipped: list[Skipped]) -> str:

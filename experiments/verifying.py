@@ -247,7 +247,9 @@ class _Verification:
             return None
         here, search = plugins_at_hand(start.plugins, spec), spec.search
         if lacking := sorted({"selection", "admission"} - here):
-            self._findings.note(f"not recomputed: the {' and the '.join(lacking)} (code not available here)")
+            self._findings.note(
+                f"not recomputed: the {' and the '.join(lacking)} (its code is missing or different here)"
+            )
         return Rules(
             search=search_settings(spec),
             promotion=promotion_settings(spec),

@@ -32,6 +32,10 @@ if not Path(__file__).with_name("evolve").is_dir():
     )
 
 
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__doc__", "__file__", "__name__"})
+
+
 def __getattr__(name: str) -> object:
     if name == "evaluate":  # the package, which is callable
         return import_module("studbook.evaluate")

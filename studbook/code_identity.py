@@ -251,8 +251,18 @@ def is_installed(path: Path) -> bool:
 
 def code_hash_of_file(path: Path, module: str) -> str:
     """The hash of a user's module and its imports from the same folder (or package, if installed)."""
+    sources = _beside(path, module)
+    return code_hash(_named(module, sources), sources=sources)
+
+
+def files_of(path: Path, module: str) -> dict[str, Path]:
+    """The modules that `code_hash_of_file` covers, by name."""
+    sources = _beside(path, module)
+    return reached(_named(module, sources), sources=sources)
+
+
+def _beside(path: Path, module: str) -> Below:
     path = path.resolve()
     depth = len(module.split(".")) - (0 if path.name == "__init__.py" else 1)
     within = module.split(".")[0] if is_installed(path) else None
-    sources = Below(path.parents[depth], within=within, without=OWN_NAME)
-    return code_hash(_named(module, sources), sources=sources)
+    return Below(path.parents[depth], within=within, without=OWN_NAME)

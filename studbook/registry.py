@@ -20,11 +20,12 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, Generic, TypeVar, cast, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from studbook.code_identity import OURS, Below, code_hash, code_hash_of_file, module_hash
+from studbook.code_identity import OURS, Below, code_hash, code_hash_of_file, files_of, module_hash
+from studbook.conformance import find_mismatch
 from studbook.errors import PluginError, StudbookError
 from studbook.identity import Json
 
@@ -32,6 +33,8 @@ T = TypeVar("T")
 OBJECT_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 ATTRIBUTE = "plugin"
 GROUP = "studbook."
+MARK = "__studbook_code__"
+"""Name in a plug-in's module for the hash of the code that was imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +64,43 @@ class Found:
         return {"name": self.name, "params": dict(self.params), "code": code}
 
     def load(self) -> object:
-        """Imports its module. Raises PluginError if that fails or finds a different module."""
+        """Imports its module. Raises PluginError if that fails, or finds other code than `identity` names."""
         if self.folder is not None and str(self.folder) not in sys.path:
             sys.path.append(str(self.folder))  # last, so that a file beside a spec never shadows a package
         try:
             module = importlib.import_module(self.module)
         except StudbookError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{self.door} {self.name}: {self.path} failed: {_told(error)}") from error
         if Path(module.__file__ or "").resolve() != self.path.resolve():
             raise PluginError(
                 f"{self.door} {self.name}: importing {self.module} finds {module.__file__}, not {self.path}\n"
                 "  give the module another name"
             )
+        if not self.is_ours:
+            self._check_helpers()
+            self._check_unchanged(module)
         return self._member(module)
+
+    def _check_helpers(self) -> None:
+        """A helper beside the plug-in is hashed, so it must be the one that the plug-in imports."""
+        for name, path in files_of(self.path, self.module).items():
+            imported = getattr(sys.modules.get(name), "__file__", None)
+            if imported is not None and Path(imported).resolve() != path.resolve():
+                raise PluginError(
+                    f"{self.door} {self.name}: importing {name} finds {imported}, not {path}\n"
+                    "  give the helper another name"
+                )
+
+    def _check_unchanged(self, module: ModuleType) -> None:
+        """Python imports a module once, so an edit would be recorded and not run."""
+        code = code_hash_of_file(self.path, self.module)
+        if module.__dict__.setdefault(MARK, code) != code:
+            raise PluginError(
+                f"{self.door} {self.name}: {self.path}, or a module beside it, was edited since it was "
+                "imported\n  restart Python to use the edited code"
+            )
 
     def _member(self, module: ModuleType) -> object:
         found: object = module
@@ -167,8 +192,8 @@ class Door(Generic[T]):
         file = f"{module.replace('.', '/')}.py"
         raise PluginError(
             f"{self.name} {name}: there is no module {module}\n"
-            f"  put {file} beside the spec or into the current directory, give its directory with "
-            "--plugins DIR, or install its package"
+            f"  give the directory of {file} with --plugins DIR, put it beside the spec or into the "
+            "current directory, or install its package"
         )
 
     def build(self, found: Found, **context: object) -> T:
@@ -188,7 +213,28 @@ class Door(Generic[T]):
             raise PluginError(
                 f"{self.name} {found.name} has no method {lacking[0]}; it needs {', '.join(self.methods)}"
             )
-        return cast(T, made if found.is_ours else _Guarded(found, made, self._passes))
+        if found.is_ours:
+            return cast(T, made)
+        self._check_attributes(found, made)
+        return cast(T, _Guarded(found, made, self._passes, self._answers()))
+
+    @property
+    def _protocol(self) -> type:
+        """The `Selection` of `Door[Selection](...)`."""
+        protocol: type = get_args(self.__orig_class__)[0]  # type: ignore[attr-defined]  # set by typing
+        return protocol
+
+    def _answers(self) -> dict[str, Any]:
+        """What each method of the Protocol returns."""
+        hints = {name: _hints(getattr(self._protocol, name)) for name in self.methods}
+        return {name: found["return"] for name, found in hints.items() if "return" in found}
+
+    def _check_attributes(self, found: Found, made: object) -> None:
+        for name, hint in get_type_hints(self._protocol).items():
+            if not hasattr(made, name):
+                raise PluginError(f"{self.name} {found.name} has no attribute {name}")
+            if told := find_mismatch(getattr(made, name), hint, name):
+                raise PluginError(f"{self.name} {found.name}: {told}")
 
     def _call(self, found: Found, target: Callable[..., object], context: Mapping[str, object]) -> object:
         arguments = _arguments(found, target, context)
@@ -196,7 +242,7 @@ class Door(Generic[T]):
             return target(**arguments)
         except StudbookError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if found.is_ours:
                 raise
             raise PluginError(f"{self.name} {found.name} could not be created: {_told(error)}") from error
@@ -251,10 +297,24 @@ def _arguments(
 
 
 def _hints(target: Callable[..., object]) -> dict[str, Any]:
-    try:
-        return get_type_hints(vars(target).get("__init__", target) if isinstance(target, type) else target)
-    except (NameError, TypeError):  # an annotation that only a type checker can resolve
-        return {}
+    """Its annotations, without those that only a type checker can resolve."""
+    function = vars(target).get("__init__", target) if isinstance(target, type) else target
+    found = {}
+    for name, annotation in getattr(function, "__annotations__", {}).items():
+        try:
+            found[name] = get_type_hints(_Annotated(name, annotation), getattr(function, "__globals__", {}))[
+                name
+            ]
+        except (NameError, TypeError, SyntaxError, AttributeError):
+            continue
+    return found
+
+
+class _Annotated:
+    """One annotation by itself, so that another that cannot be resolved does no harm."""
+
+    def __init__(self, name: str, annotation: object) -> None:
+        self.__annotations__ = {name: annotation}
 
 
 def _complaint(found: Found, error: ValidationError, known: list[str]) -> str:
@@ -262,7 +322,7 @@ def _complaint(found: Found, error: ValidationError, known: list[str]) -> str:
     key = ".".join(str(part) for part in first["loc"])
     where = f"{found.door} {found.name}: params.{key}"
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(key, known, n=1)
+        near = get_close_matches(key, [name for name in known if name != key], n=1)
         hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
         return f"{where} is not known; {hint}"
     return f"{where}: {first['msg']}"
@@ -280,12 +340,19 @@ class _Function:
 
 
 class _Guarded:
-    """Wraps a user's plug-in: errors in it are reported as PluginError with its name."""
+    """Wraps a user's plug-in: its errors, and answers of a wrong type, are reported with its name."""
 
-    def __init__(self, found: Found, target: object, passes: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self,
+        found: Found,
+        target: object,
+        passes: tuple[type[Exception], ...],
+        answers: Mapping[str, Any],
+    ) -> None:
         self._found = found
         self._target = target
         self._passes = passes
+        self._answers = answers
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._target, name)
@@ -294,10 +361,16 @@ class _Guarded:
     def _call(
         self, name: str, method: Callable[..., object], /, *arguments: object, **named: object
     ) -> object:
+        place = f"{self._found.door} {self._found.name}"
         try:
-            return method(*arguments, **named)
+            answer = method(*arguments, **named)
         except self._passes:
             raise
-        except Exception as error:
-            place = f"{self._found.door} {self._found.name}"
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{place} failed in {name}: {_told(error)}\n  -v shows where") from error
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise PluginError(f"{place}: {name} is an async function, and a plain one is needed")
+        if name in self._answers and (told := find_mismatch(answer, self._answers[name])):
+            raise PluginError(f"{place}: wrong answer of {name}: {told}")
+        return answer

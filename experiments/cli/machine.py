@@ -22,7 +22,7 @@ from studbook.experiments.doctor import (
     check_process,
 )
 from studbook.experiments.run.environment import read_user_environment
-from studbook.experiments.run.plugins import plugging
+from studbook.experiments.run.plugins import check_buildable, plugging
 from studbook.experiments.views.lines import TESTBED_MODELS, line
 from studbook.experiments.views.text import clean_line, count
 from studbook.llm.endpoints import SERVER
@@ -56,6 +56,8 @@ def doctor(options: Namespace, terminal: Terminal) -> int:
 def _doctor(options: Namespace, terminal: Terminal) -> int:
     user = read_user_environment()
     spec = user.load(options.spec, options.overrides)
+    if options.spec is not None:
+        check_buildable(spec)
     limits: list[LimitReading] = []
     boxes = BoxCheck(
         kind=spec.sandbox.kind,

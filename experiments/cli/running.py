@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
-from studbook.errors import BudgetExceeded, Outage, StorageError
+from studbook.errors import BudgetExceeded, Outage, StorageError, UsageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
 from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, SET, command, flag
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
@@ -79,8 +79,19 @@ def resume(options: Namespace, terminal: Terminal) -> int:
         user = read_user_environment()
         folder = find_run(options.run, Path(options.runs_dir))
         spec = resume_overrides(read_resolved(folder.spec), options.overrides)
+        _check_length(folder, spec, options)
         prepared = prepare(spec, user.variables, read_seed(folder))
         return _execute(folder, prepared, user.variables, terminal, options)
+
+
+def _check_length(folder: RunFolder, spec: Spec, options: Namespace) -> None:
+    done = open_run(folder.root.as_posix(), Path(options.runs_dir)).population.iterations_done
+    asked = any(text.startswith("search.iterations=") for text in options.overrides)
+    if asked and spec.search.iterations < done:
+        raise UsageError(
+            f"-s search.iterations={spec.search.iterations}: {folder.name} has {done} iterations already\n"
+            "  a run can only be extended"
+        )
 
 
 @command("studbook stop quickstart-1", RUN, RUNS)
@@ -180,9 +191,20 @@ def program() -> str:
 def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
     """How commands name this run: by name, or by path if it is outside the runs folder; and the flag."""
     where = "" if options.runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(options.runs_dir)}"
+    where += plugins_flag(options)
     if (Path(options.runs_dir) / folder.name).absolute() == folder.root.absolute():
         return folder.name, where
-    return shlex.quote(folder.root.as_posix()), ""
+    return shlex.quote(folder.root.as_posix()), plugins_flag(options)
+
+
+def plugins_flag(options: Namespace) -> str:
+    """The directory where this command found plug-ins, for the commands that continue the run."""
+    spec = getattr(options, "spec", None)
+    folder = options.plugins or (Path(spec).parent if spec is not None and Path(spec).is_file() else None)
+    is_used = folder is not None and str(Path(folder).resolve()) in sys.path
+    if not is_used or Path(str(folder)).resolve() == Path.cwd().resolve():
+        return ""
+    return f" --plugins {shlex.quote(str(folder))}"
 
 
 def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> StartView:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studbook.errors import BudgetExceeded, InfrastructureError, UsageError
+from studbook.errors import BudgetExceeded, InfrastructureError, IntegrityError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import Splits
 from studbook.evaluate.trajectories import render_for_analyzer
@@ -43,7 +43,7 @@ from studbook.experiments.run.environment import describe_environment, environme
 from studbook.experiments.run.ledger import Ledger, LineageTrees, opened_ledger
 from studbook.experiments.run.models import open_endpoints
 from studbook.experiments.run.notices import NoticeLog
-from studbook.experiments.run.plugins import check_plugins, find_plugin, identities
+from studbook.experiments.run.plugins import check_buildable, check_plugins, find_plugin, identities
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
 from studbook.experiments.spec.loading import application_root, harness_folder, spec_hash, write_resolved
@@ -92,6 +92,8 @@ def prepare(
     `seed` is given for an existing run, which must use the sandbox it began with. `papers` is given if they
     have already been found.
     """
+    if seed is None:
+        check_buildable(spec)  # of an existing run nothing is imported before its code was compared
     papers = papers or load_papers(spec.corpus, spec.seed)
     tree = seed or read_harness(harness_folder(spec.harness))
     if replayed is None:
@@ -189,6 +191,11 @@ def opened_run(
         if (start := ledger.population.start) is not None:
             check_version(folder.name, start)
             check_plugins(folder.name, start.plugins, prepared.spec)
+            if replay_from is None and ledger.population.evaluations and not folder.calls.is_file():
+                raise IntegrityError(
+                    f"{folder.calls} is missing: calls would be paid for twice, and none could be verified\n"
+                    "  restore it from a backup of the run"
+                )
         notices = NoticeLog(folder.notices, display.notice, now)
         bench = stack.enter_context(
             open_bench(

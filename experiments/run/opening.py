@@ -176,8 +176,14 @@ class OpenedRun:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The whole journal, every line verified."""
-        return tuple(JournalReader(self.folder.journal))
+        """The journal up to `head`, every line verified; a run in progress may have written more since."""
+        found: list[Entry] = []
+        if self.head:
+            for entry in JournalReader(self.folder.journal):
+                found.append(entry)
+                if entry.hash == self.head:
+                    break
+        return tuple(found)
 
     @property
     def start(self) -> RunStarted:

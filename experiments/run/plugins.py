@@ -3,6 +3,7 @@
 Finding imports nothing. A user's module is searched for in `plugin_folders`, then among installed packages.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from studbook.evaluate.predicates import PREDICATE
 from studbook.evaluate.readers import READER
 from studbook.evolve.contracts import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
 from studbook.experiments.spec.model import Choice, Spec
+from studbook.experiments.views.display import DISPLAY
 from studbook.identity import Json, hash_json
 from studbook.llm.endpoints import BACKEND
 from studbook.registry import Door, Found
@@ -76,6 +78,30 @@ def identities(spec: Spec) -> dict[str, str]:
     return {
         place: _told(find_plugin(door, choice).identity) for place, (door, choice) in chosen(spec).items()
     }
+
+
+def check_buildable(spec: Spec) -> None:
+    """Creates each plug-in once and drops it, so that a mistake is reported before anything is written.
+
+    Raises PluginError. Sandbox and endpoints are left to whoever opens them.
+    """
+    context = {
+        "temperature": spec.search.temperature,
+        "chat": _Unasked(),
+        "render": str,
+        "progress": sys.stderr,
+        "results": sys.stdout,
+    }
+    for door, choice in (*chosen(spec).values(), (DISPLAY, spec.display)):
+        if door is not SANDBOX and door is not BACKEND:
+            door.build(find_plugin(door, choice), **context)
+
+
+class _Unasked:
+    """Stands for the models while a policy is only checked."""
+
+    def chat(self, call: object) -> object:
+        raise PluginError("a policy may not call a model while it is being created")
 
 
 def _told(identity: dict[str, Json]) -> str:

@@ -4,6 +4,7 @@ A `Choice` names a plug-in for a door of the registry, with its parameters. `exp
 loads, overrides and writes specs; `experiments/spec/reference.py` generates the reference for users.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -35,6 +36,15 @@ class Choice(BaseModel):
 
     name: str
     params: dict[str, Any] = {}
+
+    @field_validator("params")
+    @classmethod
+    def _plain_values(cls, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(params, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("params hold plain values only: no NaN, no infinity, no dates") from None
+        return params
 
     @model_validator(mode="before")
     @classmethod

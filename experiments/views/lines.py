@@ -54,6 +54,8 @@ def confirmed_words(rate: Rate) -> str:
 
 
 def change_words(score: ScoreDiff) -> str:
+    if not (score.before.n and score.after.n):
+        return "not measured on both sides"
     low, high = score.interval
     basis = "paired: same papers, same random seeds" if score.paired else "unpaired: different samples"
     points = f"{100 * float(score.difference):+.1f} points"

@@ -123,6 +123,55 @@ PLUGINS = {
             def seed_measured(self, rate):
                 raise ValueError("no ink")
         """,
+    "wrong": """
+        import colorsys  # a helper beside this one may have the same name
+
+        from studbook.evaluate.contracts import Ruling, Status
+        from studbook.evolve.contracts import Admission, Proposal
+
+        def admits_none(parent, mutant, papers):
+            return None
+
+        def admits_words(parent, mutant, papers):
+            return Admission(admitted="no", reason="never")
+
+        def admits_silently(parent, mutant, papers):
+            return Admission(admitted=True, reason=None)
+
+        async def waits(population, seed):
+            return "seed"
+
+        def leaves(population, seed):
+            raise SystemExit(3)
+
+        class Kind:
+            def implement(self, parent, diagnosis, history, try_harness, seed):
+                return Proposal(tree=parent, kind="great", hypothesis="x")
+
+        class Nothing:
+            def analyze(self, parent, results, history, seed):
+                return None
+
+        def not_a_number(knobs, population, seed, is_new):
+            return {knob.name: float("nan") for knob in knobs}
+
+        def no_verdict(weak, strong):
+            return Ruling(status="rejected", category=None, reason="x")
+
+        class Half:
+            def __init__(self):
+                from studbook.sandbox.kinds.process import plugin
+
+                self.inner = plugin()
+                self.name, self.isolates_untrusted_code, self.statement = "half", False, "half a sandbox"
+                self.identity, self.fingerprint = {}, None
+
+            def run(self, job, handler):
+                return self.inner.run(job, handler)
+
+            def close(self):
+                self.inner.close()
+        """,
     "knobs": """
         def lowest(knobs, population, seed, is_new):
             values = {knob.name: knob.low for knob in knobs}
@@ -218,7 +267,8 @@ def test_a_run_begun_elsewhere_goes_on_where_the_user_says_its_plug_in_is(tmp_pa
     specs.mkdir()
     other.mkdir()
     spec = write(specs, "selection", search=', selection: "my_plugin:newest"')
-    done("run", f"specs/{spec.name}", "--name", "mine", cwd=tmp_path)
+    told = done("run", f"specs/{spec.name}", "--name", "mine", cwd=tmp_path)
+    assert "studbook replay mine --level recorded --plugins specs" in told
     for command in (
         ("resume", "mine", "-s", "search.iterations=4"),
         ("replay", "mine", "--level", "recorded"),
@@ -265,6 +315,108 @@ def test_what_does_not_fit_is_told_by_name_and_ends_with_2(search, told, tmp_pat
     assert refused.returncode == 2, refused.stderr
     assert told in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+WRONG = {
+    "admits_none": (
+        {"search": ', admission: "my_plugin:admits_none"'},
+        "rule: it is None; expected Admission",
+    ),
+    "admits_words": (
+        {"search": ', admission: "my_plugin:admits_words"'},
+        "rule: admitted is 'no'; expected bool",
+    ),
+    "admits_silently": (
+        {"search": ', admission: "my_plugin:admits_silently"'},
+        "rule: reason is None; expected str",
+    ),
+    "waits": ({"search": ', selection: "my_plugin:waits"'}, "select is an async function"),
+    "leaves": ({"search": ', selection: "my_plugin:leaves"'}, "failed in select: SystemExit: 3"),
+    "Kind": (
+        {"search": ', implementer: "my_plugin:Kind"', "share": "0"},
+        "implement: kind is 'great'; expected MutationKind",
+    ),
+    "Nothing": (
+        {"search": ', analyzer: "my_plugin:Nothing"', "share": "0"},
+        "analyze: it is None; expected Diagnosis",
+    ),
+    "not_a_number": (
+        {"search": ', knobs: "my_plugin:not_a_number"', "share": "1.0"},
+        "is nan; expected float",
+    ),
+    "no_verdict": (
+        {"evaluator": ', predicate: "my_plugin:no_verdict"'},
+        "rule: status is 'rejected'; expected Status",
+    ),
+    "Half": ({"sandbox": '{kind: "my_plugin:Half"}'}, "fingerprint is None; expected str"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_answer_is_told_by_its_door_and_never_recorded(case, tmp_path):
+    keys, told = WRONG[case]
+    spec = write(tmp_path, "wrong", **keys)
+    refused = studbook("run", spec.name, "--name", "mine", cwd=tmp_path)
+    assert refused.returncode == 2, refused.stderr
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+    if (tmp_path / "runs" / "mine").exists():
+        done("show", "mine", cwd=tmp_path)
+        done("verify", "mine", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        ', selection: "nowhere:Thing"',
+        ', selection: {name: "my_plugin:Oldest", params: {skop: 1}}',
+        ", selection: {name: boltzmann, params: {temprature: 3}}",
+        ', implementer: "my_plugin:newest"',
+        ', selection: {name: "my_plugin:newest", params: {back: .nan}}',
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_anything_is_written(search, tmp_path):
+    spec = write(tmp_path, "selection", search=search)
+    for command in (("run", spec.name), ("run", spec.name, "--dry-run"), ("doctor", spec.name)):
+        refused = studbook(*command, cwd=tmp_path)
+        assert refused.returncode == 2, command
+        assert "Traceback" not in refused.stderr
+    assert not list((tmp_path / "runs").glob("*")) if (tmp_path / "runs").exists() else True
+
+
+def test_a_helper_that_another_module_hides_is_refused(tmp_path):
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    spec = write(specs, "wrong", search=', selection: "my_plugin:leaves"')
+    (specs / "colorsys.py").write_text("MINE = True\n", encoding="utf-8")
+    refused = studbook("run", f"specs/{spec.name}", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "importing colorsys finds" in refused.stderr
+    assert "give the helper another name" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_plug_in_that_was_edited_since_it_was_imported_is_refused(tmp_path):
+    write(tmp_path, "selection")
+    script = """
+        import studbook
+        from pathlib import Path
+
+        few = {"search.iterations": 1}
+        studbook.run("mine.yaml", selection="my_plugin:newest", overrides=few, name="one")
+        path = Path("my_plugin.py")
+        path.write_text("# a remark\\n" + path.read_text())
+        studbook.run("mine.yaml", selection="my_plugin:newest", overrides=few, name="two")
+        path.write_text(path.read_text().replace("back: int = 0", "back: int = 1"))
+        studbook.run("mine.yaml", selection="my_plugin:newest", overrides=few, name="three")
+        """
+    (tmp_path / "script.py").write_text(textwrap.dedent(script), encoding="utf-8")
+    told = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert "was edited since it was imported" in told.stderr.replace("\n", " ").replace("  ", " ")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["one", "two"]
 
 
 @pytest.mark.slow

@@ -12,5 +12,6 @@ def test_nothing_is_lost_or_paid_twice_however_a_run_ends(tmp_path, part):
     assert rows
     for row in rows:
         assert row["kills"] > 0 or row["skipped"] or part == "lineage", row
-        assert part in {"cases", "lineage"} or row["calls"] > 0, "nothing could have been lost"
         assert row["lost"] == row["paid_again"] == row["differences"] == []
+    calls = sum(row["calls"] for row in rows)  # on a busy machine a kill may come before a row's first call
+    assert part in {"cases", "lineage"} or calls > 0, "nothing could have been lost"

@@ -81,7 +81,7 @@ def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
         ({}, "auto", State.FINE, "engine "),
         ({"SwapLimit": False}, "auto", State.WARNING, "it reports no limits on swap"),
         ({"PidsLimit": False}, "auto", State.MISSING, "it reports no limits on processes"),
-        ({"MemoryLimit": False}, "process", State.WARNING, "without limits on memory"),
+        ({"MemoryLimit": False}, "process", State.WARNING, "it reports no limits on memory"),
         (
             {"SecurityOptions": ["name=rootless"], "CgroupVersion": "2"},
             "auto",
