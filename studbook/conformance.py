@@ -5,6 +5,7 @@ literals, containers), and accepts whatever it does not understand. Converts not
 """
 
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -95,5 +96,6 @@ def _within(place: str, told: str) -> str:
 def _mismatch(value: object, hint: Any, place: str) -> str:
     quoted = repr(value)
     short = quoted if len(quoted) <= LONGEST_QUOTE else f"{quoted[:LONGEST_QUOTE]}…"
-    expected = getattr(hint, "__name__", None) if isinstance(hint, type) else None
-    return f"{place or 'it'} is {short}; expected {expected or str(hint).replace('typing.', '')}"
+    plain = isinstance(hint, type) and not get_args(hint)
+    expected = hint.__name__ if plain else re.sub(r"(?:\w+\.)+(?=\w)", "", str(hint))
+    return f"{place or 'it'} is {short}; expected {expected}"
