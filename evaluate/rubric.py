@@ -11,6 +11,7 @@ the final verifier and never counted as manipulation attempts: honest harnesses 
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 MAX_REPLY_CHARACTERS = 200_000
 MAX_OBJECTS = 200
+MAX_BRACES = 20_000
+"""Tried as the beginning of an object: a judge that reasons in LaTeX writes hundreds before its answer."""
 
 _WORDS = {
     "true": True,
@@ -90,10 +93,14 @@ def _agreed(
 
 
 def _objects(reply: str) -> Iterator[dict[str, Any]]:
-    """JSON objects in free text, outermost first, at most MAX_OBJECTS attempts."""
-    text, position = reply[:MAX_REPLY_CHARACTERS], 0
+    """The last MAX_OBJECTS JSON objects in free text, outermost first, in order."""
+    return iter(deque(_every_object(reply[-MAX_REPLY_CHARACTERS:]), maxlen=MAX_OBJECTS))
+
+
+def _every_object(text: str) -> Iterator[dict[str, Any]]:
+    position = 0
     decoder = json.JSONDecoder()
-    for _ in range(MAX_OBJECTS):
+    for _ in range(MAX_BRACES):
         position = text.find("{", position)
         if position < 0:
             return

@@ -89,7 +89,11 @@ class Outage(ModelUnavailable):
 
 
 class ModelRejected(ModelError):
-    """The endpoint refused the request for good: key, model name, content."""
+    """The endpoint refused the request for good: key, model name, content. `status`: of HTTP, 0 for none."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RequestRefused(ModelRejected):

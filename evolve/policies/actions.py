@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from studbook.llm.answers import split_thoughts
+
 
 class ActionKind(StrEnum):
     LIST = "list"
@@ -44,13 +46,12 @@ class Block:
 
 
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>.*)$")
-_THINKING = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _PATH_LABEL = re.compile(r"^(?:path|file|filename)\s*[:=]\s*", re.IGNORECASE)
 
 
 def parse_actions(reply: str) -> tuple[Action, ...]:
-    """All actions of a reply, in order; skips prose, other code blocks and a leading <think>."""
-    text = _THINKING.sub("", reply.replace("\r\n", "\n"))
+    """Every action of a reply, in order; prose, foreign code blocks and thoughts are skipped."""
+    text, _ = split_thoughts(reply.replace("\r\n", "\n"))
     found = []
     for block in fenced_blocks(text):
         kind, rest = _read_info(block.info)

@@ -43,8 +43,9 @@ def _role_model(spec: Spec, name: str, role: RoleSpec) -> RoleModel:
         model=backend_kind(spec, role).model_of(role.model, name),
         temperature=_temperature(spec, name, role),
         max_tokens=role.max_tokens,
-        dollars_per_million_in=role.dollars_per_million_input,
-        dollars_per_million_out=role.dollars_per_million_output,
+        dollars_per_million_in=role.dollars_per_million_input or 0.0,
+        dollars_per_million_out=role.dollars_per_million_output or 0.0,
+        extra_body=role.extra_body,
     )
 
 
@@ -80,6 +81,7 @@ def evaluated_models(spec: Spec, harness_roles: Collection[str]) -> dict[str, Js
             "model": role_models(spec)[name].model,
             "temperature": role_models(spec)[name].temperature,
             "max_tokens": role_models(spec)[name].max_tokens,
+            **({"extra_body": role.extra_body} if role.extra_body else {}),
         }
         for name, role in spec.models.roles.items()
         if name in EVALUATOR_ROLES or name in harness_roles
@@ -209,6 +211,10 @@ def other_secrets(environment: Mapping[str, str]) -> Iterator[Secret]:
 
 def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> Secret:
     if not _kind(endpoint.kind).needs_key:
+        return Secret()
+    if endpoint.api_key_env is None:
+        if endpoint.base_url is None:
+            raise SpecError(f"endpoint {name!r} needs a base_url, or an api_key_env for OpenAI's own address")
         return Secret()
     key = environment.get(endpoint.api_key_env, "").strip()
     if not key and endpoint.base_url is None:

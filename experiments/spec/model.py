@@ -146,11 +146,14 @@ class CorpusSpec(Section):
 
 
 class EndpointSpec(Section):
-    """Where models are served. `api_key_env` names an environment variable; keys never appear in a spec."""
+    """Where models are served. `api_key_env` names an environment variable; keys never appear in a spec.
+
+    Without it the endpoint gets no key. The endpoint named `openai` gets OPENAI_API_KEY.
+    """
 
     kind: Annotated[str, name_of(BACKEND, is_quoted=False)]
     base_url: str | None = None
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str | None = None
     timeout_seconds: PositiveNumber = 120.0
     concurrency: Positive = 8
 
@@ -169,7 +172,9 @@ class EndpointSpec(Section):
 
     @field_validator("api_key_env")
     @classmethod
-    def _variable_name(cls, value: str) -> str:
+    def _variable_name(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not (value.isascii() and value.isidentifier()) or _is_key_like(value):
             raise ValueError("must be the name of an environment variable, never the key itself")
         return value
@@ -199,6 +204,13 @@ def _is_http_address(value: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
 
 
+TESTBED = "testbed"
+OWN_FIELDS = frozenset(
+    {"model", "messages", "seed", "temperature", "response_format", "n", "tools", "tool_choice", "functions"}
+)
+"""Fields of a request that Studbook sets itself, or that would let a provider act on its own."""
+
+
 class RoleSpec(Section):
     """The model of a role and its settings. Prices are used for the budget in dollars.
 
@@ -209,12 +221,26 @@ class RoleSpec(Section):
     model: str = "testbed"
     temperature: Temperature | None = 0.7
     max_tokens: Positive = 4096
-    dollars_per_million_input: Annotated[float, Field(ge=0)] = 0.0
-    dollars_per_million_output: Annotated[float, Field(ge=0)] = 0.0
+    dollars_per_million_input: Annotated[float, Field(ge=0)] | None = None
+    dollars_per_million_output: Annotated[float, Field(ge=0)] | None = None
+    extra_body: dict[str, Any] = {}
+
+    @field_validator("extra_body")
+    @classmethod
+    def _no_fields_of_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name in OWN_FIELDS:
+                raise ValueError(f"{name} is set by Studbook and cannot be sent in extra_body")
+        if re.search(rf"\b{KEY_PREFIX}{{16,}}", json.dumps(value)):
+            raise ValueError("no key: it goes into the variable of the endpoint's api_key_env")
+        return value
 
 
 def _standard_endpoints() -> dict[str, EndpointSpec]:
-    return {"testbed": EndpointSpec(kind="testbed"), "openai": EndpointSpec(kind="openai")}
+    return {
+        "testbed": EndpointSpec(kind="testbed"),
+        "openai": EndpointSpec(kind="openai", api_key_env="OPENAI_API_KEY"),
+    }
 
 
 class ModelsSpec(Section):
@@ -371,6 +397,19 @@ class Spec(Section):
     budget: BudgetSpec = BudgetSpec()
     workers: Positive = 4
     display: Annotated[Choice, named_by(DISPLAY)] = Choice(name="auto")
+
+    @model_validator(mode="after")
+    def _dollars_need_prices(self) -> Self:
+        """A price that nobody gave would be 0, and the budget would never be reached."""
+        if self.budget.dollars is not None:
+            for name, role in self.models.roles.items():
+                prices = (role.dollars_per_million_input, role.dollars_per_million_output)
+                if None in prices and self.models.endpoints[role.endpoint].kind != TESTBED:
+                    raise ValueError(
+                        f"budget.dollars needs prices, and models.roles.{name} has none: give "
+                        "dollars_per_million_input and dollars_per_million_output (0 for a free endpoint)"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _evaluator_sets_its_temperatures(self) -> Self:

@@ -48,7 +48,7 @@ MEANINGS = {
     "corpus.splits.test": "Number of sealed test papers.",
     "models.endpoints.NAME.kind": "Type of the endpoint: `openai` for any OpenAI-compatible URL, or `testbed`.",
     "models.endpoints.NAME.base_url": "The address; null: OPENAI_BASE_URL for the endpoint `openai`, else OpenAI's.",
-    "models.endpoints.NAME.api_key_env": "The environment variable that holds the key. Never the key itself.",
+    "models.endpoints.NAME.api_key_env": "The environment variable that holds the key, never the key itself; null: no key. `openai` has OPENAI_API_KEY.",
     "models.endpoints.NAME.timeout_seconds": "Timeout of one request.",
     "models.endpoints.NAME.concurrency": "Maximum number of concurrent requests.",
     "models.default": "Default for every role: the keys of a role.",
@@ -59,8 +59,10 @@ MEANINGS = {
     "models.roles.ROLE.temperature": "Sampling temperature; null for the evaluator's roles, whose temperatures are "
     "keys of `evaluator`.",
     "models.roles.ROLE.max_tokens": "Maximum length of a reply, in tokens.",
-    "models.roles.ROLE.dollars_per_million_input": "Price of prompt tokens, for the budget in dollars.",
+    "models.roles.ROLE.dollars_per_million_input": "Price of prompt tokens; `budget.dollars` needs it (0: free).",
     "models.roles.ROLE.dollars_per_million_output": "Price of completion tokens.",
+    "models.roles.ROLE.extra_body": "Additional fields of the role's requests, sent unchanged: "
+    "`{reasoning_effort: low}`, `{chat_template_kwargs: {enable_thinking: false}}`.",
     "models.retries": "Retries of a failed request before the endpoint is asked a control question.",
     "models.retry_wait_seconds": "Wait before the first retry; later waits are longer.",
     "models.patience_minutes": "How long the run waits for an endpoint that does not respond before it pauses; null: forever.",

@@ -21,6 +21,7 @@ from threading import Lock
 from studbook.errors import (
     Cause,
     ModelError,
+    ModelRejected,
     ModelUnavailable,
     Outage,
     ReplayDifference,
@@ -30,6 +31,7 @@ from studbook.errors import (
     StudbookError,
 )
 from studbook.identity import derive_seed
+from studbook.llm.answers import FILTERED, LENGTH, STOP, is_cut, split_thoughts
 from studbook.llm.contracts import (
     ChatCall,
     ChatReply,
@@ -46,6 +48,8 @@ from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_
 from studbook.llm.records import CallRecords, record_key
 
 SEED_RANGE = 2**31
+FORBIDDEN = 403
+"""After an endpoint has answered, this status concerns one request (moderation), not the key."""
 
 TIMEOUT_WEIGHT = 3
 """A timeout counts more, because it takes as long as several refused connections."""
@@ -338,10 +342,32 @@ class RetryingCall:
         self._attempts += 1
         if self._attempts > 1:
             self._on_retry()
-        reply = self._pool.send(self._call, request)
-        if reply.finish_reason == "content_filter":
+        try:
+            reply = self._pool.send(self._call, request)
+        except RequestRefused:
+            raise
+        except ModelRejected as error:
+            if error.status == FORBIDDEN and self._pool.has_answered(self._call.to.endpoint):
+                raise RequestRefused(str(error), status=FORBIDDEN) from error
+            raise
+        if is_cut(request, reply):
+            self._on_waste(reply)
+            raise ModelRejected(
+                f"the server truncated the prompt: it counted {reply.usage.prompt_tokens:,} prompt tokens "
+                f"for {sum(len(message.content) for message in request.messages):,} characters\n"
+                f"endpoint {self._call.to.endpoint!r}, model {self._call.to.model!r}\n"
+                "raise the server's context length (num_ctx, n_ctx, --max-model-len), or shorten the papers"
+            )
+        if reply.finish_reason == FILTERED:
             self._on_waste(reply)
             raise RequestRefused(_sentence("a content filter withheld the answer", self._call, reply))
+        if reply.finish_reason not in {STOP, LENGTH}:
+            self._on_waste(reply)
+            what = f"the answer broke off (finish_reason {reply.finish_reason!r})"
+            raise ModelUnavailable(_sentence(what, self._call, reply))
+        text, thoughts = split_thoughts(reply.text)
+        if thoughts:
+            reply = replace(reply, text=text, thoughts="\n".join(filter(None, [reply.thoughts, thoughts])))
         return reply
 
     def _judge(self, reply: ChatReply, request: ChatRequest, seconds: float) -> Answer | Suspicion:

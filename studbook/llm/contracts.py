@@ -9,10 +9,10 @@ replies. Editing, deleting or exchanging a record afterwards contradicts it, and
 depends only on the calls, not on who paid, when, or what ran concurrently.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from studbook.identity import hash_json
 
@@ -122,11 +122,13 @@ class ChatRequest:
     temperature: float
     max_tokens: int
     json_mode: bool = False
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """Additional fields of the request's body, sent unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatReply:
-    """`finish_reason` as the endpoint gave it: "stop", "length"."""
+    """`finish_reason`: "stop", "length" or "content_filter" under any name, else as the endpoint gave it."""
 
     text: str
     usage: Usage
@@ -134,6 +136,8 @@ class ChatReply:
     model: str = ""
     recorded: bool = False
     """True if it was answered from the records, at no cost."""
+    thoughts: str = ""
+    """The model's visible reasoning, removed from the text: kept for the user, shown to no other role."""
     is_estimated: bool = False
     """True if the endpoint did not report usage: `usage` is then estimated from the number of characters."""
     key: str = ""
@@ -179,10 +183,14 @@ TOKENS_AROUND_A_MESSAGE = 64  # roles and markers that a chat template adds arou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleModel:
-    """`temperature` and `max_tokens` apply to calls that do not set them. Prices are per million tokens."""
+    """`temperature` and `max_tokens` apply to calls that do not set them. Prices are per million tokens.
+
+    `extra_body` is sent with every request of the role: fields that one server or model needs.
+    """
 
     endpoint: str
     model: str
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
     max_tokens: int = 4096
     dollars_per_million_in: float = 0.0
@@ -207,6 +215,7 @@ class RoleModel:
             temperature=float(self.temperature if call.temperature is None else call.temperature),
             max_tokens=self.max_tokens if call.max_tokens is None else call.max_tokens,
             json_mode=call.json_mode,
+            extra_body=self.extra_body,
         )
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from studbook.errors import ModelError, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
+from studbook.llm.answers import split_thoughts
 from studbook.llm.contracts import (
     Backend,
     ChatCall,
@@ -257,14 +258,16 @@ def probe(role: str, to: RoleModel, backend: Backend) -> ProbeResult:
         reply = backend.complete(to.resolve(call))
     except ModelError as error:
         return ProbeResult(role=role, model=to.model, is_healthy=False, text=str(error))
-    fault = _fault_of(reply)
+    text, thoughts = split_thoughts(reply.text)
+    fault = _fault_of(replace(reply, text=text))
     if fault:
         where = f"endpoint {to.endpoint!r}, model {to.model!r}"
         return ProbeResult(
             role=role, model=to.model, is_healthy=False, text=f"{fault[0]}\n{where}\n{fault[1]}"
         )
     used = f"{reply.usage.prompt_tokens} + {reply.usage.completion_tokens} tokens"
-    return ProbeResult(role=role, model=to.model, is_healthy=True, text=f"{to.model} answers ({used})")
+    aloud = "; it thinks aloud, and its thoughts are removed from every reply" if thoughts else ""
+    return ProbeResult(role=role, model=to.model, is_healthy=True, text=f"{to.model} answers ({used}){aloud}")
 
 
 def _fault_of(reply: ChatReply) -> tuple[str, str] | None:

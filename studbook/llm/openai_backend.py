@@ -18,7 +18,7 @@ in time and size.
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from threading import Lock
@@ -28,14 +28,26 @@ import httpx2
 import openai
 
 from studbook.errors import Cause, ModelError, ModelRejected, ModelUnavailable, RequestRefused, SpecError
-from studbook.llm.contracts import ChatReply, ChatRequest, Usage, count_tokens
+from studbook.llm.answers import end_of, read_content, read_error
+from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage, count_tokens
 from studbook.llm.secrets import MASK, Mask, Secret
 
 LONGEST_QUOTE = 300
+MOST_WORDS = 10_000
+"""Characters of an error's body that are looked at, where it is no JSON."""
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 SDK_PREFIX = re.compile(r"^Error code: \d+ - ")
 THIS_REQUEST = {400, 413, 422}
 WORTH_ANOTHER_TRY = {408, 409, 425, 429}
+TOO_LARGE = re.compile(
+    r"(request|input|prompt|payload|body|entity)s? (is |was )?too (large|long|big)"
+    r"|too (large|long) for (the|this) (model|context)|tokens? must be reduced"
+    r"|reduce (the|your) (length|size|number)|maximum context length"
+    r"|exceed\w* (the |this |its |your )?(model's |models |available |maximum |max )*"
+    r"(context|token limit|input limit)|context[ _](length|window|size)[ _](is |was )?exceed",
+    re.IGNORECASE,
+)
+"""Errors about the size of a request, which waiting does not fix, whatever their status (429, 500)."""
 SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
 NEXT_STEP = {
@@ -69,8 +81,13 @@ class Complaint:
     cause: Cause = Cause.OTHER
 
     @property
+    def is_about_request(self) -> bool:
+        """Whether the same request would fail again while others may succeed."""
+        return self.status in THIS_REQUEST or TOO_LARGE.search(self.message) is not None
+
+    @property
     def is_worth_another_try(self) -> bool:
-        if self.code in SPENT:
+        if self.code in SPENT or TOO_LARGE.search(self.message):
             return False
         return self.status == 0 or self.status in WORTH_ANOTHER_TRY or self.status >= 500
 
@@ -82,7 +99,8 @@ def to_model_error(complaint: Complaint, where: str) -> ModelError:
         return ModelUnavailable(
             text, retry_after_seconds=complaint.retry_after_seconds, cause=complaint.cause
         )
-    return RequestRefused(text) if complaint.status in THIS_REQUEST else ModelRejected(text)
+    refused_for = RequestRefused if complaint.is_about_request else ModelRejected
+    return refused_for(text, status=complaint.status)
 
 
 def complaint_of_status(
@@ -101,6 +119,8 @@ def complaint_of_status(
     """
     if code in SPENT:
         step = SPENT_STEP
+    elif TOO_LARGE.search(message):
+        step = NEXT_STEP[413]
     elif status >= 500:
         step = SERVER_ERROR
     else:
@@ -205,6 +225,13 @@ def bounded_client(timeout_seconds: float, clock: Callable[[], float] = time.mon
 
 
 OPTIONAL_FIELDS = ("seed", "response_format", "temperature")
+NO_SYSTEM = re.compile(
+    r"system[ _](role|message|prompt|instruction)s?\b.{0,40}\b(not|un|no longer)"
+    r"|(not|unsupported|unknown|invalid|unexpected).{0,40}\bsystem\b"
+    r"|roles must alternate|only user and assistant",
+    re.IGNORECASE,
+)
+"""The error of a chat template without a system role."""
 TOO_LONG_NAME = re.compile(r"max_completion_tokens")
 NOT_UNDERSTOOD = re.compile(
     r"unsupported|not supported|(does|do) not support|doesn't support|unknown|unrecogni[sz]ed|unexpected"
@@ -215,10 +242,14 @@ NOT_UNDERSTOOD = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """The omitted fields, and the limit's name: `max_tokens`, newer models `max_completion_tokens`."""
+    """The omitted fields, and the limit's name: `max_tokens`, newer models `max_completion_tokens`.
+
+    Without `has_system` the system message is put in front of the first user message.
+    """
 
     left_out: frozenset[str] = frozenset()
     limit_field: str = "max_tokens"
+    has_system: bool = True
 
     def body_of(self, request: ChatRequest) -> dict[str, Any]:
         """The request's fields in the form that the endpoint expects."""
@@ -226,8 +257,14 @@ class Dialect:
         if request.json_mode and _mentions_json(request):
             fields["response_format"] = {"type": "json_object"}
         kept = {name: value for name, value in fields.items() if name not in self.left_out}
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        return {"model": request.model, "messages": messages, self.limit_field: request.max_tokens, **kept}
+        messages = request.messages if self.has_system else _without_system(request.messages)
+        return {
+            "model": request.model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            self.limit_field: request.max_tokens,
+            **kept,
+            **request.extra_body,
+        }
 
     def after(self, status: int, param: str, message: str) -> "Dialect | None":
         """The dialect to try after a refusal; None if the refusal is about something else."""
@@ -235,24 +272,44 @@ class Dialect:
             return None
         if self.limit_field == "max_tokens" and TOO_LONG_NAME.search(message):
             return replace(self, limit_field="max_completion_tokens")
-        if not NOT_UNDERSTOOD.search(message):
-            return None
+        if self.has_system and NO_SYSTEM.search(message):
+            return replace(self, has_system=False)
         for field in OPTIONAL_FIELDS:
-            if field not in self.left_out and (param == field or re.search(rf"\b{field}\b", message)):
+            is_named = param == field or re.search(rf"\b{field}\b", message)
+            # any complaint about response_format counts: only json_object is ever sent
+            is_refused = field == "response_format" or NOT_UNDERSTOOD.search(message)
+            if field not in self.left_out and is_named and is_refused:
                 return replace(self, left_out=self.left_out | {field})
         return None
 
     def merge(self, other: "Dialect") -> "Dialect":
         """Combines what both have learned."""
         limit = other.limit_field if self.limit_field == "max_tokens" else self.limit_field
-        return Dialect(left_out=self.left_out | other.left_out, limit_field=limit)
+        return Dialect(
+            left_out=self.left_out | other.left_out,
+            limit_field=limit,
+            has_system=self.has_system and other.has_system,
+        )
 
     def difference(self, before: "Dialect") -> str:
         """One line for the user: what changed."""
         if self.limit_field != before.limit_field:
             return f"wants {self.limit_field!r} instead of {before.limit_field!r}; sent so from now on"
+        if self.has_system != before.has_system:
+            return "has no system role; its text is put in front of the first user message from now on"
         names = ", ".join(sorted(self.left_out - before.left_out))
         return f"does not understand {names!r}; left out from now on"
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """The system message in front of the first user message."""
+    system = "\n\n".join(message.content for message in messages if message.role == "system")
+    rest = [message for message in messages if message.role != "system"]
+    if not system:
+        return rest
+    if rest and rest[0].role == "user":
+        return [replace(rest[0], content=f"{system}\n\n{rest[0].content}"), *rest[1:]]
+    return [Message(role="user", content=system), *rest]
 
 
 def _mentions_json(request: ChatRequest) -> bool:
@@ -260,6 +317,8 @@ def _mentions_json(request: ChatRequest) -> bool:
     return any("json" in message.content.lower() for message in request.messages)
 
 
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that the HTTP library reads."""
 NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
 CONNECT_SECONDS = 10.0
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -293,7 +352,13 @@ class OpenAIBackend:
         """`secrets` are masked besides the key: keys of other endpoints, and other secrets that are sent."""
         self._name = name
         self._mask = Mask.of([api_key, *secrets])
-        client = _open_client(base_url or DEFAULT_URL, api_key, timeout_seconds, http_client)
+        try:
+            client = _open_client(base_url or DEFAULT_URL, api_key, timeout_seconds, http_client)
+        except OSError as error:
+            raise SpecError(
+                f"endpoint {name!r} cannot be set up: cannot read the certificates ({error.strerror})\n"
+                f"unset or correct {' or '.join(CERTIFICATES)}"
+            ) from error
         if client is None:
             raise SpecError(
                 f"endpoint {name!r} cannot be set up: its address, or that of a proxy, cannot be read\n"
@@ -341,12 +406,14 @@ class OpenAIBackend:
 
     def _complaint(self, error: Exception) -> Complaint:
         if isinstance(error, openai.APIStatusError):
+            body = _json_of(error.response)
+            words = read_error(error.response.text[:MOST_WORDS] if body is None else body)
             return complaint_of_status(
                 error.status_code,
-                error.message,
+                words.message or error.message,
                 self._mask,
-                param=str(error.param or ""),
-                code=str(error.code or ""),
+                param=words.param or str(error.param or ""),
+                code=words.code or str(error.code or ""),
                 retry_after=error.response.headers.get("retry-after", ""),
                 date=error.response.headers.get("date", ""),
             )
@@ -360,25 +427,36 @@ class OpenAIBackend:
         quote = quote_line(f"{error.__class__.__name__}: {error}", self._mask)
         return garbled(f"the endpoint's answer cannot be read: {quote}")
 
-    def _read(self, request: ChatRequest, response: httpx2.Response) -> ChatReply:
+    def _read(self, request: ChatRequest, response: httpx2.Response) -> ChatReply | Complaint:
         """Raises ModelUnavailable if it is not a chat completion, RequestRefused for a model's refusal."""
         completion = _json_of(response)
         choices = _member(completion, "choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
+        if failed := _member(choice, "error") or _member(completion, "error"):
+            return self._failed(failed)
         message = _member(choice, "message")
-        content = _member(message, "content")
-        if not isinstance(message, dict) or not isinstance(content, str | None):
+        content = read_content(message)
+        if content is None:
             raise self._garbled(request, response)
-        text, refusal = content or "", _member(message, "refusal")
-        if refusal and not text:
+        refusal = _member(message, "refusal")
+        if refusal and not content.text:
             raise self._refused(request, str(refusal))
-        usage, is_estimated = _usage(request, completion, text)
+        usage, is_estimated = _usage(request, completion, content.text + content.thoughts)
         return ChatReply(
-            text=self._mask.hide_in(text),
+            text=self._mask.hide_in(content.text),
+            thoughts=self._mask.hide_in(content.thoughts),
             usage=usage,
             is_estimated=is_estimated,
-            finish_reason=self._mask.hide_in(str(_member(choice, "finish_reason") or "stop")),
+            finish_reason=self._mask.hide_in(end_of(_member(choice, "finish_reason"))),
             model=self._mask.hide_in(str(_member(completion, "model") or request.model)),
+        )
+
+    def _failed(self, error: object) -> Complaint:
+        """An error in a response with status 200, with or without a text; the text is not an answer."""
+        words = read_error(error)
+        status = int(words.code) if words.code.isdigit() and 400 <= int(words.code) < 600 else 502
+        return complaint_of_status(
+            status, words.message or "an error", self._mask, param=words.param, code=words.code
         )
 
     def _garbled(self, request: ChatRequest, response: httpx2.Response) -> ModelError:

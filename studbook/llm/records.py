@@ -57,6 +57,7 @@ def pack(call: StoredCall) -> bytes:
         "finish_reason": reply.finish_reason,
         "model": reply.model,
         "dollars": call.dollars,
+        **({"thoughts": reply.thoughts} if reply.thoughts else {}),
     }
     return compress(canonical_json(value))
 
@@ -73,6 +74,7 @@ def unpack(key: str, data: bytes, place: str) -> StoredCall:
                 usage=Usage(prompt_tokens=value["usage"][0], completion_tokens=value["usage"][1]),
                 finish_reason=value["finish_reason"],
                 model=value["model"],
+                thoughts=value.get("thoughts", ""),
                 recorded=True,
             ),
             dollars=value["dollars"],
@@ -127,6 +129,7 @@ def record_key(role: str, request: ChatRequest) -> str:
             "max_tokens": request.max_tokens,
             "json_mode": request.json_mode,
             "seed": request.seed,
+            **({"extra_body": dict(request.extra_body)} if request.extra_body else {}),
         }
     )
 

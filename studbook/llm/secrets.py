@@ -37,37 +37,37 @@ class Secret:
     __str__ = __repr__
 
 
-def read_dotenv(path: Path) -> dict[str, str]:
-    """`NAME=value` lines; `export`, quotes and `#` comments are understood, nothing is expanded.
+_DOTENV = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*
+    (?: "(?P<double>(?:\\.|[^"\\])*)" | '(?P<single>[^']*)' | (?P<bare>[^\n]*) )""",
+    re.MULTILINE | re.VERBOSE,
+)
 
-    Raises UsageError naming file and line (not the line's text, which may contain a key).
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """Reads `NAME=value` assignments with `export`, quotes (also multi-line) and `#` comments.
+
+    The file belongs to a whole project, so anything else in it is skipped. Nothing is expanded. Raises
+    UsageError if the file cannot be read.
     """
     if not path.is_file():
         return {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"cannot read {path}: {error.__class__.__name__}\nmake it a UTF-8 file you may read"
         ) from error
     values: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        content = line.strip().removeprefix("export ").strip()
-        if not content or content.startswith("#"):
-            continue
-        name, equals, value = content.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise UsageError(
-                f"{path}, line {number}: not of the form NAME=value\nfix the line or put a # before it"
-            )
-        values[name.strip()] = _unquoted(value.strip())
+    for found in _DOTENV.finditer(text.replace("\r\n", "\n")):
+        if found["double"] is not None:
+            value = re.sub(r"\\(.)", lambda escaped: {"n": "\n"}.get(escaped[1], escaped[1]), found["double"])
+        elif found["single"] is not None:
+            value = found["single"]
+        else:
+            value = re.split(r"(?:^|\s)#", found["bare"], maxsplit=1)[0].strip()
+        values[found["name"]] = value
     return values
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] in "\"'" and value[-1] == value[0]:
-        return value[1:-1]
-    return value.split(" #", 1)[0].strip()
 
 
 MASK = "****"

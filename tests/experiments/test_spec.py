@@ -109,6 +109,21 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
         ("search: 3", [], ["search: must be a mapping of keys"]),
         ("corpus: {train: a}", [], ["give all of the paths train, validation and test"]),
         ("corpus: {path: a, train: a, validation: b, test: c}", [], ["either path or the three paths"]),
+        (
+            "models: {default: {endpoint: openai, model: m}}\nbudget: {dollars: 5}",
+            [],
+            ["budget.dollars needs prices", "models.roles.challenger", "0 for a free endpoint"],
+        ),
+        (
+            "models: {default: {extra_body: {messages: []}}}",
+            [],
+            ["extra_body", "messages is set by Studbook"],
+        ),
+        (
+            "models: {default: {extra_body: {a: {b: sk-abcdefghijklmnop12345}}}}",
+            [],
+            ["extra_body", "no key"],
+        ),
         ("name: 'no/slash'", [], ["name"]),
         ("", ["search.iterations"], ["is not key=value"]),
         ("", ["=3"], ["is not key=value"]),
@@ -180,3 +195,29 @@ def test_the_hash_of_a_spec_ignores_workers_and_length_and_sees_the_search(spec_
     assert spec_hash(load(spec_file, MINIMAL, "models.patience_minutes=1", "models.retries=2")) == plain
     assert spec_hash(load(spec_file, MINIMAL, "search.iterations=99", "search.patience=3")) == plain
     assert spec_hash(load(spec_file, MINIMAL, "search.minibatch=99")) != plain
+
+
+def test_a_budget_in_dollars_takes_a_price_of_zero_that_is_written_down(spec_file):
+    free = "{endpoint: openai, model: m, dollars_per_million_input: 0, dollars_per_million_output: 0}"
+    assert (
+        load(spec_file, MINIMAL + f"models: {{default: {free}}}\nbudget: {{dollars: 5}}\n").budget.dollars
+        == 5
+    )
+    assert load(spec_file, MINIMAL + "budget: {dollars: 5}\n").budget.dollars == 5, (
+        "the testbed costs nothing"
+    )
+
+
+def test_only_the_endpoint_openai_gets_the_key_that_is_named_after_it(spec_file):
+    text = MINIMAL + "models: {endpoints: {lab: {kind: openai, base_url: 'http://lab/v1'}}}\n"
+    endpoints = load(spec_file, text).models.endpoints
+    assert endpoints["openai"].api_key_env == "OPENAI_API_KEY"
+    assert endpoints["lab"].api_key_env is None
+
+
+def test_further_fields_are_part_of_the_experiment_and_none_leave_its_name_as_it_was(spec_file):
+    plain, empty, more = (
+        spec_hash(load(spec_file, MINIMAL + f"models: {{roles: {{weak: {{model: x{text}}}}}}}\n"))
+        for text in ("", ", extra_body: {}", ", extra_body: {top_k: 5}")
+    )
+    assert plain == empty != more

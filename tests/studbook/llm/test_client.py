@@ -12,6 +12,8 @@ from studbook.errors import (
     ModelRejected,
     ModelUnavailable,
     ReplayDifference,
+    RequestFailed,
+    RequestRefused,
     SpecError,
 )
 from studbook.llm.client import ModelClient, RetryPolicy
@@ -331,3 +333,52 @@ def test_a_role_without_a_model_is_named(bench: Bench) -> None:
 def test_an_endpoint_that_is_not_defined_is_named_at_once(bench: Bench) -> None:
     with pytest.raises(SpecError, match="role 'weak' names endpoint 'main'"):
         ModelClient(roles={"weak": WEAK}, endpoints={}, records=bench.records)
+
+
+def test_an_answer_that_broke_off_is_asked_for_again_and_never_recorded(bench: Bench) -> None:
+    broken = replace(reply("bec"), finish_reason="abort")
+    client = bench.client(ScriptedBackend([broken, reply("because")]))
+    assert client.chat(CALL).text == "because"
+    assert client.meter.snapshot()["weak"].retries == 1
+    assert bench.records.totals()["weak"].calls == 1
+    assert bench.records.totals()["weak"].usage.completion_tokens == 200, "both were paid for"
+
+
+def test_thoughts_are_taken_off_and_kept_with_the_record(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([reply("<think>hm</think>because")]))
+    assert (first := client.chat(CALL)).text == "because"
+    again = client.chat(CALL)
+    assert again.recorded
+    assert (first.thoughts, again.thoughts, again.text) == ("hm", "hm", "because")
+
+
+def test_a_reply_that_is_only_a_thought_is_no_answer(bench: Bench) -> None:
+    client = bench.client(ScriptedBackend([reply("<think>hm"), reply("because")]))
+    assert client.chat(CALL).text == "because"
+
+
+def test_a_prompt_that_the_server_cut_stops_the_run(bench: Bench) -> None:
+    long = replace(CALL, messages=(Message(role="user", content="word " * 8_000),))
+    client = bench.client(ScriptedBackend([reply("because", prompt_tokens=4_000)]))
+    with pytest.raises(
+        ModelRejected, match="truncated the prompt: it counted 4,000 prompt tokens for 40,000"
+    ):
+        client.chat(long)
+    assert bench.records.totals()["weak"].calls == 0
+
+
+def test_a_403_is_about_the_request_once_the_endpoint_has_answered(bench: Bench) -> None:
+    class Moderated:
+        def complete(self, request: ChatRequest) -> ChatReply:
+            if "FLAGGED" in request.messages[-1].content:
+                raise ModelRejected("HTTP 403: flagged", status=403)
+            return reply("because")
+
+    flagged = replace(CALL, messages=(Message(role="user", content="FLAGGED"),))
+    with pytest.raises(ModelRejected) as at_first:
+        bench.client(Moderated()).chat(flagged)
+    assert not isinstance(at_first.value, RequestRefused)
+    client = bench.client(Moderated())
+    client.chat(CALL)
+    with pytest.raises(RequestFailed, match="flagged"):
+        client.chat(flagged)

@@ -48,6 +48,18 @@ def test_a_model_that_answers_is_healthy_and_what_it_used_is_told() -> None:
     assert (found.is_healthy, found.text) == (True, "small answers (12 + 2 tokens)")
 
 
+def test_a_model_that_thinks_aloud_is_healthy_and_said_to() -> None:
+    reply = ChatReply(text="Let me add.\n</think>\n\n4.", usage=Usage(prompt_tokens=12, completion_tokens=9))
+    found = probe("weak", WEAK, ScriptedBackend([reply]))
+    assert found.is_healthy
+    assert found.text.endswith("it thinks aloud, and its thoughts are removed from every reply")
+
+
+def test_a_model_that_only_thinks_is_not_healthy() -> None:
+    reply = ChatReply(text="<think>Let me", usage=Usage(prompt_tokens=12, completion_tokens=9))
+    assert not probe("weak", WEAK, ScriptedBackend([reply])).is_healthy
+
+
 def test_the_probe_is_one_small_call() -> None:
     backend = ScriptedBackend(["4", "5"])
     probe("weak", WEAK, backend)

@@ -5,13 +5,14 @@ import json
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import httpx2
 import pytest
 
-from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused
+from studbook.errors import ModelError, ModelRejected, ModelUnavailable, RequestRefused, SpecError
 from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage
 from studbook.llm.openai_backend import OpenAIBackend
 from studbook.llm.secrets import Secret, forms_of
@@ -448,3 +449,109 @@ def test_a_redirect_is_not_followed_so_no_prompt_goes_where_it_was_not_sent() ->
         server.shutdown()
         thread.join()
     assert asked == ["/v1/chat/completions"]
+
+
+def choice(text: str, **changes: object) -> dict[str, object]:
+    message = {"role": "assistant", "content": text}
+    return {"index": 0, "message": message, "finish_reason": "stop", **changes}
+
+
+def test_an_error_beside_a_text_is_an_error_and_the_text_no_answer() -> None:
+    broken = choice("bec", finish_reason="error", error={"code": 502, "message": "Provider disconnected"})
+    with pytest.raises(ModelUnavailable, match="HTTP 502: Provider disconnected"):
+        backend(answering(200, completion(choices=[broken]))).complete(REQUEST)
+    with pytest.raises(ModelUnavailable, match="upstream is gone"):
+        backend(answering(200, {"error": {"message": "upstream is gone"}})).complete(REQUEST)
+
+
+def test_reasoning_that_a_server_keeps_apart_stays_apart_and_is_masked() -> None:
+    message = {"role": "assistant", "content": "because", "reasoning_content": f"my key is {KEY}"}
+    reply = backend(answering(200, completion(choices=[choice("", message=message)]))).complete(REQUEST)
+    assert (reply.text, reply.thoughts) == ("because", "my key is ****")
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {
+            "detail": [
+                {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
+            ]
+        },
+        {"error": "unsupported parameter: seed"},
+        b"unknown field `seed`",
+    ],
+)
+def test_a_dialect_is_learned_from_an_error_of_any_shape(refusal: object) -> None:
+    notices: list[str] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        if "seed" in json.loads(request.content):
+            return answering(422, refusal)(request)
+        return httpx2.Response(200, json=completion())
+
+    assert backend(handler, notices).complete(REQUEST).text == "because"
+    assert notices == ["endpoint 'main', model 'small': does not understand 'seed'; left out from now on"]
+
+
+def test_a_model_without_a_system_role_gets_its_text_before_the_first_user_message() -> None:
+    notices: list[str] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        messages = json.loads(request.content)["messages"]
+        if messages[0]["role"] == "system":
+            return httpx2.Response(400, json={"message": "System role not supported", "code": 400})
+        return httpx2.Response(200, json=completion(choices=[choice(messages[0]["content"])]))
+
+    assert backend(handler, notices).complete(REQUEST).text == "Be brief.\n\nWhy? As JSON."
+    assert len(notices) == 1 and "no system role" in notices[0]
+
+
+def test_a_server_without_json_object_is_asked_without_it() -> None:
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        if "response_format" in json.loads(request.content):
+            return httpx2.Response(
+                400, json={"error": "'response_format.type' must be 'json_schema' or 'text'"}
+            )
+        return httpx2.Response(200, json=completion())
+
+    assert backend(handler).complete(replace(REQUEST, json_mode=True)).text == "because"
+
+
+def test_further_fields_are_sent_as_they_are() -> None:
+    sent: list[dict[str, object]] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(json.loads(request.content))
+        return httpx2.Response(200, json=completion())
+
+    more = {"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}
+    backend(handler).complete(replace(REQUEST, extra_body=more))
+    assert {name: sent[0][name] for name in more} == more
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (429, "Request too large for gpt-x on tokens per min (TPM): Limit 7500, Requested 20000."),
+        (500, "the request exceeds the available context size, try increasing it"),
+        (413, "Payload Too Large"),
+        (400, "This model's maximum context length is 8192 tokens"),
+    ],
+)
+def test_a_request_that_is_too_large_is_about_the_request_whatever_its_status(
+    status: int, message: str
+) -> None:
+    with pytest.raises(RequestRefused, match=r"too large for this endpoint|cannot take this request"):
+        backend(answering(status, error_body(message))).complete(REQUEST)
+
+
+def test_an_ordinary_rate_limit_is_waited_for() -> None:
+    with pytest.raises(ModelUnavailable):
+        backend(answering(429, error_body("Rate limit reached: 3 requests per minute"))).complete(REQUEST)
+
+
+def test_certificates_that_are_gone_are_a_setting_to_correct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/cacert.pem")
+    with pytest.raises(SpecError, match="unset or correct SSL_CERT_FILE"):
+        OpenAIBackend(name="main", base_url="http://models.test/v1", api_key=Secret(KEY))

@@ -40,13 +40,31 @@ def test_dotenv_lines(tmp_path: Path, line: str, value: str) -> None:
     assert read_dotenv(path) == {"A": value}
 
 
-@pytest.mark.parametrize("line", [KEY, f"{KEY}=", "=x", "a b=c"])
-def test_a_bad_line_is_named_by_number_and_not_quoted(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("line", [KEY, f"{KEY}=", "=x", "a b=c", "[section]", "if true; then"])
+def test_a_line_of_another_kind_is_skipped_because_the_file_belongs_to_a_whole_project(
+    tmp_path: Path, line: str
+) -> None:
     path = tmp_path / ".env"
-    path.write_text(f"A=b\n{line}\n")
-    with pytest.raises(UsageError, match=r"\.env, line 2: not of the form NAME=value") as caught:
-        read_dotenv(path)
-    assert KEY not in str(caught.value)
+    path.write_text(f"A=b\n{line}\nC=d\n")
+    assert read_dotenv(path) == {"A": "b", "C": "d"}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("A='sk-x'  # the key", {"A": "sk-x"}),
+        ('A="x # y" # z', {"A": "x # y"}),
+        ('A="Hello,\nB=1"\nC=2', {"A": "Hello,\nB=1", "C": "2"}),
+        ('A="say \\"no\\""', {"A": 'say "no"'}),
+        ("A=#none", {"A": ""}),
+        ("A=x#y", {"A": "x#y"}),
+        ("export A = b\r\nC=d\r\n", {"A": "b", "C": "d"}),
+    ],
+)
+def test_a_quoted_value_ends_at_its_closing_quote(tmp_path: Path, text: str, values: dict[str, str]) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(text.encode())
+    assert read_dotenv(path) == values
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,203 @@
+"""Reads what an endpoint sent: how an answer ended, its text without reasoning, an error's message.
+
+Servers differ widely here, so all of it is parsed leniently and in one place. An answer is complete or it is
+no answer: one that ended for an unknown reason is rejected. Visible reasoning ("thoughts") is removed before
+anyone reads a reply: a judge must not see what a solver considered, and an edit that an implementer rejects
+while reasoning must not be made.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+from studbook.llm.contracts import ChatReply, ChatRequest
+
+STOP = "stop"
+LENGTH = "length"
+FILTERED = "content_filter"
+
+_ENDS = {
+    STOP: "stop eos eos_token end_turn stop_sequence stop_token complete completed finish finished endoftext",
+    LENGTH: "length max_tokens model_length max_length max_output_tokens max_completion_tokens token_limit "
+    "max_new_tokens context_length context_length_exceeded model_context_window_exceeded",
+    FILTERED: "content_filter content_filtered contentfilter safety recitation blocklist prohibited_content "
+    "spii refusal refused guardrail guardrail_intervened moderation flagged sensitive language image_safety",
+}
+_END_OF = {name: end for end, names in _ENDS.items() for name in names.split()}
+
+
+def end_of(finish_reason: object) -> str:
+    """Maps the names servers use to `stop`, `length` or `content_filter`; others stay; none means `stop`."""
+    if finish_reason is None or finish_reason == "":
+        return STOP
+    name = str(finish_reason).strip()
+    plain = re.sub(r"[^a-z]+", "_", name.lower()).strip("_").removeprefix("finish_reason_")
+    return _END_OF.get(plain, name)
+
+
+MOST_CHARACTERS_PER_TOKEN = 8
+"""Higher than any tokenizer reaches over a whole prompt; typical values are three to five."""
+SHORTEST_CUT = 6_000
+"""Shorter prompts, in characters, are not checked."""
+
+
+def is_cut(request: ChatRequest, reply: ChatReply) -> bool:
+    """Whether the server truncated the prompt: it counted far fewer tokens than the text can have."""
+    characters = sum(len(message.content) for message in request.messages)
+    counted = reply.usage.prompt_tokens
+    return (
+        not reply.is_estimated
+        and characters >= SHORTEST_CUT
+        and 0 < counted * MOST_CHARACTERS_PER_TOKEN < characters
+    )
+
+
+_TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think|antml:thinking|scratchpad"
+_OPENING = rf"<(?:{_TAGS})>|<\|(?:begin_of_thought|think|thinking)\|>|\[THINK\]|◁think▷"
+_CLOSING = rf"</(?:{_TAGS})>|<\|(?:end_of_thought|/think|/thinking|end_think)\|>|\[/THINK\]|◁/think▷"
+_AT_START = re.compile(rf"\s*(?:{_OPENING})", re.IGNORECASE)
+_AT_LINE_START = re.compile(rf"^[ \t]*(?:{_OPENING})", re.IGNORECASE | re.MULTILINE)
+_CLOSED = re.compile(rf"(?<![`'\"\\])(?:{_CLOSING})(?![`'\"])", re.IGNORECASE)
+_CHANNEL = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>(?P<text>.*?)"
+    r"(?=<\|end\|>|<\|return\|>|<\|start\|>|<\|channel\|>|\Z)(?:<\|end\|>|<\|return\|>)?",
+    re.DOTALL,
+)
+
+
+def split_thoughts(reply: str) -> tuple[str, str]:
+    """Returns the answer, and the reasoning that the model wrote before it or between its parts.
+
+    An unclosed thought runs to the end. If the chat template opened it, the reply contains only its closing
+    tag. Tags that an answer quotes (in JSON, in code, within a line) belong to the answer.
+    """
+    if "<" not in reply and "[" not in reply and "◁" not in reply:
+        return reply, ""
+    if "<|channel|>" in reply:
+        return _split_channels(reply)
+    rest, thoughts = reply, []
+    while opened := _AT_START.match(rest):
+        closed = _CLOSED.search(rest, opened.end())
+        thoughts.append(rest[opened.end() : closed.start() if closed else len(rest)])
+        rest = rest[closed.end() :] if closed else ""
+    if rest.lstrip()[:1] not in {"{", "["}:
+        rest = _without_open_end(rest, thoughts)
+        rest = _without_later_ones(rest, thoughts)
+    if not thoughts:
+        return reply, ""
+    return rest.strip(), "\n".join(thought.strip() for thought in thoughts)
+
+
+def _without_open_end(text: str, thoughts: list[str]) -> str:
+    """Removes the text before a closing tag without an opening one."""
+    last = None
+    for closed in _CLOSED.finditer(text):
+        if _AT_LINE_START.search(text, 0, closed.start()):
+            break
+        last = closed
+    if last is None:
+        return text
+    thoughts.append(text[: last.start()])
+    return text[last.end() :]
+
+
+def _without_later_ones(text: str, thoughts: list[str]) -> str:
+    kept, begin = [], 0
+    while opened := _AT_LINE_START.search(text, begin):
+        closed = _CLOSED.search(text, opened.end())
+        kept.append(text[begin : opened.start()])
+        thoughts.append(text[opened.end() : closed.start() if closed else len(text)])
+        begin = closed.end() if closed else len(text)
+    return "".join([*kept, text[begin:]]) if begin else text
+
+
+def _split_channels(reply: str) -> tuple[str, str]:
+    """The harmony format, if the server does not parse it: every channel but `final` is reasoning."""
+    parts = [(found["name"].lower(), found["text"]) for found in _CHANNEL.finditer(reply)]
+    answer = "".join(text for name, text in parts if name == "final")
+    return answer.strip(), "\n".join(text.strip() for name, text in parts if name != "final")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A message's text, and the reasoning that the server reported separately."""
+
+    text: str
+    thoughts: str
+
+
+def read_content(message: object) -> Content | None:
+    """Reads the message of a chat completion: a text or a list of parts; None if it is neither."""
+    if not isinstance(message, dict):
+        return None
+    content = message.get("content")
+    thoughts = [
+        value
+        for name in ("reasoning_content", "reasoning", "thinking")
+        if isinstance(value := message.get(name), str) and value
+    ][:1]
+    if isinstance(content, str | None):
+        return Content(text=content or "", thoughts="\n".join(thoughts))
+    if not isinstance(content, list) or not all(isinstance(part, dict | str) for part in content):
+        return None
+    texts = []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part.get("text"), str) and part.get("type", "text") in {"text", "output_text"}:
+            texts.append(part["text"])
+        elif part.get("type") in {"thinking", "reasoning", "thought", "redacted_thinking"}:
+            thoughts.append(_text_within(part))
+    return Content(text="".join(texts), thoughts="\n".join(filter(None, thoughts)))
+
+
+def _text_within(value: object) -> str:
+    """All texts within a reasoning part; servers nest them differently."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(_text_within, value))
+    if isinstance(value, dict):
+        return "".join(
+            _text_within(inner) for name, inner in value.items() if name not in {"type", "signature"}
+        )
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorWords:
+    """An error's message, and the parameter and code that it names."""
+
+    message: str = ""
+    param: str = ""
+    code: str = ""
+
+
+_WORDS = ("message", "msg", "detail", "error", "errors", "error_message", "reason", "description", "title")
+
+
+def read_error(body: object) -> ErrorWords:
+    """Reads the body of an error in any shape: an object, a list, a string, or plain text."""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, str | int | float | None):
+        return ErrorWords(message="" if error is None else str(error))
+    param, code = "", ""
+    if isinstance(error, dict):
+        param, code = (str(error.get(name) or "") for name in ("param", "code"))
+    words = _words_of(error)
+    return ErrorWords(message=words or json.dumps(error, ensure_ascii=False), param=param, code=code)
+
+
+def _words_of(error: object) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, list):
+        return "; ".join(filter(None, map(_words_of, error[:5])))
+    if not isinstance(error, dict):
+        return ""
+    said = next((words for name in _WORDS if (words := _words_of(error.get(name)))), "")
+    where = error.get("loc")
+    if isinstance(where, list) and said:  # FastAPI: the field stands beside the words
+        said = f"{'.'.join(map(str, where))}: {said}"
+    more = _words_of(error.get("metadata", {}).get("raw")) if isinstance(error.get("metadata"), dict) else ""
+    return f"{said}: {more}" if more and more not in said else said
