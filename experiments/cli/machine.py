@@ -79,7 +79,7 @@ def _doctor(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.result(["", *finding_lines(findings)] if options.deep else finding_lines(findings))
         terminal.result(
-            ["", f"Not ready: {count(len(missing), 'required check')} failed" if missing else "Ready"]
+            ["", f"Not ready: {count(len(missing), 'required check')} failed" if missing else "ready"]
         )
     return 1 if missing else 0
 

@@ -273,5 +273,5 @@ def plan_lines(view: PlanView) -> list[Text]:
         labelled("tokens", f"at most {view.worst_tokens:,}, if every prompt and answer were at its limit"),
         labelled("cost", f"at most {dollars(view.worst_dollars)}, for that many tokens at the spec's prices"),
         labelled("limits", limits or "none set; see budget in the spec"),
-        Text("dry run: nothing was executed or written"),
+        Text("nothing was run and nothing was written"),
     ]

@@ -49,7 +49,7 @@ from studbook.llm.records import CallRecords, record_key
 
 SEED_RANGE = 2**31
 FORBIDDEN = 403
-"""After an endpoint has answered, this status concerns one request (moderation), not the key."""
+"""The key may not use the model, or moderation flagged one request: a control question tells which."""
 
 TIMEOUT_WEIGHT = 3
 """A timeout counts more, because it takes as long as several refused connections."""
@@ -316,7 +316,8 @@ class RetryingCall:
                 reply = self._send(request)
                 found = self._judge(reply, request, self._pool.clock() - began)
             except RequestRefused as error:
-                found = Suspicion(kind=FailureKind.REFUSED, error=error)
+                is_certain = error.status == FORBIDDEN
+                found = Suspicion(kind=FailureKind.REFUSED, error=error, is_certain=is_certain)
             except ModelUnavailable as error:
                 if error.cause not in NOT_HEARD:
                     weight += TIMEOUT_WEIGHT if error.cause is Cause.TIMEOUT else 1
@@ -347,7 +348,7 @@ class RetryingCall:
         except RequestRefused:
             raise
         except ModelRejected as error:
-            if error.status == FORBIDDEN and self._pool.has_answered(self._call.to.endpoint):
+            if error.status == FORBIDDEN:
                 raise RequestRefused(str(error), status=FORBIDDEN) from error
             raise
         if is_cut(request, reply):
@@ -401,7 +402,9 @@ class RetryingCall:
                 if reply.text.strip():
                     return
                 useless += 1
-            except RequestRefused:
+            except RequestRefused as error:
+                if error.status == FORBIDDEN:  # everything is forbidden: it is the key, not the request
+                    raise ModelRejected(str(error), status=FORBIDDEN) from error
                 useless += 1
             except ModelUnavailable as error:
                 silence = self._failed()

@@ -157,7 +157,7 @@ def test_a_dry_run_prints_the_worst_case_and_writes_nothing(here, capsys):
     assert main(["run", "tiny.yaml", "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert shown.index("expected about $0.00: ") < shown.index("calls    at most")
-    assert "nothing was executed or written" in shown
+    assert "nothing was run and nothing was written" in shown
 
 
 def test_what_a_run_uses_is_below_the_worst_case_of_its_dry_run_for_every_role(here, capsys):

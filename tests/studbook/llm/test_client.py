@@ -367,18 +367,34 @@ def test_a_prompt_that_the_server_cut_stops_the_run(bench: Bench) -> None:
     assert bench.records.totals()["weak"].calls == 0
 
 
-def test_a_403_is_about_the_request_once_the_endpoint_has_answered(bench: Bench) -> None:
-    class Moderated:
-        def complete(self, request: ChatRequest) -> ChatReply:
-            if "FLAGGED" in request.messages[-1].content:
-                raise ModelRejected("HTTP 403: flagged", status=403)
-            return reply("because")
+@dataclass
+class Moderated:
+    """Forbids what is flagged; with `all_of_it` everything, as for a key without rights."""
 
-    flagged = replace(CALL, messages=(Message(role="user", content="FLAGGED"),))
-    with pytest.raises(ModelRejected) as at_first:
-        bench.client(Moderated()).chat(flagged)
-    assert not isinstance(at_first.value, RequestRefused)
+    all_of_it: bool = False
+    asked: int = 0
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        self.asked += 1
+        if self.all_of_it or "FLAGGED" in request.messages[-1].content:
+            raise ModelRejected("HTTP 403: flagged", status=403)
+        return reply("because")
+
+
+FLAGGED = replace(CALL, messages=(Message(role="user", content="FLAGGED"),))
+
+
+def test_a_403_is_about_the_request_if_a_control_question_is_answered(bench: Bench) -> None:
     client = bench.client(Moderated())
-    client.chat(CALL)
     with pytest.raises(RequestFailed, match="flagged"):
-        client.chat(flagged)
+        client.chat(FLAGGED)
+    assert client.chat(CALL).text == "because"
+
+
+def test_a_403_for_everything_ends_the_run_at_once(bench: Bench) -> None:
+    backend = Moderated(all_of_it=True)
+    with pytest.raises(ModelRejected) as caught:
+        bench.client(backend).chat(CALL)
+    assert not isinstance(caught.value, RequestRefused)
+    assert backend.asked == 2
+    assert bench.waits == []
