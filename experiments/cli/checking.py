@@ -247,12 +247,20 @@ def verified_lines(done: Verified) -> Iterator[Text]:
         for name, text in (("expected", fault.expected), ("found", fault.found)):
             if text:
                 yield line(f"      {name + ':':<10}", clean_line(text, WIDTH))
-    checked = ", ".join(f"{number:,} {name}" for name, number in sorted(findings.checked.items()))
+    checked = ", ".join(_counted(name, number) for name, number in sorted(findings.checked.items()))
     yield line("  checked: ", checked or "nothing")
     for note in findings.notes:
         yield line("  note: ", clean_line(note, WIDTH))
     yield line("  journal head ", done.head or "none")
     yield from _limits(done)
+
+
+def _counted(name: str, number: int) -> str:
+    """Like 1 decision, 2 decisions; `name` is a plural."""
+    singular = {"harnesses": "harness"}.get(
+        name, re.sub("ies$", "y", name) if name.endswith("ies") else name[:-1]
+    )
+    return f"{number:,} {name if number != 1 else singular}"
 
 
 def _limits(done: Verified) -> Iterator[Text]:

@@ -75,8 +75,8 @@ RESET = flag(
     metavar="KEY=VALUE",
     action="append",
     default=[],
-    help="change the budget, search.iterations or workers, like -s budget.calls=9000; "
-    "everything else is fixed",
+    help="change the budget, search.iterations, search.patience, workers or display, like "
+    "-s budget.calls=9000; everything else is fixed",
 )
 PLUGINS = flag(
     "--plugins",

@@ -30,6 +30,7 @@ from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.run.stopping import StopSwitch, listening
 from studbook.experiments.views.display import Display
+from studbook.experiments.views.lines import spaced
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.meter import Totals, sum_totals
 from studbook.populations.population import SEED_ID, EvaluationSummary, Population
@@ -226,7 +227,7 @@ def measure_part(
     def finished(result: PaperResult) -> None:
         nonlocal done
         done += 1
-        display.working(f"paper {done} of {total}: {result.verdict.value}")
+        display.working(f"paper {done} of {total}: {spaced(result.verdict)}")
         if switch.event.is_set():
             raise StopRequested("stopped on request")
 

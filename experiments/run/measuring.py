@@ -21,6 +21,7 @@ from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.display import Display
+from studbook.experiments.views.lines import spaced
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import Json, hash_json
 from studbook.populations.events import encode
@@ -99,7 +100,7 @@ def measure(
     def finished(result: PaperResult) -> None:
         nonlocal done
         done += 1
-        display.working(f"paper {done} of {len(papers) * replicates}: {result.verdict.value}")
+        display.working(f"paper {done} of {len(papers) * replicates}: {spaced(result.verdict)}")
 
     evaluations = [
         bench.evaluate(

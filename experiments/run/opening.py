@@ -99,7 +99,9 @@ def _check_wanted(runs_dir: Path, wanted: str | None) -> None:
     if wanted is None:
         return
     if not RUN_NAME.fullmatch(wanted):
-        raise UsageError(f"--name {wanted!r}: letters, digits, dot, dash and underscore only")
+        raise UsageError(
+            f"--name {wanted!r}: letters, digits, dot, dash and underscore only, and no sign at the beginning"
+        )
     path = runs_dir / wanted
     if RunFolder(path).exists:
         raise UsageError(f"{path} already exists\n  choose another --name, or: studbook resume {wanted}")
