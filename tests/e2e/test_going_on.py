@@ -149,3 +149,19 @@ def test_the_command_to_go_on_can_be_pasted_where_studbook_is_not_on_the_path(he
         command = done.stderr.splitlines()[-1].split()
         assert command[1] == "resume"
         assert (here / command[0]).resolve() == Path(named) if named != "studbook" else command[0] == named
+
+
+def test_a_run_without_its_call_records_is_not_resumed_because_they_would_be_paid_for_again(done, capsys):
+    for path in (done / "runs" / "trial").glob("calls.sqlite*"):
+        path.unlink()
+    assert main(["resume", "trial", "-s", "search.iterations=1"]) == 1
+    told = capsys.readouterr().err
+    assert "calls.sqlite is missing: calls would be paid for twice" in told
+    assert not list((done / "runs" / "trial").glob("calls.sqlite*"))
+
+
+def test_a_run_can_be_extended_and_never_shortened(done, capsys):
+    assert main(["resume", "trial", "-s", "search.iterations=2"]) == 0
+    assert main(["resume", "trial", "-s", "search.iterations=1"]) == 2
+    assert "trial has 2 iterations already" in capsys.readouterr().err
+    assert main(["resume", "trial", "-s", "search.iterations=2"]) == 0

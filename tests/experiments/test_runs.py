@@ -7,9 +7,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.births import clock, small_run
+from support.runs_on_disk import write_run
 
 from studbook.errors import RevisionError, StorageError, UsageError
-from studbook.experiments.run.opening import create_run, find_run, list_runs
+from studbook.experiments.run.opening import create_run, find_run, list_runs, open_run
+from studbook.populations.journal import Journal
 from studbook.populations.storage import RunFolder
 
 
@@ -116,3 +119,15 @@ def test_a_run_is_found_by_name_or_path_and_else_suggested(tmp_path):
 def test_a_folder_without_a_journal_is_no_run(tmp_path):
     RunFolder(tmp_path / "demo-1").create()
     assert list_runs(tmp_path) == []
+
+
+def test_the_entries_of_an_opened_run_end_where_it_was_opened(tmp_path):
+    """A replay of a run in progress compares with what was there, whatever is written meanwhile."""
+    events = small_run()
+    folder = write_run(tmp_path / "trial", events[:-1])
+    opened = open_run("trial", tmp_path)
+    with Journal(folder.journal, clock=clock, holder="a test") as journal:
+        journal.append(events[-1:])
+    assert len(opened.entries) == len(events) - 1
+    assert opened.entries[-1].hash == opened.head
+    assert len(open_run("trial", tmp_path).entries) == len(events)
