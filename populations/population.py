@@ -39,7 +39,7 @@ from studbook.rate import NO_RATE, Rate
 SEED_ID = "seed"
 
 SHRINKAGE = 25
-"""Prior strength, in papers, with which `best_id` shrinks each rate toward the seed's. Fixed, because "best" is
+"""Prior strength, in papers, with which `best_id` shrinks each rate toward the seed's. Fixed, as "best" is
 only a name for display; the spec's `champion.shrinkage` decides finalists and champion."""
 
 _SCORED = (Purpose.SEED, Purpose.VALIDATION)
