@@ -157,8 +157,10 @@ class Harness:
         """Its files and its manifest."""
         return self.opened.read_tree(self.record.harness_id)
 
-    def diff(self, before: "Harness") -> Comparison:
-        """What changed from `before` to this harness: files, papers, score."""
+    def diff(self, before: "str | Harness") -> Comparison:
+        """What changed from `before`, a harness or a name in this run: files, papers, score."""
+        if isinstance(before, str):
+            before = Run.of(self.opened).harness(before)
         first, second = before.record.harness_id, self.record.harness_id
         is_same_run = before.opened.folder.root.resolve() == self.opened.folder.root.resolve()
         return Comparison(
@@ -214,18 +216,22 @@ class Run:
         champion = self.opened.population.champion
         return None if champion is None else self.harness(champion.harness_id)
 
-    def harness(self, revision: str) -> Harness:
+    def harness(self, revision: str | Harness) -> Harness:
         """`seed`, `best`, `m0003`, `m0003^`, `m0003~2`. Raises RevisionError with the nearest name."""
-        harness_id = resolve(revision, self.opened.population)
-        return Harness(record=self._record(harness_id), opened=self.opened)
+        return Harness(record=self._record(self._id_of(revision)), opened=self.opened)
+
+    def _id_of(self, revision: str | Harness) -> str:
+        """Of a name, or of a harness of this run."""
+        name = revision.record.harness_id if isinstance(revision, Harness) else revision
+        return resolve(name, self.opened.population)
 
     def mutants(self) -> Records[MutantRecord]:
         """The seed and every mutant that was made, in the order of the iterations."""
         return Records(self._record(name) for name in self.opened.population.mutants)
 
-    def lineage(self, revision: str = "best") -> Records[LineageStep]:
+    def lineage(self, revision: str | Harness = "best") -> Records[LineageStep]:
         """From the seed to this harness."""
-        return Records(lineage_steps(self.opened.population, resolve(revision, self.opened.population)))
+        return Records(lineage_steps(self.opened.population, self._id_of(revision)))
 
     def evaluations(self) -> Records[EvaluationRecord]:
         """All evaluations in journal order."""
@@ -264,19 +270,19 @@ class Run:
             for result in event.evaluation.results
         )
 
-    def trajectories(self, revision: str, paper: str) -> "Records[Trajectory]":
+    def trajectories(self, revision: str | Harness, paper: str) -> "Records[Trajectory]":
         """Everything a harness did on a paper (a prefix of its id is enough), oldest first.
 
         Raises RevisionError if there is no such paper, or the harness was never run on it.
         """
         from studbook.evaluate.trajectories import TrajectoryStore  # imports the evaluator
 
-        harness_id = resolve(revision, self.opened.population)
+        harness_id = self._id_of(revision)
         found = results_on(self.opened, harness_id, find_paper(paper, self.opened))
         store = TrajectoryStore(self.opened.folder.trajectories)
         return Records(store.get(result.key) for _, result in found)
 
-    def trajectory(self, revision: str, paper: str) -> "Trajectory":
+    def trajectory(self, revision: str | Harness, paper: str) -> "Trajectory":
         """The latest of `trajectories`."""
         return self.trajectories(revision, paper)[-1]
 

@@ -152,6 +152,18 @@ def test_trajectories_are_found_by_the_beginning_of_the_paper_s_name(run: Run):
     assert run.trajectory("seed", paper) == found[-1]
 
 
+def test_a_harness_may_stand_for_its_name_and_a_name_for_a_harness(run: Run):
+    assert run.lineage(run.best) == run.lineage("best")
+    assert run.harness(run.seed).name == run.seed.name
+    assert run.best.diff("seed") == run.best.diff(run.seed)
+    paper = run.results()[0].paper_id
+    assert run.trajectory(run.seed, paper) == run.trajectory("seed", paper)
+
+
+def test_the_names_of_the_library_are_listed():
+    assert {"open_run", "evaluate", "run", "Run", "Harness", "StudbookError"} <= set(dir(studbook))
+
+
 def test_a_name_that_is_not_there_is_told(run: Run):
     with pytest.raises(RevisionError, match="m9999"):
         run.harness("m9999")
