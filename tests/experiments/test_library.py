@@ -153,9 +153,9 @@ def test_trajectories_are_found_by_the_beginning_of_the_paper_s_name(run: Run):
 
 
 def test_a_harness_may_stand_for_its_name_and_a_name_for_a_harness(run: Run):
-    assert run.lineage(run.best) == run.lineage("best")
+    assert tuple(run.lineage(run.best)) == tuple(run.lineage("best"))
     assert run.harness(run.seed).name == run.seed.name
-    assert run.best.diff("seed") == run.best.diff(run.seed)
+    assert str(run.best.diff("seed")) == str(run.best.diff(run.seed))
     paper = run.results()[0].paper_id
     assert run.trajectory(run.seed, paper) == run.trajectory("seed", paper)
 
