@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.text import Text
 
@@ -94,10 +94,15 @@ class Terminal:
     def display(self, name: str = "auto", params: Mapping[str, Any] | None = None) -> "Display":
         """The display of that name, or `module:Object`; with --json one object at the end, whatever it is."""
         from studbook.experiments.run.plugins import plugin_folders  # most commands display no run
-        from studbook.experiments.views.display import DISPLAY
+        from studbook.experiments.views.display import DISPLAY, FallingBack
 
         found = DISPLAY.find("json", {}) if self.wants_json else DISPLAY.find(name, params, plugin_folders())
-        return DISPLAY.build(found, progress=sys.stderr, results=sys.stdout)
+        streams = {"progress": sys.stderr, "results": sys.stdout}
+        display = DISPLAY.build(found, **streams)
+        if found.is_ours:
+            return display
+        plain = DISPLAY.build(DISPLAY.find("plain"), **streams)
+        return cast("Display", FallingBack(display, plain))
 
 
 def _indented(line: str) -> Text:

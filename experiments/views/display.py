@@ -4,8 +4,9 @@ A display decides and measures nothing, and nothing else prints during a run. Pr
 result to stdout.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
+from studbook.errors import PluginError
 from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
 from studbook.registry import Door
@@ -51,3 +52,22 @@ DISPLAY = Door[Display](
 )
 """Plug-ins may take `progress` and `results`, the streams stderr and stdout. Named by the spec's key
 `display`; not part of any hash, because no result depends on it."""
+
+
+class FallingBack:
+    """A user's display until it fails, then plain lines: no run ends because of its display."""
+
+    def __init__(self, display: Display, plain: Display) -> None:
+        self._shown = display
+        self._plain = plain
+
+    def __getattr__(self, name: str) -> Any:
+        def show(*values: object) -> None:
+            try:
+                getattr(self._shown, name)(*values)
+            except PluginError as error:
+                self._shown = self._plain
+                self._plain.notice(f"{str(error).splitlines()[0]}; continuing with plain lines")
+                getattr(self._plain, name)(*values)
+
+        return show
