@@ -48,6 +48,7 @@ class Watcher:
         self._lock = RLock()
         self._began = clock()
         self._done_before = ledger.population.iterations_done
+        self._is_resumed = bool(ledger.population.evaluations)
         self._papers: dict[tuple[int, Purpose, str], int] = {}
 
     def over(self, ledger: Ledger) -> "Watcher":
@@ -111,6 +112,7 @@ class Watcher:
             cost_dollars=paid.dollars,
             seconds=seconds,
             eta_seconds=eta,
+            is_resumed=self._is_resumed,
         )
 
     def _work(self, words: str) -> None:

@@ -139,10 +139,11 @@ def cost_line(view: ProgressView) -> Text:
 
 
 def _cost(view: ProgressView) -> list[str]:
-    parts = [count(view.calls, "call")]
+    parts = [count(view.calls, "call") + (" in all" if view.is_resumed else "")]
     if view.recorded_calls:
         parts.append(f"{view.recorded_calls:,} cached")
-    return [*parts, count(view.tokens, "token"), dollars(view.cost_dollars), duration(view.seconds)]
+    spent = duration(view.seconds) + (" since the resume" if view.is_resumed else "")
+    return [*parts, count(view.tokens, "token"), dollars(view.cost_dollars), spent]
 
 
 def notice_line(text: str) -> Text:

@@ -56,7 +56,10 @@ class IterationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressView:
-    """`best_rate` pools the complete validation evaluations of the best harness. Only paid calls cost."""
+    """`best_rate` pools the complete validation evaluations of the best harness. Only paid calls cost.
+
+    Calls, tokens and dollars are the whole run's; seconds and cached calls are this process's.
+    """
 
     done: int
     iterations: int
@@ -69,6 +72,7 @@ class ProgressView:
     cost_dollars: float
     seconds: float
     eta_seconds: float | None
+    is_resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

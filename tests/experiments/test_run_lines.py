@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 from studbook.experiments.views.displays.json import JsonDisplay
 from studbook.experiments.views.displays.live import LiveDisplay
@@ -105,6 +106,13 @@ def test_progress_shows_best_with_n_calls_cost_and_time_left():
     assert "best m0002 75.0% (3/4, 95% CI 30.1–95.4)" in shown
     assert "1,234 calls · 56,789 tokens · $1.50 · 20 s · about 1 min 20 s left" in shown
     assert "cached" not in shown
+
+
+def test_of_a_resumed_run_it_is_said_which_figures_are_of_the_whole_run():
+    assert (
+        "1,234 calls in all · 56,789 tokens · $1.50 · 20 s since the resume"
+        in progress_line(replace(PROGRESS, is_resumed=True)).plain
+    )
 
 
 def test_the_end_shows_the_lineage_the_sealed_test_of_both_and_what_to_try_next():
