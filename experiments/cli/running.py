@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
-from studbook.errors import BudgetExceeded, Outage, StorageError, UsageError
+from studbook.errors import BudgetExceeded, Outage, StorageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
 from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, SET, command, flag
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
@@ -79,19 +79,8 @@ def resume(options: Namespace, terminal: Terminal) -> int:
         user = read_user_environment()
         folder = find_run(options.run, Path(options.runs_dir))
         spec = resume_overrides(read_resolved(folder.spec), options.overrides)
-        _check_length(folder, spec, options)
         prepared = prepare(spec, user.variables, read_seed(folder))
         return _execute(folder, prepared, user.variables, terminal, options)
-
-
-def _check_length(folder: RunFolder, spec: Spec, options: Namespace) -> None:
-    done = open_run(folder.root.as_posix(), Path(options.runs_dir)).population.iterations_done
-    asked = any(text.startswith("search.iterations=") for text in options.overrides)
-    if asked and spec.search.iterations < done:
-        raise UsageError(
-            f"-s search.iterations={spec.search.iterations}: {folder.name} has {done} iterations already\n"
-            "  a run can only be extended"
-        )
 
 
 @command("studbook stop quickstart-1", RUN, RUNS)

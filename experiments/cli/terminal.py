@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.text import Text
 
@@ -93,16 +93,9 @@ class Terminal:
 
     def display(self, name: str = "auto", params: Mapping[str, Any] | None = None) -> "Display":
         """The display of that name, or `module:Object`; with --json one object at the end, whatever it is."""
-        from studbook.experiments.run.plugins import plugin_folders  # most commands display no run
-        from studbook.experiments.views.display import DISPLAY, FallingBack
+        from studbook.experiments.run.plugins import open_display  # most commands display no run
 
-        found = DISPLAY.find("json", {}) if self.wants_json else DISPLAY.find(name, params, plugin_folders())
-        streams = {"progress": sys.stderr, "results": sys.stdout}
-        display = DISPLAY.build(found, **streams)
-        if found.is_ours:
-            return display
-        plain = DISPLAY.build(DISPLAY.find("plain"), **streams)
-        return cast("Display", FallingBack(display, plain))
+        return open_display("json") if self.wants_json else open_display(name, params)
 
 
 def _indented(line: str) -> Text:

@@ -21,10 +21,10 @@ from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import execute, opened_run, prepare, write_beginning
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
 from studbook.experiments.run.opening import create_run, open_target
-from studbook.experiments.run.plugins import plugging, plugin_folders
+from studbook.experiments.run.plugins import open_display, plugging
 from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
 from studbook.experiments.spec.loading import harness_folder
-from studbook.experiments.views.display import DISPLAY, Display
+from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.storage import RUNS_DIR, storage_errors
@@ -64,7 +64,7 @@ def evaluate(
     resolved = user.load(None if spec is None else str(spec), flags)
     tree = find_harness(harness, Path(runs_dir))
     read = tuple(read_corpus(Path(papers)).papers) if isinstance(papers, str | Path) else tuple(papers)
-    shown = open_display(display)
+    shown = _opened_display(display)
     try:
         return evaluate_harness(
             resolved,
@@ -102,41 +102,29 @@ def run(
         InfrastructureError: the run was interrupted; `studbook resume` picks it up where it left off.
     """
     with plugging(spec=spec):
-        return _run(spec, selection, predicate, sandbox, overrides, name, runs_dir, display)
+        user = read_user_environment()
+        given = {"search.selection": selection, "evaluator.predicate": predicate, "sandbox": sandbox}
+        resolved = user.load(str(spec), spec_flags(given, overrides))
+        prepared = prepare(resolved, user.variables)
+        folder = create_run(
+            Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared)
+        )
+        shown, switch = _opened_display(display), StopSwitch()
+        try:
+            with opened_run(
+                folder, prepared, user.variables, shown, switch, listen=watching_stop_file
+            ) as active:
+                ending = execute(active)
+        finally:
+            shown.close()
+        if ending.reason is EndReason.INFRASTRUCTURE and ending.error is not None:
+            raise ending.error
+        return open_run(folder.root)
 
 
-def _run(
-    spec: str | Path,
-    selection: Plugin | None,
-    predicate: Plugin | None,
-    sandbox: Plugin | None,
-    overrides: Mapping[str, Any] | None,
-    name: str | None,
-    runs_dir: str | Path,
-    display: Plugin | Display | None,
-) -> Run:
-    user = read_user_environment()
-    given = {"search.selection": selection, "evaluator.predicate": predicate, "sandbox": sandbox}
-    resolved = user.load(str(spec), spec_flags(given, overrides))
-    prepared = prepare(resolved, user.variables)
-    folder = create_run(Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared))
-    shown, switch = open_display(display), StopSwitch()
-    try:
-        with opened_run(folder, prepared, user.variables, shown, switch, listen=watching_stop_file) as active:
-            ending = execute(active)
-    finally:
-        shown.close()
-    if ending.reason is EndReason.INFRASTRUCTURE and ending.error is not None:
-        raise ending.error
-    return open_run(folder.root)
-
-
-def open_display(display: Plugin | Display | None) -> Display:
+def _opened_display(display: Plugin | Display | None) -> Display:
     """Takes a registered name, `module:Object`, or a display; None shows nothing."""
-    if not isinstance(display, str | None):
-        return cast(Display, display)
-    found = DISPLAY.find(display or "silent", {}, plugin_folders())
-    return DISPLAY.build(found, progress=sys.stderr, results=sys.stdout)
+    return open_display(display or "silent") if isinstance(display, str | None) else cast(Display, display)
 
 
 def find_harness(harness: str | Path | Harness | HarnessTree, runs_dir: Path) -> HarnessTree:

@@ -191,6 +191,11 @@ def opened_run(
         if (start := ledger.population.start) is not None:
             check_version(folder.name, start)
             check_plugins(folder.name, start.plugins, prepared.spec)
+            if prepared.spec.search.iterations < (done := ledger.population.iterations_done):
+                raise UsageError(
+                    f"-s search.iterations={prepared.spec.search.iterations}: {folder.name} has {done} "
+                    "iterations already\n  a run can only be extended"
+                )
             if replay_from is None and ledger.population.evaluations and not folder.calls.is_file():
                 raise IntegrityError(
                     f"{folder.calls} is missing: calls would be paid for twice, and none could be verified\n"

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from studbook.errors import PluginError, UsageError
 from studbook.evaluate.predicates import PREDICATE
 from studbook.evaluate.readers import READER
 from studbook.evolve.contracts import ADMISSION, ANALYZER, IMPLEMENTER, KNOBS, SELECTION
 from studbook.experiments.spec.model import Choice, Spec
-from studbook.experiments.views.display import DISPLAY
+from studbook.experiments.views.display import DISPLAY, Display, FallingBack
 from studbook.identity import Json, hash_json
 from studbook.llm.endpoints import BACKEND
 from studbook.registry import Door, Found
@@ -95,6 +95,16 @@ def check_buildable(spec: Spec) -> None:
     for door, choice in (*chosen(spec).values(), (DISPLAY, spec.display)):
         if door is not SANDBOX and door is not BACKEND:
             door.build(find_plugin(door, choice), **context)
+
+
+def open_display(name: str, params: Mapping[str, Any] | None = None) -> Display:
+    """The display of that name, or `module:Object`; one of a user's gives way to plain lines if it fails."""
+    streams = {"progress": sys.stderr, "results": sys.stdout}
+    found = DISPLAY.find(name, params, plugin_folders())
+    display = DISPLAY.build(found, **streams)
+    if found.is_ours:
+        return display
+    return cast(Display, FallingBack(display, DISPLAY.build(DISPLAY.find("plain"), **streams)))
 
 
 class _Unasked:
