@@ -45,6 +45,7 @@ def _role_model(spec: Spec, name: str, role: RoleSpec) -> RoleModel:
         max_tokens=role.max_tokens,
         dollars_per_million_in=role.dollars_per_million_input or 0.0,
         dollars_per_million_out=role.dollars_per_million_output or 0.0,
+        context_tokens=role.context_tokens,
         extra_body=role.extra_body,
     )
 

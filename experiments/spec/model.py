@@ -214,6 +214,8 @@ OWN_FIELDS = frozenset(
 class RoleSpec(Section):
     """The model of a role and its settings. Prices are used for the budget in dollars.
 
+    `context_tokens` is how many tokens prompt and answer may have together; null: ask the endpoint.
+
     `temperature` is null for the evaluator's roles, whose temperatures are keys of `evaluator`.
     """
 
@@ -223,6 +225,7 @@ class RoleSpec(Section):
     max_tokens: Positive = 4096
     dollars_per_million_input: Annotated[float, Field(ge=0)] | None = None
     dollars_per_million_output: Annotated[float, Field(ge=0)] | None = None
+    context_tokens: Positive | None = None
     extra_body: dict[str, Any] = {}
 
     @field_validator("extra_body")

@@ -60,6 +60,7 @@ MEANINGS = {
     "keys of `evaluator`.",
     "models.roles.ROLE.max_tokens": "Maximum length of a reply, in tokens.",
     "models.roles.ROLE.dollars_per_million_input": "Price of prompt tokens; `budget.dollars` needs it (0: free).",
+    "models.roles.ROLE.context_tokens": "Tokens that prompt and answer may have together; asked of the endpoint if null.",
     "models.roles.ROLE.dollars_per_million_output": "Price of completion tokens.",
     "models.roles.ROLE.extra_body": "Additional fields of the role's requests, sent unchanged: "
     "`{reasoning_effort: low}`, `{chat_template_kwargs: {enable_thinking: false}}`.",

@@ -84,14 +84,35 @@ CONTROL_QUESTION = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
+    """`cached_tokens` are the part of `prompt_tokens` that the endpoint read from its prompt cache."""
+
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that a model may call: `parameters` is the JSON schema of its arguments, an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A model's call of a tool; `arguments` is what it wrote, which need not be JSON."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +129,10 @@ class ChatCall:
     temperature: float | None = None
     max_tokens: int | None = None
     json_mode: bool = False
+    json_schema: Mapping[str, Any] | None = None
+    """The reply's JSON schema, an object: enforced where the endpoint can, elsewhere as `json_mode`."""
+    tools: tuple[Tool, ...] = ()
+    """Offered where the endpoint knows tools: elsewhere left out, so the prompt must do without them too."""
     control: tuple[Message, ...] = field(default=CONTROL_QUESTION, compare=False)
     """A question that the role can always answer, asked if the call fails. Not part of the record."""
 
@@ -122,6 +147,8 @@ class ChatRequest:
     temperature: float
     max_tokens: int
     json_mode: bool = False
+    json_schema: Mapping[str, Any] | None = None
+    tools: tuple[Tool, ...] = ()
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Additional fields of the request's body, sent unchanged."""
 
@@ -136,6 +163,7 @@ class ChatReply:
     model: str = ""
     recorded: bool = False
     """True if it was answered from the records, at no cost."""
+    tool_calls: tuple[ToolCall, ...] = ()
     thoughts: str = ""
     """The model's visible reasoning, removed from the text: kept for the user, shown to no other role."""
     is_estimated: bool = False
@@ -195,6 +223,8 @@ class RoleModel:
     max_tokens: int = 4096
     dollars_per_million_in: float = 0.0
     dollars_per_million_out: float = 0.0
+    context_tokens: int | None = None
+    """Tokens that prompt and answer may have together; None if unknown."""
 
     def cost_dollars(self, usage: Usage) -> float:
         paid_in = usage.prompt_tokens * self.dollars_per_million_in
@@ -215,6 +245,8 @@ class RoleModel:
             temperature=float(self.temperature if call.temperature is None else call.temperature),
             max_tokens=self.max_tokens if call.max_tokens is None else call.max_tokens,
             json_mode=call.json_mode,
+            json_schema=call.json_schema,
+            tools=call.tools,
             extra_body=self.extra_body,
         )
 

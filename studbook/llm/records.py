@@ -130,6 +130,12 @@ def record_key(role: str, request: ChatRequest) -> str:
             "json_mode": request.json_mode,
             "seed": request.seed,
             **({"extra_body": dict(request.extra_body)} if request.extra_body else {}),
+            **({"json_schema": dict(request.json_schema)} if request.json_schema is not None else {}),
+            **(
+                {"tools": [[t.name, t.description, dict(t.parameters)] for t in request.tools]}
+                if request.tools
+                else {}
+            ),
         }
     )
 
