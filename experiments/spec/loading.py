@@ -109,7 +109,25 @@ class Override:
         return ".".join(self.path)
 
 
-WORDINGS = {"model_type": "must be a mapping of keys", "invalid_key": "keys are words"}
+WORDINGS = {
+    "model_type": "must be a mapping of keys",
+    "dict_type": "must be a mapping of keys",
+    "invalid_key": "keys are words",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""What pydantic found wrong, in the words of a spec's author; its own words for the rest."""
 SECRETIVE = "endpoints"
 """A wrong value below this key may be a secret, so errors do not repeat it."""
 
@@ -126,9 +144,10 @@ def _explain_one(error: ErrorDetails, source: str, overrides: tuple[Override, ..
         return _unknown_key(loc[:-1], list(ROLES), source, overrides)
     if error["type"] == "extra_forbidden":
         return _unknown_key(loc, _known_keys(loc[:-1]), source, overrides)
-    what = WORDINGS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    said = WORDINGS.get(error["type"])
+    what = said.format_map(error.get("ctx", {})) if said else error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
-        return f"{source}: the key {'.'.join(loc)} is missing\n  {_example()}"
+        return f"{_origin(loc, source, overrides)}: the key {'.'.join(loc)} is missing\n  {_example()}"
     given = "" if isinstance(error["input"], dict) or SECRETIVE in loc else f", got {error['input']!r}"
     return f"{_where(loc, source, overrides)}: {what[0].lower() + what[1:]}{given}"
 

@@ -96,10 +96,10 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
         ("models: {roles: {weak: {modl: x}}}", [], ["models.roles.weak.modl", "models.roles.weak.model?"]),
         ("models: {endpoints: {a: {kin: openai}}}", [], ["did you mean models.endpoints.a.kind?"]),
         ("models: {default: {endpoint: nowhere}}", [], ["'nowhere'", "it has testbed, openai"]),
-        ("search: {iterations: -1}", [], ["search.iterations", "greater than or equal to 0", "got -1"]),
+        ("search: {iterations: -1}", [], ["search.iterations", "must be at least 0", "got -1"]),
         ("search: {temperature: .nan}", [], ["search.temperature", "finite"]),
-        ("search: {temperature: 0}", [], ["search.temperature", "greater than 0"]),
-        ("workers: '2'", [], ["workers", "valid integer", "got '2'"]),
+        ("search: {temperature: 0}", [], ["search.temperature", "must be greater than 0"]),
+        ("workers: '2'", [], ["workers", "must be a whole number", "got '2'"]),
         (
             "sandbox: doker",
             [],
