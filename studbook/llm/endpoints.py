@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from studbook.errors import ModelError, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
@@ -57,6 +57,20 @@ class BackendKind(Protocol):
 BACKEND = Door[BackendKind](
     "backend", ["open", "model_of", "version_of"], ["studbook.llm.backends", "studbook.testbed.backends"]
 )
+
+
+@runtime_checkable
+class KnowsContext(Protocol):
+    """A backend that can ask its endpoint for a model's context length."""
+
+    def context_tokens_of(self, model: str) -> int | None:
+        """Tokens that prompt and answer may have together; None if the endpoint does not say."""
+        ...
+
+
+def context_length(backend: Backend, model: str) -> int | None:
+    """A model's context length in tokens, as its endpoint reports it; None if unknown. Raises nothing."""
+    return backend.context_tokens_of(model) if isinstance(backend, KnowsContext) else None
 
 
 class ModelServer(Protocol):
