@@ -20,8 +20,8 @@ from types import MappingProxyType
 from pydantic import with_config
 
 from studbook.evaluate.contracts import Paper
+from studbook.evaluate.planted.cases import Submission
 from studbook.testbed.models.facts import Fact, PaperReading, clause_of, key_phrase, rare_stems, read_paper
-from studbook.testbed.planted.cases import Submission
 from studbook.testbed.tables import read_table
 
 PACKAGE = "studbook.testbed.planted"

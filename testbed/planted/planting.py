@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from studbook.evaluate.contracts import Paper
+from studbook.evaluate.planted.cases import GOOD, PlantedAnswer, PlantedExample, Submission
 from studbook.identity import derive_seed
-from studbook.testbed.planted.cases import GOOD, PlantedAnswer, PlantedExample, Submission
 from studbook.testbed.planted.material import (
     FACTS,
     Made,

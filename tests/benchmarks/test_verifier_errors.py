@@ -77,7 +77,7 @@ def test_kinds_are_chosen_and_outcomes_written(tmp_path):
 
 def test_ones_own_cases_make_a_column_and_records_pay_for_nothing_twice(tmp_path):
     cases = tmp_path / "mine.toml"
-    text = (Path(benchmark.__file__).parents[1] / "testbed" / "planted" / "written.toml").read_text("utf-8")
+    text = (Path(benchmark.__file__).parents[1] / "evaluate" / "planted" / "written.toml").read_text("utf-8")
     cases.write_text(text, encoding="utf-8")
     records = tmp_path / "calls.sqlite"
     arguments = ("--n", "0", "--no-written", "--cases", cases, "--records", records)

@@ -6,8 +6,7 @@ import pytest
 
 from studbook.errors import CorpusError
 from studbook.evaluate.examples import ReadExample, read_example
-from studbook.testbed.papers.synthesis import synthetic_papers
-from studbook.testbed.planted.cases import (
+from studbook.evaluate.planted.cases import (
     ANSWER_KINDS,
     EXAMPLE_KINDS,
     SETS,
@@ -15,6 +14,7 @@ from studbook.testbed.planted.cases import (
     read_cases,
     shipped_cases,
 )
+from studbook.testbed.papers.synthesis import synthetic_papers
 from studbook.testbed.planted.material import denied, has_number, made_wrong, reworded, with_other_numbers
 from studbook.testbed.planted.planting import plant
 

@@ -7,7 +7,6 @@ from studbook import testbed
 from studbook.errors import IntegrityError
 from studbook.tables import read_toml
 from studbook.testbed.papers.outline import Measure, domains
-from studbook.testbed.planted.cases import SETS
 from studbook.testbed.tables import read_table
 
 
@@ -32,7 +31,7 @@ def test_every_table_counts_in_the_identity_of_a_module_beside_it():
         for path in Path(testbed.__path__[0]).rglob("*.py")
         for name in re.findall(r'"([\w.]+\.toml)"', _data_files(path.read_text()))
     }
-    assert beside - named == {path for path in beside if path.name in SETS.values()}
+    assert beside == named
 
 
 def _data_files(source: str) -> str:

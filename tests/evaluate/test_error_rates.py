@@ -2,11 +2,8 @@
 
 import json
 
-from studbook.evaluate.settings import EvaluatorSettings, read_prompts
-from studbook.llm.contracts import ChatReply, Usage
-from studbook.rate import Rate
-from studbook.testbed.planted.cases import PlantedAnswer, PlantedExample, shipped_cases
-from studbook.testbed.planted.error_rates import (
+from studbook.evaluate.planted.cases import PlantedAnswer, PlantedExample, shipped_cases
+from studbook.evaluate.planted.error_rates import (
     MET,
     NOT_MET,
     Checked,
@@ -18,6 +15,9 @@ from studbook.testbed.planted.error_rates import (
     markdown,
     verifier_rows,
 )
+from studbook.evaluate.settings import EvaluatorSettings, read_prompts
+from studbook.llm.contracts import ChatReply, Usage
+from studbook.rate import Rate
 
 EXAMPLES, ANSWERS = shipped_cases("written")
 GOOD = next(case for case in EXAMPLES if case.should_pass)

@@ -16,11 +16,7 @@ from typing import TypeVar
 from studbook.evaluate.contracts import Example, Paper, Report, Status
 from studbook.evaluate.evaluator import Evaluator, SeedScope, Unmeasurable
 from studbook.evaluate.examples import Malformed, read_example
-from studbook.evaluate.ruling import Bounds
-from studbook.evaluate.settings import EvaluatorSettings
-from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
-from studbook.rate import NO_RATE, Rate
-from studbook.testbed.planted.cases import (
+from studbook.evaluate.planted.cases import (
     ANSWER_KINDS,
     CRITERION_KINDS,
     EXAMPLE_KINDS,
@@ -30,6 +26,10 @@ from studbook.testbed.planted.cases import (
     Submission,
     criterion_kind,
 )
+from studbook.evaluate.ruling import Bounds
+from studbook.evaluate.settings import EvaluatorSettings
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
+from studbook.rate import NO_RATE, Rate
 
 T = TypeVar("T")
 Case = TypeVar("Case", PlantedExample, PlantedAnswer)

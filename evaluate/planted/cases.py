@@ -131,7 +131,7 @@ _APPENDED = {
 
 
 def shipped_cases(name: str) -> tuple[list[PlantedExample], list[PlantedAnswer]]:
-    text = (resources.files("studbook.testbed.planted") / SETS[name]).read_text(encoding="utf-8")
+    text = (resources.files("studbook.evaluate.planted") / SETS[name]).read_text(encoding="utf-8")
     return read_cases(text, name)
 
 
