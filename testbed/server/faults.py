@@ -133,9 +133,12 @@ class Saboteur:
     lock: Lock = field(default_factory=Lock)
     ended: Event = field(default_factory=Event)
 
-    def meddle(self, body: bytes, exchange: Exchange) -> bool:
+    def meddle(self, exchange: Exchange) -> bool:
         """True when the exchange is over; False when it should be answered normally."""
-        fault = self.picker.pick(body)
+        if exchange.method != "POST":
+            return False
+        exchange.check()
+        fault = self.picker.pick(exchange.body)
         with self.lock:
             self.counts["whole" if fault is None else fault.value] += 1
         if fault is None:
@@ -157,9 +160,9 @@ class Saboteur:
         elif fault is EndpointFault.BAD_GZIP:
             exchange.send(200, b"\x1f\x8b not gzip", "application/json", {"Content-Encoding": "gzip"})
         elif fault in EDITS:
-            exchange.send(200, json.dumps(EDITS[fault](exchange.completion())).encode(), "application/json")
+            exchange.send(200, json.dumps(EDITS[fault](exchange.answer())).encode(), "application/json")
         elif fault is EndpointFault.WRONG_CHARSET:
-            data = json.dumps(exchange.completion()).encode("utf-16")
+            data = json.dumps(exchange.answer()).encode("utf-16")
             exchange.send(200, b"\xff\xfe\xfa" + data, "application/json; charset=utf-8")
         else:
             self._break(fault, exchange)
@@ -188,7 +191,7 @@ class Saboteur:
             self._half(fault, exchange)
 
     def _half(self, fault: EndpointFault, exchange: Exchange) -> None:
-        data = json.dumps(exchange.completion()).encode()
+        data = json.dumps(exchange.answer()).encode()
         exchange.head(200, {"Content-Type": "application/json", "Content-Length": str(len(data))})
         if fault is EndpointFault.DRIP:
             for number in range(len(data)):

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -35,13 +36,26 @@ from studbook.testbed.server.wire import (
 
 
 class Exchange(Protocol):
-    """One request. A meddler that takes it over must write the answer itself."""
+    """One request to a path that is served. A meddler that takes it over must write the answer itself."""
+
+    method: str
+    path: str
+    """With the query."""
+    headers: Mapping[str, str]
+    body: bytes
 
     @property
     def socket(self) -> socket.socket: ...
 
-    def completion(self) -> dict[str, Any]:
-        """The body of the correct answer, not streamed."""
+    def check(self) -> None:
+        """Raises WireError if the request is not valid, or asks for an unknown model."""
+        ...
+
+    def answer(self, body: bytes | None = None) -> dict[str, Any]:
+        """The body of the correct answer, not streamed; to another request if `body` is given.
+
+        Raises WireError.
+        """
         ...
 
     def send(
@@ -70,7 +84,7 @@ class Exchange(Protocol):
 class Meddler(Protocol):
     """Thread-safe."""
 
-    def meddle(self, body: bytes, exchange: Exchange) -> bool:
+    def meddle(self, exchange: Exchange) -> bool:
         """True when it has answered; False leaves the exchange untouched."""
         ...
 
@@ -202,34 +216,45 @@ class _Handler(BaseHTTPRequestHandler):
         raise WireError(401, message, code="invalid_api_key")
 
     def _get(self) -> None:
-        path, created = urlsplit(self.path).path, int(self.server.clock())
-        if path == MODELS:
-            data = [model_entry(name, created) for name in self.server.models]
-            return self._send_json(200, {"object": "list", "data": data})
-        if path.startswith(MODELS + "/"):
-            return self._send_json(200, model_entry(self._known(unquote(path[len(MODELS) + 1 :])), created))
+        path = urlsplit(self.path).path
         if path == COMPLETIONS:
             raise WireError(405, "Not allowed to GET on /v1/chat/completions.", code="method_not_supported")
-        raise WireError(404, f"Invalid URL (GET {path})")
+        if path != MODELS and not path.startswith(MODELS + "/"):
+            raise WireError(404, f"Invalid URL (GET {path})")
+        exchange = _Exchange(self, b"")
+        if not self._is_meddled(exchange):
+            self._send_json(200, exchange.answer())
 
     def _post(self) -> None:
         data = self._read_data()
         path = urlsplit(self.path).path
         if path != COMPLETIONS:
             raise WireError(404, f"Invalid URL (POST {path})")
-        body = read_body(data)
-        self._known(body.model)
-        requests = requests_of(body, derive_seed("unseeded", next(self.server.calls)))
-        meddler = self.server.meddler
-        if meddler is not None and meddler.meddle(data, _Exchange(self, body, requests)):
-            return None
-        replies = [self._complete(request) for request in requests]
-        if not body.stream:
-            return self._send_json(200, completion(*self._head_of(body), replies))
-        return self._send_events(chunks(*self._head_of(body), replies, with_usage=body.wants_usage_chunk))
+        exchange = _Exchange(self, data)
+        if self._is_meddled(exchange):
+            return
+        completion = exchange.answer()
+        if exchange.parsed.stream:
+            self._send_events(chunks(completion, with_usage=exchange.parsed.wants_usage_chunk))
+        else:
+            self._send_json(200, completion)
 
-    def _head_of(self, body: CompletionBody) -> tuple[str, int, str]:
-        return f"chatcmpl-{next(self.server.calls):08x}", int(self.server.clock()), body.model
+    def _is_meddled(self, exchange: "_Exchange") -> bool:
+        meddler = self.server.meddler
+        return meddler is not None and meddler.meddle(exchange)
+
+    def _models(self) -> dict[str, Any]:
+        path, created = urlsplit(self.path).path, int(self.server.clock())
+        if path == MODELS:
+            data = [model_entry(name, created) for name in self.server.models]
+            return {"object": "list", "data": data}
+        return model_entry(self._known(unquote(path[len(MODELS) + 1 :])), created)
+
+    def _completion(self, body: CompletionBody) -> dict[str, Any]:
+        requests = requests_of(body, derive_seed("unseeded", next(self.server.calls)))
+        replies = [self._complete(request) for request in requests]
+        ident = f"chatcmpl-{next(self.server.calls):08x}"
+        return completion(ident, int(self.server.clock()), body.model, replies)
 
     def _complete(self, request: ChatRequest) -> ChatReply:
         try:
@@ -297,20 +322,37 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Exchange:
-    """Implements `studbook.testbed.server.server.Exchange` on a handler."""
+    """Implements `Exchange` on a handler."""
 
-    def __init__(self, handler: _Handler, body: CompletionBody, requests: Sequence[ChatRequest]) -> None:
+    def __init__(self, handler: _Handler, body: bytes) -> None:
+        self.method = handler.command
+        self.path = handler.path
+        self.headers: Mapping[str, str] = dict(handler.headers.items())
+        self.body = body
         self._handler = handler
-        self._body = body
-        self._requests = requests
 
     @property
     def socket(self) -> socket.socket:
         connection: socket.socket = self._handler.connection
         return connection
 
-    def completion(self) -> dict[str, Any]:
-        return completion(*self._handler._head_of(self._body), self._replies())
+    @cached_property
+    def parsed(self) -> CompletionBody:
+        return self._parse(self.body)
+
+    def check(self) -> None:
+        if self.method == "POST":
+            _ = self.parsed
+
+    def answer(self, body: bytes | None = None) -> dict[str, Any]:
+        if self.method == "GET":
+            return self._handler._models()
+        return self._handler._completion(self.parsed if body is None else self._parse(body))
+
+    def _parse(self, body: bytes) -> CompletionBody:
+        parsed = read_body(body)
+        self._handler._known(parsed.model)
+        return parsed
 
     def send(
         self, status: int, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
@@ -333,16 +375,13 @@ class _Exchange:
         self._handler.close_connection = True
 
     def stream_twice(self) -> bool:
-        if not self._body.stream:
+        if not self.parsed.stream:
             return False
-        events = chunks(*self._handler._head_of(self._body), self._replies(), with_usage=False)
+        events = chunks(self.answer(), with_usage=False)
         self._handler._send_events(
             event for each in events for event in [each] * (2 if _has_text(each) else 1)
         )
         return True
-
-    def _replies(self) -> list[ChatReply]:
-        return [self._handler._complete(request) for request in self._requests]
 
 
 def _has_text(event: dict[str, Any]) -> bool:

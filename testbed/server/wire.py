@@ -1,13 +1,13 @@
 """Parses and writes the OpenAI chat format, as a server. Pure: `server` transports the bytes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from studbook.identity import derive_seed
-from studbook.llm.contracts import ChatReply, ChatRequest, Message, Speaker, Usage, valid_text
+from studbook.llm.contracts import ChatReply, ChatRequest, Message, Speaker, Tool, Usage, valid_text
 
 DEFAULT_MAX_TOKENS = 4096
 CHUNK_CHARACTERS = 48
@@ -45,9 +45,32 @@ class _Message(BaseModel):
     name: str | None = None
 
 
+class _JsonSchema(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
 class _ResponseFormat(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-    type: Literal["text", "json_object"]
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: _JsonSchema | None = None
+
+
+class _Function(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    strict: bool | None = None
+
+
+class _Tool(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["function"]
+    function: _Function
 
 
 class _StreamOptions(BaseModel):
@@ -69,6 +92,8 @@ class CompletionBody(BaseModel):
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     response_format: _ResponseFormat | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: Literal["auto", "none"] | None = None
     user: str | None = None
     store: bool | None = None
     metadata: dict[str, str] | None = None
@@ -114,6 +139,8 @@ def requests_of(body: CompletionBody, fallback_seed: int) -> list[ChatRequest]:
             temperature=1.0 if body.temperature is None else float(body.temperature),
             max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_MAX_TOKENS,
             json_mode=_is_json(body),
+            json_schema=_schema_of(body),
+            tools=_tools_of(body),
         )
         for index in range(body.n or 1)
     ]
@@ -124,9 +151,9 @@ def completion(ident: str, created: int, model: str, replies: Sequence[ChatReply
     choices = [
         {
             "index": index,
-            "message": {"role": "assistant", "content": reply.text, "refusal": None},
+            "message": _message(reply, f"{ident}-{index}"),
             "logprobs": None,
-            "finish_reason": reply.finish_reason,
+            "finish_reason": "tool_calls" if reply.tool_calls else reply.finish_reason,
         }
         for index, reply in enumerate(replies)
     ]
@@ -134,41 +161,67 @@ def completion(ident: str, created: int, model: str, replies: Sequence[ChatReply
     return {**head, "choices": choices, "usage": _usage(replies)}
 
 
-def chunks(
-    ident: str, created: int, model: str, replies: Sequence[ChatReply], *, with_usage: bool
-) -> Iterator[dict[str, Any]]:
-    """The bodies of a streamed answer, in order; the caller sends the final [DONE]."""
-    head = {"id": ident, "object": "chat.completion.chunk", "created": created, "model": model}
+def chunks(completion: Mapping[str, Any], *, with_usage: bool) -> Iterator[dict[str, Any]]:
+    """The bodies of a completion's streamed form, in order; the caller sends the final [DONE]."""
+    left_out = {"choices", "usage"}
+    head = {name: value for name, value in completion.items() if name not in left_out}
+    head["object"] = "chat.completion.chunk"
     tail: dict[str, Any] = {"usage": None} if with_usage else {}
-    for index, reply in enumerate(replies):
-        for delta, finish_reason in _deltas(reply):
-            choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-            yield {**head, "choices": [choice], **tail}
+    for each in completion["choices"]:
+        rest = {name: value for name, value in each.items() if name != "message"}
+        for delta in _deltas(each.get("message") or {}):
+            yield {**head, "choices": [{**rest, "delta": delta, "finish_reason": None}], **tail}
+        yield {**head, "choices": [{**rest, "delta": {}}], **tail}
     if with_usage:
-        yield {**head, "choices": [], "usage": _usage(replies)}
+        yield {**head, "choices": [], "usage": completion.get("usage")}
 
 
 def model_entry(name: str, created: int) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": created, "owned_by": "studbook"}
 
 
-def _deltas(reply: ChatReply) -> Iterator[tuple[dict[str, str], str | None]]:
-    yield {"role": "assistant", "content": ""}, None
-    for start in range(0, len(reply.text), CHUNK_CHARACTERS):
-        yield {"content": reply.text[start : start + CHUNK_CHARACTERS]}, None
-    yield {}, reply.finish_reason
+def _message(reply: ChatReply, ident: str) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
+    if reply.tool_calls:
+        message["content"] = reply.text or None
+        message["tool_calls"] = [
+            {
+                "id": f"call-{ident}-{number}",
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for number, call in enumerate(reply.tool_calls)
+        ]
+    return message
 
 
-def _usage(replies: Sequence[ChatReply]) -> dict[str, int]:
+def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The role first, then text and reasoning in pieces, then every other member whole."""
+    yield {"role": "assistant", "content": ""}
+    for name in ("reasoning_content", "reasoning", "content"):
+        text = message.get(name)
+        if isinstance(text, str):
+            for start in range(0, len(text), CHUNK_CHARACTERS):
+                yield {name: text[start : start + CHUNK_CHARACTERS]}
+        elif text is not None:
+            yield {name: text}
+    calls = message.get("tool_calls") or []
+    if calls:
+        yield {"tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]}
+
+
+def _usage(replies: Sequence[ChatReply]) -> dict[str, Any]:
     """The prompt counts once, however many choices were requested."""
     total = Usage(
         prompt_tokens=replies[0].usage.prompt_tokens,
         completion_tokens=sum(reply.usage.completion_tokens for reply in replies),
+        cached_tokens=replies[0].usage.cached_tokens,
     )
     return {
         "prompt_tokens": total.prompt_tokens,
         "completion_tokens": total.completion_tokens,
         "total_tokens": total.prompt_tokens + total.completion_tokens,
+        **({"prompt_tokens_details": {"cached_tokens": total.cached_tokens}} if total.cached_tokens else {}),
     }
 
 
@@ -190,6 +243,24 @@ def _refusal(error: ValidationError) -> WireError:
 
 def _is_json(body: CompletionBody) -> bool:
     return body.response_format is not None and body.response_format.type == "json_object"
+
+
+def _schema_of(body: CompletionBody) -> dict[str, Any] | None:
+    wanted = body.response_format
+    return wanted.json_schema.schema_ if wanted is not None and wanted.json_schema is not None else None
+
+
+def _tools_of(body: CompletionBody) -> tuple[Tool, ...]:
+    if body.tool_choice == "none":
+        return ()
+    return tuple(
+        Tool(
+            name=tool.function.name,
+            description=tool.function.description,
+            parameters=tool.function.parameters,
+        )
+        for tool in body.tools or []
+    )
 
 
 def _text(message: _Message) -> str:
