@@ -143,9 +143,12 @@ def finding_lines(findings: Iterable[Finding]) -> list[Text]:
         action="store_true",
         help="include faults that cost a client its whole timeout",
     ),
+    flag("--quirk", metavar="NAME", help="behave like some real endpoint: a name from docs/quirks.md"),
 )
 def testbed_serve(options: Namespace, terminal: Terminal) -> int:
     """Serves until Ctrl-C; with --faults some requests fail on purpose, to test clients."""
+    if options.quirk is not None and options.faults:
+        raise UsageError("--quirk and --faults exclude each other\n  give one of them")
     try:
         server = SERVER.build(
             SERVER.find("testbed"),
@@ -154,8 +157,11 @@ def testbed_serve(options: Namespace, terminal: Terminal) -> int:
             faults=options.faults,
             seed=options.seed,
             slow_faults=options.slow_faults,
+            quirk=options.quirk,
         )
     except UsageError as error:
+        if options.quirk is not None and "cannot listen" not in str(error):
+            raise
         problem, other = str(error).splitlines()[0], 8898 if options.port == 8899 else 8899
         next_step = f"choose another port: --port {other}, or --port 0 for any free one"
         raise UsageError(f"{problem}\n{next_step}") from error
@@ -167,11 +173,13 @@ def testbed_serve(options: Namespace, terminal: Terminal) -> int:
     terminal.progress(f"models: {', '.join(server.models)}; any API key works; press Ctrl-C to stop")
     if options.faults:
         terminal.progress(f"{options.faults:.0%} of all requests fail on purpose (seed {options.seed})")
+    if server.about:
+        terminal.progress(f"quirk {options.quirk}: {server.about}")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
         terminal.progress("stopped")
-        if options.faults:
+        if options.faults or options.quirk:
             terminal.progress(f"served {_counted(server.counts)}")
     finally:
         server.close()

@@ -80,6 +80,11 @@ class ModelServer(Protocol):
     models: tuple[str, ...]
 
     @property
+    def about(self) -> str:
+        """One line about what it does on purpose; may be empty."""
+        ...
+
+    @property
     def counts(self) -> Mapping[str, int]: ...
 
     def serve_forever(self) -> None: ...
