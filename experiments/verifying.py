@@ -25,15 +25,16 @@ from studbook.evaluate.trajectory_audit import Recheck, TrajectoryAudit
 from studbook.evolve.audit import EventsAudit, Rules
 from studbook.evolve.contracts import ADMISSION, ANALYZER, SELECTION
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
-from studbook.experiments.run.corpus import load_papers
+from studbook.experiments.run.corpus import find_recorded_papers, load_papers, papers_at
 from studbook.experiments.run.environment import CHECK, environment_text
 from studbook.experiments.run.execute import WORDS, promotion_settings, search_settings
 from studbook.experiments.run.models import role_models
 from studbook.experiments.run.opening import is_being_written
 from studbook.experiments.run.plugins import find_plugin, plugins_at_hand
 from studbook.experiments.run.stopping import STOP_FILE
-from studbook.experiments.spec.loading import read_resolved, spec_hash, write_resolved
+from studbook.experiments.spec.loading import read_resolved, write_resolved
 from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.resuming import spec_hash
 from studbook.findings import Findings
 from studbook.llm.contracts import Evidence
 from studbook.llm.records_audit import RecordedCalls, opened_for_audit
@@ -67,16 +68,18 @@ class Verified:
     findings: Findings
 
 
-def verify_run(folder: RunFolder, expect: str | None = None) -> Verified:
-    return _Verification(folder, expect).run()
+def verify_run(folder: RunFolder, expect: str | None = None, papers: Path | None = None) -> Verified:
+    """`expect`: the published head hash. `papers`: where the papers are, if not where the spec says."""
+    return _Verification(folder, expect, papers).run()
 
 
 class _Verification:
     """Reads the journal first, so that newer files of a running run are not faults."""
 
-    def __init__(self, folder: RunFolder, expect: str | None) -> None:
+    def __init__(self, folder: RunFolder, expect: str | None, papers: Path | None) -> None:
         self._folder = folder
         self._expect = expect
+        self._place_of_papers = papers
         self._findings = Findings()
         self._is_running = is_being_written(folder)
         self._is_same_code = False
@@ -165,25 +168,21 @@ class _Verification:
             sizes = {name: len(papers) for name, papers in start.splits.items()}
             problem = "the sizes of the splits differ from the spec"
             self._findings.same("journal.jsonl, line 1", problem, spec.corpus.splits.model_dump(), sizes)
+        if spec.corpus.path is None and spec.corpus.train is None and self._is_same_code:
+            drawn = load_papers(spec.corpus, spec.seed).splits.paper_ids()
+            problem = "the splits are not those the spec draws"
+            self._findings.same("journal.jsonl, line 1", problem, drawn, start.splits)
+        given = self._place_of_papers
+        corpus = spec.corpus if given is None else papers_at(spec.corpus, given)
         try:
-            splits = load_papers(spec.corpus, spec.seed).splits
+            splits = find_recorded_papers(corpus, start.splits, self._folder.name).splits
         except CorpusError as error:
             told = str(error).splitlines()[0]
             self._findings.note(
-                f"the papers were not found, so strong rollouts are only partly checked: {told}"
+                f"strong rollouts are only partly checked: {told} (--papers says where they are)"
             )
             return
         self._papers = {p.paper_id: p for p in (*splits.train, *splits.validation, *splits.test)}
-        papers = splits.paper_ids()
-        if papers == start.splits:
-            return
-        is_synthetic = spec.corpus.path is None and spec.corpus.train is None
-        if is_synthetic and self._is_same_code:
-            self._findings.same(
-                "journal.jsonl, line 1", "the splits are not those the spec draws", papers, start.splits
-            )
-        else:
-            self._findings.note("the papers at the spec's path are no longer those of the run")
 
     def _environment(self, start: RunStarted | None) -> None:
         path = self._folder.environment

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from studbook.errors import RevisionError, UsageError
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, TARGET, command, flag
+from studbook.experiments.cli.command import PAPERS, PLUGINS, RESET, RUN, RUNS, TARGET, command, flag
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
 from studbook.experiments.replay.fold import Replayed, check_fold, check_fold_of_part
 from studbook.experiments.replay.live import (
@@ -29,7 +29,8 @@ from studbook.experiments.run.measuring import FOLDER
 from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
 from studbook.experiments.run.opening import Target, find_run, open_target
 from studbook.experiments.run.plugins import plugging
-from studbook.experiments.spec.loading import read_resolved, resume_overrides
+from studbook.experiments.spec.loading import read_resolved
+from studbook.experiments.spec.resuming import resume_spec
 from studbook.experiments.verifying import NOT_CHECKED, Verified, verify_run
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line
 from studbook.experiments.views.text import clean_line, count
@@ -55,7 +56,7 @@ WORDS = {
         "live: fresh, paid calls, compared with the recorded score (default: %(default)s)",
     ),
     flag("--alone", action="store_true", help="only this harness, not its ancestors"),
-    flag("--papers", metavar="PATH", help="where the papers are now, if not where the spec says"),
+    PAPERS,
     flag(
         "--replicates",
         metavar="N",
@@ -107,8 +108,14 @@ def _replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
     whole = is_whole(target, options.paper, alone=options.alone)
     part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
     old = old_scores(part)
-    spec = resume_overrides(read_resolved(part.run.folder.spec), options.overrides)
-    with open_endpoints(spec, read_user_environment().variables, lambda text: None):
+    user = read_user_environment()
+    spec = resume_spec(
+        read_resolved(part.run.folder.spec),
+        options.overrides,
+        environment=user.environment,
+        dotenv=user.dotenv,
+    ).spec
+    with open_endpoints(spec, user.variables, lambda text: None):
         pass  # report a missing key before any work starts
     prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
     store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
@@ -192,6 +199,7 @@ def _lines_of_drop(each: ScoreDrop) -> list[Text]:
         metavar="HEAD_HASH",
         help="the published head hash of the journal: detects a consistently rewritten folder",
     ),
+    PAPERS,
     PLUGINS,
     RUNS,
 )
@@ -199,7 +207,11 @@ def verify(options: Namespace, terminal: Terminal) -> int:
     if options.expect is not None and not HASH.match(options.expect):
         raise UsageError("--expect takes the 64 hexadecimal digits that `studbook verify` prints as head")
     with plugging(options.plugins):
-        done = verify_run(_find(options.run, Path(options.runs_dir)), options.expect)
+        done = verify_run(
+            _find(options.run, Path(options.runs_dir)),
+            options.expect,
+            Path(options.papers) if options.papers else None,
+        )
     if terminal.wants_json:
         terminal.json({"schema": 1, **_verified_json(done)})
     else:

@@ -75,9 +75,10 @@ RESET = flag(
     metavar="KEY=VALUE",
     action="append",
     default=[],
-    help="change the budget, search.iterations, search.patience, workers or display, like "
-    "-s budget.calls=9000; everything else is fixed",
+    help="change the budget, the length of the search, workers, display, prices, or where models and papers "
+    "are and how fast they are asked, like -s budget.calls=9000; everything else is fixed",
 )
+PAPERS = flag("--papers", metavar="PATH", help="where the run's papers are now, if not where the spec says")
 PLUGINS = flag(
     "--plugins",
     metavar="DIR",

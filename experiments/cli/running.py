@@ -12,10 +12,10 @@ from pathlib import Path
 
 from studbook.errors import BudgetExceeded, Outage, StorageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
-from studbook.experiments.cli.command import PLUGINS, RESET, RUN, RUNS, SET, command, flag
+from studbook.experiments.cli.command import PAPERS, PLUGINS, RESET, RUN, RUNS, SET, command, flag
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
 from studbook.experiments.run.budgeting import plan_lines, plan_view
-from studbook.experiments.run.corpus import skipped_note
+from studbook.experiments.run.corpus import find_recorded_papers
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import (
     ActiveRun,
@@ -28,11 +28,12 @@ from studbook.experiments.run.execute import (
     write_beginning,
 )
 from studbook.experiments.run.models import models_line, uses_only_testbed
-from studbook.experiments.run.opening import create_run, find_run, is_being_written, open_run
+from studbook.experiments.run.opening import create_run, find_run, find_start, is_being_written, open_run
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
-from studbook.experiments.spec.loading import read_resolved, resume_overrides
+from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.resuming import resume_spec
 from studbook.experiments.views.lines import TESTBED_MODELS
 from studbook.experiments.views.report import write_report
 from studbook.experiments.views.text import count
@@ -72,14 +73,24 @@ def run(options: Namespace, terminal: Terminal) -> int:
         return _execute(folder, prepared, user.variables, terminal, options)
 
 
-@command("studbook resume quickstart-1", RUN, RESET, PLUGINS, RUNS)
+@command("studbook resume quickstart-1", RUN, RESET, PAPERS, PLUGINS, RUNS)
 def resume(options: Namespace, terminal: Terminal) -> int:
     """The resolved spec in the run folder applies; only the keys named in RESUMABLE may be changed."""
     with plugging(options.plugins):
         user = read_user_environment()
         folder = find_run(options.run, Path(options.runs_dir))
-        spec = resume_overrides(read_resolved(folder.spec), options.overrides)
-        prepared = prepare(spec, user.variables, read_seed(folder))
+        resumed = resume_spec(
+            read_resolved(folder.spec),
+            options.overrides,
+            papers=options.papers,
+            environment=user.environment,
+            dotenv=user.dotenv,
+        )
+        start = find_start(folder)
+        papers = find_recorded_papers(resumed.spec.corpus, start.splits, folder.name) if start else None
+        prepared = prepare(
+            resumed.spec, user.variables, read_seed(folder), papers=papers, changes=resumed.changes
+        )
         return _execute(folder, prepared, user.variables, terminal, options)
 
 
@@ -198,7 +209,7 @@ def plugins_flag(options: Namespace) -> str:
 
 def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> StartView:
     spec, population = active.spec, active.ledger.population
-    note = skipped_note(prepared.papers.skipped)
+    moves = [each for each in prepared.changes if each.startswith(("models.", "corpus."))]
     return StartView(
         run=folder.name,
         folder=folder.root.as_posix(),
@@ -214,7 +225,7 @@ def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> Star
         finished_iterations=population.iterations_done,
         is_finished=population.finish is not None
         and end_reason(search_settings(spec), population) is not None,
-        notes=(note,) if note else (),
+        notes=(*prepared.papers.notes, *moves),
     )
 
 

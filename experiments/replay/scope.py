@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from studbook.errors import CorpusError, RevisionError, UsageError
+from studbook.errors import RevisionError, UsageError
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.papers import SPLIT_NAMES, Splits, read_corpus
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
-from studbook.experiments.run.corpus import LoadedPapers, load_papers
+from studbook.experiments.run.corpus import LoadedPapers, find_recorded_papers, papers_at
 from studbook.experiments.run.execute import check_version, prepare, read_seed
 from studbook.experiments.run.opening import OpenedRun, Target, find_paper
 from studbook.experiments.run.plugins import check_plugins
@@ -26,30 +25,8 @@ from studbook.sandbox.contract import StatedSandbox
 
 def find_papers(run: OpenedRun, spec: Spec, given: Path | None) -> LoadedPapers:
     """Raises CorpusError if a paper of the run is missing."""
-    if given is not None:
-        return _chosen(run, {paper.paper_id: paper for paper in read_corpus(given).papers}, str(given))
-    try:
-        loaded = load_papers(spec.corpus, spec.seed)
-    except CorpusError as error:
-        told = str(error).splitlines()[0]
-        raise CorpusError(
-            f"the papers of run {run.folder.name} were not found: {told}\n"
-            "  a run folder does not contain papers; say where they are: --papers PATH"
-        ) from error
-    every = (*loaded.splits.train, *loaded.splits.validation, *loaded.splits.test)
-    return _chosen(run, {paper.paper_id: paper for paper in every}, loaded.description)
-
-
-def _chosen(run: OpenedRun, papers: dict[str, Paper], place: str) -> LoadedPapers:
-    wanted = run.start.splits
-    missing = [paper for split in wanted.values() for paper in split if paper not in papers]
-    if missing:
-        raise CorpusError(
-            f"{len(missing)} papers of run {run.folder.name} are not in {place}: {', '.join(missing[:4])}\n"
-            "  papers are identified by content: give a folder with the same texts, with --papers PATH"
-        )
-    splits = Splits(**{name: tuple(papers[each] for each in wanted[name]) for name in SPLIT_NAMES})
-    return LoadedPapers(splits=splits, description=place)
+    corpus = spec.corpus if given is None else papers_at(spec.corpus, given)
+    return find_recorded_papers(corpus, run.start.splits, run.folder.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

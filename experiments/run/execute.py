@@ -41,13 +41,15 @@ from studbook.experiments.run.bench import (
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
 from studbook.experiments.run.ledger import Ledger, LineageTrees, opened_ledger
-from studbook.experiments.run.models import open_endpoints
+from studbook.experiments.run.lengths import with_contexts, with_longest
+from studbook.experiments.run.models import ask_contexts, open_endpoints
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.plugins import check_buildable, check_plugins, find_plugin, identities
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
-from studbook.experiments.spec.loading import application_root, harness_folder, spec_hash, write_resolved
+from studbook.experiments.spec.loading import application_root, harness_folder, write_resolved
 from studbook.experiments.spec.model import SandboxSpec, Spec
+from studbook.experiments.spec.resuming import spec_hash
 from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
@@ -70,13 +72,17 @@ Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextMana
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The checked inputs of a run. `spec` names the sandbox that was chosen, not `auto`."""
+    """The checked inputs of a run. `spec` names the sandbox that was chosen, not `auto`.
+
+    `changes`: a line for every key of the spec that a resume has changed.
+    """
 
     spec: Spec
     papers: LoadedPapers
     seed: HarnessTree
     sandbox: StatedSandbox
     origin: Origin
+    changes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -86,19 +92,24 @@ def prepare(
     *,
     replayed: RunStarted | None = None,
     papers: LoadedPapers | None = None,
+    changes: tuple[str, ...] = (),
 ) -> Prepared:
     """Raises UsageError before anything is written; the caller closes `sandbox`. A replay needs no endpoint.
 
     `seed` is given for an existing run, which must use the sandbox it began with. `papers` is given if they
-    have already been found.
+    have already been found. Of a new run, the endpoints are asked for contexts that the spec leaves open, and
+    papers must fit them: both are then part of its spec.
     """
     if seed is None:
         check_buildable(spec)  # of an existing run nothing is imported before its code was compared
-    papers = papers or load_papers(spec.corpus, spec.seed)
     tree = seed or read_harness(harness_folder(spec.harness))
     if replayed is None:
-        with open_endpoints(spec, environment, lambda text: None):
-            pass  # report a missing key or a wrong proxy before anything is written
+        # reports a missing key or a wrong proxy before anything is written
+        with open_endpoints(spec, environment, lambda text: None) as endpoints:
+            if seed is None:
+                spec = with_contexts(spec, ask_contexts(spec, endpoints))
+                spec = with_longest(spec, tree.manifest.roles)
+    papers = papers or load_papers(spec.corpus, spec.seed)
     sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
     kind = sandbox.name if spec.sandbox.kind == "auto" else spec.sandbox.kind
     chosen = spec.sandbox.model_copy(update={"kind": kind})
@@ -109,6 +120,7 @@ def prepare(
         seed=tree,
         sandbox=sandbox,
         origin=here if replayed is None else origin_of(replayed),
+        changes=changes,
     )
 
 
@@ -217,6 +229,10 @@ def opened_run(
         )
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
+        for long in prepared.papers.long:
+            notices.quietly("too long", f"{long.source}: about {long.tokens:,} tokens")
+        for change in prepared.changes:
+            notices.quietly("changed", change)
         stack.enter_context(listen(switch, folder.root, display.notice))
         atomic_write(
             folder.spec, write_resolved(prepared.spec).encode("utf-8")

@@ -23,7 +23,7 @@ from studbook.experiments.spec.model import (
 from studbook.identity import Json
 from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import EVALUATOR_ROLES, Backend, Endpoint, OnNotice, RoleModel, ignore_notice
-from studbook.llm.endpoints import BACKEND, BackendKind
+from studbook.llm.endpoints import BACKEND, BackendKind, context_length
 from studbook.llm.meter import Budget
 from studbook.llm.records import CallRecords
 from studbook.llm.secrets import Secret
@@ -181,6 +181,21 @@ def open_endpoints(
         for endpoint in endpoints.values():
             if isinstance(endpoint.backend, Closeable):
                 endpoint.backend.close()
+
+
+def ask_contexts(spec: Spec, endpoints: Mapping[str, Endpoint]) -> dict[str, int | None]:
+    """By role: the context length, in tokens, that an endpoint reports for its model; None if unknown.
+
+    Endpoints are asked once per model, and only about roles whose context the spec leaves open.
+    """
+    asked: dict[tuple[str, str], int | None] = {}
+    found: dict[str, int | None] = {}
+    for name, role in role_models(spec).items():
+        place = (role.endpoint, role.model)
+        if role.context_tokens is None and place not in asked:
+            asked[place] = context_length(endpoints[role.endpoint].backend, role.model)
+        found[name] = role.context_tokens or asked[place]
+    return found
 
 
 def build_endpoints(

@@ -271,6 +271,13 @@ def find_paper(text: str, run: OpenedRun) -> str:
     )
 
 
+def find_start(folder: RunFolder) -> RunStarted | None:
+    """The first event of the journal, without reading the others; None if the run has not begun."""
+    for entry in JournalReader(folder.journal):
+        return entry.event if isinstance(entry.event, RunStarted) else None
+    return None
+
+
 def is_being_written(folder: RunFolder) -> bool:
     """Whether a process holds the writer's lock now; does not wait and does not keep the lock."""
     lock = folder.journal.with_name(folder.journal.name + ".lock")

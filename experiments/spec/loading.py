@@ -1,7 +1,7 @@
 """Finds, layers and writes specs: a YAML file or a bundled name, then `.env`, the environment and flags.
 
 Bundled specs and harnesses are found by name from anywhere. The resolved spec stored in a run is read back
-strictly; a resume may only change the keys in `RESUMABLE`.
+strictly; `experiments/spec/resuming.py` says which of its keys a resume may change.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from studbook.errors import IntegrityError, ManifestError, SpecError, UsageError
 from studbook.experiments.spec.model import DEFAULT_HARNESS, SHORTHANDS, Spec
 from studbook.harnesses.strict_yaml import load_mapping
-from studbook.identity import hash_bytes, hash_json
+from studbook.identity import hash_bytes
 from studbook.llm.contracts import ROLES
 
 FIRST_SPEC = "quickstart"
@@ -191,18 +191,6 @@ VARIABLE_PREFIX = "STUDBOOK_SPEC_"
 
 PATH_KEYS = frozenset({"harness", "corpus.path", "corpus.train", "corpus.validation", "corpus.test"})
 DEFAULT_SPEC: Mapping[str, Any] = MappingProxyType({"version": 1, "name": "default"})
-RESUMABLE = (
-    "budget",
-    "workers",
-    "display",
-    "search.iterations",
-    "search.patience",
-    "models.patience_minutes",
-)
-WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
-"""Keys of `models` that affect only how long a run takes."""
-LENGTH = ("iterations", "patience")
-"""Keys of `search` that affect only how many iterations a run has."""
 RESOLVED_HEADER = (
     "# Written by Studbook: the spec of this run with every default filled in. `resume` and `replay` read\n"
     "# this file. Keys of endpoints are never here, only the names of the variables that hold them.\n"
@@ -264,8 +252,8 @@ def load_spec(
     for override in overrides:
         value = override.value
         if override.key in PATH_KEYS and isinstance(value, str):
-            value = _locate(override.key, value, [here])
-        _set(spelled, override, value)
+            value = locate_path(override.key, value, here)
+        set_key(spelled, override, value)
     return validate_spec(spelled, "the default spec" if path is None else path.as_posix(), overrides)
 
 
@@ -283,37 +271,10 @@ def read_resolved(path: Path) -> Spec:
     return validate_spec(_read_yaml(path), path.as_posix())
 
 
-def resume_overrides(spec: Spec, flags: Iterable[str]) -> Spec:
-    """A resume may change budget, iterations and workers; all other keys define the experiment."""
-    overrides = [parse_override(text) for text in flags]
-    for override in overrides:
-        if override.path[0] not in RESUMABLE and override.key not in RESUMABLE:
-            raise SpecError(
-                f"{override.origin} {override.key}: a resumed run keeps its spec\n"
-                f"  only {', '.join(RESUMABLE)} may change; for anything else start a new run"
-            )
-    raw = spec.model_dump(mode="json")
-    for override in overrides:
-        _set(raw, override, override.value)
-    return validate_spec(raw, "spec.resolved.yaml", overrides)
-
-
 def write_resolved(spec: Spec) -> str:
     body = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
     text = RESOLVED_HEADER + body
     return f"{text}# sha256 of the lines above: {hash_bytes(text.encode('utf-8'))}\n"
-
-
-def spec_hash(spec: Spec) -> str:
-    """Hash of everything that may change a result: not length, workers, display or locations of files."""
-    values = spec.model_dump(mode="json", exclude={"workers", "display", "name", "budget"})
-    values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
-    del values["harness"]
-    for key in LENGTH:
-        del values["search"][key]
-    for key in WAITING:
-        del values["models"][key]
-    return hash_json(values)
 
 
 def _example() -> str:
@@ -360,7 +321,8 @@ def _spell_out(raw: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def _set(raw: dict[str, Any], override: Override, value: Any) -> None:
+def set_key(raw: dict[str, Any], override: Override, value: Any) -> None:
+    """Sets the key in the nested mappings `raw`, which get missing sections."""
     *parents, last = override.path
     if len(override.path) == 1 and last in SHORTHANDS and isinstance(value, str):
         parents, last = [last], SHORTHANDS[last]
@@ -379,6 +341,11 @@ def _relocate(raw: dict[str, Any], key: str, folders: list[Path]) -> None:
         place = place.get(parent) if isinstance(place, dict) else None
     if isinstance(place, dict) and isinstance(place.get(last), str):
         place[last] = _locate(key, place[last], folders)
+
+
+def locate_path(key: str, value: str, here: Path = Path()) -> str:
+    """An existing path, absolute; a bundled harness keeps its name."""
+    return _locate(key, value, [here])
 
 
 def _locate(key: str, value: str, folders: list[Path]) -> str:

@@ -125,12 +125,17 @@ class SplitsSpec(Section):
 
 
 class CorpusSpec(Section):
-    """One folder or file (`path`), or one per split; synthetic papers if neither is given."""
+    """One folder or file (`path`), or one per split; synthetic papers if neither is given.
+
+    `longest_tokens` null: what the models' contexts have room for, if they are known.
+    """
 
     path: str | None = None
     train: str | None = None
     validation: str | None = None
     test: str | None = None
+    longest_tokens: Positive | None = None
+    too_long: Literal["exclude", "shorten", "refuse"] = "exclude"
     readers: list[Annotated[Choice, named_by(READER)]] = [Choice(name="text")]
     synthetic: SyntheticSpec = SyntheticSpec()
     splits: SplitsSpec = SplitsSpec()

@@ -40,6 +40,8 @@ MEANINGS = {
     "corpus.train": "Training papers, if you split them yourself; then also give validation and test.",
     "corpus.validation": "Validation papers.",
     "corpus.test": "Sealed test papers.",
+    "corpus.longest_tokens": "The longest paper, in estimated tokens (one for every digit and every three other bytes); null: what the models that read whole papers have room for, if their context is known. A run stores it.",
+    "corpus.too_long": "What happens to longer papers: `exclude` leaves them out, `shorten` keeps their beginning (whole paragraphs), `refuse` starts no run. They are shown before the run.",
     "corpus.readers": "Readers of papers; the first one that accepts a file's name reads it.",
     "corpus.synthetic.count": "How many papers to generate when no path is given; null: as many as the splits need.",
     "corpus.synthetic.seed": "Random seed of the generated papers.",

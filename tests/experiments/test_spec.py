@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from studbook.errors import SpecError
-from studbook.experiments.spec.loading import load_spec, read_resolved, spec_hash, write_resolved
+from studbook.experiments.spec.loading import load_spec, read_resolved, write_resolved
 from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.resuming import spec_hash
 
 MINIMAL = "version: 1\nname: trial\n"
 

@@ -142,7 +142,9 @@ def test_papers_that_are_gone_are_no_fault(tmp_path):
     shutil.rmtree(tmp_path / "papers")
     done = verify_run(run)
     assert done.findings.faults == []
-    assert done.findings.notes[0].startswith("the papers were not found, so strong")
+    assert done.findings.notes[0].startswith(
+        "strong rollouts are only partly checked: the papers of run trial"
+    )
 
 
 def test_the_command_tells_what_it_checked_the_head_and_what_it_cannot_find(made):

@@ -1,0 +1,165 @@
+"""Papers that the models cannot read whole are known before the run."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studbook.errors import CorpusError, SpecError
+from studbook.evaluate.papers import make_paper
+from studbook.experiments.run.corpus import find_recorded_papers, load_papers
+from studbook.experiments.run.lengths import (
+    estimate_tokens,
+    fit_papers,
+    reading_rooms,
+    shorten_paper,
+    with_contexts,
+    with_longest,
+)
+from studbook.experiments.spec.loading import load_spec
+from studbook.testbed.papers.synthesis import synthetic_papers
+
+HARNESS = ("challenger", "verifier")
+
+
+def spec_of(tmp_path, text=""):
+    path = tmp_path / "trial.yaml"
+    path.write_text("version: 1\n" + text, encoding="utf-8")
+    return load_spec(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("abcabc", 2), ("abcd", 2), ("12 34", 5), ("深層学習", 4), ("", 0)]
+)
+def test_a_digit_is_a_token_and_three_other_bytes_are_one(text, tokens):
+    assert estimate_tokens(text) == tokens
+
+
+def test_each_reading_role_keeps_room_for_instructions_and_answer(tmp_path):
+    spec = spec_of(
+        tmp_path,
+        "models: {default: {context_tokens: 32768, max_tokens: 2000},"
+        " roles: {strong: {context_tokens: 16384, max_tokens: 9000}, weak: {context_tokens: 99}}}",
+    )
+    rooms = reading_rooms(spec, HARNESS)
+    assert [(room.role, room.tokens) for room in rooms] == [
+        ("strong", 16384 - 3000 - 16384 // 4),
+        ("challenger", 32768 - 3000 - 2000),
+        ("final_verifier", 32768 - 3000 - 2000),
+    ]
+    assert with_longest(spec, HARNESS).corpus.longest_tokens == rooms[0].tokens
+
+
+def test_a_strong_solver_without_the_paper_and_a_harness_without_challenger_read_none(tmp_path):
+    text = "models: {default: {context_tokens: 32768}}\nevaluator: {strong_sees_paper: false}\n"
+    assert [room.role for room in reading_rooms(spec_of(tmp_path, text), ())] == ["final_verifier"]
+
+
+def test_a_context_that_the_spec_names_is_not_replaced_by_the_endpoints(tmp_path):
+    spec = spec_of(tmp_path, "models: {roles: {strong: {context_tokens: 16384}}}")
+    told = with_contexts(spec, {"strong": 4096, "challenger": 8192, "judge": None}).models.roles
+    assert (told["strong"].context_tokens, told["challenger"].context_tokens) == (16384, 8192)
+    assert told["judge"].context_tokens is None
+
+
+def test_without_a_known_context_there_is_no_limit(tmp_path):
+    assert with_longest(spec_of(tmp_path), HARNESS).corpus.longest_tokens is None
+
+
+def test_the_smaller_of_the_users_limit_and_the_models_counts(tmp_path):
+    for given_tokens, expected in ((5000, 5000), (99_999, 32768 - 3000 - 4096)):
+        text = f"corpus: {{longest_tokens: {given_tokens}}}\nmodels: {{default: {{context_tokens: 32768}}}}\n"
+        assert with_longest(spec_of(tmp_path, text), HARNESS).corpus.longest_tokens == expected
+
+
+def test_a_context_without_room_for_any_paper_is_a_usage_error(tmp_path):
+    with pytest.raises(SpecError, match="no paper fits testbed"):
+        with_longest(spec_of(tmp_path, "models: {default: {context_tokens: 2048}}"), HARNESS)
+
+
+PAPERS = synthetic_papers(9, seed=1)
+LIMIT = sorted(estimate_tokens(paper.text) for paper in PAPERS)[5]
+
+
+def test_long_papers_are_left_out_with_their_names_and_sizes():
+    fitted = fit_papers(PAPERS, LIMIT, shorten=False)
+    assert len(fitted.papers) == 6
+    assert {each.source for each in fitted.long} == {p.source for p in PAPERS if p not in fitted.papers}
+    assert all(each.tokens > LIMIT for each in fitted.long)
+
+
+@given(st.integers(700, 6000), st.integers(0, 8))
+def test_a_shortened_paper_fits_is_a_beginning_and_another_paper(longest, number):
+    paper = PAPERS[number]
+    short = shorten_paper(paper, longest)
+    assert estimate_tokens(short.text) <= longest
+    assert paper.text.startswith(short.text)
+    assert (short.title, short.source) == (paper.title, paper.source)
+    assert (short.paper_id == paper.paper_id) == (short.text == paper.text)
+    assert shorten_paper(paper, longest) == short
+
+
+def test_a_paper_is_shortened_at_the_end_of_a_paragraph():
+    paper = make_paper("# T\n\n" + "\n\n".join(["One two three four five. " * 20] * 30), "long.md")
+    short = shorten_paper(paper, 2000)
+    assert paper.text[len(short.text) :].startswith("\n\n")
+    assert estimate_tokens(short.text) > 1700
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "papers").mkdir()
+    for paper in PAPERS:
+        (tmp_path / "papers" / paper.source).write_text(paper.text, encoding="utf-8")
+    return tmp_path / "papers"
+
+
+def corpus_spec(tmp_path, folder, **keys):
+    given_keys = {"path": str(folder), "longest_tokens": LIMIT, "splits": SIZES, **keys}
+    return spec_of(tmp_path, yaml.safe_dump({"corpus": given_keys})).corpus
+
+
+SIZES = {"train": 2, "validation": 2, "test": 2}
+
+
+def test_the_splits_are_drawn_from_what_fits_and_found_again(tmp_path, folder):
+    corpus = corpus_spec(tmp_path, folder)
+    loaded = load_papers(corpus, 1)
+    ids = loaded.splits.paper_ids()
+    assert {each for split in ids.values() for each in split} == {
+        paper.paper_id for paper in fit_papers(PAPERS, LIMIT, shorten=False).papers
+    }
+    assert len(loaded.long) == 3
+    assert loaded.notes[0].startswith(f"3 papers left out: the models have room for {LIMIT:,} tokens")
+    assert find_recorded_papers(corpus, ids, "trial").splits == loaded.splits
+
+
+def test_too_few_papers_that_fit_are_told_with_those_that_do_not(tmp_path, folder):
+    corpus = corpus_spec(tmp_path, folder, splits={"train": 3, "validation": 2, "test": 2})
+    with pytest.raises(CorpusError, match=r"the corpus has 6.\n.*splits smaller.*\n  3 papers left out"):
+        load_papers(corpus, 1)
+
+
+def test_shortened_papers_are_part_of_the_splits(tmp_path, folder):
+    corpus = corpus_spec(
+        tmp_path, folder, too_long="shorten", splits={"train": 3, "validation": 3, "test": 3}
+    )
+    loaded = load_papers(corpus, 1)
+    texts = [paper.text for name in SIZES for paper in getattr(loaded.splits, name)]
+    assert len(texts) == 9
+    assert max(map(estimate_tokens, texts)) <= LIMIT
+    assert loaded.notes[0].startswith("3 papers shortened")
+    assert find_recorded_papers(corpus, loaded.splits.paper_ids(), "trial").splits == loaded.splits
+
+
+def test_refused_papers_start_no_run(tmp_path, folder):
+    with pytest.raises(CorpusError, match=r"3 papers too long.*\n.*too_long=exclude"):
+        load_papers(corpus_spec(tmp_path, folder, too_long="refuse"), 1)
+
+
+def test_papers_of_a_run_are_found_among_others(tmp_path, folder):
+    corpus = corpus_spec(tmp_path, folder, longest_tokens=None)
+    loaded = load_papers(corpus, 1)
+    (folder / "new.md").write_text(synthetic_papers(1, seed=99)[0].text, encoding="utf-8")
+    found = find_recorded_papers(corpus, loaded.splits.paper_ids(), "trial")
+    assert found.splits.paper_ids() == loaded.splits.paper_ids()
