@@ -80,8 +80,11 @@ def test_a_killed_run_goes_on_at_another_address_with_papers_in_another_folder(h
     assert re.search(r"models\.endpoints\.openai\.base_url: http\S+ → http\S+ \(-s\)", done.stderr)
     assert "corpus.path: " in done.stderr
     assert hashes(here / "other-runs/moved") == hashes(here / "stayed/moved")
-    notices = (here / "other-runs/moved/notices.jsonl").read_text()
-    assert "models.endpoints.openai.concurrency: 8 → 3 (-s)" in notices
+    notices = [
+        json.loads(each) for each in (here / "other-runs/moved/notices.jsonl").read_text().splitlines()
+    ]
+    changed = [each["text"] for each in notices if each["kind"] == "changed"]
+    assert "models.endpoints.openai.concurrency: 8 → 3 (-s)" in changed
     for command in ("verify", "replay"):
         flags = ["--level", "recorded"] if command == "replay" else []
         checked = studbook(command, "moved", *flags, "--runs-dir", "other-runs", cwd=here)
