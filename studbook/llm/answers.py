@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from studbook.llm.contracts import ChatReply, ChatRequest
+from studbook.llm.contracts import ChatReply, ChatRequest, ToolCall
 
 STOP = "stop"
 LENGTH = "length"
@@ -34,6 +34,9 @@ def end_of(finish_reason: object) -> str:
     plain = re.sub(r"[^a-z]+", "_", name.lower()).strip("_").removeprefix("finish_reason_")
     return _END_OF.get(plain, name)
 
+
+ENDS_OF_CALLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
+"""Finish reasons of a reply that calls tools: complete if it does, unknown ends if it does not."""
 
 MOST_CHARACTERS_PER_TOKEN = 8
 """Higher than any tokenizer reaches over a whole prompt; typical values are three to five."""
@@ -75,17 +78,24 @@ def split_thoughts(reply: str) -> tuple[str, str]:
         return reply, ""
     if "<|channel|>" in reply:
         return _split_channels(reply)
-    rest, thoughts = reply, []
+    rest, before, thoughts = reply, "", list[str]()
+    while rest != before:  # what is removed may leave another thought at the start
+        before = rest
+        rest = _without_first_ones(rest, thoughts)
+        if rest.lstrip()[:1] not in {"{", "["}:
+            rest = _without_open_end(rest, thoughts)
+            rest = _without_later_ones(rest, thoughts)
+    if not thoughts:
+        return reply, ""
+    return rest.strip(), "\n".join(thought.strip() for thought in thoughts)
+
+
+def _without_first_ones(rest: str, thoughts: list[str]) -> str:
     while opened := _AT_START.match(rest):
         closed = _CLOSED.search(rest, opened.end())
         thoughts.append(rest[opened.end() : closed.start() if closed else len(rest)])
         rest = rest[closed.end() :] if closed else ""
-    if rest.lstrip()[:1] not in {"{", "["}:
-        rest = _without_open_end(rest, thoughts)
-        rest = _without_later_ones(rest, thoughts)
-    if not thoughts:
-        return reply, ""
-    return rest.strip(), "\n".join(thought.strip() for thought in thoughts)
+    return rest
 
 
 def _without_open_end(text: str, thoughts: list[str]) -> str:
@@ -151,6 +161,39 @@ def read_content(message: object) -> Content | None:
     return Content(text="".join(texts), thoughts="\n".join(filter(None, thoughts)))
 
 
+def read_tool_calls(message: object) -> tuple[ToolCall, ...]:
+    """A message's calls of tools, also in the older form `function_call`; malformed ones are left out."""
+    if not isinstance(message, dict):
+        return ()
+    calls = message.get("tool_calls")
+    entries = calls if isinstance(calls, list) else [{"function": message.get("function_call")}]
+    functions = [entry.get("function", entry) for entry in entries if isinstance(entry, dict)]
+    return tuple(
+        ToolCall(name=function["name"], arguments=_arguments_of(function))
+        for function in functions
+        if isinstance(function, dict) and isinstance(function.get("name"), str) and function["name"]
+    )
+
+
+def _arguments_of(function: dict[str, object]) -> str:
+    """Text by the standard; some servers send the object itself."""
+    arguments = function.get("arguments", function.get("input"))
+    if isinstance(arguments, str):
+        return arguments
+    return "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
+
+
+def read_block(completion: object) -> str:
+    """Why a filter withheld the answer, in Gemini's words (`promptFeedback`); empty if it did not."""
+    if not isinstance(completion, dict):
+        return ""
+    for name in ("promptFeedback", "prompt_feedback"):
+        feedback = completion.get(name)
+        if isinstance(feedback, dict):
+            return str(feedback.get("blockReason") or feedback.get("block_reason") or "")
+    return ""
+
+
 def _text_within(value: object) -> str:
     """All texts within a reasoning part; servers nest them differently."""
     if isinstance(value, str):
@@ -184,8 +227,26 @@ def read_error(body: object) -> ErrorWords:
     param, code = "", ""
     if isinstance(error, dict):
         param, code = (str(error.get(name) or "") for name in ("param", "code"))
-    words = _words_of(error)
-    return ErrorWords(message=words or json.dumps(error, ensure_ascii=False), param=param, code=code)
+    words = _words_of(error) or json.dumps(error, ensure_ascii=False)
+    return ErrorWords(message=words + _more_words(error, words), param=param, code=code)
+
+
+_TELLING = ("n_ctx", "n_prompt_tokens")
+_FILTER_CODE = re.compile(r"[\"']code[\"']: ?[\"'](ResponsibleAI\w+|content_filter\w*)[\"']")
+
+
+def _more_words(error: object, words: str) -> str:
+    """What decides and the message does not say: llama.cpp's numbers, Azure's inner code, a type."""
+    if not isinstance(error, dict):
+        return ""
+    more = [f"{name} {error[name]}" for name in _TELLING if isinstance(error.get(name), int)]
+    inner = _FILTER_CODE.search(json.dumps(error, default=str))
+    if inner is not None and inner[1] not in words:
+        more.append(inner[1])
+    kind = error.get("type")
+    if isinstance(kind, str) and "context" in kind and kind not in words:
+        more.append(kind)
+    return f" ({', '.join(more)})" if more else ""
 
 
 def _words_of(error: object) -> str:

@@ -374,8 +374,8 @@ class RetryingCall:
     def _judge(self, reply: ChatReply, request: ChatRequest, seconds: float) -> Answer | Suspicion:
         """Whether the reply is an answer: also if it ends at our limit, but not if it was cut off earlier."""
         answer = Answer(reply=reply, seconds=seconds)
-        is_at_limit = reply.is_truncated and _used_up(reply, request)
-        if reply.text.strip():
+        is_at_limit = reply.is_truncated and _used_up(reply, request, self._call.to.context_tokens)
+        if has_content(reply):
             if is_at_limit or not reply.is_truncated:
                 return answer
             short = ModelUnavailable(_sentence("the answer was cut short of its limit", self._call, reply))
@@ -399,7 +399,7 @@ class RetryingCall:
             try:
                 reply = self._send(control)
                 self._on_waste(reply)
-                if reply.text.strip():
+                if has_content(reply):
                     return
                 useless += 1
             except RequestRefused as error:
@@ -454,9 +454,16 @@ class RetryingCall:
         )
 
 
-def _used_up(reply: ChatReply, request: ChatRequest) -> bool:
-    """Whether the answer ended at our token limit; assumed if usage is unknown."""
-    return reply.is_estimated or reply.usage.completion_tokens >= request.max_tokens
+def has_content(reply: ChatReply) -> bool:
+    """Whether a reply says or calls something."""
+    return bool(reply.text.strip() or reply.tool_calls)
+
+
+def _used_up(reply: ChatReply, request: ChatRequest, context_tokens: int | None) -> bool:
+    """Whether the answer ended at our token limit, or at the context's end; assumed if usage is unknown."""
+    used, limit = reply.usage, reply.limit_tokens or request.max_tokens
+    is_full = context_tokens is not None and used.prompt_tokens + used.completion_tokens >= context_tokens
+    return reply.is_estimated or used.completion_tokens >= limit or is_full
 
 
 def _duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from studbook.identity import hash_json
+from studbook.identity import canonical_json, hash_json
 
 
 class NoticeKind(StrEnum):
@@ -166,6 +166,8 @@ class ChatReply:
     tool_calls: tuple[ToolCall, ...] = ()
     thoughts: str = ""
     """The model's visible reasoning, removed from the text: kept for the user, shown to no other role."""
+    limit_tokens: int | None = None
+    """The limit of the answer that was sent, where it had to be lower than the request's."""
     is_estimated: bool = False
     """True if the endpoint did not report usage: `usage` is then estimated from the number of characters."""
     key: str = ""
@@ -223,17 +225,26 @@ class RoleModel:
     max_tokens: int = 4096
     dollars_per_million_in: float = 0.0
     dollars_per_million_out: float = 0.0
+    dollars_per_million_cached_in: float | None = None
+    """Of prompt tokens that the endpoint read from its cache; None: as of the others."""
     context_tokens: int | None = None
     """Tokens that prompt and answer may have together; None if unknown."""
 
     def cost_dollars(self, usage: Usage) -> float:
-        paid_in = usage.prompt_tokens * self.dollars_per_million_in
+        cached_price = self.dollars_per_million_cached_in
+        cached = 0 if cached_price is None else usage.cached_tokens
+        paid_in = (usage.prompt_tokens - cached) * self.dollars_per_million_in
+        paid_in += cached * (cached_price or 0.0)
         paid_out = usage.completion_tokens * self.dollars_per_million_out
         return whole_picodollars((paid_in + paid_out) / MILLION)
 
     def most_tokens(self, request: ChatRequest) -> Usage:
         """Upper bound for the request: a token is at least one byte, and the answer has a limit."""
         sent = sum(len(m.content.encode("utf-8")) + TOKENS_AROUND_A_MESSAGE for m in request.messages)
+        for tool in request.tools:
+            sent += len(canonical_json([tool.name, tool.description, dict(tool.parameters)]))
+        if request.json_schema is not None:  # some servers add it to the prompt
+            sent += len(canonical_json(dict(request.json_schema)))
         return Usage(prompt_tokens=sent, completion_tokens=request.max_tokens)
 
     def resolve(self, call: ChatCall) -> ChatRequest:
@@ -311,8 +322,16 @@ NO_EVIDENCE = Evidence()
 
 
 def seal_reply(key: str, role: str, reply: ChatReply) -> Seal:
-    usage = [reply.usage.prompt_tokens, reply.usage.completion_tokens]
-    return Seal(key=key, digest=hash_json([key, role, reply.model, reply.text, reply.finish_reason, usage]))
+    sealed = [key, role, reply.model, reply.text, reply.finish_reason, numbers_of(reply.usage)]
+    if reply.tool_calls:
+        sealed.append([[call.name, call.arguments] for call in reply.tool_calls])
+    return Seal(key=key, digest=hash_json(sealed))
+
+
+def numbers_of(usage: Usage) -> list[int]:
+    """As it is recorded and sealed: cached tokens only if there are some."""
+    cached = [usage.cached_tokens] if usage.cached_tokens else []
+    return [usage.prompt_tokens, usage.completion_tokens, *cached]
 
 
 def seal_failure(key: str, role: str, kind: str, message: str) -> Seal:

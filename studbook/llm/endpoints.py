@@ -28,6 +28,7 @@ from studbook.llm.contracts import (
     NoticeKind,
     OnNotice,
     RoleModel,
+    ToolCall,
     valid_text,
 )
 from studbook.registry import Door
@@ -198,7 +199,11 @@ class EndpointPool:
             raise
         self._check_model(call, reply)
         self._answered(call)
-        return replace(reply, text=valid_text(reply.text), recorded=False)
+        calls = tuple(
+            ToolCall(name=valid_text(call.name), arguments=valid_text(call.arguments))
+            for call in reply.tool_calls
+        )
+        return replace(reply, text=valid_text(reply.text), tool_calls=calls, recorded=False)
 
     def failed(self, to: RoleModel, now: float) -> Silence:
         """Records an attempt without usable answer at `now` (of `clock`); returns the current silence."""

@@ -1,201 +1,97 @@
 """Calls OpenAI-compatible endpoints; the only module that imports `openai`.
 
-One request, one answer: no streaming, no retries (the client's job), no redirects. Keys are masked in
-everything an endpoint returns, in errors and replies, and no error chains the SDK's own. Errors have three
-lines (what, where, what to do next). ModelUnavailable is worth a retry; RequestRefused means this request,
-ModelRejected any request, cannot succeed.
+One request, one answer: no retries (the client's job), no redirects. Keys are masked in everything an
+endpoint returns, in errors and replies, and no error chains the SDK's own. Errors have three lines (what,
+where, what to do next). ModelUnavailable is worth a retry; RequestRefused means this request, ModelRejected
+any request, cannot succeed.
 
 The SDK sends requests and reports failures; bodies are built and parsed here. Its typed
-`chat.completions.create` takes twice as long, validates nothing, and is made for many more fields. Fields
-that an endpoint does not understand (`seed`, `response_format`, `temperature`, `max_tokens`) are omitted or
-renamed once, reported through `on_notice`, and remembered per model (`Dialect`).
+`chat.completions.create` takes twice as long, validates nothing, and is made for many more fields. What an
+endpoint refuses (a field, a schema, tools, unstreamed answers, a limit) is omitted or replaced, reported
+once through `on_notice`, and remembered per model (`dialect`). An answer's limit that does not fit the
+context beside the prompt is lowered to what the endpoint's error leaves: see `fit_answer`.
 
 The HTTP library restarts its timeouts with every byte, so a server that sends a blank now and then (some do,
 to keep a connection open) could hold a call forever. So the body of an answer, but not its head, is limited
-in time and size.
+in time and size. A streamed answer may take longer as a whole, but not be silent for longer.
 """
 
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 import httpx2
 import openai
 
-from studbook.errors import Cause, ModelError, ModelRejected, ModelUnavailable, RequestRefused, SpecError
-from studbook.llm.answers import end_of, read_content, read_error
-from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage, count_tokens
-from studbook.llm.secrets import MASK, Mask, Secret
+from studbook.errors import SpecError
+from studbook.llm.answers import (
+    ENDS_OF_CALLS,
+    STOP,
+    end_of,
+    read_block,
+    read_content,
+    read_error,
+    read_tool_calls,
+)
+from studbook.llm.complaints import (
+    FLAGGED_STEP,
+    Complaint,
+    broken_off,
+    complaint_of_status,
+    garbled,
+    limits_in,
+    quote_line,
+    refused,
+    seconds_of,
+    timed_out,
+    to_model_error,
+    unreached,
+)
+from studbook.llm.context import ask_context
+from studbook.llm.contracts import ChatReply, ChatRequest, ToolCall
+from studbook.llm.dialect import SEED, Dialect
+from studbook.llm.secrets import Mask, Secret
+from studbook.llm.streaming import BrokenStreamError, is_stream, read_stream
+from studbook.llm.usage import read_usage
 
-LONGEST_QUOTE = 300
 MOST_WORDS = 10_000
 """Characters of an error's body that are looked at, where it is no JSON."""
-KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
-SDK_PREFIX = re.compile(r"^Error code: \d+ - ")
-THIS_REQUEST = {400, 413, 422}
-WORTH_ANOTHER_TRY = {408, 409, 425, 429}
-TOO_LARGE = re.compile(
-    r"(request|input|prompt|payload|body|entity)s? (is |was )?too (large|long|big)"
-    r"|too (large|long) for (the|this) (model|context)|tokens? must be reduced"
-    r"|reduce (the|your) (length|size|number)|maximum context length"
-    r"|exceed\w* (the |this |its |your )?(model's |models |available |maximum |max )*"
-    r"(context|token limit|input limit)|context[ _](length|window|size)[ _](is |was )?exceed",
-    re.IGNORECASE,
-)
-"""Errors about the size of a request, which waiting does not fix, whatever their status (429, 500)."""
-SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-
-NEXT_STEP = {
-    400: "the endpoint cannot take this request: if it is too long, shorten papers or take another model",
-    401: "the key is wrong or missing: set OPENAI_API_KEY in the environment or in .env, or the variable "
-    "that the endpoint's api_key_env names",
-    402: "the account cannot pay: add credit, or name another endpoint in the spec",
-    403: "this key may not use this model: check the account's rights, or name another model in the spec",
-    404: "no such model or path here: check the model's name and the base URL (it usually ends in /v1)",
-    413: "the request is too large for this endpoint: shorten papers or take another endpoint",
-    422: "the endpoint cannot take this request: check the role's settings in the spec",
-    429: "the endpoint limits the rate: lower the endpoint's concurrency, or wait",
-}
-NOT_REACHED = "check OPENAI_BASE_URL or base_url, and that the server runs and can be reached from here"
-TOO_SLOW = "raise the endpoint's timeout_seconds, or lower its concurrency"
-SERVER_ERROR = "the server failed on its own side: wait and resume, or name another endpoint in the spec"
-SPENT_STEP = "the account's quota is spent: add credit, or name another endpoint in the spec"
-GARBLED = "check that the base URL is an OpenAI-compatible API (it usually ends in /v1)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """`status` 0: no answer from the endpoint; `message` is one line, without secrets."""
-
-    status: int
-    message: str
-    next_step: str
-    param: str = ""
-    code: str = ""
-    retry_after_seconds: float | None = None
-    cause: Cause = Cause.OTHER
-
-    @property
-    def is_about_request(self) -> bool:
-        """Whether the same request would fail again while others may succeed."""
-        return self.status in THIS_REQUEST or TOO_LARGE.search(self.message) is not None
-
-    @property
-    def is_worth_another_try(self) -> bool:
-        if self.code in SPENT or TOO_LARGE.search(self.message):
-            return False
-        return self.status == 0 or self.status in WORTH_ANOTHER_TRY or self.status >= 500
-
-
-def to_model_error(complaint: Complaint, where: str) -> ModelError:
-    """`where` names endpoint and model."""
-    text = f"{complaint.message}\n{where}\n{complaint.next_step}"
-    if complaint.is_worth_another_try:
-        return ModelUnavailable(
-            text, retry_after_seconds=complaint.retry_after_seconds, cause=complaint.cause
-        )
-    refused_for = RequestRefused if complaint.is_about_request else ModelRejected
-    return refused_for(text, status=complaint.status)
-
-
-def complaint_of_status(
-    status: int,
-    message: str,
-    mask: Mask,
-    *,
-    param: str = "",
-    code: str = "",
-    retry_after: str = "",
-    date: str = "",
-) -> Complaint:
-    """An answer with an HTTP status of 400 or more (or a redirect, which is not followed).
-
-    `retry_after` and `date` are its headers of these names.
-    """
-    if code in SPENT:
-        step = SPENT_STEP
-    elif TOO_LARGE.search(message):
-        step = NEXT_STEP[413]
-    elif status >= 500:
-        step = SERVER_ERROR
-    else:
-        step = NEXT_STEP.get(status, GARBLED)
-    return Complaint(
-        status=status,
-        message=f"the endpoint answered HTTP {status}: {quote_line(SDK_PREFIX.sub('', message), mask)}",
-        next_step=step,
-        param=param,
-        code=code,
-        retry_after_seconds=seconds_of(retry_after, date),
-        cause=Cause.LIMITED if status == 429 else Cause.OTHER,
-    )
-
-
-def unreached(cause: str) -> Complaint:
-    what = f"the endpoint cannot be reached: {cause}"
-    return Complaint(status=0, message=what, next_step=NOT_REACHED, cause=Cause.UNREACHED)
-
-
-def broken_off(cause: str) -> Complaint:
-    return Complaint(status=0, message=f"the endpoint broke the answer off: {cause}", next_step=SERVER_ERROR)
-
-
-def timed_out() -> Complaint:
-    what = "the endpoint did not answer in time"
-    return Complaint(status=0, message=what, next_step=TOO_SLOW, cause=Cause.TIMEOUT)
-
-
-def garbled(message: str) -> Complaint:
-    return Complaint(status=0, message=message, next_step=GARBLED, cause=Cause.GARBLED)
-
-
-def refused(message: str) -> Complaint:
-    """A refusal by the model itself, in an answer with status 200."""
-    return Complaint(status=400, message=message, next_step=NEXT_STEP[400])
-
-
-def quote_line(text: str, mask: Mask) -> str:
-    """A short quotation for a message, without line breaks and keys."""
-    flat = " ".join(KEY_LIKE.sub(MASK, mask.hide_in(text)).split())
-    return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + "…"
-
-
-def seconds_of(retry_after: str, date: str = "") -> float | None:
-    """Retry-After in seconds. A date is relative to the Date header of the same answer."""
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        return _seconds_between(date, retry_after)
-    return seconds if 0.0 <= seconds < float("inf") else None
-
-
-def _seconds_between(start: str, end: str) -> float | None:
-    try:
-        seconds = (parsedate_to_datetime(end) - parsedate_to_datetime(start)).total_seconds()
-    except (ValueError, TypeError, OverflowError):  # not a date, or one of them without a time zone
-        return None
-    return max(0.0, seconds)
-
 
 MOST_BYTES = 64 * 1024 * 1024
 STARTED = "studbook_started"
 
 
-class BoundedStream(httpx2.SyncByteStream):
-    """A body that raises ReadTimeout past the deadline, and ReadError past `MOST_BYTES`."""
+STREAM_LASTS = 10
+"""A streamed answer may take so many times `timeout_seconds` as a whole."""
+EVENTS = "text/event-stream"
+LAST_EVENT = b"data: [DONE]"
 
-    def __init__(self, stream: httpx2.SyncByteStream, deadline: float, clock: Callable[[], float]) -> None:
+
+class BoundedStream(httpx2.SyncByteStream):
+    """A body that raises ReadTimeout past the deadline, and ReadError past `MOST_BYTES`.
+
+    A body of events ends with its last event: some servers leave the connection open.
+    """
+
+    def __init__(
+        self,
+        stream: httpx2.SyncByteStream,
+        deadline: float,
+        clock: Callable[[], float],
+        *,
+        has_events: bool = False,
+    ) -> None:
         self._stream = stream
         self._deadline = deadline
         self._clock = clock
+        self._has_events = has_events
 
     def __iter__(self) -> Iterator[bytes]:
-        size = 0
+        size, tail = 0, b""
         for chunk in self._stream:
             size += len(chunk)
             if self._clock() > self._deadline:
@@ -203,118 +99,34 @@ class BoundedStream(httpx2.SyncByteStream):
             if size > MOST_BYTES:
                 raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes")
             yield chunk
+            if self._has_events:
+                tail = (tail + chunk)[-4 * len(LAST_EVENT) :]
+                if tail.rstrip().endswith(LAST_EVENT):
+                    return
 
     def close(self) -> None:
         self._stream.close()
 
 
 def bounded_client(timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> httpx2.Client:
-    """The SDK's own client (with proxies) without redirects; an answer takes at most `timeout_seconds`."""
+    """The SDK's own client (with proxies) without redirects; an answer takes at most `timeout_seconds`.
+
+    A streamed one is bounded between its chunks by the HTTP library, and as a whole by STREAM_LASTS.
+    """
 
     def begin(request: httpx2.Request) -> None:
         request.extensions[STARTED] = clock()
 
     def bound(response: httpx2.Response) -> None:
-        deadline = response.request.extensions[STARTED] + timeout_seconds
+        has_events = response.headers.get("content-type", "").startswith(EVENTS)
+        lasts = timeout_seconds * (STREAM_LASTS if has_events else 1)
+        deadline = response.request.extensions[STARTED] + lasts
         assert isinstance(response.stream, httpx2.SyncByteStream)  # a sync client's
-        response.stream = BoundedStream(response.stream, deadline, clock)
+        response.stream = BoundedStream(response.stream, deadline, clock, has_events=has_events)
 
     return openai.DefaultHttpxClient(
         follow_redirects=False, event_hooks={"request": [begin], "response": [bound]}
     )
-
-
-OPTIONAL_FIELDS = ("seed", "response_format", "temperature")
-NO_SYSTEM = re.compile(
-    r"system[ _](role|message|prompt|instruction)s?\b.{0,40}\b(not|un|no longer)"
-    r"|(not|unsupported|unknown|invalid|unexpected).{0,40}\bsystem\b"
-    r"|roles must alternate|only user and assistant",
-    re.IGNORECASE,
-)
-"""The error of a chat template without a system role."""
-TOO_LONG_NAME = re.compile(r"max_completion_tokens")
-NOT_UNDERSTOOD = re.compile(
-    r"unsupported|not supported|(does|do) not support|doesn't support|unknown|unrecogni[sz]ed|unexpected"
-    r"|not permitted|not allowed|extra (fields|inputs)|invalid (parameter|argument|field)",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """The omitted fields, and the limit's name: `max_tokens`, newer models `max_completion_tokens`.
-
-    Without `has_system` the system message is put in front of the first user message.
-    """
-
-    left_out: frozenset[str] = frozenset()
-    limit_field: str = "max_tokens"
-    has_system: bool = True
-
-    def body_of(self, request: ChatRequest) -> dict[str, Any]:
-        """The request's fields in the form that the endpoint expects."""
-        fields: dict[str, Any] = {"seed": request.seed, "temperature": request.temperature}
-        if request.json_mode and _mentions_json(request):
-            fields["response_format"] = {"type": "json_object"}
-        kept = {name: value for name, value in fields.items() if name not in self.left_out}
-        messages = request.messages if self.has_system else _without_system(request.messages)
-        return {
-            "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
-            self.limit_field: request.max_tokens,
-            **kept,
-            **request.extra_body,
-        }
-
-    def after(self, status: int, param: str, message: str) -> "Dialect | None":
-        """The dialect to try after a refusal; None if the refusal is about something else."""
-        if status not in {400, 422}:
-            return None
-        if self.limit_field == "max_tokens" and TOO_LONG_NAME.search(message):
-            return replace(self, limit_field="max_completion_tokens")
-        if self.has_system and NO_SYSTEM.search(message):
-            return replace(self, has_system=False)
-        for field in OPTIONAL_FIELDS:
-            is_named = param == field or re.search(rf"\b{field}\b", message)
-            # any complaint about response_format counts: only json_object is ever sent
-            is_refused = field == "response_format" or NOT_UNDERSTOOD.search(message)
-            if field not in self.left_out and is_named and is_refused:
-                return replace(self, left_out=self.left_out | {field})
-        return None
-
-    def merge(self, other: "Dialect") -> "Dialect":
-        """Combines what both have learned."""
-        limit = other.limit_field if self.limit_field == "max_tokens" else self.limit_field
-        return Dialect(
-            left_out=self.left_out | other.left_out,
-            limit_field=limit,
-            has_system=self.has_system and other.has_system,
-        )
-
-    def difference(self, before: "Dialect") -> str:
-        """One line for the user: what changed."""
-        if self.limit_field != before.limit_field:
-            return f"wants {self.limit_field!r} instead of {before.limit_field!r}; sent so from now on"
-        if self.has_system != before.has_system:
-            return "has no system role; its text is put in front of the first user message from now on"
-        names = ", ".join(sorted(self.left_out - before.left_out))
-        return f"does not understand {names!r}; left out from now on"
-
-
-def _without_system(messages: Sequence[Message]) -> list[Message]:
-    """The system message in front of the first user message."""
-    system = "\n\n".join(message.content for message in messages if message.role == "system")
-    rest = [message for message in messages if message.role != "system"]
-    if not system:
-        return rest
-    if rest and rest[0].role == "user":
-        return [replace(rest[0], content=f"{system}\n\n{rest[0].content}"), *rest[1:]]
-    return [Message(role="user", content=system), *rest]
-
-
-def _mentions_json(request: ChatRequest) -> bool:
-    """OpenAI refuses json_object unless a message contains the word; then the field would not help anyway."""
-    return any("json" in message.content.lower() for message in request.messages)
 
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -328,11 +140,42 @@ BROKEN_OFF = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError, h
 """Failures after the connection was established."""
 
 COMPLETIONS = "/chat/completions"
+MODELS = "/models"
 WITH_KEY: Any = {"security": {"bearer_auth": True}}
 """Only the endpoint's key: the SDK would also look for an administrator's key."""
+UNCACHED = {"Cache-Control": "no-cache"}
+"""Sent where `seed` is not taken: two samples of one prompt must not be answered from a gateway's cache."""
+ASK_SECONDS = 10.0
+MOST_TRIES = 24
+"""Requests in one call: each changes what is sent, so an endpoint can hardly ask for more."""
 
 SDK_FAILURES = (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError)
 """Everything the SDK raises, also if an error body is not JSON or has an unexpected structure."""
+
+FEWEST_ANSWER = 256
+"""An answer's limit is not lowered further: then the prompt itself is too long."""
+MARGIN = 16
+
+
+def fit_answer(request: ChatRequest, complaint: Complaint) -> ChatRequest | None:
+    """The request with an answer limit that fits the context, as far as the error tells; None if none does.
+
+    The limit becomes what the context leaves beside the prompt, less MARGIN tokens. If the error does not
+    tell the prompt's tokens, the limit is halved.
+    """
+    limits = limits_in(complaint.words)
+    if limits.context is None or not (complaint.is_too_large or ANSWER_WORDS.search(complaint.words)):
+        return None
+    if limits.prompt is not None and "at least" not in complaint.words:
+        limit = limits.context - limits.prompt - MARGIN
+    elif ANSWER_WORDS.search(complaint.words):
+        limit = request.max_tokens // 2
+    else:
+        return None
+    return replace(request, max_tokens=limit) if FEWEST_ANSWER <= limit < request.max_tokens else None
+
+
+ANSWER_WORDS = re.compile(r"completion|max_\w*tokens|output tokens", re.IGNORECASE)
 
 
 class OpenAIBackend:
@@ -345,15 +188,29 @@ class OpenAIBackend:
         base_url: str | None,
         api_key: Secret,
         timeout_seconds: float = 120.0,
+        stream: bool | None = None,
+        query: Mapping[str, str] | None = None,
+        api_key_header: str | None = None,
         http_client: Any = None,  # an httpx2.Client: tests pass one with their own transport
         on_notice: Callable[[str], None] = lambda message: None,
         secrets: Iterable[Secret] = (),
     ) -> None:
-        """`secrets` are masked besides the key: keys of other endpoints, and other secrets that are sent."""
+        """`secrets` are masked besides the key: keys of other endpoints, and other secrets that are sent.
+
+        `stream` None: as the endpoint wants it. `query` is added to every address. `api_key_header`: the
+        header for the key, instead of a bearer token.
+        """
         self._name = name
         self._mask = Mask.of([api_key, *secrets])
         try:
-            client = _open_client(base_url or DEFAULT_URL, api_key, timeout_seconds, http_client)
+            client = _open_client(
+                base_url or DEFAULT_URL,
+                api_key,
+                timeout_seconds,
+                http_client or (lambda: bounded_client(timeout_seconds)),
+                query=query or {},
+                api_key_header=api_key_header,
+            )
         except OSError as error:
             raise SpecError(
                 f"endpoint {name!r} cannot be set up: cannot read the certificates ({error.strerror})\n"
@@ -368,54 +225,110 @@ class OpenAIBackend:
         weakref.finalize(self, self._client.close)  # a dropped backend leaves no connection open
         self._on_notice = on_notice
         self._lock = Lock()
+        self._plain = Dialect(streams=stream)
         self._dialects: dict[str, Dialect] = {}
+        self._contexts: dict[str, int | None] = {}
 
     def complete(self, request: ChatRequest) -> ChatReply:
-        while True:
-            dialect = self._dialects.get(request.model, Dialect())
-            answer = self._ask(request, dialect)
+        sent, trial, refusal = request, Dialect(), None
+        for _ in range(MOST_TRIES):
+            dialect = self._dialect(request.model).merge(trial)
+            answer = self._ask(sent, dialect)
             if isinstance(answer, ChatReply):
-                return answer
-            if not self._learn(request.model, dialect, answer):
+                self._adopt(request.model, trial)
+                limit = min(sent.max_tokens, dialect.most_answer)
+                return replace(answer, limit_tokens=limit if limit < request.max_tokens else None)
+            refusal = refusal if refusal is not None and trial.lessons else answer
+            if answer.is_worth_another_try and not dialect.after(answer, sent):
                 raise to_model_error(answer, self._where(request.model))
+            self._note_context(request.model, answer)
+            if learned := self._lesson_of(dialect, answer, sent):
+                self._adopt(request.model, learned)
+            elif fitting := fit_answer(sent, answer):
+                sent = fitting
+            elif tried := dialect.on_trial(answer, sent):
+                trial = tried
+            else:
+                break
+        assert refusal is not None
+        raise to_model_error(refusal, self._where(request.model))
+
+    def context_tokens_of(self, model: str) -> int | None:
+        """Implements `studbook.llm.endpoints.KnowsContext`; asks once per model."""
+        with self._lock:
+            if model in self._contexts:
+                return self._contexts[model]
+        is_local = self._client.base_url.scheme == "http"
+        found = ask_context(self._json_at(MODELS), model, self._json_at_root, is_local=is_local)
+        with self._lock:
+            return self._contexts.setdefault(model, found)
+
+    def close(self) -> None:
+        self._client.close()
 
     def _ask(self, request: ChatRequest, dialect: Dialect) -> ChatReply | Complaint:
         """Stops the SDK's errors, because they contain the request with its key and the raw answer."""
+        options: Any = {**WITH_KEY, **({"headers": UNCACHED} if SEED in dialect.lessons else {})}
         try:
             response = self._client.post(
-                COMPLETIONS, body=dialect.body_of(request), cast_to=httpx2.Response, options=WITH_KEY
+                COMPLETIONS, body=dialect.body_of(request), cast_to=httpx2.Response, options=options
             )
         except SDK_FAILURES as error:
             return self._complaint(error)
         return self._read(request, response)
 
-    def close(self) -> None:
-        self._client.close()
+    def _json_at(self, address: str, body: Mapping[str, Any] | None = None) -> object:
+        """None for any failure: what is asked here, no answer depends on."""
+        options: Any = {**WITH_KEY, "timeout": ASK_SECONDS}
+        try:
+            if body is None:
+                return _json_of(self._client.get(address, cast_to=httpx2.Response, options=options))
+            return _json_of(self._client.post(address, body=body, cast_to=httpx2.Response, options=options))
+        except SDK_FAILURES:
+            return None
 
-    def _learn(self, model: str, used: Dialect, complaint: Complaint) -> bool:
-        """True if the request is worth sending again, in a different dialect."""
-        learned = used.after(complaint.status, complaint.param, complaint.message)
-        if learned is None:
-            return False
+    def _json_at_root(self, path: str, body: Mapping[str, Any] | None) -> object:
+        url = self._client.base_url
+        root = re.sub(r"(/api)?/v\d+/?$", "", url.path).rstrip("/")
+        return self._json_at(str(url.copy_with(path=root + path, query=None)), body)
+
+    def _dialect(self, model: str) -> Dialect:
+        return self._dialects.get(model, self._plain)
+
+    def _lesson_of(self, used: Dialect, complaint: Complaint, request: ChatRequest) -> Dialect | None:
+        """The new lesson alone; None if there is none in the complaint."""
+        answer = limits_in(complaint.words).answer
+        if answer is not None and complaint.status in {400, 416, 422} and answer < request.max_tokens:
+            learned = used.with_most_answer(answer) if answer < used.most_answer else None
+        else:
+            learned = used.after(complaint, request)
+        return None if learned is None else Dialect(learned.lessons - used.lessons)
+
+    def _adopt(self, model: str, lessons: Dialect) -> None:
+        """Remembers what is new, and tells it."""
         with self._lock:
-            known = self._dialects.get(model, Dialect())
-            self._dialects[model] = known.merge(learned)
-        if known.merge(learned) != known:
-            self._on_notice(f"endpoint {self._name!r}, model {model!r}: {learned.difference(used)}")
-        return True
+            known = self._dialect(model)
+            self._dialects[model] = merged = known.merge(lessons)
+        if merged != known:
+            self._on_notice(f"endpoint {self._name!r}, model {model!r}: {merged.difference(known)}")
+
+    def _note_context(self, model: str, complaint: Complaint) -> None:
+        if complaint.is_too_large and (found := limits_in(complaint.words).context) is not None:
+            with self._lock:
+                self._contexts[model] = found
 
     def _complaint(self, error: Exception) -> Complaint:
         if isinstance(error, openai.APIStatusError):
             body = _json_of(error.response)
             words = read_error(error.response.text[:MOST_WORDS] if body is None else body)
+            headers = error.response.headers
             return complaint_of_status(
                 error.status_code,
                 words.message or error.message,
                 self._mask,
                 param=words.param or str(error.param or ""),
                 code=words.code or str(error.code or ""),
-                retry_after=error.response.headers.get("retry-after", ""),
-                date=error.response.headers.get("date", ""),
+                retry_after_seconds=_retry_after(headers),
             )
         if isinstance(error, openai.APITimeoutError):
             if isinstance(error.__cause__, httpx2.ConnectTimeout):
@@ -428,8 +341,11 @@ class OpenAIBackend:
         return garbled(f"the endpoint's answer cannot be read: {quote}")
 
     def _read(self, request: ChatRequest, response: httpx2.Response) -> ChatReply | Complaint:
-        """Raises ModelUnavailable if it is not a chat completion, RequestRefused for a model's refusal."""
-        completion = _json_of(response)
+        """A complaint if it is no chat completion, or the model's or a filter's refusal."""
+        try:
+            completion = read_stream(response.text) if is_stream(response.text) else _json_of(response)
+        except BrokenStreamError as error:
+            return broken_off(quote_line(str(error), self._mask))
         choices = _member(completion, "choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if failed := _member(choice, "error") or _member(completion, "error"):
@@ -437,17 +353,28 @@ class OpenAIBackend:
         message = _member(choice, "message")
         content = read_content(message)
         if content is None:
-            raise self._garbled(request, response)
+            if block := read_block(completion):
+                quote = quote_line(block, self._mask)
+                return refused(f"a filter withheld the answer: {quote}", next_step=FLAGGED_STEP)
+            quote = quote_line(response.text, self._mask)[:120]
+            return garbled(f"the endpoint answered with something that is no chat completion: {quote!r}")
+        calls = tuple(
+            ToolCall(name=self._mask.hide_in(call.name), arguments=self._mask.hide_in(call.arguments))
+            for call in read_tool_calls(message)
+        )
         refusal = _member(message, "refusal")
-        if refusal and not content.text:
-            raise self._refused(request, str(refusal))
-        usage, is_estimated = _usage(request, completion, content.text + content.thoughts)
+        if refusal and not content.text and not calls:
+            return refused(f"the model refused: {quote_line(str(refusal), self._mask)[:120]!r}")
+        written = content.text + content.thoughts + "".join(call.name + call.arguments for call in calls)
+        end = end_of(_member(choice, "finish_reason"))
+        counted = read_usage(request, _member(completion, "usage"), written)
         return ChatReply(
             text=self._mask.hide_in(content.text),
             thoughts=self._mask.hide_in(content.thoughts),
-            usage=usage,
-            is_estimated=is_estimated,
-            finish_reason=self._mask.hide_in(end_of(_member(choice, "finish_reason"))),
+            tool_calls=calls,
+            usage=counted.usage,
+            is_estimated=counted.is_estimated,
+            finish_reason=STOP if calls and end in ENDS_OF_CALLS else self._mask.hide_in(end),
             model=self._mask.hide_in(str(_member(completion, "model") or request.model)),
         )
 
@@ -459,34 +386,44 @@ class OpenAIBackend:
             status, words.message or "an error", self._mask, param=words.param, code=words.code
         )
 
-    def _garbled(self, request: ChatRequest, response: httpx2.Response) -> ModelError:
-        quote = quote_line(response.text, self._mask)[:120]
-        what = f"the endpoint answered with something that is no chat completion: {quote!r}"
-        return to_model_error(garbled(what), self._where(request.model))
-
-    def _refused(self, request: ChatRequest, reason: str) -> ModelError:
-        quote = quote_line(reason, self._mask)[:120]
-        return to_model_error(refused(f"the model refused: {quote!r}"), self._where(request.model))
-
     def _where(self, model: str) -> str:
         url = self._client.base_url.copy_with(username=None, password=None, query=None, fragment=None)
         return f"endpoint {self._name!r} at {url}" + (f", model {model!r}" if model else "")
 
 
 def _open_client(
-    base_url: str, api_key: Secret, timeout_seconds: float, http_client: Any
+    base_url: str,
+    api_key: Secret,
+    timeout_seconds: float,
+    http_client: Any,
+    *,
+    query: Mapping[str, str],
+    api_key_header: str | None,
 ) -> openai.OpenAI | None:
     """None if an address is invalid; the HTTP library's message may quote a password."""
+    headers: dict[str, Any] = {}
+    if api_key_header is not None:
+        headers = {api_key_header: api_key.reveal() or NO_KEY, "Authorization": openai.Omit()}
     try:
         return openai.OpenAI(
             base_url=base_url,
             api_key=api_key.reveal() or NO_KEY,
             timeout=openai.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
             max_retries=0,
-            http_client=http_client or bounded_client(timeout_seconds),
+            default_query=dict(query),
+            default_headers=headers,
+            http_client=http_client() if callable(http_client) else http_client,
         )
     except (httpx2.InvalidURL, ValueError, ImportError):  # ImportError: a kind of proxy without its package
         return None
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """In seconds, from whichever header says it; None if none does."""
+    in_milliseconds = seconds_of(headers.get("retry-after-ms", ""))
+    if in_milliseconds is not None:
+        return in_milliseconds / 1000
+    return seconds_of(headers.get("retry-after", ""), headers.get("date", ""))
 
 
 def _json_of(response: httpx2.Response) -> object:
@@ -501,19 +438,3 @@ def _json_of(response: httpx2.Response) -> object:
 def _member(value: object, name: str) -> object:
     """A member of a JSON object; None if it has none of that name or is not an object."""
     return value.get(name) if isinstance(value, dict) else None
-
-
-def _usage(request: ChatRequest, completion: object, text: str) -> tuple[Usage, bool]:
-    """The usage reported by the endpoint, else an estimate (True), so that budgets still hold."""
-    counted = _member(completion, "usage")
-    prompt, answer = _count(_member(counted, "prompt_tokens")), _count(_member(counted, "completion_tokens"))
-    asked = "".join(message.content for message in request.messages)
-    usage = Usage(
-        prompt_tokens=count_tokens(asked) if prompt is None else prompt,
-        completion_tokens=count_tokens(text) if answer is None else answer,
-    )
-    return usage, prompt is None or answer is None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -26,7 +26,9 @@ from studbook.llm.contracts import (
     ChatReply,
     ChatRequest,
     Seal,
+    ToolCall,
     Usage,
+    numbers_of,
     seal_reply,
     valid_text,
 )
@@ -53,11 +55,12 @@ def pack(call: StoredCall) -> bytes:
         "key": call.key,
         "role": call.role,
         "text": reply.text,
-        "usage": [reply.usage.prompt_tokens, reply.usage.completion_tokens],
+        "usage": numbers_of(reply.usage),
         "finish_reason": reply.finish_reason,
         "model": reply.model,
         "dollars": call.dollars,
         **({"thoughts": reply.thoughts} if reply.thoughts else {}),
+        **({"tool_calls": [[c.name, c.arguments] for c in reply.tool_calls]} if reply.tool_calls else {}),
     }
     return compress(canonical_json(value))
 
@@ -71,10 +74,11 @@ def unpack(key: str, data: bytes, place: str) -> StoredCall:
             role=value["role"],
             reply=ChatReply(
                 text=value["text"],
-                usage=Usage(prompt_tokens=value["usage"][0], completion_tokens=value["usage"][1]),
+                usage=_usage_of(*value["usage"]),
                 finish_reason=value["finish_reason"],
                 model=value["model"],
                 thoughts=value.get("thoughts", ""),
+                tool_calls=tuple(ToolCall(name=n, arguments=a) for n, a in value.get("tool_calls", ())),
                 recorded=True,
             ),
             dollars=value["dollars"],
@@ -86,12 +90,17 @@ def unpack(key: str, data: bytes, place: str) -> StoredCall:
     return call
 
 
-SCHEMA_VERSION = 2
+def _usage_of(prompt: int, completion: int, cached: int = 0) -> Usage:
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
+
+
+SCHEMA_VERSION = 3
+"""3 has the table `cached`. Files of version 2 are read as they are, and get it when they are written to."""
+OLD_VERSION = 2
 KEY_VERSION = 1
 APPLICATION_ID = 0x53544442  # "STDB"
 
-SCHEMA = f"""
-BEGIN IMMEDIATE;
+_TABLES = """
 CREATE TABLE calls (
     key BLOB PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, reply BLOB NOT NULL
@@ -101,10 +110,22 @@ CREATE TABLE wasted (
     role TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
     dollars REAL NOT NULL
 );
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
 """
+_CACHED = """
+CREATE TABLE cached (role TEXT PRIMARY KEY, tokens INTEGER NOT NULL);
+"""
+
+
+def schema_of(version: int) -> str:
+    """Creates the tables of an empty file."""
+    tables = _TABLES if version == OLD_VERSION else _TABLES + _CACHED
+    return (
+        f"BEGIN IMMEDIATE; {tables} PRAGMA application_id = {APPLICATION_ID};"
+        f" PRAGMA user_version = {version}; COMMIT;"
+    )
+
+
+UPGRADE = f"BEGIN IMMEDIATE; {_CACHED} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
 
 DISK_ERRORS = {
     sqlite3.SQLITE_FULL,
@@ -196,6 +217,7 @@ class CallRecords:
                 "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content)
             )
             if done.rowcount:  # otherwise it already existed
+                self._add_cached(role, usage)
                 self._count(role, Totals(calls=1, usage=usage, dollars=dollars))
 
     def find_failure(self, key: str) -> RequestFailed | None:
@@ -233,7 +255,17 @@ class CallRecords:
                 f" dollars = round(dollars + excluded.dollars, {DIGITS})",
                 row,
             )
+            self._add_cached(role, usage)
             self._count(role, Totals(usage=usage, dollars=dollars))
+
+    def _add_cached(self, role: str, usage: Usage) -> None:
+        """Only for the totals: what a call cost is in its record."""
+        if usage.cached_tokens:
+            self._connection.execute(
+                "INSERT INTO cached VALUES (?,?)"
+                " ON CONFLICT (role) DO UPDATE SET tokens = tokens + excluded.tokens",
+                (role, usage.cached_tokens),
+            )
 
     def totals(self) -> dict[str, Totals]:
         """Totals per role of everything this run has paid for. `calls` are those with an answer."""
@@ -251,10 +283,10 @@ class CallRecords:
             "SELECT role, sum(n), sum(prompt_tokens), sum(completion_tokens), sum(cost) FROM ("
             f"SELECT 1 AS n, {columns} FROM calls UNION ALL SELECT 0, {columns} FROM wasted) GROUP BY role"
         )
+        has_cached = self._connection.execute("PRAGMA user_version").fetchone()[0] != OLD_VERSION
+        cached = dict(self._connection.execute("SELECT role, tokens FROM cached")) if has_cached else {}
         return {
-            role: Totals(
-                calls=n, usage=Usage(prompt_tokens=p, completion_tokens=c), dollars=cost / PICODOLLARS
-            )
+            role: Totals(calls=n, usage=_usage_of(p, c, cached.get(role, 0)), dollars=cost / PICODOLLARS)
             for role, n, p, c, cost in self._connection.execute(query)
         }
 
@@ -311,14 +343,17 @@ def _prepare(connection: sqlite3.Connection, place: str, *, writable: bool) -> N
     objects = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if writable and objects == 0 and application == 0:
-        connection.executescript(SCHEMA)
+        connection.executescript(schema_of(SCHEMA_VERSION))
         return
     if application != APPLICATION_ID:
         raise IntegrityError(
             f"{place} is a database, but not one of Studbook's call records\nmove it away and resume"
         )
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
+    if version == OLD_VERSION:
+        if writable:
+            connection.executescript(UPGRADE)
+    elif version != SCHEMA_VERSION:
         raise IntegrityError(
             f"{place} has schema version {version}, and this Studbook reads {SCHEMA_VERSION}\n"
             "use the version of Studbook that made the run (environment.json names it)"

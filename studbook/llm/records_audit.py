@@ -27,7 +27,15 @@ from studbook.llm.contracts import (
     seal_failure,
     split_name,
 )
-from studbook.llm.records import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall, record_key, unpack
+from studbook.llm.records import (
+    APPLICATION_ID,
+    OLD_VERSION,
+    SCHEMA_VERSION,
+    StoredCall,
+    record_key,
+    schema_of,
+    unpack,
+)
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
 FAILURE = "SELECT key, role, kind, message FROM failures"
@@ -85,13 +93,15 @@ class RecordedCalls:
         for (line,) in self._connection.execute("PRAGMA integrity_check(20)").fetchall():
             if line != "ok":
                 self._findings.fault(self._name, f"the database is damaged: {line}")
-        for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", SCHEMA_VERSION)):
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        made = version if version == OLD_VERSION else SCHEMA_VERSION
+        for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", made)):
             found = self._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
             self._findings.same(self._name, f"its {pragma} is another one", expected, found)
         self._findings.same(
             self._name,
             "its tables are not those of call records",
-            _schema_as_made(),
+            _schema_as_made(made),
             _schema(self._connection),
         )
 
@@ -236,10 +246,10 @@ def _schema(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return connection.execute(query).fetchall()
 
 
-def _schema_as_made() -> list[tuple[Any, ...]]:
+def _schema_as_made(version: int) -> list[tuple[Any, ...]]:
     connection = sqlite3.connect(":memory:")
     try:
-        connection.executescript(SCHEMA)
+        connection.executescript(schema_of(version))
         return _schema(connection)
     finally:
         connection.close()

@@ -52,6 +52,7 @@ DRAFT = 'Maybe {"marks": [true]}?\n```write prompts/refine.md\nno\n```\nNo.'
         ("<think>\n\n</think>\n\n42", "42", ""),
         ("So far.\n<think>\nhm\n</think>\nMore.", "So far.\n\nMore.", "hm"),
         ("So far.\n<think>\nhm", "So far.", "hm"),
+        ("</think>\n<think></think><think>x", "", "\n\nx"),
         (
             "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>42<|return|>",
             "42",

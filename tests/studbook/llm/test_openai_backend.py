@@ -249,7 +249,8 @@ def test_what_an_endpoint_does_not_understand_is_learned_once_and_told() -> None
         model="small", messages=REQUEST.messages, seed=5, temperature=0.5, max_tokens=100, json_mode=True
     )
     assert endpoint.complete(json_request).text == "because"
-    assert set(picky.bodies[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert set(picky.bodies[-1]) == {"model", "messages", "max_completion_tokens", "user"}
+    assert picky.bodies[-1]["user"] == "sample-5"
     assert picky.bodies[-1]["max_completion_tokens"] == 100
     assert len(picky.bodies) == 5
     endpoint.complete(json_request)

@@ -1,0 +1,91 @@
+"""Counts the tokens of an answer from what the endpoint reported; the report is checked, not believed.
+
+Servers count reasoning within the completion, beside it, or not at all; cached tokens have four names. What
+is counted here is what is billed, because budgets and costs rest on it. Without a report, tokens are
+estimated.
+"""
+
+from dataclasses import dataclass
+
+from studbook.llm.answers import MOST_CHARACTERS_PER_TOKEN
+from studbook.llm.contracts import ChatRequest, Usage, count_tokens
+
+FEWEST_CHARACTERS = 400
+"""Shorter answers are not compared with their count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedUsage:
+    """`is_estimated`: the endpoint did not report the prompt's or the answer's tokens."""
+
+    usage: Usage
+    is_estimated: bool
+
+
+def read_usage(request: ChatRequest, reported: object, answer: str) -> CountedUsage:
+    """`reported`: the `usage` of a completion; `answer`: all of its text, with thoughts and tool calls."""
+    prompt, completion = _prompt(reported), _completion(reported)
+    asked = "".join(message.content for message in request.messages)
+    is_estimated = prompt is None or completion is None
+    prompt = count_tokens(asked) if prompt is None else prompt
+    if completion is None or (completion == 0 and answer):
+        completion = count_tokens(answer)
+    elif len(answer) > max(FEWEST_CHARACTERS, completion * MOST_CHARACTERS_PER_TOKEN):
+        completion = count_tokens(answer)  # the thoughts in it were not counted
+    usage = Usage(
+        prompt_tokens=prompt, completion_tokens=completion, cached_tokens=min(prompt, _cached(reported))
+    )
+    return CountedUsage(usage=usage, is_estimated=is_estimated)
+
+
+def _prompt(reported: object) -> int | None:
+    """Anthropic's names count only what was neither read from the cache nor written to it."""
+    prompt = _count(reported, "prompt_tokens")
+    if prompt is not None:
+        return prompt or None
+    rest = _count(reported, "input_tokens")
+    if rest is None:
+        return None
+    cached = (
+        _count(reported, name) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    return rest + sum(cached)
+
+
+def _completion(reported: object) -> int | None:
+    """Includes reasoning: counted beside the completion if it is larger, or if only the total includes it."""
+    completion = _count(reported, "completion_tokens")
+    if completion is None:
+        completion = _count(reported, "output_tokens")
+    if completion is None:
+        return None
+    details = _member(reported, "completion_tokens_details") or _member(reported, "output_tokens_details")
+    reasoning = _count(details, "reasoning_tokens") or _count(reported, "reasoning_tokens") or 0
+    if reasoning > completion:
+        completion += reasoning
+    prompt, total = _count(reported, "prompt_tokens"), _count(reported, "total_tokens")
+    if prompt is not None and total is not None:
+        completion = max(completion, total - prompt)
+    return completion
+
+
+def _cached(reported: object) -> int:
+    details = _member(reported, "prompt_tokens_details") or _member(reported, "input_tokens_details")
+    return (
+        _count(details, "cached_tokens")
+        or _count(reported, "prompt_cache_hit_tokens")
+        or _count(reported, "cache_read_input_tokens")
+        or _count(reported, "cached_tokens")
+        or 0
+    )
+
+
+def _member(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _count(value: object, name: str) -> int | None:
+    found = _member(value, name)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
