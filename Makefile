@@ -11,7 +11,7 @@ ARGS ?=
 # whole files to one process, in the order in which they are collected: module fixtures are set up once
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-fast attack durability check lint types imports format docs test-llm lock bench bench-peers bench-testbed bench-verifiers clean
+.PHONY: help demo test test-fast attack durability check lint types imports format docs test-llm demo-llm lock bench bench-peers bench-testbed bench-verifiers clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -75,8 +75,11 @@ format: $(VENV)/.dev ## fix lint and reformat in place
 	$(BIN)/ruff format .
 
 test-llm: $(VENV)/.dev ## test against a real local model server (downloads 200 MB once; needs Docker)
-	PYTHON=$(BIN)/python tests/local_model/setup.sh
+	PYTHON=$(BIN)/python sh benchmarks/local_model/setup.sh smollm2-135m-instruct
 	STUDBOOK_LOCAL_MODEL=1 STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/local_model
+
+demo-llm: $(VENV)/.run ## a small run with a real 1.5B model (downloads 1.2 GB once; 40 minutes), or with MODEL at OPENAI_BASE_URL
+	@PYTHON=$(BIN)/python $(BIN)/python benchmarks/local_model/demo.py
 
 lock: ## rewrite locks/ after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest versions
 	UPGRADE="$(UPGRADE)" sh locks/write.sh

@@ -78,6 +78,11 @@ VERBS = (
     Verb("init", "evaluating:init", "Create a starter harness."),
     Verb("doctor", "machine:doctor", "Check whether this machine is ready to run Studbook."),
     Verb(
+        "conformance",
+        "conforming:conformance",
+        "Try the models of an endpoint in every role, and write a one-page report.",
+    ),
+    Verb(
         "testbed serve",
         "machine:testbed_serve",
         "Serve the testbed's models as an OpenAI-compatible endpoint on this machine.",

