@@ -13,7 +13,7 @@ from itertools import combinations
 
 from studbook.errors import IntegrityError
 from studbook.evaluate.trajectories import trajectory_key
-from studbook.evolve.champion import FIRST_REPLICATE, candidates, choose
+from studbook.evolve.champion import FIRST_REPLICATE, NO_CHAMPION, candidates, choose, why_no_champion
 from studbook.evolve.contracts import AdmissionRule, PromotionSettings, SearchSettings, Selection
 from studbook.evolve.iteration import EVALUATED, draw_minibatch, iteration_seed, mutant_id
 from studbook.evolve.measuring import SPLITS, TRAIN, VALIDATION
@@ -99,7 +99,7 @@ class _Iteration:
     def _check_names(self) -> None:
         decision = self._decision
         made = [each.mutant for _, each in self._events if isinstance(each, MutantMade)]
-        expected = [] if decision.verdict is Verdict.NO_CHANGE else [mutant_id(decision.iteration)]
+        expected = [mutant_id(decision.iteration)] if decision.verdict.made_mutant else []
         self._same("it decides about a different mutant", expected[-1:] or [None], [decision.mutant_id])
         self._same("the mutants made are different ones", expected, [mutant.harness_id for mutant in made])
         parents = {mutant.parent_id for mutant in made}
@@ -189,13 +189,14 @@ class EventsAudit:
         self._at_rest = EMPTY
         self._breaks = 0
         self._iteration: list[tuple[str, Event]] = []
+        self._evaluations: list[EvaluationDone] = []
         self._checks: dict[type[Event], Callable[..., None]] = {
             RunStarted: self._started,
             MutantMade: self._made,
             EvaluationDone: self._evaluated,
             SearchEnded: self._ended,
             ChampionChosen: self._chosen,
-            RunFinished: self._ended,
+            RunFinished: self._finished,
         }
 
     @property
@@ -249,6 +250,7 @@ class EventsAudit:
             self._same(place, problem, start.seed_tree_hash, mutant.tree_hash)
 
     def _evaluated(self, event: EvaluationDone, place: str) -> None:
+        self._evaluations.append(event)
         evaluation, start = event.evaluation, self._builder.start
         self._findings.checked["evaluations"] += 1
         self._same(place, "the split does not fit the purpose", SPLITS[event.purpose], evaluation.split)
@@ -317,6 +319,15 @@ class EventsAudit:
         self._same(place, "the number of iterations is wrong", len(self._builder.decisions), event.iterations)
         if self._rules is not None and event.reason not in self._rules.reasons:
             self._same(place, "no run ends for this reason", " / ".join(self._rules.reasons), event.reason)
+
+    def _finished(self, event: RunFinished, place: str) -> None:
+        self._ended(event, place)
+        is_without = event.reason in NO_CHAMPION
+        problem = "its reason does not agree with whether there is a champion"
+        self._same(place, problem, is_without, self._builder.champion is None)
+        if is_without:  # runs of earlier versions had a champion even then
+            expected = why_no_champion(self.population, self._evaluations)
+            self._same(place, "the reason should be a different one", expected, event.reason)
 
 
 def _ends_a_step(event: Event) -> bool:

@@ -3,15 +3,15 @@
 The highest score seen is biased upward: admission selects winners of single comparisons. So candidates and
 the seed are re-measured on replicates that the search has not seen. The champion is chosen from these alone
 and must beat the seed on them; otherwise the seed is the champion. Then it is tested. Recorded evaluations
-are not repeated.
+are not repeated. A search that measured nothing has no champion: "the seed" would pass for a result.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studbook.evaluate.contracts import Paper
 from studbook.evolve.contracts import Commit, PromotionSettings, TreeStore
-from studbook.evolve.measuring import SPLITS, Measurement, Measuring
+from studbook.evolve.measuring import SPLITS, VALIDATION, Measurement, Measuring
 from studbook.populations.events import (
     ChampionChosen,
     EvaluationDone,
@@ -21,11 +21,40 @@ from studbook.populations.events import (
     SearchEnded,
 )
 from studbook.populations.population import SEED_ID, Population
+from studbook.populations.records import Evaluation
 from studbook.populations.statistics import shrunk_rate
 from studbook.rate import NO_RATE, Rate
 
 FIRST_REPLICATE = {Purpose.CONFIRMATION: 1_000_000, Purpose.TEST: 2_000_000}
 """Far above every iteration number, so that no random seed of the search is reused."""
+
+
+NOTHING_MEASURED = "nothing was measured: the judge marked no example of any harness on a validation paper"
+NOTHING_COMPARED = "no mutant was measured: the search compared nothing with the seed"
+NO_CHAMPION = (NOTHING_MEASURED, NOTHING_COMPARED)
+"""Reasons with which a run ends without a champion."""
+
+
+def was_measured(evaluation: Evaluation) -> bool:
+    """Whether at least one example got as far as the judge's marks."""
+    return any(
+        result.passed or any((each.weak_average or each.strong_average) is not None for each in result.rounds)
+        for result in evaluation.results
+    )
+
+
+def why_no_champion(population: Population, evaluations: Iterable[EvaluationDone]) -> str:
+    """`evaluations`: all of the run, read only if nothing was admitted. "" if something was compared."""
+    if len(population.members) > 1:
+        return ""
+    measured = {
+        event.evaluation.harness_id
+        for event in evaluations
+        if SPLITS[event.purpose] == VALIDATION and was_measured(event.evaluation)
+    }
+    if not measured:
+        return NOTHING_MEASURED
+    return NOTHING_COMPARED if population.iterations_done and measured == {SEED_ID} else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +69,7 @@ class Promotion:
 
 
 def conclude(promotion: Promotion, population: Population, reason: str) -> Population:
-    """Confirm, choose, test, finish; `reason` says why the search ended.
+    """Confirm, choose, test, finish; `reason` says why the search ended. One of NO_CHAMPION only finishes.
 
     Raises InfrastructureError, BudgetExceeded, StopRequested; evaluations finished by then are committed.
     """
@@ -48,6 +77,9 @@ def conclude(promotion: Promotion, population: Population, reason: str) -> Popul
     ended = SearchEnded(reason=reason, iterations=population.iterations_done)
     if population.ended != ended:
         population = promotion.commit((ended,))
+    finished = RunFinished(reason=reason, iterations=population.iterations_done)
+    if reason in NO_CHAMPION:
+        return population if population.finish == finished else promotion.commit((finished,))
     ids = [SEED_ID, *candidates(population, settings)]
     if len(ids) > 1:
         population = measure(promotion, population, Purpose.CONFIRMATION, ids, settings.confirm_replicates)
@@ -56,7 +88,6 @@ def conclude(promotion: Promotion, population: Population, reason: str) -> Popul
         population = promotion.commit((chosen,))
     finalists = list(dict.fromkeys([SEED_ID, chosen.harness_id]))
     population = measure(promotion, population, Purpose.TEST, finalists, settings.test_replicates)
-    finished = RunFinished(reason=reason, iterations=population.iterations_done)
     return population if population.finish == finished else promotion.commit((finished,))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from studbook.errors import StudbookError
+from studbook.errors import InfrastructureError, StudbookError
 from studbook.harnesses.tree import HarnessTree, Knob
 from studbook.llm.contracts import NO_EVIDENCE, Evidence
 from studbook.populations.events import Event, Purpose
@@ -93,6 +93,17 @@ class KnobProposer(Protocol):
 
 class StopRequested(StudbookError):
     """The user asked the run to stop: finished work is kept, unfinished work will be run again."""
+
+
+class Unanswered(InfrastructureError):
+    """The model of a role of the outer loop gave no answer, which says nothing about the harness.
+
+    `evidence` names its failed calls.
+    """
+
+    def __init__(self, message: str, evidence: Evidence = NO_EVIDENCE) -> None:
+        super().__init__(message)
+        self.evidence = evidence
 
 
 class TreeStore(Protocol):
@@ -205,7 +216,7 @@ TryHarness = Callable[[HarnessTree], str]
 class Analyzer(Protocol):
     """Explains why a parent failed, in prose with evidence, from training results and the history.
 
-    Raises InfrastructureError only. Thread-safe.
+    Raises Unanswered if its model does not answer, else InfrastructureError only. Thread-safe.
     """
 
     def analyze(
@@ -214,7 +225,10 @@ class Analyzer(Protocol):
 
 
 class Implementer(Protocol):
-    """Raises InfrastructureError only; a useless answer gives a Proposal whose tree equals the parent's."""
+    """A useless answer gives a Proposal whose tree equals the parent's.
+
+    Raises Unanswered if its model does not answer, else InfrastructureError only.
+    """
 
     def implement(
         self,

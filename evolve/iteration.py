@@ -11,7 +11,7 @@ from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
-from studbook.errors import PluginError
+from studbook.errors import InfrastructureError, PluginError, RequestFailed
 from studbook.evaluate.contracts import Paper, StopEarly
 from studbook.evaluate.evaluations import never_stop
 from studbook.evolve.contracts import (
@@ -27,6 +27,7 @@ from studbook.evolve.contracts import (
     SearchSettings,
     Selection,
     TreeStore,
+    Unanswered,
 )
 from studbook.evolve.gates import SeenTrees, check_duplicate, check_static, check_survival
 from studbook.evolve.measuring import TRAIN, VALIDATION, Measurement, Measuring
@@ -34,6 +35,7 @@ from studbook.evolve.prompting import History
 from studbook.evolve.racing import race_order, stop_rule
 from studbook.harnesses.tree import HarnessTree, set_knobs
 from studbook.identity import derive_seed
+from studbook.llm.contracts import NO_EVIDENCE
 from studbook.populations.events import Purpose
 from studbook.populations.population import Population
 from studbook.populations.records import Evaluation, MutationKind, PaperResult, Verdict
@@ -70,7 +72,7 @@ class Attempt:
 
     @property
     def made_mutant(self) -> bool:
-        return self.verdict is not Verdict.NO_CHANGE
+        return self.verdict is None or self.verdict.made_mutant
 
     def decide(self, admission: Admission, parent: Evaluation, mutant: Evaluation) -> "Attempt":
         both = tuple(Measured(purpose=Purpose.VALIDATION, evaluation=each) for each in (parent, mutant))
@@ -93,6 +95,12 @@ class Attempt:
             parent_rate=NO_RATE,
             mutant_rate=NO_RATE,
         )
+
+    def unanswered(self, error: InfrastructureError) -> "Attempt":
+        """The same attempt, without a proposal because a model did not answer."""
+        evidence = error.evidence if isinstance(error, Unanswered) else NO_EVIDENCE
+        failed = self.fail(GateFailure(verdict=Verdict.UNANSWERED, reason=str(error).partition("\n")[0]))
+        return replace(failed, proposal=replace(self.proposal, evidence=evidence))
 
 
 T = TypeVar("T")
@@ -144,12 +152,16 @@ class _Iteration:
     def run(self) -> Attempt:
         self._shop.observer.iteration_started(self._iteration, self._parent_id)
         attempt = self._tune() or self._edit()
-        self._shop.observer.proposed(self._iteration, attempt.proposal.hypothesis)
-        failure = self._gates(attempt.proposal.tree)
-        if failure is not None:
-            self._shop.observer.gate_failed(self._iteration, failure)
-            return attempt.fail(failure)
-        return self._decide(attempt)
+        if attempt.verdict is None:
+            self._shop.observer.proposed(self._iteration, attempt.proposal.hypothesis)
+            failure = self._gates(attempt.proposal.tree)
+            attempt = attempt if failure is None else attempt.fail(failure)
+        if attempt.verdict is None:
+            return self._decide(attempt)
+        self._shop.observer.gate_failed(
+            self._iteration, GateFailure(verdict=attempt.verdict, reason=attempt.reason)
+        )
+        return attempt
 
     def _tune(self) -> Attempt | None:
         """New knob values for the parent, if this iteration mutates knobs and a new harness is possible."""
@@ -177,20 +189,24 @@ class _Iteration:
         """An edit by analyzer and implementer, from the parent's results on a minibatch of papers."""
         shop, history = self._shop, self._shop.history.of(self._snapshot)
         training = self._evaluate(Purpose.TRAINING, self._parent_id, self._parent, self._training)
-        diagnosis = shop.analyzer.analyze(self._parent, training.results, history, self._seed("analyze"))
-        shop.observer.diagnosed(self._iteration, diagnosis.text)
-        shop.measuring.stop_token.check()
-        proposal = shop.implementer.implement(
-            self._parent, diagnosis, history, self._try, self._seed("implement")
-        )
-        shop.measuring.stop_token.check()
-        return Attempt(
+        attempt = Attempt(
             iteration=self._iteration,
             parent_id=self._parent_id,
-            proposal=proposal,
-            diagnosis=diagnosis,
+            proposal=Proposal(tree=self._parent, kind=MutationKind.PROMPT, hypothesis=""),
             measured=(Measured(purpose=Purpose.TRAINING, evaluation=training),),
         )
+        try:
+            diagnosis = shop.analyzer.analyze(self._parent, training.results, history, self._seed("analyze"))
+            attempt = replace(attempt, diagnosis=diagnosis)
+            shop.observer.diagnosed(self._iteration, diagnosis.text)
+            shop.measuring.stop_token.check()
+            proposal = shop.implementer.implement(
+                self._parent, diagnosis, history, self._try, self._seed("implement")
+            )
+        except (Unanswered, RequestFailed) as error:
+            return attempt.unanswered(error)
+        shop.measuring.stop_token.check()
+        return replace(attempt, proposal=proposal)
 
     def _try(self, tree: HarnessTree) -> str:
         result = self._run_once(tree)

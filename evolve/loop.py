@@ -9,6 +9,7 @@ propose the same harness, the one with the later number is the duplicate, whiche
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 
 from studbook.errors import BudgetExceeded, InfrastructureError, ManifestError, StudbookError
 from studbook.evolve.contracts import Commit, SearchSettings, StopRequested, TreeStore
@@ -17,7 +18,7 @@ from studbook.evolve.iteration import EVALUATED, Attempt, Workshop, mutant_id, r
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, Event, MutantMade
 from studbook.populations.population import Population
-from studbook.populations.records import Decision, Mutant, Verdict
+from studbook.populations.records import Decision, Mutant, MutationKind, Verdict
 
 
 class EndReason(StrEnum):
@@ -26,6 +27,7 @@ class EndReason(StrEnum):
     BUDGET = "budget"
     STOPPED = "stopped"
     INFRASTRUCTURE = "infrastructure"
+    UNMEASURED = "unmeasured"  # orderly, but nothing was compared, so there is no champion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,27 +43,37 @@ class Ending:
         return self.error is None
 
 
+PAUSE_AFTER = 2
+
+
 def evolve(
     shop: Workshop,
     population: Population,
     commit: Commit,
     *,
     workers: int | None = None,
+    pause_after: int | None = PAUSE_AFTER,
 ) -> Ending:
     """Continue at `population.next_iteration` until a limit is reached or an error interrupts the search.
 
-    At most `lag` iterations run at once, fewer with fewer `workers`.
+    At most `lag` iterations run at once, fewer with fewer `workers`. `pause_after`: the search is interrupted
+    after this many unanswered iterations in a row; None for a replay, which never is.
     """
     settings = shop.settings
     flights = _Flights(shop, min(settings.lag, workers or settings.lag))
+    unanswered = 0
     try:
         while True:
+            if pause_after is not None and unanswered >= pause_after:
+                raise InfrastructureError(_pause_message(population, unanswered))
             reason = end_reason(settings, population)
             if reason is not None:
                 return Ending(reason=reason, population=population)
             flights.launch(population)
             attempt = flights.land(population.next_iteration)
             population = _commit(shop, attempt, population, commit)
+            if attempt.proposal.kind is not MutationKind.KNOBS:  # which asks no model
+                unanswered = unanswered + 1 if attempt.verdict is Verdict.UNANSWERED else 0
     except (StopRequested, BudgetExceeded, InfrastructureError) as error:
         return Ending(reason=_reason_of(error), population=population, error=error)
     finally:
@@ -72,11 +84,20 @@ def end_reason(settings: SearchSettings, population: Population) -> EndReason | 
     """The limit that was reached, judging only by committed iterations."""
     if population.iterations_done >= settings.iterations:
         return EndReason.ITERATIONS
-    recent = population.decisions[-settings.patience :] if settings.patience else ()
-    if recent and len(recent) == settings.patience:
-        barren = all(decision.verdict is not Verdict.ADMITTED for decision in recent)
-        return EndReason.PATIENCE if barren else None
-    return None
+    if settings.patience is None:
+        return None
+    answered = (each for each in reversed(population.decisions) if each.verdict is not Verdict.UNANSWERED)
+    recent = list(islice(answered, settings.patience))
+    barren = all(decision.verdict is not Verdict.ADMITTED for decision in recent)
+    return EndReason.PATIENCE if barren and len(recent) == settings.patience else None
+
+
+def _pause_message(population: Population, count: int) -> str:
+    reason = population.decisions[-1].reason
+    return (
+        f"no proposal in {count} iterations in a row: {reason}\n"
+        "  this says nothing about the harness; `studbook doctor SPEC` asks each role what a run asks it"
+    )
 
 
 def _commit(shop: Workshop, attempt: Attempt, population: Population, commit: Commit) -> Population:

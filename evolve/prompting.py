@@ -10,7 +10,7 @@ from threading import Lock
 
 from studbook.evolve.contracts import HistoryEntry
 from studbook.populations.population import Population
-from studbook.populations.records import Decision
+from studbook.populations.records import Decision, Verdict
 
 NOTHING = "Nothing has been tried yet."
 
@@ -44,8 +44,9 @@ def _entry(decision: Decision, population: Population) -> HistoryEntry:
 def summarize(history: Sequence[HistoryEntry], limit: int) -> str:
     """One line per iteration, newest last, within `limit` characters; omitted ones are counted by verdict.
 
-    Rejected changes are omitted before admitted ones, older before newer.
+    Rejected changes are omitted before admitted ones, older before newer. Unanswered iterations tell nothing.
     """
+    history = [entry for entry in history if entry.verdict != Verdict.UNANSWERED]
     if not history:
         return NOTHING
     admitted = (entry for entry in reversed(history) if entry.verdict == "admitted")

@@ -23,6 +23,7 @@ from studbook.evaluate.trajectories import (
 )
 from studbook.evaluate.trajectory_audit import Recheck, TrajectoryAudit
 from studbook.evolve.audit import EventsAudit, Rules
+from studbook.evolve.champion import NO_CHAMPION
 from studbook.evolve.contracts import ADMISSION, ANALYZER, SELECTION
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import find_recorded_papers, load_papers, papers_at
@@ -260,7 +261,7 @@ class _Verification:
             admission=ADMISSION.build(find_plugin(ADMISSION, search.admission))
             if "admission" in here
             else None,
-            reasons=tuple(WORDS.values()),
+            reasons=(*WORDS.values(), *NO_CHAMPION),
         )
 
     def _other_files(self) -> None:

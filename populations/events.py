@@ -114,7 +114,7 @@ class DiagnosisMade:
 class DecisionMade:
     """Ends an iteration. `refused_actions` counts edits outside what the manifest allows.
 
-    `evidence` names the implementer's call records.
+    `evidence` names the implementer's call records; for `unanswered`, the analyzer's if it was the analyzer.
     """
 
     decision: Decision

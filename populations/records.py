@@ -112,6 +112,11 @@ class Verdict(StrEnum):
     BROKEN = "broken"  # failed a gate before evaluation: does not apply, parse, import or survive one paper
     DUPLICATE = "duplicate"  # the same normalized tree was seen before
     NO_CHANGE = "no_change"  # the implementer proposed nothing
+    UNANSWERED = "unanswered"  # the analyzer's or implementer's model gave no answer: nothing was proposed
+
+    @property
+    def made_mutant(self) -> bool:
+        return self not in {Verdict.NO_CHANGE, Verdict.UNANSWERED}
 
 
 class MutationKind(StrEnum):

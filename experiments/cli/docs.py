@@ -21,6 +21,7 @@ Results go to stdout, progress and errors to stderr; when stdout is not a termin
 | 0 | done; also when a budget or a `STOP` file ended the run, which can then be resumed |
 | 1 | failed, or differences found |
 | 2 | wrong usage, spec, manifest or papers |
+| 3 | the run ended without measuring any mutant, so it has no champion; `show` says why |
 | 130 | interrupted; everything finished is saved, and the command to resume is printed |
 
 Harnesses are named the way git names commits: `RUN:seed`, `RUN:best`, `RUN:m0031`, `RUN:m0031^` (its parent),

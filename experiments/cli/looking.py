@@ -219,6 +219,9 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
         terminal.json({"schema": 1, **told})
         return 0
     _tell_summaries([summary], terminal)
+    finish = run.population.finish
+    if finish is not None and run.population.champion is None:
+        terminal.result(["", f"no champion: {clean_line(finish.reason)}"])
     terminal.result(["", *(line for row in rows for line in iteration_lines(row))])
     if failures:
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())

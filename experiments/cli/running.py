@@ -13,7 +13,13 @@ from pathlib import Path
 from studbook.errors import BudgetExceeded, Outage, StorageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
 from studbook.experiments.cli.command import PAPERS, PLUGINS, RESET, RUN, RUNS, SET, command, flag
-from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
+from studbook.experiments.cli.terminal import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_UNMEASURED,
+    Terminal,
+)
 from studbook.experiments.run.budgeting import plan_lines, plan_view
 from studbook.experiments.run.corpus import find_recorded_papers
 from studbook.experiments.run.environment import read_user_environment
@@ -40,6 +46,7 @@ from studbook.experiments.views.text import count
 from studbook.experiments.views.views import (
     EndView,
     StartView,
+    champion_reason,
     lineage_steps,
     pooled_rate,
     sealed_difference,
@@ -148,6 +155,8 @@ def _exit_code(ending: Ending, switch: StopSwitch) -> int:
     """Reaching a budget and stopping on a STOP file are planned ends."""
     if ending.reason is EndReason.STOPPED:
         return EXIT_INTERRUPTED if switch.was_interrupted else EXIT_DONE
+    if ending.reason is EndReason.UNMEASURED:
+        return EXIT_UNMEASURED
     return EXIT_FAILED if ending.reason is EndReason.INFRASTRUCTURE else EXIT_DONE
 
 
@@ -257,7 +266,7 @@ def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Name
         lineage=lineage_steps(population, best) if best in population.mutants else (),
         verdicts=verdict_counts(population),
         champion_id=champion.harness_id if champion else None,
-        champion_reason=champion.reason if champion else "the run is not finished yet",
+        champion_reason=champion_reason(population),
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
         test_difference=sealed_difference(population),
@@ -265,7 +274,7 @@ def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Name
         progress=active.watcher.progress(population),
         next_commands=(
             (f"{program()} tree {name}{where}", "every mutant, its parent and its outcome"),
-            (f"{program()} show {name}{where}", "what was tried, and why it was rejected")
+            (f"{program()} show {name}{where}", "what was tried, and how it ended")
             if best == SEED_ID
             else (f"{program()} diff {name}:seed best{where}", "what the winner changed, and what it gained"),
             (

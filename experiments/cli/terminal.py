@@ -20,7 +20,7 @@ from studbook.experiments.views.text import clean_line
 if TYPE_CHECKING:
     from studbook.experiments.views.display import Display
 
-EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_UNMEASURED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
 NAME = "studbook-plain"

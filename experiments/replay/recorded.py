@@ -255,6 +255,7 @@ def _executed(run: OpenedRun, prepared: Prepared, scratch: RunFolder, display: D
                 ledger=ledger,
                 watcher=active.watcher.over(ledger),
                 legs=legs_of(run),
+                is_replay=True,
             )
         )
         answered = sum_totals(active.bench.client.meter.snapshot()).recorded_calls

@@ -40,11 +40,11 @@ def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
 
 
 def state_of(run: OpenedRun) -> str:
-    """`running`, `finished`, `budget reached` or `interrupted`, now."""
+    """`running`, `finished`, `nothing measured`, `budget reached` or `interrupted`, now."""
     if is_being_written(run.folder):
         return "running"
     if run.population.finish is not None:
-        return "finished"
+        return "finished" if run.population.champion is not None else "nothing measured"
     return "budget reached" if has_reached_budget(run) else "interrupted"
 
 

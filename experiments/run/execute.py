@@ -15,7 +15,7 @@ from studbook.errors import BudgetExceeded, InfrastructureError, IntegrityError,
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import Splits
 from studbook.evaluate.trajectories import render_for_analyzer
-from studbook.evolve.champion import Promotion, conclude
+from studbook.evolve.champion import Promotion, conclude, why_no_champion
 from studbook.evolve.contracts import (
     ADMISSION,
     ANALYZER,
@@ -28,7 +28,7 @@ from studbook.evolve.contracts import (
 )
 from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
-from studbook.evolve.loop import Ending, EndReason, evolve
+from studbook.evolve.loop import PAUSE_AFTER, Ending, EndReason, evolve
 from studbook.evolve.measuring import Measuring, StopToken, found
 from studbook.experiments.run.bench import (
     Bench,
@@ -40,7 +40,7 @@ from studbook.experiments.run.bench import (
 )
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
-from studbook.experiments.run.ledger import Ledger, LineageTrees, opened_ledger
+from studbook.experiments.run.ledger import Ledger, LineageTrees, forget_open_failures, opened_ledger
 from studbook.experiments.run.lengths import with_contexts, with_longest
 from studbook.experiments.run.models import ask_contexts, open_endpoints
 from studbook.experiments.run.notices import NoticeLog
@@ -167,6 +167,7 @@ class ActiveRun:
     """A run that is ready to execute.
 
     `legs`: where the search of a recorded run ended before it was resumed; a replay ends it there as well.
+    `is_replay`: its records decide where it ends, so it never pauses.
     """
 
     spec: Spec
@@ -178,6 +179,7 @@ class ActiveRun:
     watcher: Watcher
     switch: StopSwitch
     legs: tuple[SearchEnded, ...] = ()
+    is_replay: bool = False
 
 
 @contextmanager
@@ -227,6 +229,8 @@ def opened_run(
                 replay_from=replay_from,
             )
         )
+        if replay_from is None:
+            forget_open_failures(folder.journal, bench.records)
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
         for long in prepared.papers.long:
@@ -275,7 +279,9 @@ def _search_and_conclude(run: ActiveRun) -> Ending:
     ending = _search(run, search_settings(run.spec))
     if not ending.is_orderly:
         return ending
-    return Ending(reason=ending.reason, population=_conclude(run, WORDS[ending.reason]))
+    why = why_no_champion(ending.population, run.ledger.evaluations())
+    population = _conclude(run, why or WORDS[ending.reason])
+    return Ending(reason=EndReason.UNMEASURED if why else ending.reason, population=population)
 
 
 def _search(run: ActiveRun, settings: SearchSettings) -> Ending:
@@ -284,6 +290,7 @@ def _search(run: ActiveRun, settings: SearchSettings) -> Ending:
         run.ledger.population,
         run.ledger.commit,
         workers=run.spec.workers,
+        pause_after=None if run.is_replay else PAUSE_AFTER,
     )
 
 

@@ -7,13 +7,16 @@ cached.
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
 from studbook.errors import IntegrityError
 from studbook.harnesses.tree import HarnessTree
-from studbook.populations.events import Event
-from studbook.populations.journal import Clock, Journal
+from studbook.llm.contracts import META_ROLES, NAME_LENGTH
+from studbook.llm.records import CallRecords
+from studbook.populations.events import EvaluationDone, Event
+from studbook.populations.journal import Clock, Journal, JournalReader, entries_with
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
 from studbook.populations.records import Mutant, Verdict
@@ -83,6 +86,11 @@ class Ledger:
         """The hash of the last event, which covers all events before it."""
         return self.journal.head
 
+    def evaluations(self) -> Iterator[EvaluationDone]:
+        """All evaluations so far with their rounds, which the population omits; reads the journal."""
+        events = JournalReader(self.journal.path).events()
+        return (event for event in events if isinstance(event, EvaluationDone))
+
     def commit(self, events: Sequence[Event]) -> Population:
         """Raises IntegrityError for impossible events, StorageError if they cannot be written."""
         extended = self.population.extend(events)
@@ -90,6 +98,13 @@ class Ledger:
         self.population = extended
         self.trees.follow(extended)
         return extended
+
+
+def forget_open_failures(journal: Path, records: CallRecords) -> None:
+    """Lets a resumed run draw afresh where the outer loop's models failed, unless a decision rests on it."""
+    for key in records.failed_keys(*META_ROLES):
+        if not any(entries_with(journal, key[:NAME_LENGTH].encode())):
+            records.forget_failure(key)
 
 
 L = TypeVar("L", bound=Ledger)

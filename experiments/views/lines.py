@@ -29,6 +29,7 @@ GLYPHS = {
     Verdict.BROKEN: ("!", "yellow"),
     Verdict.DUPLICATE: ("=", "dim"),
     Verdict.NO_CHANGE: ("·", "dim"),
+    Verdict.UNANSWERED: ("?", "yellow"),
 }
 TESTBED_MODELS = "the testbed: text programs, not language models; its numbers say nothing about LLMs"
 
@@ -152,7 +153,8 @@ def notice_line(text: str) -> Text:
 
 def end_lines(view: EndView) -> list[Text]:
     verdicts = ", ".join(f"{number} {spaced(name)}" for name, number in view.verdicts.items() if number)
-    lines = [Text(), labelled("finished", f"{clean_line(view.reason)} ({verdicts or 'no iterations'})")]
+    label = "finished" if view.champion_id else "ended"
+    lines = [Text(), labelled(label, f"{clean_line(view.reason)} ({verdicts or 'no iterations'})")]
     lines.append(cost_line(view.progress))
     lines += [Text(), line(("Lineage of the best harness", "bold"))]
     lines += [lineage_line(depth, step) for depth, step in enumerate(view.lineage)]

@@ -32,6 +32,7 @@ from studbook.experiments.views.views import (
     CurvePoint,
     IterationView,
     LineageStep,
+    champion_reason,
     confirmed_rate,
     curve,
     failure_counts,
@@ -405,7 +406,7 @@ def report_view(run: OpenedRun) -> ReportView:
         lineage=lineage_steps(population, best) if best in population.mutants else (),
         best_id=best,
         champion_id=champion.harness_id if champion else None,
-        champion_reason=champion.reason if champion else "the run is not finished yet",
+        champion_reason=champion_reason(population),
         champion_test=pooled_rate(population, champion.harness_id if champion else best, Purpose.TEST),
         seed_test=pooled_rate(population, SEED_ID, Purpose.TEST),
         champion_confirmed=confirmed_rate(

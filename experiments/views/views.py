@@ -104,7 +104,7 @@ class EndView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One line of `studbook ls`. `state`: running, finished, budget reached, interrupted."""
+    """One line of `studbook ls`. `state`: see `studbook.experiments.run.costs.state_of`."""
 
     run: str
     state: str
@@ -191,6 +191,13 @@ def lineage_steps(population: Population, harness_id: str) -> tuple[LineageStep,
         )
         for mutant in lineage_chain(population, harness_id)
     )
+
+
+def champion_reason(population: Population) -> str:
+    """Why this harness is the champion, or why there is none."""
+    if population.champion is not None:
+        return population.champion.reason
+    return "the run is not finished yet" if population.finish is None else population.finish.reason
 
 
 def verdict_counts(population: Population) -> dict[str, int]:

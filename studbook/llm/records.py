@@ -234,6 +234,18 @@ class CallRecords:
         with self._lock, _storage_errors(self._place):
             self._connection.execute("INSERT OR IGNORE INTO failures VALUES (?,?,?,?)", row)
 
+    def failed_keys(self, *roles: str) -> tuple[str, ...]:
+        """The requests of these roles that failed permanently."""
+        marks = ",".join("?" * len(roles))
+        query = f"SELECT key FROM failures WHERE role IN ({marks}) ORDER BY key"
+        with self._lock, _storage_errors(self._place):
+            return tuple(row[0].hex() for row in self._connection.execute(query, roles))
+
+    def forget_failure(self, key: str) -> None:
+        """Lets a failed request be asked again. Nothing recorded elsewhere may depend on it."""
+        with self._lock, _storage_errors(self._place):
+            self._connection.execute("DELETE FROM failures WHERE key = ?", (bytes.fromhex(key),))
+
     def failures(self) -> dict[str, dict[str, int]]:
         """Number of requests of each role that failed permanently, by kind."""
         query = "SELECT role, kind, count(*) FROM failures GROUP BY role, kind ORDER BY role, kind"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studbook.errors import ModelUnavailable, RequestFailed
-from studbook.evolve.contracts import HistoryEntry
+from studbook.evolve.contracts import HistoryEntry, Unanswered
 from studbook.evolve.policies.analyzers.chat import MARGIN, ChatAnalyzer, build_prompt, fair_shares
 from studbook.llm.contracts import Usage
 from studbook.populations.records import PaperResult, PaperVerdict
@@ -55,7 +55,7 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
     )
 
 
-def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_ends_no_run():
+def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_gave_no_answer():
     stories = ["x" * 30_000]
     chat = ScriptedChat([RequestFailed("refused", "too long"), "At last."])
     analyzer = ChatAnalyzer(chat, lambda each, limit: stories[0], prompt_tokens=10_000)
@@ -65,8 +65,8 @@ def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_s
     silent = ChatAnalyzer(
         ScriptedChat([RequestFailed("silent", "nothing came")] * 3), lambda each, limit: "story"
     )
-    told = silent.analyze(fake_harness(), [result("p")], [], seed=1).text
-    assert told == "There is no diagnosis: the analyzer's model did not answer. nothing came"
+    with pytest.raises(Unanswered, match="the analyzer's model did not answer: nothing came"):
+        silent.analyze(fake_harness(), [result("p")], [], seed=1)
 
 
 def test_a_failing_world_is_raised():

@@ -3,7 +3,7 @@
 import pytest
 
 from studbook.errors import ModelRejected, RequestFailed
-from studbook.evolve.contracts import Diagnosis
+from studbook.evolve.contracts import Diagnosis, Unanswered
 from studbook.evolve.policies.implementers.chat import ChatImplementer, DialogueLimits, fit
 from studbook.evolve.prompting import load_prompt
 from studbook.llm.contracts import Message
@@ -166,6 +166,12 @@ def test_a_refused_dialogue_is_shortened_and_then_ends_with_what_was_edited():
         [RequestFailed("silent", "silent"), "```write prompts/level.md\n40\n```\n```done\nx\n```"]
     )
     assert proposal.tree.files["prompts/level.md"] == b"40\n"
+
+
+def test_a_model_that_answers_nothing_before_any_edit_made_no_proposal():
+    refused = RequestFailed("refused", "too long\nadvice")
+    with pytest.raises(Unanswered, match="the implementer's model did not answer: too long"):
+        implement(["```list\n```", refused, refused])
 
 
 def test_a_long_result_is_cut_in_the_middle_and_says_so():

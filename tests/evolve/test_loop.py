@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from support.search_rig import PowerCut, Rig
 
-from studbook.errors import BudgetExceeded, SandboxError
-from studbook.evolve.contracts import SearchSettings
+from studbook.errors import BudgetExceeded, RequestFailed, SandboxError
+from studbook.evolve.contracts import SearchSettings, Unanswered
 from studbook.evolve.loop import EndReason
+from studbook.llm.contracts import Evidence
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade, Purpose
 from studbook.populations.records import MutationKind, Verdict
-from studbook.testbed.fakes import FakeEvaluator
+from studbook.testbed.fakes import FakeAnalyzer, FakeEvaluator
 
 SETTINGS = SearchSettings(run_seed=7, iterations=24, minibatch=3, lag=4, knob_share=0.25)
 
@@ -64,7 +65,7 @@ def test_resuming_asks_for_the_same_papers_as_a_run_without_a_cut():
 
 def test_every_verdict_and_every_kind_of_mutant_occurs(reference):
     population = reference.population
-    assert {decision.verdict for decision in population.decisions} == set(Verdict)
+    assert {decision.verdict for decision in population.decisions} == set(Verdict) - {Verdict.UNANSWERED}
     assert {mutant.kind for mutant in population.mutants.values()} == set(MutationKind)
 
 
@@ -176,6 +177,63 @@ def test_a_stop_request_saves_what_is_committed_and_the_search_can_go_on(referen
     stopper.iteration = 0
     rig.search()
     assert rig.lines == reference.lines
+
+
+class _Mute:
+    """An analyzer that is silent in some of its calls, and an implementer that always is."""
+
+    def __init__(self, *silent: int) -> None:
+        self.calls = 0
+        self._silent = silent
+
+    def analyze(self, parent, results, history, seed):
+        self.calls += 1
+        if self.calls in self._silent:
+            raise Unanswered("the analyzer's model did not answer: too long\n  advice", EVIDENCE)
+        return FakeAnalyzer().analyze(parent, results, history, seed)
+
+    def implement(self, parent, diagnosis, history, try_harness, seed):
+        raise RequestFailed("refused", "a plug-in's request was refused")
+
+
+EVIDENCE = Evidence(names=("k:d",), whole="w")
+PLAIN = replace(SETTINGS, lag=1, knob_share=0.0, iterations=6)
+
+
+def test_a_silent_analyzer_is_no_verdict_on_a_harness():
+    rig = Rig(settings=PLAIN, analyzer=_Mute(2))
+    assert rig.search().reason is EndReason.ITERATIONS
+    (training, decided) = rig.journal[2]
+    assert (training.purpose, decided.evidence) == (Purpose.TRAINING, EVIDENCE)
+    decision = decided.decision
+    assert (decision.verdict, decision.mutant_id) == (Verdict.UNANSWERED, None)
+    assert decision.reason == "the analyzer's model did not answer: too long"
+    assert rig.population.iterations_done == 6
+
+
+def test_a_silent_implementer_keeps_the_diagnosis():
+    rig = Rig(settings=replace(PLAIN, iterations=1), implementer=_Mute())
+    rig.search()
+    kinds = [type(event) for event in rig.journal[1]]
+    assert kinds == [DiagnosisMade, EvaluationDone, DecisionMade]
+    assert rig.population.decisions[0].verdict is Verdict.UNANSWERED
+
+
+def test_two_silent_iterations_in_a_row_pause_and_a_resume_goes_on_with_the_next():
+    rig = Rig(settings=PLAIN, analyzer=_Mute(2, 4, 5))
+    ending = rig.search()
+    assert ending.reason is EndReason.INFRASTRUCTURE
+    assert "no proposal in 2 iterations in a row: the analyzer's model did not answer" in str(ending.error)
+    assert rig.population.iterations_done == 5
+    assert rig.search().reason is EndReason.ITERATIONS
+    again = Rig(settings=PLAIN, analyzer=_Mute(2, 4, 5))
+    again.search(pause_after=None)  # as a replay does
+    assert again.lines == rig.lines
+
+
+def test_silent_iterations_are_not_counted_as_search_without_success():
+    rig = Rig(settings=replace(PLAIN, iterations=20, patience=3), analyzer=_Mute(*range(1, 99)))
+    assert rig.search(pause_after=None).reason is EndReason.ITERATIONS
 
 
 class _StopAt:

@@ -44,6 +44,7 @@ def test_verdicts_are_counted_with_zeros_for_those_that_did_not_occur():
         "broken": 0,
         "duplicate": 0,
         "no_change": 0,
+        "unanswered": 0,
     }
 
 

@@ -7,10 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from studbook.evolve.champion import Promotion, conclude
-from studbook.evolve.contracts import Observer, PromotionSettings, SearchSettings, Silent
+from studbook.evolve.contracts import (
+    Analyzer,
+    Implementer,
+    Observer,
+    PromotionSettings,
+    SearchSettings,
+    Silent,
+)
 from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
-from studbook.evolve.loop import Ending, evolve
+from studbook.evolve.loop import PAUSE_AFTER, Ending, evolve
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION, Measuring, StopToken, found
 from studbook.evolve.policies.admission.strict import Strict
 from studbook.evolve.policies.knob_proposers.optuna import KnobSampler
@@ -54,6 +61,8 @@ class Rig:
     journal: list[tuple[Event, ...]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     observer: Observer = field(default_factory=Silent)
+    analyzer: Analyzer = field(default_factory=FakeAnalyzer)
+    implementer: Implementer = field(default_factory=FakeImplementer)
     cut_after: int | None = None
 
     @property
@@ -78,7 +87,7 @@ class Rig:
                 evaluator=self.evaluator, pool=pool, workers=4, observer=self.observer, stop_token=stop_token
             )
 
-    def search(self, *, workers: int | None = None) -> Ending:
+    def search(self, *, workers: int | None = None, pause_after: int | None = PAUSE_AFTER) -> Ending:
         """Begin, or go on where the journal ends."""
         with self.measuring() as measuring:
             population = self.population
@@ -92,13 +101,13 @@ class Rig:
                 trees=self.trees,
                 seen=SeenTrees(self.trees),
                 measuring=measuring,
-                analyzer=FakeAnalyzer(),
-                implementer=FakeImplementer(),
+                analyzer=self.analyzer,
+                implementer=self.implementer,
                 admission=Strict(),
                 knobs=KnobSampler(),
                 observer=self.observer,
             )
-            return evolve(shop, population, self.commit, workers=workers)
+            return evolve(shop, population, self.commit, workers=workers, pause_after=pause_after)
 
     def promote(self, settings: PromotionSettings) -> Population:
         with self.measuring() as measuring:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
-from studbook.evolve.contracts import Diagnosis, HistoryEntry
+from studbook.evolve.contracts import Diagnosis, HistoryEntry, Unanswered
 from studbook.evolve.prompting import cut_middle, load_prompt, summarize
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import Chat, ChatCall, Message
@@ -56,7 +56,7 @@ class ChatAnalyzer:
                 return Diagnosis(text=self._ask(chat, prompt, seed), evidence=chat.evidence)
             except RequestFailed as error:  # too long, filtered, empty or slow: a shorter prompt may work
                 reason = str(error)
-        return Diagnosis(text=f"There is no diagnosis: the analyzer's model did not answer. {reason}")
+        raise Unanswered(f"the analyzer's model did not answer: {reason}", chat.evidence)
 
     def _ask(self, chat: Chat, prompt: str, seed: int) -> str:
         messages = (Message(role="system", content=self._system), Message(role="user", content=prompt))

@@ -1,8 +1,9 @@
 """The implementer: a chat in which the model edits the parent's files through actions, until it says `done`.
 
 The dialogue is bounded in turns, sizes and tries. A useless dialogue gives a proposal equal to the parent,
-for which the gates return NO_CHANGE; only InfrastructureError and BudgetExceeded are raised. The model's
-edits are applied only through `Worktree`, which confines them.
+for which the gates return NO_CHANGE; a model that does not answer raises Unanswered. Otherwise only
+InfrastructureError and BudgetExceeded are raised. Edits are applied only through `Worktree`, which confines
+them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
-from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness
+from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness, Unanswered
 from studbook.evolve.gates import check_static
 from studbook.evolve.policies.actions import EDITS, Action, ActionKind, parse_actions, parse_hunks
 from studbook.evolve.policies.worktree import EditFailed, Refused, Worktree
@@ -167,9 +168,13 @@ class ChatImplementer:
         messages = [self._system, opening]
         idle, chat = 0, MeteredChat(self._chat)
         for turn in range(1, limits.turns + 1):
-            reply = self._ask(chat, messages, derive_seed("implementer", seed, turn))
-            if reply is None:
-                break
+            try:
+                reply = self._ask(chat, messages, derive_seed("implementer", seed, turn))
+            except RequestFailed as error:
+                if not bench.worktree.changed_paths:
+                    message = f"the implementer's model did not answer: {error}"
+                    raise Unanswered(message, chat.evidence) from error
+                break  # the edits so far count
             results = bench.execute(parse_actions(reply))
             messages.append(Message(role="assistant", content=reply))
             idle = 0 if results else idle + 1
@@ -181,17 +186,17 @@ class ChatImplementer:
             messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
         return _proposal(parent, bench, chat.evidence)
 
-    def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> str | None:
-        """None if the model refuses even a shortened dialogue; then the edits so far count."""
+    def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> str:
+        """Raises RequestFailed if the model refuses even a shortened dialogue."""
+        refused: RequestFailed | None = None
         for shrink in SHRINKS:
             kept = fit(messages, self._limits.prompt_characters // shrink)
             try:
                 return chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
-            except (
-                RequestFailed
-            ):  # too long, filtered or empty: caused by the dialogue, not the infrastructure
-                continue
-        return None
+            except RequestFailed as error:  # too long, filtered, empty: a shorter dialogue may get an answer
+                refused = error
+        assert refused is not None  # SHRINKS is not empty
+        raise refused
 
     def _opening(self, parent: HarnessTree, diagnosis: Diagnosis, history: Sequence[HistoryEntry]) -> str:
         limits = self._limits
