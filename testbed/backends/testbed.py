@@ -1,7 +1,8 @@
-"""The testbed's text programs, run in this process: needs no key and no network."""
+"""The testbed's text programs, kind and unkind, run in this process: needs no key and no network."""
 
 from studbook.llm.contracts import Backend
-from studbook.testbed.models.backend import TestbedBackend, program_hash
+from studbook.testbed.models.backend import TestbedBackend
+from studbook.testbed.models.unkind import UnkindBackend, version_of
 
 
 class TestbedKind:
@@ -9,14 +10,14 @@ class TestbedKind:
     needs_key = False
 
     def open(self, **settings: object) -> Backend:  # an in-process endpoint has no settings
-        return TestbedBackend()
+        return UnkindBackend(TestbedBackend())
 
     def model_of(self, model: str, role: str) -> str:
         return f"{model}-{role.replace('_', '-')}"
 
     def version_of(self, model: str) -> str | None:
         """The hash of its source, so that scores from older text programs are never reused."""
-        return program_hash(model)
+        return version_of(model)
 
 
 plugin = TestbedKind

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.models.unkind import UnkindBackend, unkind_models
 from studbook.testbed.server.faults import ALL, SLOW, RandomFaults, Saboteur
 from studbook.testbed.server.quirks import QuirkyMeddler, find_quirk
 from studbook.testbed.server.server import BackendServer
@@ -23,7 +24,11 @@ class TestbedServer:
         self._saboteur = Saboteur(picker=RandomFaults(share=faults, seed=seed, kinds=kinds))
         self._quirk = None if quirk is None else QuirkyMeddler(find_quirk(quirk))
         self._server = BackendServer(
-            TestbedBackend(), models=MODELS, meddler=self._quirk or self._saboteur, host=host, port=port
+            UnkindBackend(TestbedBackend()),
+            models=(*MODELS, *unkind_models()),
+            meddler=self._quirk or self._saboteur,
+            host=host,
+            port=port,
         )
         self.models = MODELS
         self.base_url = self._server.base_url

@@ -27,6 +27,7 @@ from studbook.sandbox.contract import Sandbox
 from studbook.testbed.inline_sandbox import InlineSandbox
 from studbook.testbed.models.backend import TestbedBackend
 from studbook.testbed.models.gullible import GullibleBackend
+from studbook.testbed.models.unkind import UnkindBackend
 from studbook.testbed.papers.synthesis import synthetic_papers
 from studbook.testbed.scripted import ComputedBackend
 
@@ -43,11 +44,15 @@ class World(StrEnum):
     SOBER = "sober"  # nobody: the testbed as it is
     GULLIBLE = "gullible"  # solvers and judge
     ALL_GULLIBLE = "all gullible"  # the final verifier too, except where screening warns it
+    UNKIND = "unkind"  # nobody, and all of them are as unreliable as small language models
+    UNKIND_GULLIBLE = "unkind and gullible"  # the same, and solvers and judge obey
     UNCHECKED = "unchecked"  # solvers and judge, and the final verifier passes everything
 
 
 _OBEYS = {
     World.SOBER: (),
+    World.UNKIND: (),
+    World.UNKIND_GULLIBLE: ("weak", "strong", "judge"),
     World.GULLIBLE: ("weak", "strong", "judge"),
     World.ALL_GULLIBLE: ("weak", "strong", "judge", "final_verifier"),
     World.UNCHECKED: ("weak", "strong", "judge"),
@@ -159,11 +164,13 @@ def models_of(world: World, records: CallRecords) -> ModelClient:
 
 def _model(role: str, world: World) -> str:
     name = role.replace("_", "-")
-    return f"testbed-gullible-{name}" if role in _OBEYS[world] else f"testbed-{name}"
+    unkind = "unkind-" if world in {World.UNKIND, World.UNKIND_GULLIBLE} else ""
+    return f"testbed-{unkind}gullible-{name}" if role in _OBEYS[world] else f"testbed-{unkind}{name}"
 
 
 def _endpoints() -> Mapping[str, Endpoint]:
-    backends = {"testbed": GullibleBackend(TestbedBackend()), "unchecked": ComputedBackend(_pass_everything)}
+    models = UnkindBackend(GullibleBackend(TestbedBackend()))
+    backends = {"testbed": models, "unchecked": ComputedBackend(_pass_everything)}
     return {name: Endpoint(name=name, backend=backend) for name, backend in backends.items()}
 
 
