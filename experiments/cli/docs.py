@@ -58,9 +58,9 @@ JSON_KEYS = {
     "`problem`, `expected`, `found`), `notes`, `not_checked`",
     "pack": "`packed` (`run`, `file`, `files`, `size_bytes`, `head`, `left_out`)",
     "unpack": "`unpacked` (`run`, `folder`, `files`, `head`, `notes`)",
-    "conformance": "`conformance` (`run`, `state`, `environment`, `roles`: list of `role`, `model`, `replies`, "
-    "`cut`, `thinking`, `readable`, `failures`, `usage`, `dollars`, `seconds`; `edits`, `papers`, `rounds`, "
-    "`learned`, `troubles`, `findings`), `report`",
+    "conformance": "`conformance` (`run`, `state`, `environment`, `roles`: list of `role`, `model`, "
+    "`replies`, `cut`, `thinking`, `readable`, `failures`, `usage`, `dollars`, `seconds`; `edits`, `papers`, "
+    "`rounds`, `learned`, `troubles`, `findings`), `report`",
     "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds; `confirmed` of "
     "`confirmed_n` accepted examples were accepted again on fresh rollouts; `attempts` to address the "
     "solver, judge or verifier), `breakdowns` "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.models.one_model import NAME, OneModel
 from studbook.testbed.models.unkind import UnkindBackend, unkind_models
 from studbook.testbed.server.faults import ALL, SLOW, RandomFaults, Saboteur
 from studbook.testbed.server.quirks import QuirkyMeddler, find_quirk
@@ -12,6 +13,7 @@ from studbook.testbed.server.server import BackendServer
 class TestbedServer:
     """`faults` is the share of requests that fail; `slow_faults` makes some of them slow.
 
+    Besides a model for each role there is one, `testbed`, that plays all of them.
     `quirk` names a row of the table of quirks, which replaces the faults. Raises UsageError for another name.
     """
 
@@ -23,14 +25,14 @@ class TestbedServer:
         kinds = ALL if slow_faults else set(ALL) - SLOW
         self._saboteur = Saboteur(picker=RandomFaults(share=faults, seed=seed, kinds=kinds))
         self._quirk = None if quirk is None else QuirkyMeddler(find_quirk(quirk))
+        self.models = (*MODELS, NAME)
         self._server = BackendServer(
-            UnkindBackend(TestbedBackend()),
-            models=(*MODELS, *unkind_models()),
+            OneModel(UnkindBackend(TestbedBackend())),
+            models=(*self.models, *unkind_models()),
             meddler=self._quirk or self._saboteur,
             host=host,
             port=port,
         )
-        self.models = MODELS
         self.base_url = self._server.base_url
 
     @property
