@@ -61,6 +61,8 @@ _CLOSING = rf"</(?:{_TAGS})>|<\|(?:end_of_thought|/think|/thinking|end_think)\|>
 _AT_START = re.compile(rf"\s*(?:{_OPENING})", re.IGNORECASE)
 _AT_LINE_START = re.compile(rf"^[ \t]*(?:{_OPENING})", re.IGNORECASE | re.MULTILINE)
 _CLOSED = re.compile(rf"(?<![`'\"\\])(?:{_CLOSING})(?![`'\"])", re.IGNORECASE)
+_CLOSED_AFTER_OPENING = re.compile(rf"(?<![`'\"\\])(?:{_CLOSING})", re.IGNORECASE)
+"""An answer may begin with a quotation mark."""
 _CHANNEL = re.compile(
     r"(?:<\|start\|>assistant)?<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>(?P<text>.*?)"
     r"(?=<\|end\|>|<\|return\|>|<\|start\|>|<\|channel\|>|\Z)(?:<\|end\|>|<\|return\|>)?",
@@ -92,7 +94,7 @@ def split_thoughts(reply: str) -> tuple[str, str]:
 
 def _without_first_ones(rest: str, thoughts: list[str]) -> str:
     while opened := _AT_START.match(rest):
-        closed = _CLOSED.search(rest, opened.end())
+        closed = _CLOSED_AFTER_OPENING.search(rest, opened.end())
         thoughts.append(rest[opened.end() : closed.start() if closed else len(rest)])
         rest = rest[closed.end() :] if closed else ""
     return rest

@@ -375,7 +375,7 @@ class RetryingCall:
         """Whether the reply is an answer: also if it ends at our limit, but not if it was cut off earlier."""
         answer = Answer(reply=reply, seconds=seconds)
         is_at_limit = reply.is_truncated and _used_up(reply, request, self._call.to.context_tokens)
-        if has_content(reply):
+        if has_content(reply, request):
             if is_at_limit or not reply.is_truncated:
                 return answer
             short = ModelUnavailable(_sentence("the answer was cut short of its limit", self._call, reply))
@@ -399,7 +399,7 @@ class RetryingCall:
             try:
                 reply = self._send(control)
                 self._on_waste(reply)
-                if has_content(reply):
+                if has_content(reply, control):
                     return
                 useless += 1
             except RequestRefused as error:
@@ -454,9 +454,10 @@ class RetryingCall:
         )
 
 
-def has_content(reply: ChatReply) -> bool:
-    """Whether a reply says or calls something."""
-    return bool(reply.text.strip() or reply.tool_calls)
+def has_content(reply: ChatReply, request: ChatRequest) -> bool:
+    """Whether a reply says something, or calls a tool that it was offered."""
+    offered = {tool.name for tool in request.tools}
+    return bool(reply.text.strip()) or any(call.name in offered for call in reply.tool_calls)
 
 
 def _used_up(reply: ChatReply, request: ChatRequest, context_tokens: int | None) -> bool:

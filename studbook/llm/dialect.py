@@ -20,7 +20,7 @@ from studbook.llm.complaints import Complaint
 from studbook.llm.contracts import ChatRequest, Message, Tool
 
 SCHEMA, OBJECT, TOOLS, TOOL_CHOICE, SYSTEM = "json_schema", "json_object", "tools", "tool_choice", "system"
-RENAMED, STREAM, NO_STREAM, STREAM_OPTIONS = "renamed limit", "stream", "no stream", "stream_options"
+RENAMED, STREAM, NO_STREAM, STREAM_OPTIONS = "renamed limit", "streamed", "no stream", "stream_options"
 SEED, FORMAT, TEMPERATURE, USER = "seed", "response_format", "temperature", "user"
 ONE_SCHEMA, MOST_ANSWER = "schema ", "answer "
 """Prefixes of lessons with a value: the hash of a schema, a number of tokens."""

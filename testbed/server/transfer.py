@@ -43,7 +43,7 @@ class Transfer:
     piece_bytes: int = 0
     """The stream is written in pieces of so many bytes, whatever characters that splits."""
     breaks_off: float = 0.0
-    """The connection ends after this share of the events."""
+    """Only this share of the events is sent."""
 
 
 PLAIN = Transfer()
@@ -77,10 +77,7 @@ def send_stream(
     exchange.close_after()
     kind = how.content_type or "text/event-stream; charset=utf-8"
     exchange.head(how.status, {"Content-Type": kind, "Connection": "close"})
-    lines = list(event_lines(answer, how, with_usage=with_usage))
-    if how.breaks_off:
-        lines = lines[: max(1, int(len(lines) * how.breaks_off))]
-    data = "".join(lines).encode("utf-8")
+    data = "".join(event_lines(answer, how, with_usage=with_usage)).encode("utf-8")
     size = how.piece_bytes or max(1, len(data))
     for start in range(0, len(data), size):
         exchange.write(data[start : start + size])
@@ -96,7 +93,10 @@ def event_lines(answer: Mapping[str, Any], how: Transfer, *, with_usage: bool) -
         yield how.before
     if how.first_event:
         yield f"{comment}data:{how.space}{how.first_event}{end}{end}"
-    for event in chunks(answer, with_usage=with_usage):
+    events = list(chunks(answer, with_usage=with_usage))
+    if how.breaks_off:
+        events = events[: max(1, int(len(events) * how.breaks_off))]
+    for event in events:
         yield f"{comment}{named}data:{how.space}{json.dumps(event, ensure_ascii=False)}{end}{end}"
     if how.last_event:
         yield f"data:{how.space}{how.last_event}{end}{end}"

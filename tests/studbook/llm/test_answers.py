@@ -44,6 +44,7 @@ DRAFT = 'Maybe {"marks": [true]}?\n```write prompts/refine.md\nno\n```\nNo.'
         (f"<thinking>{DRAFT}</thinking>42", "42", DRAFT),
         (f"<THINK>{DRAFT}</THINK>\n42", "42", DRAFT),
         (f"[THINK]{DRAFT}[/THINK]42", "42", DRAFT),
+        (f'[THINK]{DRAFT}[/THINK]"42" it is', '"42" it is', DRAFT),
         (f"<seed:think>{DRAFT}</seed:think>42", "42", DRAFT),
         (f"◁think▷{DRAFT}◁/think▷42", "42", DRAFT),
         (f"<|begin_of_thought|>{DRAFT}<|end_of_thought|>\n42", "42", DRAFT),
