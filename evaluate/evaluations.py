@@ -108,6 +108,7 @@ class Summary:
     calls: int
     calls_by_role: dict[str, int]
     truncated_by_role: dict[str, int]
+    unreadable_by_role: dict[str, int]
     usage: Usage
     hidden_characters: int
     defused_marks: int
@@ -143,6 +144,7 @@ class Summary:
             "calls": self.calls,
             "calls_by_role": dict(self.calls_by_role),
             "truncated_by_role": dict(self.truncated_by_role),
+            "unreadable_by_role": dict(self.unreadable_by_role),
             "prompt_tokens": self.usage.prompt_tokens,
             "completion_tokens": self.usage.completion_tokens,
             "hidden_characters": self.hidden_characters,
@@ -176,6 +178,7 @@ def summarize(evaluations: Sequence[Evaluation], trajectories: Iterable[Trajecto
         calls=sum(result.calls for result in results),
         calls_by_role=_sorted(seen.calls_by_role),
         truncated_by_role=_sorted(seen.truncated_by_role),
+        unreadable_by_role=_sorted(seen.unreadable_by_role),
         usage=sum((result.usage for result in results), Usage()),
         hidden_characters=seen.hidden_characters,
         defused_marks=seen.defused_marks,
@@ -197,6 +200,7 @@ class _Seen:
 
     calls_by_role: Counter[str]
     truncated_by_role: Counter[str]
+    unreadable_by_role: Counter[str]
     hidden_characters: int
     defused_marks: int
     refused_requests: int
@@ -206,15 +210,18 @@ class _Seen:
     def of(trajectories: Iterable[Trajectory]) -> "_Seen":
         calls: Counter[str] = Counter()
         truncated: Counter[str] = Counter()
+        unreadable: Counter[str] = Counter()
         events: list[dict[str, Any]] = []
         for trajectory in trajectories:
             calls.update(trajectory.calls_by_role)
             truncated.update(trajectory.truncated_by_role)
+            unreadable.update(trajectory.unreadable_by_role)
             events += trajectory.events
         reports = [event for event in events if event["kind"] == "report" and not event["completes"]]
         return _Seen(
             calls_by_role=calls,
             truncated_by_role=truncated,
+            unreadable_by_role=unreadable,
             hidden_characters=sum(event["hidden_characters"] for event in reports),
             defused_marks=sum(event["defused_marks"] for event in reports),
             refused_requests=sum(event["kind"] == "refused" for event in events),

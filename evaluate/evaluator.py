@@ -1,167 +1,55 @@
 """The frozen evaluator: runs solvers on an example, has the judge mark every answer, applies the predicate.
 
 Weak rollouts run before strong ones, and the final check runs only on examples that would otherwise be
-accepted. Nothing the harness claims enters a score.
-
-When a role gives no usable answer, the cause is either the harness's example or the infrastructure. If one
-overlong or filtered example stopped the run, any harness could deny service; if an outage could change a
-score, that would be worse. So the role is immediately asked, with everything else the same, about an ordinary
-example (`CONTROL`). The example is to blame (`Unmeasurable`) only if the role answers the control and then
-fails on the harness's example again. For requests that an endpoint refuses or never answers, the client makes
-this test, with the ordinary example as the call's control; unreadable replies are handled here.
-
-An accepted example is confirmed after its box has ended: the same predicate on fresh rollouts, which no
-harness can see, wait for or influence. This estimates how much of the acceptance was chance; it changes no
-verdict (docs/decisions/008-confirmation.md).
+accepted. Nothing the harness claims enters a score. When a role gives no usable answer, `control` decides
+whose fault it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeVar
 
-from studbook.errors import ModelUnavailable, RequestFailed
-from studbook.evaluate.contracts import Criterion, Example, Paper, Report, Rollout, Ruling, Status
+from studbook.evaluate.contracts import Example, Paper, Report, Rollout, Ruling, Status
+from studbook.evaluate.control import CONTROL, CONTROL_ANSWER, Unmeasurable, ask_fairly, unreadable
 from studbook.evaluate.examples import example_hash
-from studbook.evaluate.rubric import Check, average, note_rubric, read_check, read_marks, score_marks
+from studbook.evaluate.questions import Question, judge_question, solver_sections, verifier_question
+from studbook.evaluate.replies import Check, UnreadableReply
+from studbook.evaluate.rubric import score_marks
 from studbook.evaluate.ruling import ruled
-from studbook.evaluate.screening import MAX_FINDINGS, Finding
+from studbook.evaluate.screening import Finding
+from studbook.evaluate.seeds import SeedScope, reading_word
 from studbook.evaluate.settings import EvaluatorSettings
-from studbook.evaluate.text import one_line, section, visible_line
-from studbook.identity import derive_seed
-from studbook.llm.contracts import Chat, ChatCall, ChatReply, FailureKind, Message
-from studbook.populations.records import Confirmation, FailureCategory
+from studbook.evaluate.text import section, visible_line
+from studbook.llm.contracts import Chat, ChatCall, ChatReply, Message
+from studbook.populations.records import FailureCategory
 
 Solvers = Literal["weak", "both"]
 T = TypeVar("T")
 
 FINAL_CHECK_PASSED = "; final check passed"
 FINAL_CHECK_FAILED = "final check failed: "
-UNMEASURED = "could not be measured again: "
+RETRY_TEMPERATURE = 0.5
+"""A role at temperature 0 would repeat the reply that could not be read."""
+TURNS = 2
+"""How often a question is asked at most, each time with all reading attempts; see `ask_fairly`."""
+NOT_ENDED = "it did not come to an end within the token limit"
 
 
-class Unreadable(ModelUnavailable):
-    """A frozen role repeatedly gave a reply that was not the required JSON, or was cut off."""
-
-    def __init__(self, message: str, *, is_truncated: bool) -> None:
-        super().__init__(message)
-        self.is_truncated = is_truncated
+OnUnreadable = Callable[[str], None]
+"""Called with the role of every reply that could not be read."""
 
 
-class Unmeasurable(Exception):
-    """The example is at fault: the frozen role answers others. A verdict, so it never leaves the relay."""
-
-    def __init__(self, message: str, category: FailureCategory, *, is_stuck: bool = False) -> None:
-        super().__init__(message)
-        self.category = category
-        self.is_stuck = is_stuck
-
-
-def _unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
-    how, step = "cannot be read as its JSON", "a model that follows the format"
-    if is_truncated:
-        how, step = "were cut off at its token limit", "more max_tokens"
-    return Unreadable(
-        f"the model of role `{role}` gave {attempts} replies in a row that {how}.\n"
-        f"This is never scored. Give the role {step} (see the call records).",
-        is_truncated=is_truncated,
-    )
-
-
-TRUNCATED = "does not come to an end about it within its token limit"
-UNREADABLE = "gives it no reply in the required form: fewer or plainer criteria may help"
-WORDS = {
-    FailureKind.REFUSED: "cannot take it: too long, or filtered",
-    FailureKind.SILENT: "answers it with nothing",
-    FailureKind.TRUNCATED: TRUNCATED,
-    FailureKind.STUCK: "does not answer it in time, or fails on it, while it answers others",
-}
-
-
-def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], object]) -> T:
-    """Return what `ask` returns; its argument is the number of earlier attempts.
-
-    Raises Unmeasurable when the example is at fault, and the original error otherwise.
-    """
-    try:
-        return ask(0)
-    except RequestFailed as error:
-        raise _of_request(role, error) from error
-    except Unreadable as error:
-        _check_world(error, ask_control)
-    try:
-        return ask(1)
-    except RequestFailed as error:
-        raise _of_request(role, error) from error
-    except Unreadable as error:
-        if error.is_truncated:
-            raise Unmeasurable(_told(role, TRUNCATED), FailureCategory.TRUNCATED) from error
-        raise Unmeasurable(_told(role, UNREADABLE), FailureCategory.MALFORMED) from error
-
-
-def _of_request(role: str, error: RequestFailed) -> Unmeasurable:
-    kind = FailureKind(error.kind)
-    category = FailureCategory.TRUNCATED if kind is FailureKind.TRUNCATED else FailureCategory.MALFORMED
-    return Unmeasurable(_told(role, WORDS[kind]), category, is_stuck=kind is FailureKind.STUCK)
-
-
-def _told(role: str, words: str) -> str:
-    return f"the evaluator's model of role `{role}` {words}"
-
-
-def _check_world(error: Unreadable, ask_control: Callable[[], object]) -> None:
-    """Raises `error` when the role cannot answer about an ordinary example either."""
-    try:
-        ask_control()
-    except (Unreadable, RequestFailed):
-        raise error from None
-
-
-_LINES = (
-    "The old bridge of the town was built of oak on stone piers and carried carts for two hundred years.",
-    "After the flood the council asked two engineers whether it should be mended or replaced by one of iron.",
-    "The first measured the piers and found that the river had washed out the gravel below three of them.",
-    "The second counted the carts and showed that their weight had doubled since the mill was opened.",
-)
-
-CONTROL = Example(
-    context="\n".join(
-        _LINES * 8
-    ),  # as long as a typical context: a model that fails on this fails on any example
-    question="Why did the council decide against mending the old bridge? Give the two findings that matter.",
-    reference_answer="Its piers had lost their ground, and the loads had doubled since it was built.",
-    rubric=tuple(
-        Criterion(criterion=text, weight=3, category="insight")
-        for text in (
-            "Says that gravel below piers was washed out.",
-            "Says that three piers are concerned.",
-            "Says that the weight of carts doubled.",
-            "Connects the weight with the mill.",
-            "Concludes that mending would not be enough.",
-        )
-    ),
-    question_type="explanation",
-    tags=(),
-)
-CONTROL_ANSWER = (
-    "Gravel was washed out below three piers, and since the mill opened carts weigh twice as much."
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedScope:
-    """The values from which every random seed for one paper is derived; the harness is not among them."""
-
-    run_seed: int
-    paper_id: str
-    replicate: int
-
-    def seed(self, purpose: str, *parts: str | int) -> int:
-        return derive_seed(purpose, self.run_seed, self.paper_id, self.replicate, *parts)
+def ignore_unreadable(_: str) -> None:
+    """For callers that do not count them."""
 
 
 class Evaluator:
-    """Evaluates examples made from one paper. Thread-safe; `pool`, if given, runs rollouts side by side."""
+    """Evaluates examples made from one paper. Thread-safe; `pool`, if given, runs rollouts side by side.
+
+    `redraws` is how often the judging of this paper was started afresh, with other random seeds, because the
+    run had paused over unreadable replies.
+    """
 
     def __init__(
         self,
@@ -172,18 +60,22 @@ class Evaluator:
         paper: Paper,
         seeds: SeedScope,
         pool: Executor | None = None,
+        redraws: int = 0,
+        on_unreadable: OnUnreadable = ignore_unreadable,
     ) -> None:
         self._chat = chat
         self._settings = settings
         self._prompts = prompts
-        self._document = [section("source_document", paper.text)] if paper.text.strip() else []
+        self._document = (section("source_document", paper.text),) if paper.text.strip() else ()
         self._seeds = seeds
         self._pool = pool
+        self._redraws = redraws
+        self._on_unreadable = on_unreadable
         self._controls = {
-            "weak": self._messages("solver", self._solver_sections(CONTROL, "weak")),
-            "strong": self._messages("solver", self._solver_sections(CONTROL, "strong")),
-            "judge": self._messages("judge", _judge_sections(CONTROL, CONTROL_ANSWER)),
-            "final_verifier": self._messages("final_verifier", _verifier_sections(CONTROL)),
+            "weak": self._solver_messages(CONTROL, "weak"),
+            "strong": self._solver_messages(CONTROL, "strong"),
+            "judge": self._opening(judge_question(CONTROL, CONTROL_ANSWER), ("control",)),
+            "final_verifier": self._opening(verifier_question(CONTROL), ("control",)),
         }
 
     def evaluate(
@@ -245,10 +137,12 @@ class Evaluator:
         seed = self._seeds.seed("rollout", number, solver, index)
         place = (number, solver, index)
         answer = ask_fairly(solver, lambda _: self._answer(example, solver, seed), lambda: None)
+        question = judge_question(example, answer.text)
+        control = judge_question(CONTROL, CONTROL_ANSWER)
         marks = ask_fairly(
             "judge",
-            lambda turn: self._marks(example, answer.text, place, turn),
-            lambda: self._marks(CONTROL, CONTROL_ANSWER, ("control", example_hash(example), *place)),
+            lambda turn: self._ask(question, place, turn),
+            lambda: self._ask(control, ("control", example_hash(example), *place)),
         )
         return Rollout(
             solver=solver,
@@ -264,7 +158,7 @@ class Evaluator:
         """A truncated answer counts as the solver's answer: the limit is the same for every example."""
         call = ChatCall(
             role=solver,
-            messages=self._messages("solver", self._solver_sections(example, solver)),
+            messages=self._solver_messages(example, solver),
             seed=seed,
             temperature=self._settings.solver_temperature,
             max_tokens=self._settings.solver_max_tokens,
@@ -272,94 +166,63 @@ class Evaluator:
         )
         return self._chat.chat(call)
 
-    def _solver_sections(self, example: Example, solver: str) -> list[str]:
+    def _solver_messages(self, example: Example, solver: str) -> tuple[Message, ...]:
         sees_paper = solver == "strong" and self._settings.strong_sees_paper
-        return [
-            *(self._document if sees_paper else []),
-            section("context", example.context),
-            section("question", example.question),
-        ]
-
-    def _marks(
-        self, example: Example, answer: str, place: tuple[str | int, ...], turn: int = 0
-    ) -> tuple[bool, ...]:
-        sections, count = _judge_sections(example, answer), len(example.rubric)
-        return self._read("judge", sections, place, turn, lambda reply, word: read_marks(reply, count, word))
-
-    def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
-        role, place = "final_verifier", ("control", example_hash(example))
-        sections = [*self._document, *_verifier_sections(example, findings)]
-        return ask_fairly(
-            role,
-            lambda turn: self._read(role, sections, (number,), turn, read_check),
-            lambda: self._read(role, _verifier_sections(CONTROL), place, 0, read_check),
+        parts = [*(self._document if sees_paper else ()), *solver_sections(example)]
+        return (
+            Message(role="system", content=self._prompts["solver"]),
+            Message(role="user", content="\n\n".join(parts)),
         )
 
-    def _read(
-        self,
-        role: str,
-        sections: list[str],
-        place: tuple[str | int, ...],
-        turn: int,
-        read: Callable[[str, str], T | None],
-    ) -> T:
-        """Ask until the reply can be read, each time with another random seed; raises Unreadable."""
-        attempts, is_truncated = self._settings.reading_attempts, True
-        for attempt in range(turn * attempts, (turn + 1) * attempts):
+    def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
+        question = verifier_question(example, findings, document=self._document)
+        control = verifier_question(CONTROL)
+        return ask_fairly(
+            question.role,
+            lambda turn: self._ask(question, (number,), turn),
+            lambda: self._ask(control, ("control", example_hash(example))),
+        )
+
+    def _ask(self, question: Question[T], place: tuple[str | int, ...], turn: int = 0) -> T:
+        """Ask until the reply can be read, each time with another random seed and what was wrong so far.
+
+        Raises Unreadable.
+        """
+        role, attempts, is_truncated = question.role, self._settings.reading_attempts, True
+        word, opening = reading_word(self._seeds, role, place), self._opening(question, place)
+        correction: tuple[Message, ...] = ()
+        first = (TURNS * self._redraws + turn) * attempts
+        for attempt in range(first, first + attempts):
             again = (attempt,) if attempt else ()
-            word = reading_word(self._seeds, role, place, attempt)
+            cold = self._settings.judge_temperature
             call = ChatCall(
                 role=role,
-                messages=self._messages(role, [*sections, section("check", word)]),
+                messages=(*opening, *correction),
                 seed=self._seeds.seed(role, *place, *again),
-                temperature=self._settings.judge_temperature,
+                temperature=max(cold, RETRY_TEMPERATURE) if attempt else cold,
                 json_mode=True,
+                json_schema=question.schema,
                 control=self._controls[role],
             )
             reply = self._chat.chat(call)
-            value = None if reply.is_truncated else read(reply.text, word)  # a truncated reply is never read
-            if value is not None:
-                return value
+            try:
+                return _read(question, reply, word)
+            except UnreadableReply as problem:
+                self._on_unreadable(role)
+                correction = question.correction(reply.text, problem, word)
             is_truncated = is_truncated and reply.is_truncated
-        raise _unreadable(role, attempts, is_truncated=is_truncated)
+        raise unreadable(role, attempts, is_truncated=is_truncated)
 
-    def _messages(self, prompt: str, sections: list[str]) -> tuple[Message, ...]:
-        return (
-            Message(role="system", content=self._prompts[prompt]),
-            Message(role="user", content="\n\n".join(sections)),
-        )
+    def _opening(self, question: Question[T], place: Sequence[str | int]) -> tuple[Message, ...]:
+        word = reading_word(self._seeds, question.role, place)
+        return question.opening(self._prompts[question.role], word)
 
 
-def reading_word(seeds: SeedScope, role: str, place: Sequence[str | int], attempt: int) -> str:
-    """The word a role is asked to repeat, which distinguishes its own reply from one that it quotes."""
-    again = (attempt,) if attempt else ()
-    return f"{seeds.seed('check', role, *place, *again):016x}"[-8:]
-
-
-def _judge_sections(example: Example, answer: str) -> list[str]:
-    criteria = [f"{n}. {one_line(item.criterion)}" for n, item in enumerate(example.rubric, 1)]
-    return [
-        section("question", example.question),
-        section("answer", answer),
-        section("criteria", "\n".join(criteria)),
-    ]
-
-
-def _verifier_sections(example: Example, findings: Sequence[Finding] = ()) -> list[str]:
-    """The screening section comes last, and only when there are findings."""
-    rubric = [
-        f"{n}. [weight {item.weight}, {one_line(item.category) or 'no category'}] {one_line(item.criterion)}"
-        for n, item in enumerate(example.rubric, 1)
-    ]
-    notes = [*findings, *note_rubric(example.rubric)][:MAX_FINDINGS]
-    told = [f"- {item.field}: {item.kind}: {item.quote}" for item in notes]
-    return [
-        section("context", example.context),
-        section("question", example.question),
-        section("reference_answer", example.reference_answer),
-        section("rubric", "\n".join(rubric)),
-        *([section("screening", "\n".join(told))] if told else []),
-    ]
+def _read(question: Question[T], reply: ChatReply, word: str) -> T:
+    """Raises UnreadableReply, also for a reply that was cut off: what it decided at last is missing."""
+    if reply.is_truncated:
+        raise UnreadableReply(NOT_ENDED)
+    return question.read(reply.text, word)
 
 
 def _report(
@@ -373,42 +236,4 @@ def _report(
         reason=ruling.reason,
         weak=weak,
         strong=strong,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
-    """The record, and the rollouts behind it."""
-
-    record: Confirmation
-    weak: tuple[Rollout, ...] = ()
-    strong: tuple[Rollout, ...] = ()
-
-
-def confirmation_seeds(seeds: SeedScope) -> SeedScope:
-    """Every seed of the confirmation differs from every seed of the rounds."""
-    return replace(seeds, run_seed=seeds.seed("confirmation"))
-
-
-def confirm(evaluator: Evaluator, example: Example, round_number: int) -> Confirmed:
-    """Measure the example again; `evaluator` needs fresh seeds. Strong rollouts run only if weak ones pass.
-
-    Raises infrastructure errors. An example that can no longer be measured counts as not confirmed.
-    """
-    try:
-        report = evaluator.evaluate(example, round_number, "weak")
-        report = evaluator.measure_strong(example, report)
-    except Unmeasurable as problem:
-        reason = f"{UNMEASURED}{problem}"
-        record = Confirmation(holds=False, reason=reason, weak_average=None, strong_average=None)
-        return Confirmed(record=record)
-    return Confirmed(
-        record=Confirmation(
-            holds=report.status is Status.ACCEPTED,
-            reason=report.reason,
-            weak_average=str(average(each.score for each in report.weak)),
-            strong_average=str(average(each.score for each in report.strong)) if report.strong else None,
-        ),
-        weak=report.weak,
-        strong=report.strong,
     )

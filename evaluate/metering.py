@@ -29,6 +29,7 @@ class MeteredChat:
         self._usage = Usage()
         self._calls: dict[str, int] = {}
         self._truncated: dict[str, int] = {}
+        self._unreadable: dict[str, int] = {}
         self._seals: list[Seal] = []
 
     @property
@@ -47,6 +48,15 @@ class MeteredChat:
     def truncated_by_role(self) -> dict[str, int]:
         """How many replies of each role were cut off at its token limit."""
         return dict(sorted(self._truncated.items()))
+
+    @property
+    def unreadable_by_role(self) -> dict[str, int]:
+        """How many replies of each role could not be read, as `count_unreadable` was told."""
+        return dict(sorted(self._unreadable.items()))
+
+    def count_unreadable(self, role: str) -> None:
+        with self._lock:
+            self._unreadable[role] = self._unreadable.get(role, 0) + 1
 
     @property
     def evidence(self) -> Evidence:

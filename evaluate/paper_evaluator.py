@@ -10,11 +10,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from studbook.errors import SandboxError
+from studbook.evaluate.confirmation import confirm
 from studbook.evaluate.contracts import Example, Paper
-from studbook.evaluate.evaluator import Evaluator, SeedScope, confirm, confirmation_seeds
+from studbook.evaluate.control import UnreadableStreak, paused_by
+from studbook.evaluate.evaluator import Evaluator
 from studbook.evaluate.examples import example_from_json
 from studbook.evaluate.metering import MeteredChat
 from studbook.evaluate.relay import Relay
+from studbook.evaluate.seeds import SeedScope, confirmation_seeds
 from studbook.evaluate.settings import Frozen
 from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, Transcript, trajectory_key
 from studbook.harnesses.tree import HarnessTree
@@ -48,6 +51,7 @@ class _Session:
     transcript: Transcript
     meter: MeteredChat
     outcome: Outcome
+    redraws: int
 
 
 class SandboxedEvaluator:
@@ -72,6 +76,7 @@ class SandboxedEvaluator:
         self._pool = rollout_pool
         self._on_lost_box = on_lost_box
         self._sleep = sleep
+        self._streak = UnreadableStreak()
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
         """See `PaperEvaluator`."""
@@ -79,27 +84,36 @@ class SandboxedEvaluator:
         known = self.store.find(key)
         if known is not None:
             return known.result
-        session = self._run(harness, paper, replicate)
+        redraws = self.store.redraws(key)
+        session = self._run(harness, paper, replicate, redraws)
+        self._check_readability(session, key)
         confirmation = self._confirm(session, paper, replicate)
         return self.store.put(self._conclude(session, harness, paper, replicate, key, confirmation))
 
-    def _run(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
+    def _check_readability(self, session: _Session, key: str) -> None:
+        """Raises Unreadable to pause the run when a frozen role failed paper after paper."""
+        role = self._streak.add(read=session.relay.read_roles, failed=session.relay.failed_roles)
+        if role:
+            self.store.put_redraws(key, session.redraws + 1)
+            raise paused_by(role, session.meter.unreadable_by_role[role])
+
+    def _run(self, harness: HarnessTree, paper: Paper, replicate: int, redraws: int) -> _Session:
         """Run a box, and rerun it when the sandbox loses it: a lost box says nothing about the harness."""
         for attempt, pause in enumerate(BOX_PAUSES_SECONDS, start=1):
             try:
-                return self._run_box(harness, paper, replicate)
+                return self._run_box(harness, paper, replicate, redraws)
             except SandboxError as error:
                 self._on_lost_box(f"box for paper {paper.paper_id} lost (attempt {attempt}): {error}")
             self._sleep(pause)
-        return self._run_box(harness, paper, replicate)
+        return self._run_box(harness, paper, replicate, redraws)
 
-    def _run_box(self, harness: HarnessTree, paper: Paper, replicate: int) -> _Session:
+    def _run_box(self, harness: HarnessTree, paper: Paper, replicate: int, redraws: int) -> _Session:
         settings, manifest = self._frozen.settings, harness.manifest
         seeds = self._seeds(paper, replicate)
         meter, transcript = MeteredChat(self._chat), Transcript(paper)
         relay = Relay(
             chat=meter,
-            evaluator=self._evaluator(meter, paper, seeds),
+            evaluator=self._evaluator(meter, paper, seeds, redraws),
             settings=settings,
             roles=manifest.roles,
             seeds=seeds,
@@ -117,12 +131,12 @@ class SandboxedEvaluator:
         )
         outcome = self._sandbox.run(job, relay.handle)
         transcript.box(outcome)
-        return _Session(relay=relay, transcript=transcript, meter=meter, outcome=outcome)
+        return _Session(relay=relay, transcript=transcript, meter=meter, outcome=outcome, redraws=redraws)
 
     def _seeds(self, paper: Paper, replicate: int) -> SeedScope:
         return SeedScope(run_seed=self._frozen.run_seed, paper_id=paper.paper_id, replicate=replicate)
 
-    def _evaluator(self, meter: MeteredChat, paper: Paper, seeds: SeedScope) -> Evaluator:
+    def _evaluator(self, meter: MeteredChat, paper: Paper, seeds: SeedScope, redraws: int) -> Evaluator:
         frozen = self._frozen
         return Evaluator(
             chat=meter,
@@ -131,6 +145,8 @@ class SandboxedEvaluator:
             paper=paper,
             seeds=seeds,
             pool=self._pool,
+            redraws=redraws,
+            on_unreadable=meter.count_unreadable,
         )
 
     def _confirm(self, session: _Session, paper: Paper, replicate: int) -> Confirmation | None:
@@ -138,7 +154,8 @@ class SandboxedEvaluator:
         number, example = session.relay.accepted_round, session.relay.accepted_example
         if not self._frozen.settings.confirm or number is None or example is None:
             return None
-        again = self._evaluator(session.meter, paper, confirmation_seeds(self._seeds(paper, replicate)))
+        seeds = confirmation_seeds(self._seeds(paper, replicate))
+        again = self._evaluator(session.meter, paper, seeds, session.redraws)
         confirmed = confirm(again, example, number)
         session.transcript.confirmation(confirmed)
         return confirmed.record
@@ -175,6 +192,8 @@ class SandboxedEvaluator:
             truncated_by_role=session.meter.truncated_by_role,
             events=tuple(session.transcript.events),
             evidence=session.meter.evidence,
+            unreadable_by_role=session.meter.unreadable_by_role,
+            redraws=session.redraws,
         )
 
 

@@ -6,17 +6,19 @@ harnesses read). Trusts nothing the harness sends: infrastructure failures are r
 are answered with an error frame.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from threading import Condition, Lock
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from studbook.errors import RequestFailed
 from studbook.evaluate.contracts import Example, Report, Rollout, Status
-from studbook.evaluate.evaluator import Evaluator, SeedScope, Solvers, Unmeasurable
+from studbook.evaluate.control import Unmeasurable
+from studbook.evaluate.evaluator import Evaluator, Solvers
 from studbook.evaluate.examples import (
     Malformed,
     ReadExample,
@@ -26,7 +28,9 @@ from studbook.evaluate.examples import (
     submission_hash,
 )
 from studbook.evaluate.near_duplicates import Fingerprint, find_near, fingerprint
+from studbook.evaluate.reply_schema import check_schema
 from studbook.evaluate.rubric import average
+from studbook.evaluate.seeds import SeedScope
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.text import visible_line
 from studbook.evaluate.trajectories import Transcript
@@ -38,6 +42,8 @@ MAX_LOGS = 200
 MAX_LOG_CHARACTERS = 4_000
 MAX_FAILED_CALLS = 8  # an unresponsive model is retried for half a minute, while the box's clock is paused
 MAX_STUCK = 2
+MAX_ROLE_FAULTS = 2
+"""Rounds of a paper that a frozen role could not measure through its own fault; more would fail alike."""
 
 
 class _Closed(BaseModel):
@@ -55,6 +61,7 @@ class _ChatBody(_Closed):
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=32_768)] | None = None
     json_mode: bool = False
+    json_schema: Annotated[dict[str, Any], AfterValidator(check_schema)] | None = None
 
 
 class _EvaluateBody(_Closed):
@@ -88,6 +95,8 @@ class _Round:
     problem: str = ""
     likeness: Fingerprint | None = None
     category: FailureCategory = FailureCategory.MALFORMED
+    unreadable_role: str = ""
+    is_role_fault: bool = False
 
 
 @dataclass(slots=True)
@@ -99,6 +108,7 @@ class _Account:
     calls: int = 0
     failed_calls: int = 0
     stuck: int = 0
+    role_faults: int = 0
     calls_by_role: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     pledged_tokens: int = 0  # upper bound on the tokens of calls in progress
@@ -155,6 +165,29 @@ class Relay:
             for item in self._account.rounds.values()
         )
 
+    @property
+    def read_roles(self) -> frozenset[str]:
+        """The judging roles that gave a usable reply about some example."""
+        reports = [item.report for item in self._account.rounds.values() if item.report is not None]
+        judged = {"judge"} if any(report.weak for report in reports) else set()
+        checked = any(
+            report.status is Status.ACCEPTED or report.category is FailureCategory.QUALITY
+            for report in reports
+        )
+        return frozenset(judged | ({"final_verifier"} if checked else set()))
+
+    @property
+    def failed_roles(self) -> frozenset[str]:
+        """The judging roles that gave no usable reply about any example, mostly through their own fault.
+
+        A harness cannot cause this by provoking unreadable replies: the role can read other examples then.
+        """
+        failed = [item for item in self._account.rounds.values() if item.unreadable_role]
+        tried = Counter(item.unreadable_role for item in failed)
+        at_fault = Counter(item.unreadable_role for item in failed if item.is_role_fault)
+        found = {role for role, faults in at_fault.items() if tried[role] <= 2 * faults}
+        return frozenset(found - self.read_roles)
+
     def handle(self, kind: str, body: Frame) -> Frame:
         """Answer one request; see `studbook.sandbox.contract.Handler`."""
         try:
@@ -191,6 +224,7 @@ class Relay:
             temperature=body.temperature,
             max_tokens=body.max_tokens,
             json_mode=body.json_mode,
+            json_schema=body.json_schema,
         )
         try:
             return self._ask(call)
@@ -238,9 +272,11 @@ class Relay:
             return number
 
     def _refuse_when_stuck(self) -> None:
-        """A request that never ends takes minutes to detect, so each paper gets only a few of them."""
+        """To wait for an answer, or for a readable one, takes long: each paper gets only a few of these."""
         if self._account.stuck >= MAX_STUCK:
             raise Refusal("budget_spent", f"{MAX_STUCK} requests of this paper were never answered")
+        if self._account.role_faults >= MAX_ROLE_FAULTS:
+            raise Refusal("budget_spent", "the evaluator's own models give no readable replies on this paper")
 
     def _answer_evaluate(self, frame: Frame) -> Frame:
         """An invalid example costs a round, as it would with a real model in the loop."""
@@ -268,10 +304,18 @@ class Relay:
                 report = self._measure(submitted, item, body.solvers)
             except Unmeasurable as problem:
                 account.rounds[key] = _Round(
-                    number=item.number, example=example, problem=str(problem), category=problem.category
+                    number=item.number,
+                    example=example,
+                    problem=str(problem),
+                    category=problem.category,
+                    unreadable_role=problem.unreadable_role,
+                    is_role_fault=problem.is_role_fault,
                 )
                 account.stuck += problem.is_stuck
-                self._transcript.malformed(item.number, example_to_json(example), str(problem))
+                account.role_faults += problem.is_role_fault
+                self._transcript.malformed(
+                    item.number, example_to_json(example), str(problem), problem.category
+                )
                 raise Refusal("malformed_example", str(problem)) from problem
             account.rounds[key] = replace(item, report=report)
             if report.status is Status.ACCEPTED:

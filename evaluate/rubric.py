@@ -1,116 +1,16 @@
-"""Turns the reply of a frozen role into a score: parses the marks or the final check, then scores the rubric.
-
-Parsing is lenient in form and strict in content. An unreadable reply gives `None`, so that the caller can ask
-again; nothing is guessed. The text being marked may contain a forged reply, and a model may quote it. So the
-role is asked to repeat a word that nothing in its input can know, and the last object with that word counts.
-Weak models forget the word; without it, a reply counts only when all its readable objects agree.
+"""Scores marks with a rubric, and notes what is unusual about the rubric itself.
 
 Scores are exact fractions, so that no threshold is missed by a rounding error. Unusual rubrics are noted for
 the final verifier and never counted as manipulation attempts: honest harnesses write unusual rubrics too.
 """
 
-import json
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, TypeVar
 
 from studbook.evaluate.contracts import Criterion
 from studbook.evaluate.screening import Finding, quote
 from studbook.evaluate.text import skeleton
-
-T = TypeVar("T")
-
-MAX_REPLY_CHARACTERS = 200_000
-MAX_OBJECTS = 200
-MAX_BRACES = 20_000
-"""Tried as the beginning of an object: a judge that reasons in LaTeX writes hundreds before its answer."""
-
-_WORDS = {
-    "true": True,
-    "yes": True,
-    "met": True,
-    "false": False,
-    "no": False,
-    "not met": False,
-    "unmet": False,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """The final quality verifier's decision on one example."""
-
-    passed: bool
-    reason: str
-
-
-def read_marks(reply: str, count: int, word: str = "") -> tuple[bool, ...] | None:
-    """One mark per criterion; only objects with exactly `count` readable marks are considered."""
-
-    def marks(value: dict[str, Any]) -> tuple[bool, ...] | None:
-        raw = value.get("marks")
-        if not isinstance(raw, list) or len(raw) != count:
-            return None
-        read = [_read_flag(item) for item in raw]
-        return tuple(flag for flag in read if flag is not None) if None not in read else None
-
-    return _agreed(reply, marks, lambda said: said, word)
-
-
-def read_check(reply: str, word: str = "") -> Check | None:
-    """The final check; only objects with a readable `pass` are considered."""
-
-    def check(value: dict[str, Any]) -> Check | None:
-        passed = _read_flag(value.get("pass"))
-        if passed is None:
-            return None
-        return Check(passed=passed, reason=str(value.get("reason") or "no reason given")[:2000])
-
-    return _agreed(reply, check, lambda said: said.passed, word)
-
-
-def _read_flag(value: object) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int) and value in (0, 1):
-        return bool(value)
-    return _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
-
-
-def _agreed(
-    reply: str, read: Callable[[dict[str, Any]], T | None], essence: Callable[[T], object], word: str
-) -> T | None:
-    """The last object with the word; without one, any object if all of them agree on `essence`."""
-    found = [(result, value) for value in _objects(reply) if (result := read(value)) is not None]
-    signed = [result for result, value in found if word and value.get("check") == word]
-    if signed:
-        return signed[-1]
-    said = [result for result, _ in found]
-    return said[-1] if said and all(essence(one) == essence(said[0]) for one in said) else None
-
-
-def _objects(reply: str) -> Iterator[dict[str, Any]]:
-    """The last MAX_OBJECTS JSON objects in free text, outermost first, in order."""
-    return iter(deque(_every_object(reply[-MAX_REPLY_CHARACTERS:]), maxlen=MAX_OBJECTS))
-
-
-def _every_object(text: str) -> Iterator[dict[str, Any]]:
-    position = 0
-    decoder = json.JSONDecoder()
-    for _ in range(MAX_BRACES):
-        position = text.find("{", position)
-        if position < 0:
-            return
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError):  # a brace in prose, or hostile nesting
-            position += 1
-            continue
-        if isinstance(value, dict):
-            yield value
 
 
 def score_marks(rubric: Sequence[Criterion], marks: Sequence[bool]) -> Fraction:

@@ -20,14 +20,14 @@ from typing import Any
 
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
+from studbook.evaluate.confirmation import Confirmed
 from studbook.evaluate.contracts import Paper, Report, Rollout
-from studbook.evaluate.evaluator import Confirmed
 from studbook.evaluate.examples import ReadExample, example_to_json
 from studbook.evaluate.rubric import average
 from studbook.identity import canonical_json, hash_bytes, hash_json
 from studbook.llm.contracts import NO_EVIDENCE, ChatCall, ChatReply, Evidence
 from studbook.populations.events import decode, encode
-from studbook.populations.records import PaperResult
+from studbook.populations.records import FailureCategory, PaperResult
 from studbook.populations.storage import atomic_write, storage_errors
 from studbook.sandbox.contract import Outcome
 
@@ -54,18 +54,9 @@ class Transcript:
             return list(self._events)
 
     def chat(self, call: ChatCall, reply: ChatReply) -> None:
-        messages = [
-            {"role": message.role, "content": fold_paper(message.content, self._paper.text)}
-            for message in call.messages
-        ]
         self._add(
             "chat",
-            role=call.role,
-            seed=call.seed,
-            temperature=call.temperature,
-            max_tokens=call.max_tokens,
-            json_mode=call.json_mode,
-            messages=messages,
+            **call_to_json(call, self._paper.text),
             reply=fold_paper(reply.text, self._paper.text),
             finish_reason=reply.finish_reason,
         )
@@ -101,8 +92,12 @@ class Transcript:
             strong=[rollout_to_json(rollout) for rollout in confirmed.strong],
         )
 
-    def malformed(self, number: int, raw: Any, reason: str) -> None:
-        self._add("malformed", round=number, raw=str(raw)[:MAX_RAW_CHARACTERS], reason=reason)
+    def malformed(
+        self, number: int, raw: Any, reason: str, category: FailureCategory = FailureCategory.MALFORMED
+    ) -> None:
+        """A round without a report, because the example could not be parsed or measured."""
+        text = str(raw)[:MAX_RAW_CHARACTERS]
+        self._add("malformed", round=number, raw=text, reason=reason, category=category.value)
 
     def refused(self, request: str, kind: str, message: str) -> None:
         self._refusals += 1
@@ -125,6 +120,21 @@ class Transcript:
 def _writable(text: str) -> str:
     """The output of a box may contain lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def call_to_json(call: ChatCall, paper: str) -> dict[str, Any]:
+    """A harness's call as it stands in an event. Its schema is there only if it has one."""
+    return {
+        "role": call.role,
+        "seed": call.seed,
+        "temperature": call.temperature,
+        "max_tokens": call.max_tokens,
+        "json_mode": call.json_mode,
+        **({"json_schema": dict(call.json_schema)} if call.json_schema is not None else {}),
+        "messages": [
+            {"role": message.role, "content": fold_paper(message.content, paper)} for message in call.messages
+        ],
+    }
 
 
 def rollout_to_json(rollout: Rollout) -> dict[str, Any]:
@@ -159,6 +169,8 @@ def unfold_paper(content: Content, paper: str) -> str:
 
 SCHEMA = 2
 SUFFIX = ".json.zst"
+REDRAWS = ".redraws"
+_MAX_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +178,8 @@ class Trajectory:
     """`result.trajectory_hash` is the hash of the file's content; empty until the file is written.
 
     `evidence` names the call records that answered; calls answered without a record (by a test double) are
-    not in it.
+    not in it. `unreadable_by_role`: replies of judge and final verifier that could not be read. `redraws`:
+    how often their seeds were drawn afresh after a pause (see `Evaluator`).
     """
 
     result: PaperResult
@@ -176,6 +189,8 @@ class Trajectory:
     events: tuple[Event, ...]
     truncated_by_role: dict[str, int] = field(default_factory=dict)
     evidence: Evidence = NO_EVIDENCE
+    unreadable_by_role: dict[str, int] = field(default_factory=dict)
+    redraws: int = 0
 
 
 class TrajectoryStore:
@@ -203,6 +218,27 @@ class TrajectoryStore:
             raise IntegrityError(f"{self.path_of(key)} is missing, and a recorded result refers to it.")
         return found
 
+    def redraws(self, key: str) -> int:
+        """The number that `put_redraws` left for a result that is not there yet."""
+        path = self._redraws_of(key)
+        if not path.exists():
+            return 0
+        with storage_errors(path, "read"):
+            text = path.read_bytes()[:_MAX_DIGITS]
+        if not text.isdigit():
+            raise IntegrityError(f"{path} does not hold a number; delete it and resume.")
+        return int(text)
+
+    def put_redraws(self, key: str, number: int) -> None:
+        """The next attempt at this result draws the seeds of its judging roles afresh, as set `number`."""
+        path = self._redraws_of(key)
+        with storage_errors(path.parent, "create"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, str(number).encode("ascii"))
+
+    def _redraws_of(self, key: str) -> Path:
+        return self._root / key[:2] / f"{key}{REDRAWS}"
+
     def put(self, trajectory: Trajectory) -> PaperResult:
         """Write it; returns its result with `trajectory_hash` set. Raises StorageError naming the path."""
         body = trajectory_body(trajectory)
@@ -210,6 +246,8 @@ class TrajectoryStore:
         with storage_errors(path.parent, "create"):
             path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, compress(body))
+        with storage_errors(path, "write"):
+            self._redraws_of(trajectory.result.key).unlink(missing_ok=True)
         return replace(trajectory.result, trajectory_hash=hash_bytes(body))
 
 
@@ -228,6 +266,10 @@ def trajectory_body(trajectory: Trajectory) -> bytes:
             "evaluator_hash": trajectory.evaluator_hash,
             "calls_by_role": trajectory.calls_by_role,
             "truncated_by_role": trajectory.truncated_by_role,
+            **(
+                {"unreadable_by_role": trajectory.unreadable_by_role} if trajectory.unreadable_by_role else {}
+            ),
+            **({"redraws": trajectory.redraws} if trajectory.redraws else {}),
             "rests": encode(trajectory.evidence),
             "events": list(trajectory.events),
         }
@@ -247,6 +289,8 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
             evaluator_hash=data["evaluator_hash"],
             calls_by_role=data["calls_by_role"],
             truncated_by_role=data["truncated_by_role"],
+            unreadable_by_role=data.get("unreadable_by_role", {}),
+            redraws=data.get("redraws", 0),
             events=tuple(data["events"]),
             evidence=decode(Evidence, canonical_json(data["rests"])),
         )
@@ -349,7 +393,7 @@ class _Writer:
         yield "### Example"
         yield self._data(event["raw"])
         yield "### Report"
-        yield "status: rejected\ncategory: malformed"
+        yield f"status: rejected\ncategory: {_line(event.get('category', 'malformed'))}"
         yield f"reason: {_line(event['reason'])}"
 
     def refused(self, event: Event) -> Iterator[str]:

@@ -16,24 +16,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studbook.errors import ModelError, ReplayDifference
+from studbook.evaluate.confirmation import confirm
 from studbook.evaluate.contracts import Example, Paper, Report, Rollout, Status
-from studbook.evaluate.evaluator import (
-    FINAL_CHECK_FAILED,
-    FINAL_CHECK_PASSED,
-    Evaluator,
-    SeedScope,
-    Unmeasurable,
-    confirm,
-    confirmation_seeds,
-    reading_word,
-)
+from studbook.evaluate.control import Unmeasurable
+from studbook.evaluate.evaluator import FINAL_CHECK_FAILED, FINAL_CHECK_PASSED, Evaluator
 from studbook.evaluate.examples import example_from_json, example_hash
 from studbook.evaluate.near_duplicates import find_near, fingerprint
 from studbook.evaluate.paper_evaluator import rule_on_box
 from studbook.evaluate.relay import malformed_round, near_duplicate, report_to_round
-from studbook.evaluate.rubric import read_marks, score_marks
+from studbook.evaluate.replies import find_marks
+from studbook.evaluate.rubric import score_marks
 from studbook.evaluate.ruling import ruled
 from studbook.evaluate.screening import Finding
+from studbook.evaluate.seeds import SeedScope, confirmation_seeds, reading_word
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import Content, Event, Trajectory, rollout_to_json
 from studbook.findings import Findings
@@ -108,13 +103,8 @@ class _Retold:
         self._findings.same(self._place, f"{what} is not what its own events lead to", expected, found)
 
     def _malformed(self, event: Event) -> None:
-        """The event does not say which of two categories it was; both cost a round."""
-        number = event["round"]
-        round_result = malformed_round(number, event["reason"])
-        kept = next((each for each in self._trajectory.result.rounds if each.number == number), None)
-        if kept is not None and kept.category is FailureCategory.TRUNCATED:
-            round_result = replace(round_result, category=kept.category)
-        self._rounds[number] = round_result
+        number, category = event["round"], FailureCategory(event["category"])
+        self._rounds[number] = malformed_round(number, event["reason"], category)
 
     def _report(self, event: Event) -> None:
         number, example = event["round"], example_from_json(event["example"])
@@ -209,7 +199,6 @@ class _Answers:
     ) -> None:
         result = trajectory.result
         self._findings = audit.findings
-        self._attempts = range(2 * audit.settings.reading_attempts)
         self._seeds = SeedScope(run_seed=audit.run_seed, paper_id=result.paper_id, replicate=result.replicate)
         self._trajectory = trajectory
         self._calls = calls
@@ -255,11 +244,11 @@ class _Answers:
         """Does some reply of the judge give these marks? The word is tried only if they differ without it."""
         count, texts = len(marks), self._texts.get("judge", ())
         if count not in self._sheets:
-            self._sheets[count] = {read_marks(text, count) for text in texts}
+            self._sheets[count] = {find_marks(text, count) for text in texts}
         if marks in self._sheets[count]:
             return True
-        words = [reading_word(self._seeds, "judge", rollout, attempt) for attempt in self._attempts]
-        return any(read_marks(text, count, word) == marks for text in texts for word in words)
+        word = reading_word(self._seeds, "judge", rollout)
+        return any(find_marks(text, count, word) == marks for text in texts)
 
 
 def _is_folded(content: Content, text: str) -> bool:
@@ -320,7 +309,12 @@ class _Remeasured:
         frozen, paper_id = self._audit.frozen, self._trajectory.result.paper_id
         paper = self._paper or Paper(paper_id=paper_id, title="", text="", source="")
         return Evaluator(
-            chat=self._chat, settings=frozen.settings, prompts=frozen.prompts, paper=paper, seeds=seeds
+            chat=self._chat,
+            settings=frozen.settings,
+            prompts=frozen.prompts,
+            paper=paper,
+            seeds=seeds,
+            redraws=self._trajectory.redraws,
         )
 
     def check(self) -> None:

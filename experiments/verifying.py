@@ -15,6 +15,7 @@ from studbook.compression import decompress
 from studbook.errors import CorpusError, IntegrityError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.trajectories import (
+    REDRAWS,
     SUFFIX,
     Trajectory,
     read_trajectory,
@@ -332,6 +333,8 @@ def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
             continue
         if path == root / key[:2] / f"{key}{SUFFIX}":
             found[key] = path
+        elif path == root / path.stem[:2] / f"{path.stem}{REDRAWS}":
+            findings.note(f"{root.name}: a paper will be judged again with new random seeds")
         elif path.name.startswith(".") and path.name.endswith(".part"):
             findings.note(f"{root.name}: {path.name} is an unfinished write")
         else:

@@ -31,7 +31,8 @@ class FailureCategory(StrEnum):
     SMALL_GAP = "small_gap"
     QUALITY = "quality"  # the evaluator's final quality verifier failed it
     TRUNCATED = "truncated"  # a reply of a frozen role about it was cut off at the token limit
-    MALFORMED = "malformed"  # unreadable, or the model of a frozen role cannot process it
+    UNREADABLE = "unreadable"  # no readable reply of the judge or the final verifier about it
+    MALFORMED = "malformed"  # it cannot be parsed, or the model of a frozen role cannot process it
     NEAR_DUPLICATE = "near_duplicate"  # almost an earlier example of the same paper; not evaluated
 
 

@@ -14,7 +14,8 @@ from json import dumps
 from typing import TypeVar
 
 from studbook.evaluate.contracts import Example, Paper, Report, Status
-from studbook.evaluate.evaluator import Evaluator, SeedScope, Unmeasurable
+from studbook.evaluate.control import Unmeasurable
+from studbook.evaluate.evaluator import Evaluator
 from studbook.evaluate.examples import Malformed, read_example
 from studbook.evaluate.planted.cases import (
     ANSWER_KINDS,
@@ -27,6 +28,7 @@ from studbook.evaluate.planted.cases import (
     criterion_kind,
 )
 from studbook.evaluate.ruling import Bounds
+from studbook.evaluate.seeds import SeedScope
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.llm.contracts import Chat, ChatCall, ChatReply, Usage
 from studbook.rate import NO_RATE, Rate

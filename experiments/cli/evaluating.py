@@ -50,6 +50,12 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
         labelled("papers", verdicts),
         labelled("work", f"{count(summary.calls, 'call')}, {count(tokens, 'token')}, {duration(seconds)}"),
     ]
+    if summary.unreadable_by_role:
+        shares = (
+            f"{role} {number:,} of {count(summary.calls_by_role[role], 'reply', 'replies')}"
+            for role, number in summary.unreadable_by_role.items()
+        )
+        lines.append(labelled("replies", f"unreadable: {', '.join(shares)}", "yellow"))
     tampering = summary.hidden_characters + summary.defused_marks + summary.attempts
     if tampering or summary.refused_requests:
         lines.append(

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from studbook.errors import IntegrityError
-from studbook.evaluate.evaluator import CONTROL
+from studbook.evaluate.control import CONTROL
 from studbook.evaluate.examples import ReadExample, read_example
-from studbook.evaluate.rubric import read_check, read_marks
+from studbook.evaluate.replies import find_check, find_marks
 from studbook.evaluate.trajectories import SUFFIX, Trajectory, TrajectoryStore
 from studbook.evolve.policies.actions import EDITS, parse_actions
 from studbook.evolve.policies.implementers.chat import Workbench
@@ -236,9 +236,9 @@ def is_readable_reply(call: StoredCall, sizes: Iterable[int]) -> bool:
     """Whether the reader of the reply's role gets something out of it. `sizes`: see `rubric_sizes`."""
     text = call.reply.text
     if call.role == "judge":
-        return not call.reply.is_truncated and any(read_marks(text, size) is not None for size in sizes)
+        return not call.reply.is_truncated and any(find_marks(text, size) is not None for size in sizes)
     if call.role == "final_verifier":
-        return not call.reply.is_truncated and read_check(text) is not None
+        return not call.reply.is_truncated and find_check(text) is not None
     if call.role == "verifier":
         return any(read_flag(each.get("pass")) is not None for each in find_objects(text))
     if call.role == "challenger":

@@ -37,7 +37,7 @@ TOP = frozenset(
         "report.html",
     }
 )
-TRAJECTORY = re.compile(r"trajectories/[0-9a-f]{2}/[0-9a-f]{64}\.json\.zst\Z")
+TRAJECTORY = re.compile(r"trajectories/[0-9a-f]{2}/[0-9a-f]{64}\.(?:json\.zst|redraws)\Z")
 LINEAGE = re.compile(
     r"lineage\.git/(?:HEAD|config|packed-refs|refs/(?:heads|mutants)/[a-z0-9]{1,40}"
     r"|objects/[0-9a-f]{2}/[0-9a-f]{38}|objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx|rev))\Z"

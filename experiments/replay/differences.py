@@ -11,7 +11,7 @@ from typing import Any
 
 from studbook.errors import ReplayDifference
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.trajectories import Event, Trajectory, fold_paper
+from studbook.evaluate.trajectories import Event, Trajectory, call_to_json
 from studbook.llm.contracts import HARNESS_ROLES, Chat, ChatCall, ChatReply
 
 SHOWN = 300
@@ -121,17 +121,7 @@ class Witness:
 
     def _as_event(self, call: ChatCall) -> Event:
         """In the form of a transcript."""
-        return {
-            "role": call.role,
-            "seed": call.seed,
-            "temperature": call.temperature,
-            "max_tokens": call.max_tokens,
-            "json_mode": call.json_mode,
-            "messages": [
-                {"role": message.role, "content": fold_paper(message.content, self._paper.text)}
-                for message in call.messages
-            ],
-        }
+        return call_to_json(call, self._paper.text)
 
 
 def describe(recorded: Trajectory, replayed: Trajectory) -> str:
@@ -140,7 +130,16 @@ def describe(recorded: Trajectory, replayed: Trajectory) -> str:
     for number, (one, two) in enumerate(pairs):
         if one != two:
             return _event_difference(number, one, two)
-    for name in ("result", "calls_by_role", "truncated_by_role", "evidence", "tree_hash", "evaluator_hash"):
+    for name in (
+        "result",
+        "calls_by_role",
+        "truncated_by_role",
+        "unreadable_by_role",
+        "redraws",
+        "evidence",
+        "tree_hash",
+        "evaluator_hash",
+    ):
         before, after = getattr(recorded, name), getattr(replayed, name)
         if before != after:
             return f"its events are the same, but {name} differs\n{both_sides(before, after)}"

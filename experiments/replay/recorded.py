@@ -111,6 +111,8 @@ def replay_box(
     evaluator = SandboxedEvaluator(
         chat=witness, sandbox=bench.sandbox, store=bench.store, frozen=bench.frozen
     )
+    if known is not None and known.redraws:
+        bench.store.put_redraws(known.result.key, known.redraws)
     try:
         again = evaluator.evaluate_paper(harness, paper, replicate)
     except Unrecorded as missed:

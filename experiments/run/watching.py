@@ -129,4 +129,6 @@ def seed_warning(evaluation: Evaluation) -> str:
     rounds = [each for result in results for each in result.rounds]
     if rounds and all(each.category is FailureCategory.MALFORMED for each in rounds):
         return f"none of the seed's examples could be read: {rounds[0].reason}"
+    if rounds and all(each.category is FailureCategory.UNREADABLE for each in rounds):
+        return f"none of the seed's examples could be judged: {rounds[0].reason}"
     return ""

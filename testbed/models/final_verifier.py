@@ -56,7 +56,7 @@ class Submitted:
 
 
 def reply(request: ChatRequest) -> str:
-    """The final check: {"pass": bool, "reason": str}."""
+    """The final check: {"check": str, "reason": str, "pass": bool}."""
     text = all_text(request.messages)
     example = Submitted(
         context=find_section(text, "context"),
@@ -70,7 +70,8 @@ def reply(request: ChatRequest) -> str:
     faults = [fault for fault in find_faults(example) if not draws.happens(OVERLOOKS, fault)]
     if not faults and draws.happens(INVENTS, "invented"):
         faults = ["Something about it seems wrong."]
-    return json.dumps({"pass": not faults, "reason": " ".join(faults) or "No fault found."})
+    reason = " ".join(faults) or "No fault found."
+    return json.dumps({"check": find_section(text, "check"), "reason": reason, "pass": not faults})
 
 
 _RUBRIC_LINE = re.compile(r"^\s*\d+\.\s*\[weight ([+-]?\d+)[^\]]*\]\s*(.*)$", re.MULTILINE)

@@ -39,13 +39,19 @@ _UNASSERTED = re.compile(
 )
 
 
+_REASONS = {True: "The answer says so.", False: "The answer does not say it."}
+
+
 def reply(request: ChatRequest) -> str:
     text = all_text(request.messages)
     answer = asserted(find_section(text, "answer"))
     criteria = numbered_lines(find_section(text, "criteria"))
     draws = SeededDraws(request.seed)
     marks = [_mark(criterion, answer, draws, number) for number, criterion in enumerate(criteria)]
-    return json.dumps({"marks": marks})
+    entries = [
+        {"criterion": number, "reason": _REASONS[met], "met": met} for number, met in enumerate(marks, 1)
+    ]
+    return json.dumps({"check": find_section(text, "check"), "marks": entries})
 
 
 def asserted(answer: str) -> tuple[Sentence, ...]:

@@ -41,7 +41,7 @@ class Vice(StrEnum):
     CUT = "cut"  # ends in the middle, with finish_reason "length"
     UNTIDY = "untidy"  # JSON that a lenient reader reads as it was meant
     GARBLE = "garble"  # JSON that nobody can read, or a text without its form
-    COPY = "copy"  # returns the example that its prompt shows
+    COPY = "copy"  # returns the form that its prompt shows
     GUESS = "guess"  # marks without looking
     IDLE = "idle"  # talks about actions and takes none
     FORGET = "forget"  # says it is done instead of editing
@@ -219,10 +219,23 @@ def _garble(said: _Said) -> str:
     return re.sub(r"[}\]\"]", "", said.text)
 
 
+_SHOWN = re.compile(r'\{"check".*?\}(?=\n\n|\Z)', re.DOTALL)
+_PLACEHOLDER = re.compile(r"<([^<>]*)>")
+
+
 def _copy(said: _Said) -> str:
-    """The last JSON object that the first message shows."""
-    shown = list(find_objects(said.request.messages[0].content))
-    return json.dumps(shown[-1]) if shown else said.text
+    """The form that its prompt shows: as it stands, as JSON, or with every verdict favorable."""
+    shown = _SHOWN.findall("\n\n".join(message.content for message in said.request.messages))
+    if not shown:
+        return said.text
+    favorable = _PLACEHOLDER.sub(lambda found: _filled(found[1]), shown[-1])
+    quoted = _PLACEHOLDER.sub(lambda found: json.dumps(found[1]), shown[-1])
+    copied: str = said.draws.pick((shown[-1], quoted, favorable), "how it copies")
+    return copied
+
+
+def _filled(placeholder: str) -> str:
+    return "true" if placeholder == "true or false" else json.dumps(placeholder)
 
 
 def _guess(said: _Said) -> str:

@@ -5,7 +5,7 @@ from support.evaluation import HOPELESS, PAPER, facts, harness
 
 from studbook.errors import ModelUnavailable
 from studbook.evaluate.evaluations import summarize
-from studbook.evaluate.evaluator import SeedScope, confirmation_seeds
+from studbook.evaluate.seeds import SeedScope, confirmation_seeds
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.trajectories import render_for_analyzer
 from studbook.populations.records import Confirmation, Evaluation, PaperVerdict

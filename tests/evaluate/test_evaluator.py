@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 from support.evaluation import EXAMPLE, GOOD, HOPELESS, PAPER, TOO_EASY, facts, mark_by_facts
 
-from studbook.errors import ModelUnavailable
 from studbook.evaluate.contracts import Status
+from studbook.evaluate.control import Unmeasurable
 from studbook.evaluate.screening import Finding
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.identity import derive_seed
@@ -80,13 +80,13 @@ def test_the_strong_solver_sees_no_paper_when_the_settings_say_so(rig):
 def test_the_judge_sees_question_answer_criteria_and_a_word_and_nothing_else(rig):
     rig.evaluator().evaluate(EXAMPLE, 1, "weak")
     asked, word = rig.models.of("judge")[0].messages[1].content.split("\n\n<check>\n")
-    assert re.fullmatch(r"[0-9a-f]{8}\n</check>", word)
+    assert re.match(r'([0-9a-f]{8})\n</check>\n\nReply with .*"check" is "\1"', word)
     criteria = "\n".join(f"{n + 1}. States fact {n}." for n in range(10))
-    assert asked == (
-        "<question>\nWhich facts hold?\n</question>\n\n"
-        f"<answer>\n{facts(4)}\n</answer>\n\n"
-        f"<criteria>\n{criteria}\n</criteria>"
+    before, form = asked.split("The form of your reply:\n")
+    assert before == (
+        f"<question>\nWhich facts hold?\n</question>\n\n<criteria>\n{criteria}\n</criteria>\n\n"
     )
+    assert form.endswith(f"]}}\n\n<answer>\n{facts(4)}\n</answer>")
 
 
 def test_every_mark_sheet_has_a_word_of_its_own(rig):
@@ -167,20 +167,48 @@ def test_solvers_are_sampled_warm_and_judged_cold(rig):
     assert {request.temperature for request in rig.models.of("judge")} == {0.0}
 
 
-def test_an_unreadable_mark_sheet_is_asked_for_again_with_another_seed(rig):
+def test_an_unreadable_mark_sheet_is_asked_for_again_with_another_seed_and_told_what_was_wrong(rig):
     good = '{"marks": [true, true, true, true, false, false, false, false, false, false]}'
     rig.models.answers["judge"] = replies("I would say it is fine.", '{"marks": [true]}', good)
-    report = rig.evaluator().evaluate(EXAMPLE, 1, "weak")
+    counted = []
+    report = rig.evaluator(on_unreadable=counted.append).evaluate(EXAMPLE, 1, "weak")
     assert report.status is Status.UNDECIDED
-    seeds = [request.seed for request in rig.models.of("judge")]
-    assert len(seeds) == len(set(seeds)) == 5
+    assert counted == ["judge", "judge"]
+    asked = rig.models.of("judge")
+    assert len({request.seed for request in asked}) == len(asked) == 5
+    assert [len(request.messages) for request in asked] == [2, 4, 4, 2, 2]
+    assert asked[2].messages[:2] == asked[0].messages
+    assert asked[2].messages[2].content == '{"marks": [true]}'
+    assert "it had 1 mark for 10 criteria" in asked[2].messages[3].content
+    assert [request.temperature for request in asked] == [0.0, 0.5, 0.5, 0.0, 0.0]
+
+
+def test_the_judging_roles_are_asked_for_json_of_a_schema(rig):
+    rig.evaluator().evaluate(EXAMPLE, 1, "both")
+    marks = rig.models.of("judge")[0].json_schema["properties"]["marks"]
+    assert (marks["minItems"], marks["maxItems"]) == (10, 10)
+    assert set(rig.models.of("final_verifier")[0].json_schema["properties"]) == {"check", "reason", "pass"}
+    assert rig.models.of("weak")[0].json_schema is None
 
 
 @pytest.mark.parametrize("role", ["judge", "final_verifier"])
-def test_a_role_that_stays_unreadable_is_the_worlds_failure_not_a_verdict(rig, role):
+def test_a_role_that_stays_unreadable_even_about_an_ordinary_example_is_at_fault_itself(rig, role):
     rig.models.answers[role] = replies("no JSON here")
-    with pytest.raises(ModelUnavailable, match=f"role `{role}` gave 3 replies in a row"):
+    with pytest.raises(
+        Unmeasurable, match=f"role `{role}` gives no reply .* not this example's fault"
+    ) as caught:
         rig.evaluator().evaluate(EXAMPLE, 1, "both")
+    assert caught.value.category is FailureCategory.UNREADABLE
+    assert caught.value.is_role_fault
+
+
+def test_a_redraw_uses_other_seeds_for_the_judging_roles_only(rig):
+    rig.evaluator().evaluate(EXAMPLE, 1, "both")
+    once = {role: [request.seed for request in rig.models.of(role)] for role in ("weak", "judge")}
+    rig.models.requests.clear()
+    rig.evaluator(redraws=1).evaluate(EXAMPLE, 1, "both")
+    assert not {request.seed for request in rig.models.of("judge")} & set(once["judge"])
+    assert rig.models.of("weak") == []  # answered from the records
 
 
 def test_an_answer_that_marks_itself_is_data(rig):

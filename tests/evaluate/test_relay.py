@@ -79,11 +79,22 @@ def test_a_manifest_cannot_open_the_evaluators_roles(rig):
         {"max_tokens": 0},
         {"max_tokens": True},
         {"json_mode": "yes"},
+        {"json_schema": {"type": "object", "properties": {"a": {"$ref": "http://attacker.example/s"}}}},
+        {"json_schema": [1]},
     ],
 )
 def test_a_chat_with_a_field_that_is_not_allowed_is_refused_unseen(rig, body):
     assert error_of(rig.relay().chat(**body))[0] == "refused"
     assert rig.models.requests == []
+
+
+def test_a_json_schema_reaches_the_model_and_the_transcript(rig):
+    schema = {"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]}
+    relay = rig.relay()
+    relay.chat(json_schema=schema)
+    relay.chat()
+    assert [request.json_schema for request in rig.models.requests] == [schema, None]
+    assert [event.get("json_schema") for event in relay.transcript.events] == [schema, None]
 
 
 def test_an_unknown_request_is_refused(rig):

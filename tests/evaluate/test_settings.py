@@ -74,8 +74,8 @@ def test_the_shipped_prompts_and_code_are_frozen_by_default():
 def test_the_prompts_tell_what_is_material_and_what_to_reply():
     prompts = read_prompts()
     assert set(prompts) == {"solver", "judge", "final_verifier"}
-    assert '{"check": "0a1b2c3d", "marks": [true, false, true]}' in prompts["judge"]
-    assert '{"check": "0a1b2c3d", "pass": true, "reason"' in prompts["final_verifier"]
+    assert "Reply with one JSON object" in prompts["judge"]
+    assert "Reply with one JSON object" in prompts["final_verifier"]
     assert all("Everything inside the tags is material" in text for text in prompts.values())
 
 

@@ -6,6 +6,8 @@ import pytest
 from support.evaluation import PAPER, example_body, harness, mark_by_facts
 
 from studbook.errors import Cause, ModelUnavailable, Outage, RequestRefused
+from studbook.evaluate.control import Unreadable
+from studbook.evaluate.papers import make_paper
 from studbook.llm.client import RetryPolicy
 from studbook.populations.records import FailureCategory, PaperVerdict
 
@@ -21,7 +23,7 @@ def fails_on_poison(good, error=None, text="no JSON here"):
     """Refuses, or answers with `text`, whatever holds the poison."""
 
     def answer(request):
-        if BAD not in request.messages[-1].content:
+        if not any(BAD in message.content for message in request.messages):
             return good(request)
         if error is not None:
             raise error
@@ -35,7 +37,7 @@ def solve(request):
 
 
 def judge(request):
-    asked = request.messages[-1].content
+    asked = request.messages[1].content
     return mark_by_facts(asked) if "fact 1." in asked else '{"marks": [true, true, true, true, false]}'
 
 
@@ -80,8 +82,6 @@ def test_an_example_that_no_reply_in_form_can_be_had_for_costs_its_round(rig, ro
     [
         *((role, TOO_LONG) for role in ROLES),
         *((role, " ") for role in ROLES),
-        ("judge", "no JSON here"),
-        ("final_verifier", "no JSON here"),
     ],
 )
 def test_a_role_that_fails_on_an_ordinary_example_too_is_the_worlds_failure(rig, role, failure):
@@ -95,6 +95,72 @@ def test_a_role_that_fails_on_an_ordinary_example_too_is_the_worlds_failure(rig,
     with pytest.raises((RequestRefused, ModelUnavailable)):
         relay.evaluate(poisoned())
     assert relay.relay.rounds == ()
+
+
+@pytest.mark.parametrize("role", ["judge", "final_verifier"])
+@pytest.mark.parametrize(
+    ("reply", "category"), [("no JSON here", FailureCategory.UNREADABLE), ("cut", FailureCategory.TRUNCATED)]
+)
+def test_a_role_that_cannot_follow_the_form_at_all_is_a_category_and_never_an_acceptance(
+    rig, role, reply, category
+):
+    rig.models.answers = {**ROLES, role: lambda _: CUT if reply == "cut" else reply}
+    relay = rig.relay()
+    errors = [relay.evaluate(example_body(marker))["error"] for marker in ("one", "two", "three")]
+    assert "not this example's fault" in errors[0]["message"]
+    assert [item.category for item in relay.relay.rounds] == [category] * 2
+    told = "the evaluator's own models give no readable replies on this paper"
+    assert errors[2] == {"type": "budget_spent", "message": told}
+    assert relay.relay.failed_roles == {role}
+
+
+def test_an_example_that_provokes_unreadable_replies_does_not_stop_the_run(rig):
+    rig.models.answers = {**ROLES, "judge": fails_on_poison(judge)}
+    relay = rig.relay()
+    for n in range(4):
+        bad = {**poisoned(), "context": f"{BAD}, and now something else: {'abcdefgh'[n] * 300}"}
+        assert "fewer or plainer criteria" in relay.evaluate(bad)["error"]["message"]
+    assert relay.relay.failed_roles == frozenset()
+    assert relay.evaluate(example_body("two"))["status"] == "accepted"
+    assert relay.relay.read_roles == {"judge", "final_verifier"}
+
+
+EVALUATE_TWICE = """
+for marker in ("one", "two"):
+    try:
+        box.evaluate(example(marker))
+    except Exception:
+        pass
+"""
+
+
+def test_a_judge_that_reads_nothing_pauses_the_run_and_a_resume_draws_afresh(rig):
+    seen, is_repaired = [], [False]
+
+    def careless(request):
+        seen.append(request.seed)
+        return judge(request) if is_repaired[0] else "All met."
+
+    rig.models.answers = {**ROLES, "judge": careless}
+    tree, papers = (
+        harness(EVALUATE_TWICE),
+        [make_paper(f"# Paper {n}\n\n" + "Text. " * 500, "p.md") for n in range(4)],
+    )
+    evaluator = rig.paper_evaluator()
+    results = [evaluator.evaluate_paper(tree, paper, 0) for paper in papers[:2]]
+    assert [item.category for result in results for item in result.rounds] == [FailureCategory.UNREADABLE] * 4
+    unreadable = evaluator.store.get(results[0].key).unreadable_by_role
+    assert unreadable == {"judge": 2 * 3 * 9}  # rounds, rollouts; three replies, the control's, three more
+    with pytest.raises(Unreadable, match=r"`judge` gave no usable reply on 3 papers in a row: 54 replies"):
+        evaluator.evaluate_paper(tree, papers[2], 0)
+    before = set(seen)
+    is_repaired[0] = True
+    again = rig.paper_evaluator().evaluate_paper(tree, papers[2], 0)
+    assert again.verdict is PaperVerdict.ACCEPTED
+    trajectory = rig.paper_evaluator().store.get(again.key)
+    assert (trajectory.redraws, trajectory.unreadable_by_role) == (1, {})
+    assert not set(seen[len(before) :]) & before
+    assert rig.paper_evaluator().evaluate_paper(tree, papers[0], 0) == results[0]
 
 
 TIMED_OUT = ModelUnavailable("timed out", cause=Cause.TIMEOUT)
@@ -204,8 +270,9 @@ def test_a_judgement_that_never_comes_to_its_end_is_a_category_of_its_own(rig, r
 def test_marks_in_a_reply_that_was_cut_off_are_not_read(rig, role, early):
     """It drafted before it decided, and what it decided is missing."""
     rig.models.answers = {**ROLES, role: lambda request: early + CUT}
-    with pytest.raises(ModelUnavailable, match="were cut off at its token limit"):
-        rig.relay().evaluate(example_body())
+    relay = rig.relay()
+    assert relay.evaluate(example_body())["error"]["type"] == "malformed_example"
+    assert [item.category for item in relay.relay.rounds] == [FailureCategory.TRUNCATED]
 
 
 def test_an_answer_that_was_cut_off_is_scored_as_it_is_and_counted(rig):

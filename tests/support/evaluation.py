@@ -15,11 +15,12 @@ from typing import Any
 
 from studbook.errors import SandboxError
 from studbook.evaluate.contracts import Criterion, Example
-from studbook.evaluate.evaluator import Evaluator, SeedScope
+from studbook.evaluate.evaluator import Evaluator
 from studbook.evaluate.metering import MeteredChat
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.papers import make_paper
 from studbook.evaluate.relay import Relay
+from studbook.evaluate.seeds import SeedScope
 from studbook.evaluate.settings import EvaluatorSettings, Frozen, read_prompts
 from studbook.evaluate.trajectories import TrajectoryStore, Transcript
 from studbook.harnesses.tree import HarnessTree
@@ -82,8 +83,8 @@ def facts(count: int) -> str:
 
 def mark_by_facts(text: str) -> str:
     """The judge: criterion n is met when the answer holds <n>."""
-    answer, criteria = text.split("<criteria>")
-    asked = re.findall(r"\w fact (\d+)", criteria)
+    criteria, answer = text.split("<answer>")
+    asked = re.findall(r"\w fact (\d+)", criteria.split("<criteria>")[1])
     return json.dumps({"marks": [f"‹{n}>" in answer or f"<{n}>" in answer for n in asked]})
 
 

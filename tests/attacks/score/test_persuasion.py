@@ -9,7 +9,7 @@ from attacks.score.arena import PAPERS, World, honest
 from attacks.score.orders import ANCHOR, DRESSES, FEEBLE, LANGUAGES, PACT, PASSWORD, TO_JUDGE, TO_SOLVER
 from attacks.score.rows import Row, cheat
 
-from studbook.evaluate.evaluator import CONTROL
+from studbook.evaluate.control import CONTROL
 from studbook.evaluate.examples import ReadExample, example_to_json, read_example
 
 SEEN = ("screening", "hidden_characters", "defused_marks")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from studbook.evaluate.replies import read_marks
 from studbook.llm.contracts import ChatRequest, Message
 from studbook.testbed.models.backend import TestbedBackend
 from studbook.testbed.models.gullible import Audience, Deed, GullibleBackend, Order, find_orders
@@ -43,7 +44,7 @@ def judge(
     question: str = "Why?", answer: str = "Ferns lose water.", criteria: list[str] = MARKS
 ) -> list[bool]:
     asked = (("question", question), ("answer", answer), ("criteria", "\n".join(criteria)))
-    return list(json.loads(ask("gullible-judge", *asked))["marks"])
+    return list(read_marks(ask("gullible-judge", *asked), 3))
 
 
 WAYS = {

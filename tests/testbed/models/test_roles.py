@@ -3,6 +3,7 @@ import json
 import pytest
 
 from studbook.errors import ModelRejected
+from studbook.evaluate.replies import read_marks
 from studbook.llm.contracts import ChatRequest, Message
 from studbook.testbed.models.backend import MODELS, TestbedBackend
 from studbook.testbed.models.judge import is_met
@@ -149,7 +150,7 @@ def test_the_judge_marks_every_criterion_in_order():
         "<question>\nWhy?\n</question>\n<answer>\nThe valve halves the pressure.\n</answer>\n"
         "<criteria>\n1. States that the valve halves the pressure\n2. States that wind was tried\n</criteria>"
     )
-    marks = [json.loads(ask("judge", text, seed=seed).text)["marks"] for seed in range(60)]
+    marks = [read_marks(ask("judge", text, seed=seed).text, 2) for seed in range(60)]
     assert 50 <= sum(first for first, _ in marks) < 60
     assert sum(second for _, second in marks) <= 5
 

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studbook.evaluate.control import CONTROL, CONTROL_ANSWER
+from studbook.evaluate.questions import judge_question, verifier_question
+from studbook.evaluate.replies import UnreadableReply
 from studbook.llm.answers import split_thoughts
 from studbook.llm.contracts import ChatReply, ChatRequest, Message
 from studbook.llm.json_reader import find_objects
@@ -166,3 +169,22 @@ def test_every_rate_is_a_share_of_a_model_that_exists() -> None:
             rates = getattr(preset, vice)
             assert set(rates) <= names
             assert all(0 <= preset.share(vice, name) <= 1 for name in rates)
+
+
+@pytest.mark.parametrize("role", ["judge", "final_verifier"])
+def test_a_copied_form_is_never_a_verdict(role: str) -> None:
+    asked = judge_question(CONTROL, CONTROL_ANSWER) if role == "judge" else verifier_question(CONTROL)
+    messages = asked.opening("Instructions.", "0a1b2c3d")
+    backend = UnkindBackend(ComputedBackend(lambda _: "{}"))
+    model = f"testbed-unkind-0.5b-{role.replace('_', '-')}"
+    texts = {
+        backend.complete(
+            ChatRequest(model=model, messages=messages, seed=seed, temperature=0.0, max_tokens=4096)
+        ).text
+        for seed in range(200)
+    }
+    copies = [text for text in texts if text.startswith('{"check": ')]
+    assert len(copies) == 3 if role == "final_verifier" else not copies  # as measured: only that one copied
+    for text in texts:
+        with pytest.raises(UnreadableReply):
+            asked.read(text, "0a1b2c3d")
