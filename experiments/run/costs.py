@@ -27,6 +27,8 @@ class RoleCost:
     prompt_tokens: int
     completion_tokens: int
     dollars: float
+    cached_tokens: int = 0
+    """The prompt tokens that the endpoint read from its cache."""
 
 
 def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
@@ -73,6 +75,7 @@ def _row(role: str, paid: Totals) -> RoleCost:
         prompt_tokens=paid.usage.prompt_tokens,
         completion_tokens=paid.usage.completion_tokens,
         dollars=paid.dollars,
+        cached_tokens=paid.usage.cached_tokens,
     )
 
 
@@ -80,7 +83,7 @@ def cost_cells(row: RoleCost) -> tuple[str, ...]:
     return (
         row.role,
         f"{row.calls:,}",
-        f"{row.prompt_tokens:,}",
+        f"{row.prompt_tokens:,}" + (f" ({row.cached_tokens:,} cached)" if row.cached_tokens else ""),
         f"{row.completion_tokens:,}",
         dollars(row.dollars),
     )

@@ -45,6 +45,7 @@ def _role_model(spec: Spec, name: str, role: RoleSpec) -> RoleModel:
         max_tokens=role.max_tokens,
         dollars_per_million_in=role.dollars_per_million_input or 0.0,
         dollars_per_million_out=role.dollars_per_million_output or 0.0,
+        dollars_per_million_cached_in=role.dollars_per_million_cached_input,
         context_tokens=role.context_tokens,
         extra_body=role.extra_body,
     )
@@ -246,6 +247,21 @@ def _key(name: str, endpoint: EndpointSpec, environment: Mapping[str, str]) -> S
     return Secret(key)
 
 
+AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+AZURE_HEADER = "api-key"
+BEARER = "authorization"
+TOKEN = "eyJ"
+"""What a token of Microsoft Entra begins with: it is sent as a bearer token, unlike a key."""
+
+
+def _key_header(endpoint: EndpointSpec, key: Secret) -> str | None:
+    """None: as a bearer token."""
+    if endpoint.api_key_header is not None:
+        return None if endpoint.api_key_header.lower() == BEARER else endpoint.api_key_header
+    host = urlsplit(endpoint.base_url or "").hostname or ""
+    return AZURE_HEADER if host.endswith(AZURE) and not key.reveal().startswith(TOKEN) else None
+
+
 def _backend(
     name: str, endpoint: EndpointSpec, key: Secret, secrets: list[Secret], tell: Callable[[str], None]
 ) -> Backend:
@@ -254,6 +270,9 @@ def _backend(
         base_url=endpoint.base_url,
         api_key=key,
         timeout_seconds=endpoint.timeout_seconds,
+        stream=endpoint.stream,
+        query=endpoint.query,
+        api_key_header=_key_header(endpoint, key),
         on_notice=tell,
         secrets=secrets,
     )

@@ -6,6 +6,7 @@ loads, overrides and writes specs; `experiments/spec/reference.py` generates the
 
 import json
 import re
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -153,7 +154,8 @@ class CorpusSpec(Section):
 class EndpointSpec(Section):
     """Where models are served. `api_key_env` names an environment variable; keys never appear in a spec.
 
-    Without it the endpoint gets no key. The endpoint named `openai` gets OPENAI_API_KEY.
+    Without it the endpoint gets no key. The endpoint named `openai` gets OPENAI_API_KEY. `stream` null:
+    answers are streamed if the endpoint wants it. `query` is added to every address (Azure's `api-version`).
     """
 
     kind: Annotated[str, name_of(BACKEND, is_quoted=False)]
@@ -161,6 +163,25 @@ class EndpointSpec(Section):
     api_key_env: str | None = None
     timeout_seconds: PositiveNumber = 120.0
     concurrency: Positive = 8
+    stream: bool | None = None
+    query: dict[str, str] = {}
+    api_key_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = None
+
+    @field_validator("query", mode="before")
+    @classmethod
+    def _dates_as_text(cls, value: Any) -> Any:
+        """YAML reads `api-version: 2024-10-21` as a date."""
+        if not isinstance(value, dict):
+            return value
+        return {name: each.isoformat() if isinstance(each, date) else each for name, each in value.items()}
+
+    @field_validator("query")
+    @classmethod
+    def _no_key_in_query(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, each in value.items():
+            if _SECRETIVE.search(name) or _is_key_like(each) or re.search(rf"\b{KEY_PREFIX}{{16,}}", each):
+                raise ValueError(f"{name} must not hold a key: use api_key_env, and api_key_header if needed")
+        return value
 
     @field_validator("base_url")
     @classmethod
@@ -171,7 +192,8 @@ class EndpointSpec(Section):
             raise ValueError("must be an http(s) address")
         if _holds_key(value):
             raise ValueError(
-                "must not contain a user name, password, query or key: use api_key_env for the key"
+                "must not contain a user name, password, query or key: use api_key_env for the key, "
+                "and `query` for an API version"
             )
         return value
 
@@ -185,6 +207,7 @@ class EndpointSpec(Section):
         return value
 
 
+_SECRETIVE = re.compile(r"key|token|secret|signature|^sig$|password|credential|auth|^code$", re.IGNORECASE)
 KEY_PREFIX = r"(?:sk|pk|rk|gsk|xai)[-_]\w"
 RANDOM_LIKE = r"(?=.*[0-9])(?=.*[a-z])(?!.*_).{20,}"  # lowercase letters and digits without a break
 
@@ -230,6 +253,7 @@ class RoleSpec(Section):
     max_tokens: Positive = 4096
     dollars_per_million_input: Annotated[float, Field(ge=0)] | None = None
     dollars_per_million_output: Annotated[float, Field(ge=0)] | None = None
+    dollars_per_million_cached_input: Annotated[float, Field(ge=0)] | None = None
     context_tokens: Positive | None = None
     extra_body: dict[str, Any] = {}
 

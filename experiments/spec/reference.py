@@ -51,8 +51,11 @@ MEANINGS = {
     "models.endpoints.NAME.kind": "Type of the endpoint: `openai` for any OpenAI-compatible URL, or `testbed`.",
     "models.endpoints.NAME.base_url": "The address; null: OPENAI_BASE_URL for the endpoint `openai`, else OpenAI's.",
     "models.endpoints.NAME.api_key_env": "The environment variable that holds the key, never the key itself; null: no key. `openai` has OPENAI_API_KEY.",
-    "models.endpoints.NAME.timeout_seconds": "Timeout of one request.",
-    "models.endpoints.NAME.concurrency": "Maximum number of concurrent requests.",
+    "models.endpoints.NAME.timeout_seconds": "Timeout of one request. Of a streamed answer: the longest silence within it; as a whole it may take ten times as long.",
+    "models.endpoints.NAME.concurrency": "Maximum number of concurrent requests. Rate limits (HTTP 429) lower it for a while.",
+    "models.endpoints.NAME.stream": "Whether answers are streamed; null: if the endpoint wants it. `true` helps where a gateway cuts silent connections.",
+    "models.endpoints.NAME.query": "Parameters of every address, such as Azure's `{api-version: 2024-10-21}`. Never a key.",
+    "models.endpoints.NAME.api_key_header": "The header that carries the key, such as `api-key`; null: a bearer token, on Azure's hosts `api-key`.",
     "models.default": "Default for every role: the keys of a role.",
     "models.roles": "Per role (challenger, verifier, orchestrator, weak, strong, judge, final_verifier, analyzer, "
     "implementer): the keys that differ from the default.",
@@ -64,6 +67,7 @@ MEANINGS = {
     "models.roles.ROLE.dollars_per_million_input": "Price of prompt tokens; `budget.dollars` needs it (0: free).",
     "models.roles.ROLE.context_tokens": "Tokens that prompt and answer may have together; asked of the endpoint if null.",
     "models.roles.ROLE.dollars_per_million_output": "Price of completion tokens.",
+    "models.roles.ROLE.dollars_per_million_cached_input": "Price of prompt tokens that the endpoint read from its cache; null: as other prompt tokens.",
     "models.roles.ROLE.extra_body": "Additional fields of the role's requests, sent unchanged: "
     "`{reasoning_effort: low}`, `{chat_template_kwargs: {enable_thinking: false}}`.",
     "models.retries": "Retries of a failed request before the endpoint is asked a control question.",

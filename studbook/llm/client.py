@@ -340,6 +340,9 @@ class RetryingCall:
 
     def _send(self, request: ChatRequest) -> ChatReply:
         """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
+        pause = self._pool.pause_seconds(self._call.to.endpoint)
+        if pause > 0:  # another call was told to wait
+            self._sleep(min(pause, self._policy.longest_wait_seconds))
         self._attempts += 1
         if self._attempts > 1:
             self._on_retry()

@@ -22,6 +22,7 @@ class NoticeKind(StrEnum):
     WAITING = "waiting"  # the endpoint does not respond at all; the run waits for it
     RECOVERED = "recovered"  # it responds again
     FAILURE = "failure"  # the call failed for good
+    SLOWED = "slowed"  # rate limits: fewer requests at once
     OTHER_MODEL = "other_model"  # a reply that names a different model
 
 

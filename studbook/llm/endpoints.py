@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import Protocol, runtime_checkable
 
-from studbook.errors import ModelError, ModelUnavailable, RequestRefused
+from studbook.errors import Cause, ModelError, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
 from studbook.llm.answers import split_thoughts
 from studbook.llm.contracts import (
@@ -31,6 +31,7 @@ from studbook.llm.contracts import (
     ToolCall,
     valid_text,
 )
+from studbook.llm.slots import Slots, Slowdown
 from studbook.registry import Door
 
 
@@ -43,7 +44,9 @@ class BackendKind(Protocol):
     needs_key: bool
 
     def open(self, **settings: object) -> Backend:
-        """`name`, `base_url`, `api_key`, `timeout_seconds`, `on_notice` and `secrets` of the endpoint."""
+        """The endpoint's settings: `name`, `base_url`, `api_key`, `timeout_seconds`, `stream`, `query`,
+        `api_key_header`, `on_notice` and `secrets`.
+        """
         ...
 
     def model_of(self, model: str, role: str) -> str:
@@ -182,7 +185,7 @@ class EndpointPool:
     ) -> None:
         self.clock = clock
         self._endpoints = dict(endpoints)
-        self._slots = {name: BoundedSemaphore(e.max_concurrent) for name, e in endpoints.items()}
+        self._slots = {name: Slots(endpoint.max_concurrent, clock) for name, endpoint in endpoints.items()}
         self._health = {(to.endpoint, to.model): Health() for to in roles}
         self._strict_models = strict_models
         self._on_notice = on_notice
@@ -191,12 +194,14 @@ class EndpointPool:
 
     def send(self, call: ResolvedCall, request: ChatRequest) -> ChatReply:
         """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
+        slots = self._slots[call.to.endpoint]
         try:
-            with self._slots[call.to.endpoint]:
-                reply = self._endpoints[call.to.endpoint].backend.complete(request)
+            with slots.hold() as slowdowns:
+                reply = self._complete(call, request, slots, slowdowns)
         except RequestRefused:
             self._answered(call)
             raise
+        slots.answered()
         self._check_model(call, reply)
         self._answered(call)
         calls = tuple(
@@ -204,6 +209,20 @@ class EndpointPool:
             for call in reply.tool_calls
         )
         return replace(reply, text=valid_text(reply.text), tool_calls=calls, recorded=False)
+
+    def _complete(self, call: ResolvedCall, request: ChatRequest, slots: Slots, slowdowns: int) -> ChatReply:
+        try:
+            return self._endpoints[call.to.endpoint].backend.complete(request)
+        except ModelUnavailable as error:
+            if error.cause is Cause.LIMITED:
+                slowdown = slots.limited(slowdowns, error.retry_after_seconds)
+                if slowdown is not None and slowdown.is_first:
+                    self.notify(NoticeKind.SLOWED, call, _in_words(slowdown))
+            raise
+
+    def pause_seconds(self, endpoint: str) -> float:
+        """How long the endpoint asked for silence, by its last Retry-After."""
+        return self._slots[endpoint].pause_seconds
 
     def failed(self, to: RoleModel, now: float) -> Silence:
         """Records an attempt without usable answer at `now` (of `clock`); returns the current silence."""
@@ -251,6 +270,13 @@ class EndpointPool:
             self._reported_models.add(other)
         if is_new:
             self.notify(NoticeKind.OTHER_MODEL, call, message)
+
+
+def _in_words(slowdown: Slowdown) -> str:
+    return (
+        f"the endpoint limits the rate: {slowdown.now} instead of {slowdown.before} requests at once\n"
+        "more again as it allows; results do not depend on it"
+    )
 
 
 QUESTION = "What is 2 + 2? Answer with one short sentence."

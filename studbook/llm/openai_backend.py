@@ -207,9 +207,8 @@ class OpenAIBackend:
                 base_url or DEFAULT_URL,
                 api_key,
                 timeout_seconds,
-                http_client or (lambda: bounded_client(timeout_seconds)),
-                query=query or {},
-                api_key_header=api_key_header,
+                http_client,
+                query or {},
             )
         except OSError as error:
             raise SpecError(
@@ -222,6 +221,9 @@ class OpenAIBackend:
                 "mend base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             )
         self._client = client
+        self._headers: dict[str, Any] = {}
+        if api_key_header is not None:
+            self._headers = {api_key_header: api_key.reveal() or NO_KEY, "Authorization": openai.Omit()}
         weakref.finalize(self, self._client.close)  # a dropped backend leaves no connection open
         self._on_notice = on_notice
         self._lock = Lock()
@@ -268,7 +270,8 @@ class OpenAIBackend:
 
     def _ask(self, request: ChatRequest, dialect: Dialect) -> ChatReply | Complaint:
         """Stops the SDK's errors, because they contain the request with its key and the raw answer."""
-        options: Any = {**WITH_KEY, **({"headers": UNCACHED} if SEED in dialect.lessons else {})}
+        uncached = UNCACHED if SEED in dialect.lessons else {}
+        options: Any = {**WITH_KEY, "headers": {**self._headers, **uncached}}
         try:
             response = self._client.post(
                 COMPLETIONS, body=dialect.body_of(request), cast_to=httpx2.Response, options=options
@@ -279,7 +282,7 @@ class OpenAIBackend:
 
     def _json_at(self, address: str, body: Mapping[str, Any] | None = None) -> object:
         """None for any failure: what is asked here, no answer depends on."""
-        options: Any = {**WITH_KEY, "timeout": ASK_SECONDS}
+        options: Any = {**WITH_KEY, "headers": self._headers, "timeout": ASK_SECONDS}
         try:
             if body is None:
                 return _json_of(self._client.get(address, cast_to=httpx2.Response, options=options))
@@ -392,18 +395,9 @@ class OpenAIBackend:
 
 
 def _open_client(
-    base_url: str,
-    api_key: Secret,
-    timeout_seconds: float,
-    http_client: Any,
-    *,
-    query: Mapping[str, str],
-    api_key_header: str | None,
+    base_url: str, api_key: Secret, timeout_seconds: float, http_client: Any, query: Mapping[str, str]
 ) -> openai.OpenAI | None:
     """None if an address is invalid; the HTTP library's message may quote a password."""
-    headers: dict[str, Any] = {}
-    if api_key_header is not None:
-        headers = {api_key_header: api_key.reveal() or NO_KEY, "Authorization": openai.Omit()}
     try:
         return openai.OpenAI(
             base_url=base_url,
@@ -411,8 +405,7 @@ def _open_client(
             timeout=openai.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
             max_retries=0,
             default_query=dict(query),
-            default_headers=headers,
-            http_client=http_client() if callable(http_client) else http_client,
+            http_client=http_client or bounded_client(timeout_seconds),
         )
     except (httpx2.InvalidURL, ValueError, ImportError):  # ImportError: a kind of proxy without its package
         return None

@@ -58,6 +58,7 @@ def test_show_says_it(paid, tmp_path, capsys):
         "prompt_tokens": 3600,
         "completion_tokens": 56,
         "dollars": 0.3005,
+        "cached_tokens": 0,
     }
 
 
