@@ -4,16 +4,21 @@ It is injected into every box: standard library only, Python >= 3.9, and quick t
 costs 30 ms per box). It holds no secret and decides nothing: a harness that modifies this module affects only
 its own box, because the host keeps budgets, scores and limits.
 
-    from harness_kit import Box
+    from harness_kit import Box, read_json
 
     def main(box: Box) -> None:
-        text = box.chat("challenger", [{"role": "user", "content": box.paper.text}])
-        report = box.evaluate({"context": ..., "question": ..., ...})
+        messages = [{"role": "user", "content": box.paper.text}]
+        text = box.chat("challenger", messages, temperature=1.0, max_tokens=4000, json_schema=SCHEMA)
+        report = box.evaluate(read_json(text))
+
+`box.chat` has the options `temperature`, `max_tokens`, `json_mode` and `json_schema`. `read_json` reads what
+models write as JSON, and `read_flag` a verdict in it, such as true, "yes" or "false".
 """
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -75,14 +80,25 @@ class Box:
         temperature: float | None = None,
         max_tokens: int | None = None,
         json_mode: bool = False,
+        json_schema: dict[str, Any] | None = None,
     ) -> str:
         """Return the reply of the model for one of this harness's roles.
 
-        `messages` are {"role": "system"|"user"|"assistant", "content": str}.
+        `messages` are {"role": "system"|"user"|"assistant", "content": str}. `temperature` (0 to 2) and
+        `max_tokens` (of the reply) replace the role's own settings. `json_mode` asks for a JSON object of any
+        shape, `json_schema` for one of that shape. Endpoints that do not know schemas take it as `json_mode`,
+        so say in the prompt, too, what to reply, and read the reply with `read_json`. A schema's outermost
+        type is "object"; it may hold type, description, title, properties, required, additionalProperties,
+        items, minItems, maxItems, enum, anyOf, minimum and maximum.
         Raises ModelFailed, BudgetSpent, BoxError.
         """
         body: dict[str, Any] = {"role": role, "messages": messages}
-        optional = {"temperature": temperature, "max_tokens": max_tokens, "json_mode": json_mode or None}
+        optional = {
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "json_mode": json_mode or None,
+            "json_schema": json_schema,
+        }
         body.update({name: value for name, value in optional.items() if value is not None})
         return str(self._request("chat", body)["text"])
 
@@ -107,6 +123,77 @@ class Box:
         if isinstance(error, dict):
             raise ERRORS.get(str(error.get("type")), BoxError)(str(error.get("message")))
         return reply
+
+
+def read_json(reply: str) -> dict[str, Any]:
+    """The longest JSON object in a model's reply.
+
+    Prose and fences around it, comments, trailing commas, line breaks in strings, Python's True and None, and
+    LaTeX's lone backslashes are read as they were meant. Values keep their types: "7" stays a string.
+    Raises ValueError that says what is wrong.
+    """
+    found: list[tuple[int, dict[str, Any]]] = []
+    problem, position = "there is no JSON object in it", 0
+    for _ in range(MOST_TRIES):
+        start = _OBJECT.search(reply, position)
+        if start is None:
+            break
+        try:
+            value, end = _decode(reply, start.start())
+            found.append((end - start.start(), value))
+        except (ValueError, RecursionError) as error:
+            problem, end = str(error) or "it is nested too deep", start.end()
+        position = end
+    if not found:
+        raise ValueError(problem)
+    return max(found, key=lambda each: each[0])[1]
+
+
+def read_flag(value: object) -> bool | None:
+    """A verdict as models write it: True, "true", "yes" or "pass", and their opposites; None for others.
+
+    `bool(value)` would take the text "false" for true.
+    """
+    if isinstance(value, bool):
+        return value
+    return _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+MOST_TRIES = 100
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "pass", "passed"), True),
+    **dict.fromkeys(("false", "no", "fail", "failed"), False),
+}
+_OBJECT = re.compile(r"\{(?=\s*(?:[\"}]|//|/\*|# ))")
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_COMMENT = re.compile(_STRING + r"|//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_SLIP = re.compile(_STRING + r"|,(?=\s*[}\]])|\b(?:True|False|None)\b", re.DOTALL)
+_LONE_BACKSLASH = re.compile(r'\\(?!["\\/bfnrtu])|\\(?=u(?![0-9a-fA-F]{4}))')
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def _decode(text: str, start: int) -> tuple[dict[str, Any], int]:
+    """The object at `start`, and where it ends. Raises ValueError."""
+    try:
+        strict: tuple[dict[str, Any], int] = _DECODER.raw_decode(text, start)
+        return strict
+    except ValueError:
+        tidy = _SLIP.sub(_mend, _COMMENT.sub(_mend, text[start:]))
+    try:
+        value, end = _DECODER.raw_decode(tidy)
+        return value, start + end
+    except ValueError:
+        mended = re.sub(_STRING, lambda found: _LONE_BACKSLASH.sub(r"\\\\", found[0]), tidy, flags=re.DOTALL)
+        if mended == tidy:
+            raise
+    return _DECODER.raw_decode(mended)[0], len(text)  # positions have moved: nothing after it is read
+
+
+def _mend(found: re.Match[str]) -> str:
+    """Replaces with as many characters, so that positions stay."""
+    part = found[0]
+    return part if part[0] == '"' else _WORDS.get(part, " " * len(part))
 
 
 class LoopbackSender:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import quality
 from attempts import Attempt, Attempts
-from drafts import BadDraft, read_draft
+from drafts import SCHEMA, BadDraft, read_draft
 from harness_kit import Box, BudgetSpent, MalformedExample, ModelFailed
 
-CHALLENGER_SYSTEM = ("challenger_system.md",)
-CHALLENGER_TASK = ("challenger_task.md", "rubric_guide.md", "output_format.md")
+CHALLENGER_TASK = ("challenger_system.md", "challenger_task.md", "rubric_guide.md")
 
 
 @dataclass
@@ -82,21 +81,20 @@ def write_draft(box: Box, attempts: Attempts, remark: str) -> Draft:
 
 
 def ask_challenger(box: Box, attempts: Attempts, remark: str) -> str:
-    messages = [
-        {"role": "system", "content": read_prompts(box, CHALLENGER_SYSTEM)},
-        {"role": "user", "content": challenger_request(box, attempts, remark)},
-    ]
-    return persist(lambda: box.chat("challenger", messages, temperature=box.knobs["challenger_temperature"]))
+    messages = [{"role": "user", "content": challenger_request(box, attempts, remark)}]
+    temperature = box.knobs["challenger_temperature"]
+    return persist(lambda: box.chat("challenger", messages, temperature=temperature, json_schema=SCHEMA))
 
 
 def challenger_request(box: Box, attempts: Attempts, remark: str) -> str:
-    """Paper first (a long shared prefix is cheap to repeat), then the task, then what has failed."""
+    """Paper first (a long shared prefix is cheap to repeat), then the task, what has failed, and the form."""
     parts = [f"<paper>\n{box.paper.text}\n</paper>", read_prompts(box, CHALLENGER_TASK)]
     if attempts:
         parts.append(box.read("prompts/refine.md"))
         parts.append(attempts.as_feedback(limit=int(box.knobs["feedback_items"])))
     if remark:
         parts.append(f"Your last draft was sent back by the quality verifier. Its remark: {remark}")
+    parts.append(read_prompts(box, ("output_format.md",)))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -4,9 +4,7 @@ It runs in a box without network, files or keys; `box` is all it has. What this 
 a paper counts as passed when the evaluator has accepted an example.
 """
 
-import json
-
-from harness_kit import Box, BudgetSpent, MalformedExample
+from harness_kit import Box, BudgetSpent, MalformedExample, read_json
 
 
 def main(box: Box) -> None:
@@ -26,7 +24,7 @@ def try_once(box: Box, failures: list[str]) -> dict:
     """One example, measured. Weak solvers first: strong ones are paid for only while the weak ones fail."""
     reply = box.chat("challenger", messages(box, failures), temperature=box.knobs["temperature"])
     try:
-        example = json.loads(reply[reply.find("{") : reply.rfind("}") + 1])
+        example = read_json(reply)
         report = box.evaluate(example, solvers="weak")
         if report["status"] == "undecided":
             report = box.evaluate(example, solvers="both")

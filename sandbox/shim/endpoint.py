@@ -86,11 +86,13 @@ def to_chat_body(request: dict[str, Any]) -> dict[str, Any]:
         "messages": [to_message(m) for m in request["messages"]],
     }
     max_tokens = request.get("max_completion_tokens") or request.get("max_tokens")
-    json_mode = (request.get("response_format") or {}).get("type") == "json_object"
+    form = request.get("response_format") or {}
+    is_schema = form.get("type") == "json_schema"
     optional = {
         "temperature": request.get("temperature"),
         "max_tokens": max_tokens,
-        "json_mode": json_mode or None,
+        "json_mode": form.get("type") == "json_object" or None,
+        "json_schema": form["json_schema"].get("schema") if is_schema else None,
     }
     body.update({name: value for name, value in optional.items() if value is not None})
     return body

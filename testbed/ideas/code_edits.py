@@ -173,7 +173,8 @@ def lenient_json(helper: str) -> Edit:
 
     def before_parsing(source: str) -> str:
         """Skips functions that ask the verifier, whose replies have another format."""
-        texts = [call.args[0] for call in calls_of(source, "loads") if len(call.args) == 1]
+        calls = [*calls_of(source, "loads"), *_kit_calls(source, "read_json")]
+        texts = [call.args[0] for call in calls if len(call.args) == 1]
         if is_defined(source, name) or chats_with(source, "verifier") or not texts:
             return source
         changes = [Change(*span(source, text), f"{name}({text_of(source, text)})") for text in texts]
@@ -187,6 +188,13 @@ def lenient_json(helper: str) -> Edit:
         )
 
     return edit
+
+
+def _kit_calls(source: str, name: str) -> list[ast.Call]:
+    """Calls of a function of the harness kit that was imported by its name."""
+    tree = parsed(source)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree is not None else []
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
 
 
 _FEEDBACK_NAME = re.compile(r"feedback|failure|failed|refine|lesson|so_far|retry|grouped", re.IGNORECASE)

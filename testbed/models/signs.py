@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from studbook.llm.json_reader import find_objects
 from studbook.testbed.models.words import covered_by, likeness
 
 _TRAJECTORY = re.compile(r"<trajectory\b([^>]*)>(.*?)(?=</trajectory>|<trajectory\b|\Z)", re.DOTALL)
@@ -77,15 +78,8 @@ class ReadTrajectory:
 
 
 def read_json(text: str) -> dict[str, Any] | None:
-    """The object between the first and the last brace, if it is strict JSON."""
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        return None
-    try:
-        value = json.loads(text[start : end + 1])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    """The largest object in it, read as leniently as a harness's kit does."""
+    return max(find_objects(text), key=lambda found: len(json.dumps(found)), default=None)
 
 
 def tagged(text: str, tag: str) -> str:

@@ -1,11 +1,21 @@
 """The harness's side by value: what a Box sends, and what it makes of replies."""
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.boxes import PAYLOAD
 
-from studbook.harnesses.harness_kit import Box, BoxError, BudgetSpent, LoopbackSender
+from studbook.harnesses.harness_kit import (
+    Box,
+    BoxError,
+    BudgetSpent,
+    LoopbackSender,
+    read_flag,
+    read_json,
+)
 
 
 class Wire:
@@ -55,3 +65,73 @@ def test_what_is_not_json_is_refused_before_it_is_sent(body: dict[str, Any]):
 def test_a_shim_that_is_gone_is_a_box_error():
     with pytest.raises(BoxError, match=r"^log: the box gave no answer"):
         LoopbackSender(("127.0.0.1", 1), "/t")("log", {})
+
+
+def test_all_options_of_a_chat_are_sent():
+    wire, schema = Wire({"text": "{}"}), {"type": "object", "properties": {}}
+    box_on(wire).chat("verifier", [], max_tokens=9, json_mode=True, json_schema=schema)
+    assert wire.sent[0][1] == {
+        "role": "verifier",
+        "messages": [],
+        "max_tokens": 9,
+        "json_mode": True,
+        "json_schema": schema,
+    }
+
+
+DRAFT = {
+    "context": "c {x}",
+    "rubric": [{"criterion": "a, }", "weight": 3}],
+    "note": 'say "hi" // not a comment',
+}
+PLAIN = json.dumps(DRAFT)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        PLAIN,
+        f"Here it is.\n```json\n{PLAIN}\n```\nDone.",
+        "$\\frac{a}{b}$ " * 200 + PLAIN,
+        f"I used {{context, rubric}} as asked. {PLAIN}",
+        f'First {{"plan": "short"}}, then {PLAIN} and {{"ok": true}}',
+        PLAIN.replace("3}]", "3,}, ]").replace("{", "{ // the draft\n", 1),
+        PLAIN.replace("}]", "}] /* the end, } */"),
+    ],
+)
+def test_an_object_is_read_as_models_write_it(reply: str):
+    assert read_json(reply) == DRAFT
+
+
+def test_lone_backslashes_line_breaks_and_pythons_words_are_read_as_meant():
+    reply = '{"a": "\\alpha \\\\beta \\u00e4 \\underline", "b": "two\nlines", "c": True, "d": [None, False,]}'
+    assert read_json(reply) == {
+        "a": "\\alpha \\beta ä \\underline",
+        "b": "two\nlines",
+        "c": True,
+        "d": [None, False],
+    }
+
+
+@pytest.mark.parametrize(
+    "reply", ["", "no", '{"a": 1', '{"a": <text>}', "[1]", '{"a":' * 5000, '{"' * 50_000, '"' * 50_000]
+)
+def test_what_is_no_object_is_an_error_that_says_so(reply: str):
+    with pytest.raises(ValueError, match=r"."):
+        read_json(reply)
+
+
+@given(st.text(alphabet='{}[]",:\\ /*#\nTrueabc01'))
+def test_no_reply_is_another_error(reply: str):
+    try:
+        assert isinstance(read_json(reply), dict)
+    except ValueError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [(True, True), (False, False), ("false", False), (" Yes ", True), ("FAIL", False), ("", None), (1, None)],
+)
+def test_a_text_that_says_false_is_not_true(value: object, flag: bool | None):
+    assert read_flag(value) is flag

@@ -18,6 +18,7 @@ from studbook.sandbox.shim.endpoint import (
     parse_head,
     parse_request,
     response_of,
+    to_chat_body,
 )
 from studbook.sandbox.shim.protection import ARCHITECTURES, JUMP_IF_BITS, JUMP_IF_EQUAL, LOAD, filter_steps
 
@@ -162,3 +163,10 @@ def test_a_response_is_one_block_of_head_and_body():
     head, _, body = data.partition(b"\r\n\r\n")
     assert json.loads(body) == {"text": "ä"}
     assert f"Content-Length: {len(body)}".encode() in head
+
+
+def test_a_json_schema_in_openais_form_becomes_ours():
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
+    request = {"model": "verifier", "messages": [], "response_format": form}
+    assert to_chat_body(request) == {"role": "verifier", "messages": [], "json_schema": schema}

@@ -2,10 +2,12 @@
 
 import ast
 import random
+import sys
 
 import pytest
 from support.meta import EXAMPLE, SEED, home_made_files, seed_files, visit
 
+from studbook.harnesses import harness_kit
 from studbook.testbed.ideas.accidents import broken, ineffective
 from studbook.testbed.ideas.repertoire import Idea, repertoire
 from studbook.testbed.models.words import content_words
@@ -152,11 +154,12 @@ def test_giveaway_sentences_are_taken_out_of_the_context():
     assert EXAMPLE["context"].endswith("Some channels are idle.")
 
 
-def test_lenient_reading_accepts_what_strict_reading_refuses():
+def test_lenient_reading_accepts_what_strict_reading_refuses(monkeypatch):
     sloppy = (
         'Here: {"context": "c", "question": "q", "reference_answer": "r", "rubric": [{"weight": "+8"},],}'
     )
     namespace: dict[str, object] = {}
+    monkeypatch.setitem(sys.modules, "harness_kit", harness_kit)
     exec(after("lenient_json")["drafts.py"], namespace)  # noqa: S102  # our own text, edited by our own idea
     read_draft = namespace["read_draft"]
     assert callable(read_draft)
