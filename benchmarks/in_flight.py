@@ -35,6 +35,7 @@ from benchmarks.iterations import ROOT, say
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.evaluations import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.harnesses.tree import HarnessTree
@@ -137,13 +138,12 @@ def fly(sandbox: Sandbox, backend: Backend, folder: Path, papers: int, calls: in
         evaluator = SandboxedEvaluator(chat=client, sandbox=sandbox, store=store, frozen=frozen)
         began, host, boxes = time.monotonic(), time.process_time(), boxes_cpu()
         evaluation = evaluate_many(
-            evaluator,
+            PaperQueue(evaluator, pool),
             caller(calls),
             papers_of(papers),
             harness_id="seed",
             split="validation",
             replicate=1,
-            pool=pool,
             workers=papers,
         )
         wall, host = time.monotonic() - began, time.process_time() - host

@@ -39,6 +39,7 @@ from benchmarks.scheduling import (
 )
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.evaluations import evaluate_many
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, SearchSettings, Silent, TryHarness
 from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
@@ -209,13 +210,12 @@ def evaluate_papers(latency: Latency, workers: int, papers: int) -> Searched:
     with ThreadPoolExecutor(workers) as pool:
         began = time.perf_counter()
         evaluate_many(
-            Slow(diary),
+            PaperQueue(Slow(diary), pool),
             seed_harness(),
             fake_papers("p", papers),
             harness_id="seed",
             split=VALIDATION,
             replicate=1,
-            pool=pool,
             workers=workers,
             on_result=lambda _: None,
         )

@@ -1,11 +1,13 @@
-"""The arithmetic of `parallel.py`: how busy workers were, and the most that the order of commits allows.
+"""The arithmetic of `parallel.py` and `utilization.py`: how busy workers or slots were, and why not more.
 
 Pure functions of times in seconds. Runs and measures nothing.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 Interval = tuple[float, float]
@@ -35,6 +37,48 @@ def busy_seconds(intervals: Iterable[Interval], begin: float, end: float) -> flo
 def efficiency(intervals: Iterable[Interval], workers: int, begin: float, end: float) -> float:
     """Work done between `begin` and `end`, divided by what `workers` that never wait would have done."""
     return busy_seconds(intervals, begin, end) / (workers * (end - begin))
+
+
+Cause = tuple[Sequence[Interval], Callable[[int], bool]]
+"""Intervals, and whether the cause holds while so many of them are open."""
+
+
+def lost_seconds(
+    calls: Sequence[Interval], slots: int, window: Interval, causes: Mapping[str, Cause], otherwise: str
+) -> dict[str, float]:
+    """The seconds for which slots were free in the window, by what was going on at the time.
+
+    Each moment belongs to the first of `causes` that holds, else to `otherwise`.
+    """
+    open_calls = _Counted(calls)
+    counted = {name: (_Counted(intervals), holds) for name, (intervals, holds) in causes.items()}
+    moments = {
+        moment for each in (open_calls, *(one for one, _ in counted.values())) for moment in each.moments
+    }
+    inside = [window[0], *sorted(moment for moment in moments if window[0] < moment < window[1]), window[1]]
+    lost = dict.fromkeys([*causes, otherwise], 0.0)
+    for first, last in pairwise(inside):
+        free = max(0, slots - open_calls.at(first))
+        holding = (name for name, (intervals, holds) in counted.items() if holds(intervals.at(first)))
+        lost[next(holding, otherwise)] += free * (last - first)
+    return lost
+
+
+class _Counted:
+    """How many of some intervals are open at a time; ends are excluded."""
+
+    def __init__(self, intervals: Iterable[Interval]) -> None:
+        changes: dict[float, int] = {}
+        for first, last in intervals:
+            changes[first] = changes.get(first, 0) + 1
+            changes[last] = changes.get(last, 0) - 1
+        self.moments = sorted(changes)
+        self._open = [0]
+        for moment in self.moments:
+            self._open.append(self._open[-1] + changes[moment])
+
+    def at(self, moment: float) -> int:
+        return self._open[bisect_right(self.moments, moment)]
 
 
 def in_order(durations: Sequence[float], workers: int, lag: int) -> list[Interval]:

@@ -7,12 +7,13 @@ Summaries are pure and for display; they never decide anything.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from studbook.evaluate.contracts import Paper, PaperEvaluator, StopEarly
+from studbook.evaluate.contracts import Paper, StopEarly
+from studbook.evaluate.paper_queue import MOST_URGENT, PaperQueue, QueuedPaper, Urgency
 from studbook.evaluate.rubric import average
 from studbook.evaluate.trajectories import Trajectory
 from studbook.harnesses.tree import HarnessTree
@@ -35,51 +36,51 @@ def ignore_result(_: PaperResult) -> None:
 
 
 def evaluate_many(
-    evaluator: PaperEvaluator,
+    queue: PaperQueue,
     harness: HarnessTree,
     papers: Sequence[Paper],
     *,
     harness_id: str,
     split: str,
     replicate: int,
-    pool: Executor,
     workers: int,
+    urgency: Urgency = MOST_URGENT,
     stop_early: StopEarly = never_stop,
     on_result: OnResult = ignore_result,
 ) -> Evaluation:
-    """At most `workers` papers of this evaluation run at once on the shared `pool`.
+    """At most `workers` papers of this evaluation run at once, in the order of `papers`.
 
     With a stop rule, only a few papers beyond a slow one are started, because their results may be dropped.
 
-    When the rule says stop, work already started is waited for, so nothing keeps running after this returns.
-    Raises what `evaluate_paper` raises for the first paper in order that failed; then nothing is waited for.
+    When the rule says stop, papers that were already started run to their end, and are not waited for.
+    Raises what `evaluate_paper` raises for the first paper in order that failed.
     """
     limit = max(1, workers)
     ahead = len(papers) if stop_early is never_stop else 2 * limit  # a rule may stop at a slow paper
-    futures: list[Future[PaperResult]] = []
+    asked: list[QueuedPaper] = []
     running: set[Future[PaperResult]] = set()
     results: list[PaperResult] = []
     try:
         while len(results) < len(papers):
-            if len(results) < len(futures) and futures[len(results)].done():
-                results.append(futures[len(results)].result())
+            if len(results) < len(asked) and asked[len(results)].future.done():
+                results.append(asked[len(results)].future.result())
                 on_result(results[-1])
                 if stop_early(results):
                     break
                 continue
             running = {future for future in running if not future.done()}
-            end = min(len(papers), len(results) + ahead, len(futures) + limit - len(running))
-            for paper in papers[len(futures) : end]:
-                futures.append(pool.submit(evaluator.evaluate_paper, harness, paper, replicate))
-                running.add(futures[-1])
+            end = min(len(papers), len(results) + ahead, len(asked) + limit - len(running))
+            for paper in papers[len(asked) : end]:
+                asked.append(queue.ask(harness, paper, replicate, urgency))
+                running.add(asked[-1].future)
             wait(running, return_when=FIRST_COMPLETED)
     finally:
-        kept = [future for future in running if not future.cancel()]
-    wait(kept)
+        for queued in asked[len(results) :]:
+            queue.give_back(queued)
     return Evaluation(
         harness_id=harness_id,
         tree_hash=harness.tree_hash,
-        evaluator_hash=evaluator.evaluator_hash,
+        evaluator_hash=queue.evaluator.evaluator_hash,
         split=split,
         replicate=replicate,
         results=tuple(results),

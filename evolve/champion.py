@@ -102,19 +102,28 @@ def candidates(population: Population, settings: PromotionSettings) -> tuple[str
 def measure(
     promotion: Promotion, population: Population, purpose: Purpose, ids: Sequence[str], replicates: int
 ) -> Population:
-    """Evaluate every harness on every replicate, one commit each; recorded evaluations are skipped."""
-    papers = promotion.papers[SPLITS[purpose]]
-    for replicate in range(FIRST_REPLICATE[purpose], FIRST_REPLICATE[purpose] + replicates):
-        for name in ids:
-            if _is_measured(population, purpose, name, replicate):
-                continue
-            what = Measurement(
-                iteration=population.iterations_done, purpose=purpose, harness_id=name, replicate=replicate
-            )
-            tree = promotion.trees.get(population.mutants[name])
-            evaluation = promotion.measuring.evaluate(what, tree, papers)
-            done = EvaluationDone(iteration=what.iteration, purpose=purpose, evaluation=evaluation)
-            population = promotion.commit((done,))
+    """Evaluate every harness on every replicate, one commit each; recorded evaluations are skipped.
+
+    All papers are asked for at once, so that no worker waits for the slowest paper of an evaluation.
+    """
+    measuring, papers = promotion.measuring, promotion.papers[SPLITS[purpose]]
+    first = FIRST_REPLICATE[purpose]
+    missing = [
+        (replicate, name)
+        for replicate in range(first, first + replicates)
+        for name in ids
+        if not _is_measured(population, purpose, name, replicate)
+    ]
+    trees = {name: promotion.trees.get(population.mutants[name]) for _, name in missing}
+    for replicate, name in missing:
+        measuring.early.foresee(replicate, trees[name], papers)
+    for replicate, name in missing:
+        what = Measurement(
+            iteration=population.iterations_done, purpose=purpose, harness_id=name, replicate=replicate
+        )
+        evaluation = measuring.evaluate(what, trees[name], papers)
+        done = EvaluationDone(iteration=what.iteration, purpose=purpose, evaluation=evaluation)
+        population = promotion.commit((done,))
     return population
 
 

@@ -129,6 +129,35 @@ def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attem
     return _Iteration(shop, snapshot, iteration).run()
 
 
+def expect_iteration(shop: Workshop, population: Population, iteration: int) -> None:
+    """Start early what the iteration will need if its snapshot does not differ much from `population`."""
+    early = shop.measuring.early
+    if early.is_allowed and not is_knob_iteration(shop.settings, iteration):
+        parent = shop.trees.get(population.mutants[select_parent(shop, population, iteration)])
+        early.guess(iteration, parent, draw_training(shop, iteration))
+
+
+def select_parent(shop: Workshop, snapshot: Population, iteration: int) -> str:
+    """Raises PluginError if the selection policy chooses a harness that is not in the population."""
+    chosen = shop.selection.select(snapshot, iteration_seed(shop.settings, iteration, "select"))
+    if chosen not in snapshot.members:
+        raise PluginError(
+            f"the selection policy chose {chosen!r}, which is no member of the population\n"
+            f"  it has {', '.join(snapshot.members[:8])}"
+        )
+    return chosen
+
+
+def is_knob_iteration(settings: SearchSettings, iteration: int) -> bool:
+    """Whether the iteration mutates knobs, if a new harness is possible that way."""
+    return Random(iteration_seed(settings, iteration, "kind")).random() < settings.knob_share
+
+
+def draw_training(shop: Workshop, iteration: int) -> tuple[Paper, ...]:
+    seed = iteration_seed(shop.settings, iteration, "minibatch")
+    return draw_minibatch(shop.papers[TRAIN], shop.settings.minibatch, seed)
+
+
 class _Iteration:
     """The state shared by the steps of one iteration."""
 
@@ -136,20 +165,19 @@ class _Iteration:
         self._shop = shop
         self._snapshot = snapshot
         self._iteration = iteration
-        self._parent_id = self._select()
+        self._parent_id = select_parent(shop, snapshot, iteration)
         self._parent = shop.trees.get(snapshot.mutants[self._parent_id])
-        self._training = self._draw_training()
-
-    def _select(self) -> str:
-        chosen = self._shop.selection.select(self._snapshot, self._seed("select"))
-        if chosen not in self._snapshot.members:
-            raise PluginError(
-                f"the selection policy chose {chosen!r}, which is no member of the population\n"
-                f"  it has {', '.join(self._snapshot.members[:8])}"
-            )
-        return chosen
+        self._training = draw_training(shop, iteration)
 
     def run(self) -> Attempt:
+        early = self._shop.measuring.early
+        try:
+            early.keep_only(self._iteration, self._parent)
+            return self._run()
+        finally:
+            early.settle(self._iteration)
+
+    def _run(self) -> Attempt:
         self._shop.observer.iteration_started(self._iteration, self._parent_id)
         attempt = self._tune() or self._edit()
         if attempt.verdict is None:
@@ -165,7 +193,7 @@ class _Iteration:
 
     def _tune(self) -> Attempt | None:
         """New knob values for the parent, if this iteration mutates knobs and a new harness is possible."""
-        if Random(self._seed("kind")).random() >= self._shop.settings.knob_share:
+        if not is_knob_iteration(self._shop.settings, self._iteration):
             return None
         before = self._parent.manifest.knob_values
         knobs = self._parent.manifest.knobs
@@ -219,16 +247,18 @@ class _Iteration:
         return self._evaluate(Purpose.TRAINING, name, tree, self._training[:1]).results[0]
 
     def _gates(self, tree: HarnessTree) -> GateFailure | None:
-        return (
-            check_static(self._parent, tree)
-            or check_duplicate(self._find_twin(tree))
-            or check_survival(self._run_once(tree))
-        )
+        failure = check_static(self._parent, tree) or check_duplicate(self._find_twin(tree))
+        if failure is not None:
+            return failure
+        for likely in (self._parent, tree):  # few harnesses that come this far do not survive their paper
+            self._shop.measuring.early.guess(self._iteration, likely, self._shop.papers[VALIDATION])
+        return check_survival(self._run_once(tree))
 
     def _decide(self, attempt: Attempt) -> Attempt:
         papers = self._shop.papers[VALIDATION]
         parent = self._evaluate(Purpose.VALIDATION, self._parent_id, self._parent, papers)
         order, stop = self._race(parent, papers)
+        self._shop.measuring.early.hold_back(self._iteration)  # the race decides what is still needed
         name = mutant_id(self._iteration)
         mutant = self._evaluate(Purpose.VALIDATION, name, attempt.proposal.tree, order, stop)
         admission = self._shop.admission.rule(parent.rate, mutant.rate, len(papers))
@@ -261,11 +291,6 @@ class _Iteration:
             iteration=self._iteration, purpose=purpose, harness_id=name, replicate=self._iteration
         )
         return self._shop.measuring.evaluate(what, tree, papers, stop)
-
-    def _draw_training(self) -> tuple[Paper, ...]:
-        return draw_minibatch(
-            self._shop.papers[TRAIN], self._shop.settings.minibatch, self._seed("minibatch")
-        )
 
     def _seed(self, what: str) -> int:
         return iteration_seed(self._shop.settings, self._iteration, what)

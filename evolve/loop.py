@@ -14,7 +14,14 @@ from itertools import islice
 from studbook.errors import BudgetExceeded, InfrastructureError, ManifestError, StudbookError
 from studbook.evolve.contracts import Commit, SearchSettings, StopRequested, TreeStore
 from studbook.evolve.gates import SeenTrees, check_duplicate
-from studbook.evolve.iteration import EVALUATED, Attempt, Workshop, mutant_id, run_iteration
+from studbook.evolve.iteration import (
+    EVALUATED,
+    Attempt,
+    Workshop,
+    expect_iteration,
+    mutant_id,
+    run_iteration,
+)
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, Event, MutantMade
 from studbook.populations.population import Population
@@ -131,6 +138,8 @@ class _Flights:
             if iteration not in self._futures:
                 snapshot = population.as_of(max(0, iteration - settings.lag))
                 self._futures[iteration] = self._pool.submit(run_iteration, self._shop, snapshot, iteration)
+        if first + settings.lag <= settings.iterations:  # lacks only the decision that is awaited now
+            expect_iteration(self._shop, population, first + settings.lag)
 
     def land(self, iteration: int) -> Attempt:
         """Wait for one iteration; re-raises its exception."""

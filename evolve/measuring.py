@@ -6,14 +6,16 @@ Decides nothing and writes nothing; also evaluates the seed for the initial popu
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from studbook.evaluate.contracts import Paper, PaperEvaluator, StopEarly
 from studbook.evaluate.evaluations import evaluate_many, never_stop
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.evolve.contracts import Observer, StopRequested, TreeStore
+from studbook.evolve.speculation import Speculation, needed
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import EvaluationDone, Event, MutantMade, Purpose
 from studbook.populations.population import SEED_ID
@@ -56,15 +58,34 @@ class Measurement:
     replicate: int
 
 
+def always() -> bool:
+    """Of a run without a budget: there is always room."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measuring:
-    """`pool` runs papers, at most `workers` per evaluation at once; iterations never run on it."""
+    """`pool` runs papers, at most `workers` per evaluation at once; iterations never run on it.
+
+    `speculation`: calls of papers that were started early and not needed, as a share of the calls of needed
+    ones, above which nothing is started early; `has_room`: whether the budget allows it.
+    """
 
     evaluator: PaperEvaluator
     pool: Executor
     workers: int
     observer: Observer
     stop_token: StopToken
+    speculation: float = 0.0
+    has_room: Callable[[], bool] = always
+    queue: PaperQueue = field(init=False)
+    early: Speculation = field(init=False)
+
+    def __post_init__(self) -> None:
+        queue = PaperQueue(_Stoppable(self.evaluator, self.stop_token), self.pool)
+        early = Speculation(queue, share=self.speculation, has_room=self.has_room)
+        object.__setattr__(self, "queue", queue)
+        object.__setattr__(self, "early", early)
 
     def evaluate(
         self, what: Measurement, tree: HarnessTree, papers: Sequence[Paper], stop: StopEarly = never_stop
@@ -72,17 +93,18 @@ class Measuring:
         """Raises StopRequested, BudgetExceeded, InfrastructureError."""
         self.stop_token.check()
         evaluation = evaluate_many(
-            _Stoppable(self.evaluator, self.stop_token),
+            self.queue,
             tree,
             papers,
             harness_id=what.harness_id,
             split=SPLITS[what.purpose],
             replicate=what.replicate,
-            pool=self.pool,
             workers=self.workers,
+            urgency=needed(what.replicate),
             stop_early=stop,
             on_result=partial(self.observer.paper_finished, what.iteration, what.purpose, what.harness_id),
         )
+        self.early.used(what.replicate, evaluation)
         self.observer.evaluated(what.iteration, what.purpose, evaluation)
         return evaluation
 

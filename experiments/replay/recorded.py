@@ -293,7 +293,7 @@ def _replayed(run: OpenedRun, ledger: CheckedLedger, answered: int) -> Replayed:
 def replayed_spec(spec: Spec, run: OpenedRun) -> Spec:
     """The same experiment up to its last iteration, without a budget, because a replay costs nothing."""
     search = spec.search.model_copy(update={"iterations": run.population.iterations_done, "patience": None})
-    return spec.model_copy(update={"budget": BudgetSpec(), "search": search})
+    return spec.model_copy(update={"budget": BudgetSpec(), "search": search, "speculation": 0.0})
 
 
 def legs_of(run: OpenedRun) -> tuple[SearchEnded, ...]:

@@ -14,6 +14,7 @@ from studbook.code_identity import source_hash
 from studbook.evaluate.contracts import Paper, PaperEvaluator
 from studbook.evaluate.evaluations import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.evaluate.predicates import PREDICATE
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
@@ -24,7 +25,7 @@ from studbook.experiments.run.stopping import StoppableChat, StopSwitch
 from studbook.experiments.spec.model import LimitsSpec, SandboxSpec, Spec
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
-from studbook.llm.contracts import Chat
+from studbook.llm.contracts import Chat, Endpoint
 from studbook.llm.records import CallRecords
 from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
@@ -73,13 +74,12 @@ class Bench:
         on_result: Callable[[PaperResult], None],
     ) -> Evaluation:
         return evaluate_many(
-            self.evaluator,
+            PaperQueue(self.evaluator, self.paper_pool),
             harness,
             papers,
             harness_id=harness_id,
             split=split,
             replicate=replicate,
-            pool=self.paper_pool,
             workers=self.spec.workers,
             on_result=on_result,
         )
@@ -110,10 +110,12 @@ def open_bench(
     notices: NoticeLog,
     switch: StopSwitch,
     replay_from: Path | None = None,
+    endpoints: Mapping[str, Endpoint] | None = None,
 ) -> Iterator[Bench]:
     """Closes `sandbox` at the end. `calls` None keeps records in memory.
 
-    `replay_from` answers from these records only; `origin` is then that of the replayed run.
+    `replay_from` answers from these records only; `origin` is then that of the replayed run. `endpoints`, by
+    name, take the place of those that the spec describes; the caller closes them.
     """
     with ExitStack() as stack:
         stack.callback(sandbox.close)
@@ -122,17 +124,19 @@ def open_bench(
             notices.add("endpoint", text)
 
         records = stack.enter_context(_open_records(calls, replay_from))
+        if endpoints is None:
+            endpoints = {} if replay_from else stack.enter_context(open_endpoints(spec, environment, tell))
         client = build_client(
             spec,
             records,
-            {} if replay_from else stack.enter_context(open_endpoints(spec, environment, tell)),
+            endpoints,
             on_notice=notices.model,
             replay_only=replay_from is not None,
             sleep=switch.sleep,
         )
         paper_pool = stack.enter_context(ThreadPoolExecutor(spec.workers, thread_name_prefix="paper"))
-        rollouts = min(32, spec.workers * spec.evaluator.weak_rollouts)
-        rollout_pool = stack.enter_context(ThreadPoolExecutor(rollouts, thread_name_prefix="rollout"))
+        threads = rollout_threads(spec)
+        rollout_pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="rollout"))
         chat = StoppableChat(client, switch)
         frozen = frozen_evaluator(spec, origin)
         store = TrajectoryStore(trajectories)
@@ -156,6 +160,13 @@ def open_bench(
             evaluator=evaluator,
             paper_pool=paper_pool,
         )
+
+
+def rollout_threads(spec: Spec) -> int:
+    """As many as can be busy: each waits for one call, to an endpoint of the solvers or the judge."""
+    most = spec.workers * max(spec.evaluator.weak_rollouts, spec.evaluator.strong_rollouts)
+    endpoints = {spec.models.roles[role].endpoint for role in ("weak", "strong", "judge")}
+    return max(1, min(most, sum(spec.models.endpoints[name].concurrency for name in endpoints)))
 
 
 def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:

@@ -66,6 +66,9 @@ WORDS = {
 }
 
 
+LEAST_BUDGET_LEFT = 0.1
+"""With a smaller share of any budget left, no paper is started before it is certain that it is needed."""
+
 Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextManager[None]]
 """What sets the stop switch during a run: `listening` (signals and the stop file), or the stop file alone."""
 
@@ -306,6 +309,8 @@ def _measuring(run: ActiveRun) -> Measuring:
         workers=run.spec.workers,
         observer=run.watcher,
         stop_token=StopToken(run.switch.event),
+        speculation=run.spec.speculation,
+        has_room=lambda: run.bench.client.budget_left >= LEAST_BUDGET_LEFT,
     )
 
 

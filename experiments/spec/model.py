@@ -428,6 +428,7 @@ class Spec(Section):
     champion: ChampionSpec = ChampionSpec()
     budget: BudgetSpec = BudgetSpec()
     workers: Positive = 4
+    speculation: Share = 0.0
     display: Annotated[Choice, named_by(DISPLAY)] = Choice(name="auto")
 
     @model_validator(mode="after")

@@ -35,6 +35,7 @@ MEANINGS = {
     "seed": "Random seed of the run; all other random seeds are derived from it.",
     "harness": "The seed harness: a folder, or the name of a bundled harness.",
     "workers": "Papers evaluated at the same time. Never changes the lineage.",
+    "speculation": "Papers are started before it is certain that they are needed, on workers that would be idle, as long as the calls of those that were not needed are at most this share of the others'. 0: never. Never changes the lineage.",
     "display": "How the run is shown: auto (live on a terminal, else plain), live, plain, json, silent, or your own as `module:Object`. `--json` overrides it. Never changes a result.",
     "corpus.path": "A folder or file of papers, split by random seed.",
     "corpus.train": "Training papers, if you split them yourself; then also give validation and test.",

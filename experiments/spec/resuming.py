@@ -37,6 +37,7 @@ PAPERS = ("path", "train", "validation", "test")
 RESUMABLE = (
     "budget",
     "workers",
+    "speculation",
     "display",
     *(f"search.{key}" for key in LENGTH),
     *(f"models.{key}" for key in WAITING),
@@ -52,7 +53,7 @@ ADDRESS = ("models", "endpoints", "openai", "base_url")
 
 def spec_hash(spec: Spec) -> str:
     """Hash of every key that may change a result."""
-    values = spec.model_dump(mode="json", exclude={"workers", "display", "name", "budget"})
+    values = spec.model_dump(mode="json", exclude={"workers", "speculation", "display", "name", "budget"})
     values["corpus"] = {key: values["corpus"][key] for key in ("splits", "synthetic")}
     del values["harness"]
     for key in LENGTH:

@@ -146,6 +146,11 @@ class ModelClient:
         self._lock = Lock()
         self._in_flight: dict[str, Future[ChatReply]] = {}
 
+    @property
+    def budget_left(self) -> float:
+        """The share of the budget that is left, from 0 to 1: of the limit that is nearest."""
+        return self._gate.share_left
+
     def chat(self, call: ChatCall) -> ChatReply:
         resolved = self._resolve(call)
         with self._lock:

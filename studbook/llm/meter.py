@@ -157,6 +157,18 @@ class BudgetGate:
         hours = self._budget.max_hours
         return inf if hours is None else hours * 3600 - (self._clock() - self._began)
 
+    @property
+    def share_left(self) -> float:
+        """From 0 to 1: of the limit of which the smallest share is left; 1 without limits."""
+        budget, spent = self._budget, self._spent
+        used = [
+            (spent.calls, budget.max_calls),
+            (spent.tokens, budget.max_tokens),
+            (spent.dollars, budget.max_dollars),
+            (self._clock() - self._began, None if budget.max_hours is None else budget.max_hours * 3600),
+        ]
+        return max(0.0, min((1 - amount / limit for amount, limit in used if limit), default=1.0))
+
     def paid(self, usage: Usage, dollars: float) -> None:
         with self._changed:
             self._spent += Totals(usage=usage, dollars=dollars)

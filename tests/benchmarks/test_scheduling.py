@@ -1,4 +1,4 @@
-"""The arithmetic of benchmarks/parallel.py, on cases that can be worked out by hand."""
+"""The arithmetic of benchmarks/parallel.py and utilization.py, on cases that can be worked out by hand."""
 
 from random import Random
 from statistics import fmean
@@ -11,6 +11,7 @@ from benchmarks.scheduling import (
     efficiency,
     in_order,
     in_order_efficiency,
+    lost_seconds,
     many_durations,
 )
 
@@ -59,3 +60,16 @@ def test_the_same_seed_gives_the_same_iterations():
     first = many_durations([3, 6], Latency(), 50, seed=1)
     assert first == many_durations([3, 6], Latency(), 50, seed=1)
     assert set(first) == {3.0, 6.0}
+
+
+def test_free_slots_are_laid_to_the_first_cause_that_holds_at_the_time():
+    causes = {
+        "dialogue": ([(0.0, 2.0)], bool),
+        "few papers": ([(1.0, 6.0), (4.0, 6.0)], lambda running: running < 2),
+    }
+    lost = lost_seconds([(0.0, 1.0), (3.0, 6.0), (4.0, 9.0)], 3, (0.0, 6.0), causes, otherwise="one call")
+    assert lost == {"dialogue": 2.0 + 3.0, "few papers": 3.0 + 2.0, "one call": 1.0 + 1.0}
+
+
+def test_slots_that_are_all_used_are_not_lost():
+    assert lost_seconds([(0.0, 4.0)] * 2, 2, (1.0, 3.0), {}, otherwise="one call") == {"one call": 0.0}

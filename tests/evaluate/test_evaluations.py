@@ -14,6 +14,7 @@ from support.evaluation import PAPER, harness
 from studbook.errors import SandboxError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.evaluations import evaluate_many, summarize
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.llm.contracts import Usage
 from studbook.populations.records import Evaluation, PaperResult, PaperVerdict
 from studbook.rate import Rate
@@ -62,13 +63,12 @@ class Planned:
 def run(evaluator, workers, papers=PAPERS, threads=8, **more):
     with ThreadPoolExecutor(threads) as pool:
         return evaluate_many(
-            evaluator,
+            PaperQueue(evaluator, pool),
             HARNESS,
             papers,
             harness_id="m0001",
             split="validation",
             replicate=4,
-            pool=pool,
             workers=workers,
             **more,
         )
@@ -133,22 +133,42 @@ def test_a_slow_paper_holds_up_nothing_when_no_rule_may_stop_at_it():
     assert evaluator.started_before_the_first_ended == 11
 
 
-def test_nothing_runs_on_after_an_early_stop():
-    plan = Planned(delays={"p0": 0.03, "p1": 0.1})
+def test_after_an_early_stop_nothing_is_started_and_what_runs_is_not_waited_for():
+    gate = threading.Event()
+    plan = Gated(gate)
     with ThreadPoolExecutor(2) as pool:
         evaluate_many(
-            plan,
+            PaperQueue(plan, pool),
             HARNESS,
             PAPERS,
             harness_id="m0001",
             split="validation",
             replicate=0,
-            pool=pool,
             workers=2,
             stop_early=lambda results: True,
         )
-        assert "p1" in plan.started
-        assert plan.running == 0
+        assert plan.running == 1
+        gate.set()
+    assert plan.running == 0
+    assert len(plan.started) <= 3
+
+
+class Gated(Planned):
+    """Every paper but the first ends when the gate is opened."""
+
+    def __init__(self, gate):
+        super().__init__()
+        self.gate = gate
+
+    def evaluate_paper(self, tree, paper, replicate):
+        result = super().evaluate_paper(tree, paper, replicate)
+        if paper.paper_id != "p0":
+            with self.lock:
+                self.running += 1
+            assert self.gate.wait(10)
+            with self.lock:
+                self.running -= 1
+        return result
 
 
 def test_the_first_failure_in_paper_order_is_raised():

@@ -8,6 +8,7 @@ import pytest
 import studbook.harnesses
 from studbook.evaluate.evaluations import evaluate_many, summarize
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.harnesses.folder import read_harness
@@ -34,13 +35,12 @@ def evaluate(sandbox, folder, papers, workers):
             rollout_pool=rollouts if workers > 1 else None,
         )
         evaluation = evaluate_many(
-            evaluator,
+            PaperQueue(evaluator, pool),
             SEED,
             papers,
             harness_id="seed",
             split="train",
             replicate=0,
-            pool=pool,
             workers=workers,
         )
         return evaluation, [evaluator.store.get(result.key) for result in evaluation.results]

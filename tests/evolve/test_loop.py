@@ -8,6 +8,7 @@ from support.search_rig import PowerCut, Rig
 from studbook.errors import BudgetExceeded, RequestFailed, SandboxError
 from studbook.evolve.contracts import SearchSettings, Unanswered
 from studbook.evolve.loop import EndReason
+from studbook.identity import canonical_json
 from studbook.llm.contracts import Evidence
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, MutantMade, Purpose
 from studbook.populations.records import MutationKind, Verdict
@@ -28,6 +29,54 @@ def test_any_number_of_workers_and_any_delays_write_the_same_journal(reference, 
     rig = Rig(settings=SETTINGS, evaluator=FakeEvaluator(max_delay_seconds=0.004))
     rig.search(workers=workers)
     assert rig.lines == reference.lines
+
+
+@pytest.mark.parametrize("lag", [1, 4])
+@pytest.mark.parametrize("speculation", [0.1, 1.0])
+def test_papers_started_early_leave_every_byte_of_the_journal_as_it_is(lag, speculation):
+    settings = replace(SETTINGS, lag=lag)
+    alone = Rig(settings=settings, at_once=1)
+    alone.search(workers=1)
+    slow = FakeEvaluator(max_delay_seconds=0.004)
+    busy = Rig(settings=settings, evaluator=slow, at_once=64, speculation=speculation)
+    busy.search(workers=64)
+    assert [canonical_json(line) for line in busy.lines] == [canonical_json(line) for line in alone.lines]
+    assert busy.evaluator.calls == len(busy.evaluator.seen)  # none was run twice
+    assert busy.evaluator.seen.keys() > alone.evaluator.seen.keys()
+
+
+@pytest.mark.parametrize("cut_after", [0, 1, 2, 7, 13, 24])
+def test_a_cut_is_made_good_whatever_was_started_early(reference, cut_after):
+    rig = Rig(settings=SETTINGS, cut_after=cut_after, at_once=64, speculation=1.0)
+    with pytest.raises(PowerCut):
+        rig.search()
+    rig.cut_after = None
+    rig.search()
+    assert rig.lines == reference.lines
+
+
+def test_a_failure_of_a_paper_that_nobody_needed_is_not_noticed():
+    rig = Rig(settings=replace(SETTINGS, lag=1), evaluator=_Unneeded(), at_once=64, speculation=1.0)
+    alone = Rig(settings=rig.settings)
+    alone.search()
+    rig.evaluator.needed = alone.evaluator.seen.keys()
+    assert rig.search().reason is EndReason.ITERATIONS
+    assert rig.lines == alone.lines
+    assert rig.evaluator.failed > 0
+
+
+class _Unneeded(FakeEvaluator):
+    """Fails on every paper that a search without speculation does not run."""
+
+    needed = frozenset()
+    failed = 0
+
+    def evaluate_paper(self, harness, paper, replicate):
+        result = super().evaluate_paper(harness, paper, replicate)
+        if result.key not in self.needed:
+            self.failed += 1
+            raise SandboxError("nobody needs this paper")
+        return result
 
 
 def test_another_lag_gives_another_lineage(reference):

@@ -53,7 +53,10 @@ class PowerCut(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Rig:
-    """`journal` holds each append as a tuple of events; after `cut_after` appends, PowerCut."""
+    """`journal` holds each append as a tuple of events; after `cut_after` appends, PowerCut.
+
+    `at_once`: papers that run at the same time.
+    """
 
     settings: SearchSettings
     evaluator: FakeEvaluator = field(default_factory=FakeEvaluator)
@@ -64,6 +67,8 @@ class Rig:
     analyzer: Analyzer = field(default_factory=FakeAnalyzer)
     implementer: Implementer = field(default_factory=FakeImplementer)
     cut_after: int | None = None
+    at_once: int = 4
+    speculation: float = 0.0
 
     @property
     def population(self) -> Population:
@@ -81,10 +86,14 @@ class Rig:
 
     @contextmanager
     def measuring(self) -> Iterator[Measuring]:
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            stop_token = StopToken(self.stop)
+        with ThreadPoolExecutor(max_workers=self.at_once) as pool:
             yield Measuring(
-                evaluator=self.evaluator, pool=pool, workers=4, observer=self.observer, stop_token=stop_token
+                evaluator=self.evaluator,
+                pool=pool,
+                workers=self.at_once,
+                observer=self.observer,
+                stop_token=StopToken(self.stop),
+                speculation=self.speculation,
             )
 
     def search(self, *, workers: int | None = None, pause_after: int | None = PAUSE_AFTER) -> Ending:

@@ -1,0 +1,109 @@
+"""Starts papers before it is certain that they are needed, on workers that would be idle otherwise.
+
+An iteration is mostly waiting: validation for the gates, the gates for the implementer, the next iteration
+for this one's decision. What will be evaluated next is nearly known all the same, and a result depends only
+on harness, paper and replicate: so it may be computed early. If the guess was right, the result is found when
+it is needed; if not, nobody looks at it. No decision, record or order of events can tell the difference.
+
+A wrong guess costs calls. So guesses stop while the calls of wrong ones exceed `share` of the calls of papers
+that were needed, and while `has_room` says that a budget is nearly spent. Needed papers always go first.
+
+Guesses are kept by replicate: in a search it is the number of the iteration that may need them.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from threading import Lock
+
+from studbook.evaluate.contracts import Paper
+from studbook.evaluate.paper_queue import PaperQueue, QueuedPaper, Urgency
+from studbook.harnesses.tree import HarnessTree
+from studbook.populations.records import Evaluation, PaperResult
+
+
+def needed(replicate: int) -> Urgency:
+    """Earlier iterations first: the others wait for their commits."""
+    return (0, replicate)
+
+
+def guessed(replicate: int) -> Urgency:
+    """After everything that is needed."""
+    return (1, replicate)
+
+
+class Speculation:
+    """Thread-safe. `share` 0: nothing is started early."""
+
+    def __init__(self, queue: PaperQueue, *, share: float, has_room: Callable[[], bool]) -> None:
+        self._queue = queue
+        self._share = share
+        self._has_room = has_room
+        self._lock = Lock()
+        self._guesses: dict[int, list[QueuedPaper]] = {}
+        self.needed_calls = 0
+        self.wasted_calls = 0
+
+    @property
+    def is_allowed(self) -> bool:
+        return self._share > 0 and self.wasted_calls <= self._share * self.needed_calls and self._has_room()
+
+    def guess(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper]) -> None:
+        """These papers will probably be needed."""
+        if self.is_allowed:
+            self._start(replicate, tree, papers, guessed(replicate))
+
+    def foresee(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper]) -> None:
+        """These papers will be needed for certain: they are started in any case."""
+        self._start(replicate, tree, papers, needed(replicate))
+
+    def _start(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper], urgency: Urgency) -> None:
+        with self._lock:
+            guesses = self._guesses.setdefault(replicate, [])
+            known = {queued.key[:2] for queued in guesses}
+            guesses += [
+                self._queue.ask(tree, paper, replicate, urgency)
+                for paper in papers
+                if (tree.tree_hash, paper.paper_id) not in known
+            ]
+
+    def used(self, replicate: int, evaluation: Evaluation) -> None:
+        """These results were needed."""
+        papers = {(evaluation.tree_hash, result.paper_id) for result in evaluation.results}
+        right = self._take(replicate, lambda queued: queued.key[:2] in papers)
+        for queued in right:
+            self._queue.give_back(queued)
+        with self._lock:
+            self.needed_calls += sum(result.calls for result in evaluation.results)
+
+    def keep_only(self, replicate: int, tree: HarnessTree) -> None:
+        """The iteration works on `tree`: guesses about other harnesses were wrong."""
+        self._drop(self._take(replicate, lambda queued: queued.key[0] != tree.tree_hash))
+
+    def hold_back(self, replicate: int) -> None:
+        """What no worker has started yet is left until it is needed."""
+        self._drop(self._take(replicate, lambda queued: not queued.is_started))
+
+    def settle(self, replicate: int) -> None:
+        """The iteration has ended: what it did not use was wasted."""
+        self._drop(self._take(replicate, lambda _: True))
+
+    def _take(self, replicate: int, is_taken: Callable[[QueuedPaper], bool]) -> list[QueuedPaper]:
+        with self._lock:
+            taken: list[QueuedPaper] = []
+            left: list[QueuedPaper] = []
+            for queued in self._guesses.pop(replicate, ()):
+                (taken if is_taken(queued) else left).append(queued)
+            if left:
+                self._guesses[replicate] = left
+            return taken
+
+    def _drop(self, wrong: Sequence[QueuedPaper]) -> None:
+        for queued in wrong:
+            if not self._queue.give_back(queued):
+                queued.future.add_done_callback(self._count_waste)
+
+    def _count_waste(self, future: "Future[PaperResult]") -> None:
+        """A paper that failed or was stopped has no result; the calls it made are not known here."""
+        if not future.cancelled() and future.exception() is None:
+            with self._lock:
+                self.wasted_calls += future.result().calls
