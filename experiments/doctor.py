@@ -1,6 +1,6 @@
 """Checks this machine: Python, git, disk, engine, sandboxes and the endpoints of a spec.
 
-Each check is a finding with a state and a next step. The deep check runs probes in real boxes and reports
+Each check gives a result with a state and a next step. The deep check runs probes in real boxes and reports
 which limits they enforce. Repairs nothing.
 """
 
@@ -34,18 +34,18 @@ AGAIN = "try again; if this persists, run only harnesses whose code you wrote"
 OWN_CODE = "use it only for code you wrote; Docker isolates untrusted code"
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     FINE = "fine"
     WARNING = "warning"  # Studbook works, but with a weakness
     MISSING = "missing"  # required but missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """`next_step` is empty if there is nothing to do."""
 
     name: str
-    state: State
+    state: CheckState
     text: str
     next_step: str = ""
 
@@ -69,36 +69,38 @@ class BoxCheck:
     told: Callable[[LimitReading], None]
 
 
-def check_docker(check: BoxCheck) -> Iterator[Finding]:
+def check_docker(check: BoxCheck) -> Iterator[CheckResult]:
     try:
         sandbox = DockerSandbox.connect(check.image)
     except StudbookError as error:
-        state = State.MISSING if check.kind == "docker" else State.WARNING
-        yield Finding(name="docker", state=state, text=_first(error), next_step=NO_ENGINE)
+        state = CheckState.MISSING if check.kind == "docker" else CheckState.WARNING
+        yield CheckResult(name="docker", state=state, text=_first(error), next_step=NO_ENGINE)
         return
     try:
-        yield engine_finding(sandbox.engine.info(), sandbox, check.kind)
-        yield box_finding(readings_of(sandbox, check), check)
+        yield engine_result(sandbox.engine.info(), sandbox, check.kind)
+        yield box_result(readings_of(sandbox, check), check)
     except StudbookError as error:
-        yield Finding(name="box", state=State.MISSING, text=_first(error), next_step="see the engine's log")
+        yield CheckResult(
+            name="box", state=CheckState.MISSING, text=_first(error), next_step="see the engine's log"
+        )
     finally:
         sandbox.close()
 
 
-def check_process(check: BoxCheck) -> Finding:
+def check_process(check: BoxCheck) -> CheckResult:
     sandbox = ProcessSandbox.open()
     try:
         readings = readings_of(sandbox, check)
     except StudbookError as error:
         step = "use Docker on this machine"
-        return Finding(name="process", state=State.WARNING, text=_first(error), next_step=step)
+        return CheckResult(name="process", state=CheckState.WARNING, text=_first(error), next_step=step)
     finally:
         sandbox.close()
     missing = _names(readings, Limit.NOT_ENFORCED)
     if not check.is_deep or not missing:
-        return Finding(name="process", state=State.FINE, text=sandbox.statement)
+        return CheckResult(name="process", state=CheckState.FINE, text=sandbox.statement)
     text = f"{sandbox.statement}; not enforced: {missing}"
-    return Finding(name="process", state=State.WARNING, text=text, next_step=OWN_CODE)
+    return CheckResult(name="process", state=CheckState.WARNING, text=text, next_step=OWN_CODE)
 
 
 def readings_of(sandbox: StatedSandbox, check: BoxCheck) -> list[Reading]:
@@ -110,7 +112,7 @@ def readings_of(sandbox: StatedSandbox, check: BoxCheck) -> list[Reading]:
     return readings
 
 
-def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: str) -> Finding:
+def engine_result(info: Mapping[str, object], sandbox: DockerSandbox, kind: str) -> CheckResult:
     """What the engine reports about itself."""
     options = info.get("SecurityOptions")
     rootless = "rootless, " if isinstance(options, list) and "name=rootless" in options else ""
@@ -119,32 +121,32 @@ def engine_finding(info: Mapping[str, object], sandbox: DockerSandbox, kind: str
     text = f"engine {version}, {rootless}cgroup v{cgroup}, {image}"
     missing, walls = missing_limits(info), missing_walls(info)
     if not missing:
-        return Finding(name="docker", state=State.FINE, text=text)
+        return CheckResult(name="docker", state=CheckState.FINE, text=text)
     is_refused = bool(walls) and kind != "process"
-    return Finding(
+    return CheckResult(
         name="docker",
-        state=State.MISSING if is_refused else State.WARNING,
+        state=CheckState.MISSING if is_refused else CheckState.WARNING,
         text=f"{text}; it reports no limits on {', '.join(missing)}",
         next_step=NOT_CONTAINED if walls else "enable these controllers in its cgroups",
     )
 
 
-def box_finding(readings: Iterable[Reading], check: BoxCheck) -> Finding:
+def box_result(readings: Iterable[Reading], check: BoxCheck) -> CheckResult:
     """One line for a whole sandbox: does it isolate untrusted code?"""
     known = list(readings)
     holes = [each.limit for each in known if each.is_hole]
     if holes:
-        state = State.WARNING if check.kind == "process" else State.MISSING
+        state = CheckState.WARNING if check.kind == "process" else CheckState.MISSING
         text = f"this engine does not isolate untrusted code; not enforced: {', '.join(holes)}"
-        return Finding(name="box", state=state, text=text, next_step=NOT_CONTAINED)
+        return CheckResult(name="box", state=state, text=text, next_step=NOT_CONTAINED)
     doubts = [each.limit for each in known if each.state is Limit.UNTRIED and LIMITS[each.limit].is_wall]
     missing, untried = _names(known, Limit.NOT_ENFORCED), _names(known, Limit.UNTRIED)
     text = _verdict(known, check.is_deep) if not doubts else "not shown to isolate untrusted code"
     text += f"; could not be tested: {untried}" if untried else ""
     text += f"; not enforced: {missing}" if missing else ""
     if not doubts and not missing:
-        return Finding(name="box", state=State.FINE, text=text)
-    return Finding(name="box", state=State.WARNING, text=text, next_step=LESS if missing else AGAIN)
+        return CheckResult(name="box", state=CheckState.FINE, text=text)
+    return CheckResult(name="box", state=CheckState.WARNING, text=text, next_step=LESS if missing else AGAIN)
 
 
 def _verdict(known: list[Reading], is_deep: bool) -> str:
@@ -167,39 +169,43 @@ NEEDED_BYTES = 1024**3
 GIGABYTE = 1024**3
 
 
-def check_machine(runs_dir: Path) -> Iterator[Finding]:
+def check_machine(runs_dir: Path) -> Iterator[CheckResult]:
     yield check_python(sys.version_info[:3])
     yield check_git(command_version("git", "--version"))
     yield check_disk(runs_dir)
 
 
-def check_python(version: tuple[int, ...]) -> Finding:
+def check_python(version: tuple[int, ...]) -> CheckResult:
     text = ".".join(map(str, version)) + f" on {platform.system()}"
     if version >= NEEDED_PYTHON:
-        return Finding(name="python", state=State.FINE, text=text)
-    return Finding(name="python", state=State.MISSING, text=text, next_step="install Python 3.11 or newer")
+        return CheckResult(name="python", state=CheckState.FINE, text=text)
+    return CheckResult(
+        name="python", state=CheckState.MISSING, text=text, next_step="install Python 3.11 or newer"
+    )
 
 
-def check_git(version: str) -> Finding:
+def check_git(version: str) -> CheckResult:
     """Runs need no git; users want it to inspect lineage.git, and `verify` to read a repacked one."""
     if version != "missing":
-        return Finding(name="git", state=State.FINE, text=version)
+        return CheckResult(name="git", state=CheckState.FINE, text=version)
     step = "install git to inspect lineage.git with git log and git diff; runs do not need it"
-    return Finding(name="git", state=State.WARNING, text="not found", next_step=step)
+    return CheckResult(name="git", state=CheckState.WARNING, text="not found", next_step=step)
 
 
-def check_disk(runs_dir: Path) -> Finding:
+def check_disk(runs_dir: Path) -> CheckResult:
     place = next(folder for folder in (runs_dir, *runs_dir.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     text = f"{free / GIGABYTE:.1f} GiB free for {runs_dir}"
     if not _is_writable(place):
         step = "make it writable, or choose another folder with --runs-dir"
-        return Finding(name="disk", state=State.MISSING, text=f"{place} is not writable", next_step=step)
-    if free < NEEDED_BYTES:
-        return Finding(
-            name="disk", state=State.WARNING, text=text, next_step="a long run may need 1 GiB or more"
+        return CheckResult(
+            name="disk", state=CheckState.MISSING, text=f"{place} is not writable", next_step=step
         )
-    return Finding(name="disk", state=State.FINE, text=text)
+    if free < NEEDED_BYTES:
+        return CheckResult(
+            name="disk", state=CheckState.WARNING, text=text, next_step="a long run may need 1 GiB or more"
+        )
+    return CheckResult(name="disk", state=CheckState.FINE, text=text)
 
 
 def _is_writable(folder: Path) -> bool:
@@ -214,7 +220,7 @@ def _is_writable(folder: Path) -> bool:
 
 def check_endpoints(
     spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Makes one tiny call per (endpoint, model) in use; an error common to all models is reported once."""
     try:
         with open_endpoints(spec, variables, tell) as endpoints:
@@ -229,12 +235,14 @@ def check_endpoints(
             for (_, is_healthy, text), users in found.items():
                 names = dict.fromkeys(repr(role_models(spec)[user].model) for user in users)
                 first, *rest = text.replace("MODEL", " and ".join(names)).splitlines()
-                yield Finding(
+                yield CheckResult(
                     name="models",
-                    state=State.FINE if is_healthy else State.MISSING,
+                    state=CheckState.FINE if is_healthy else CheckState.MISSING,
                     text=f"{', '.join(users)}: {first}",
                     next_step="; ".join(rest),
                 )
     except SpecError as error:
         text, *rest = str(error).splitlines()
-        yield Finding(name="models", state=State.MISSING, text=text, next_step=" ".join(rest).strip())
+        yield CheckResult(
+            name="models", state=CheckState.MISSING, text=text, next_step=" ".join(rest).strip()
+        )

@@ -19,7 +19,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter, Valida
 from studbook.errors import IntegrityError
 from studbook.identity import Json
 from studbook.llm.contracts import NO_EVIDENCE, Evidence
-from studbook.populations.records import Decision, Evaluation, Mutant, PaperVerdict
+from studbook.populations.records import CanaryScore, Decision, Evaluation, Mutant, PaperVerdict
 from studbook.rate import Rate
 
 T = TypeVar("T")
@@ -37,12 +37,18 @@ class Purpose(StrEnum):
     TEST = "test"  # the sealed split, once
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
     """The first line of a journal. `splits` maps a split to its paper ids, `models` a role to its model.
 
     `sandbox_fingerprint` identifies the image or Python of the boxes; "" in older journals. `harness_roles`
     are those named in the seed's manifest; `plugins` maps each door to the plug-in and its code.
+    `sandbox_reason` is why `sandbox: auto` did not use Docker, `canary` what judge and final verifier were
+    worth before the run; both are written only if there is something to say.
     """
 
     run_name: str
@@ -56,6 +62,8 @@ class RunStarted:
     sandbox_fingerprint: str = ""
     harness_roles: tuple[str, ...] = ()
     plugins: dict[str, str] = field(default_factory=dict)
+    sandbox_reason: Annotated[str, Field(exclude_if=_is_empty)] = ""
+    canary: Annotated[tuple[CanaryScore, ...], Field(exclude_if=_is_empty)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,3 +152,35 @@ class Decision:
     reason: str
     parent_rate: Rate = NO_RATE
     mutant_rate: Rate = NO_RATE
+
+
+class CanaryVerdict(StrEnum):
+    ABOVE_CHANCE = "above chance"  # the 95% interval of what is right lies above one half
+    NEAR_CHANCE = "near chance"
+    UNREADABLE = "unreadable"  # fewer than half of the replies could be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryScore:
+    """How a frozen role did on planted cases before a run: `right` of `n` known truths, `readable` replies.
+
+    `asked` replies in all, one for each case; an unreadable reply says nothing about its truths, so they are
+    not among the `n`.
+    """
+
+    role: str
+    right: int
+    n: int
+    readable: int
+    asked: int
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(self.right, self.n)
+
+    @property
+    def verdict(self) -> CanaryVerdict:
+        if 2 * self.readable < self.asked or self.n == 0:
+            return CanaryVerdict.UNREADABLE
+        low, _ = self.rate.interval()
+        return CanaryVerdict.ABOVE_CHANCE if low > 1 / 2 else CanaryVerdict.NEAR_CHANCE

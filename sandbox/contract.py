@@ -82,6 +82,10 @@ class Sandbox(Protocol):
     def close(self) -> None: ...
 
 
+WHY_NOT_DOCKER = "why_not_docker"
+"""Key of `identity` with the engine's error, if `auto` fell back to child processes."""
+
+
 class StatedSandbox(Sandbox, Protocol):
     """A sandbox with a one-line statement of what it is and what it guarantees."""
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from studbook.errors import UsageError
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
-from studbook.experiments.cli.machine import finding_lines
+from studbook.experiments.cli.machine import result_lines
 from studbook.experiments.cli.running import execute_shown, resume_command
 from studbook.experiments.cli.terminal import EXIT_FAILED, Terminal
 from studbook.experiments.conformance.figures import read_figures
 from studbook.experiments.conformance.page import Conformance, conformance_json, conformance_page
-from studbook.experiments.doctor import State, check_endpoints
+from studbook.experiments.doctor import CheckState, check_endpoints
 from studbook.experiments.run.environment import UserEnvironment, read_user_environment
 from studbook.experiments.run.execute import ActiveRun, prepare, write_beginning
 from studbook.experiments.run.opening import create_run, open_run
@@ -73,9 +73,9 @@ def _try_out(options: Namespace, out: Path, terminal: Terminal) -> int:
     user = read_user_environment()
     spec = trial_spec(user, options.target, options.model, options.overrides)
     findings = tuple(check_endpoints(spec, user.variables, terminal.progress))
-    for line in finding_lines(findings):
+    for line in result_lines(findings):
         terminal.progress(line)
-    if any(each.state is State.MISSING for each in findings):
+    if any(each.state is CheckState.MISSING for each in findings):
         terminal.error("the endpoint cannot be used as it is: see above")
         return EXIT_FAILED
     shown = replace(terminal, wants_json=False)  # one object is printed: the report
@@ -120,7 +120,7 @@ def trial_spec(
 
     Raises UsageError if it is not clear which models are meant; SpecError.
     """
-    given = list(overrides)
+    given = [*overrides, "models.accept_judge=true"]  # what a weak judge is worth is part of the report
     if target is not None and not _is_address(target):
         if model is not None:
             raise UsageError("--model names the model at an address; a spec names its own")

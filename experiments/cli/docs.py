@@ -45,7 +45,8 @@ JSON_KEYS = {
     "resume": "as `run`; `iterations` lists only those executed since the resume",
     "stop": "`run`, `was_running`",
     "ls": "`runs` (list of `run`, `state`, `iterations`, `admitted`, `best_id`, rates)",
-    "show": "`run`, `iterations`, `best_failures`, `costs` (the total last); or `harness`; or `trajectories`",
+    "show": "`run`, `iterations`, `best_failures`, `costs` (the total last), `canary` (list of "
+    "`role`, `right`, `n`, `readable`, `asked`); or `harness`; or `trajectories`",
     "tree": "`harnesses` (list of `mutant`, `last_flags`, `verdict`, `rate`, `is_stopped`, `is_best`)",
     "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "
@@ -71,7 +72,7 @@ JSON_KEYS = {
     "papers show": "`papers` (list) and `skipped`; or `paper`",
     "papers stats": "`stats`",
     "init": "`folder`",
-    "doctor": "`findings` (list of `name`, `state`, `text`, `next_step`), `is_ready`; with `--deep` also "
+    "doctor": "`checks` (list of `name`, `state`, `text`, `next_step`), `is_ready`; with `--deep` also "
     "`limits` (list of `sandbox`, `limit`, `state`, `measured`, `is_hole`, `next_step`)",
     "testbed serve": "`base_url`, `models`",
 }

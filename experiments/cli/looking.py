@@ -16,6 +16,7 @@ from studbook.experiments.library.reading import Run, results_on
 from studbook.experiments.run.costs import cost_lines, read_costs
 from studbook.experiments.run.opening import OpenedRun, find_paper, list_runs, open_run, open_target
 from studbook.experiments.views.lines import (
+    canary_line,
     change_words,
     harness_lines,
     iteration_lines,
@@ -214,8 +215,10 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     rows = iteration_views(run.population)
     failures = failure_counts(run.evaluations_of(summary.best_id), summary.best_id)
     costs = read_costs(run)
+    canary = run.population.start.canary if run.population.start else ()
     if terminal.wants_json:
         told = {"run": summary, "iterations": rows, "best_failures": failures, "costs": costs}
+        told["canary"] = canary
         terminal.json({"schema": 1, **told})
         return 0
     _tell_summaries([summary], terminal)
@@ -227,6 +230,9 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in failures.items())
         terminal.result(["", f"rounds of {summary.best_id} that were not accepted: {counts}"])
     terminal.result(["", *cost_lines(costs)] if costs else [])
+    if canary:
+        terminal.result(["", "before the run, on planted cases with known answers:"])
+        terminal.result(f"  {canary_line(score)}" for score in canary)
     return 0
 
 

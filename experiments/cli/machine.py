@@ -13,9 +13,9 @@ from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag, 
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.doctor import (
     BoxCheck,
-    Finding,
+    CheckResult,
+    CheckState,
     LimitReading,
-    State,
     check_docker,
     check_endpoints,
     check_machine,
@@ -28,7 +28,11 @@ from studbook.experiments.views.text import clean_line, count
 from studbook.llm.endpoints import SERVER
 from studbook.sandbox.probes.judges import State as Limit
 
-GLYPHS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.MISSING: ("✗", "red")}
+GLYPHS = {
+    CheckState.FINE: ("✓", "green"),
+    CheckState.WARNING: ("!", "yellow"),
+    CheckState.MISSING: ("✗", "red"),
+}
 
 
 LIMIT_GLYPHS = {Limit.ENFORCED: ("✓", "green"), Limit.NOT_ENFORCED: ("!", "yellow"), Limit.UNTRIED: ("?", "")}
@@ -66,18 +70,18 @@ def _doctor(options: Namespace, terminal: Terminal) -> int:
         environment=user.variables,
         told=lambda found: _tell(found, limits, terminal, options.deep),
     )
-    findings = [
+    results = [
         *check_machine(Path(options.runs_dir)),
         *check_docker(boxes),
         check_process(boxes),
         *check_endpoints(spec, user.variables, terminal.progress),
     ]
-    missing = [each for each in findings if each.state is State.MISSING]
+    missing = [each for each in results if each.state is CheckState.MISSING]
     if terminal.wants_json:
         deep = {"limits": [_limit_json(each) for each in limits]} if options.deep else {}
-        terminal.json({"schema": 1, "findings": findings, **deep, "is_ready": not missing})
+        terminal.json({"schema": 1, "checks": results, **deep, "is_ready": not missing})
     else:
-        terminal.result(["", *finding_lines(findings)] if options.deep else finding_lines(findings))
+        terminal.result(["", *result_lines(results)] if options.deep else result_lines(results))
         terminal.result(
             ["", f"Not ready: {count(len(missing), 'required check')} failed" if missing else "ready"]
         )
@@ -114,9 +118,9 @@ def _limit_json(found: LimitReading) -> dict[str, Any]:
     return {"sandbox": found.sandbox, **asdict(found.reading)}
 
 
-def finding_lines(findings: Iterable[Finding]) -> list[Text]:
+def result_lines(results: Iterable[CheckResult]) -> list[Text]:
     lines = []
-    for each in findings:
+    for each in results:
         glyph, style = GLYPHS[each.state]
         lines.append(
             line((f"{glyph} {each.state:<8}", style), (f"{each.name:<9}", "bold"), clean_line(each.text, 300))

@@ -34,7 +34,14 @@ from studbook.experiments.run.execute import (
     write_beginning,
 )
 from studbook.experiments.run.models import models_line, uses_only_testbed
-from studbook.experiments.run.opening import create_run, find_run, find_start, is_being_written, open_run
+from studbook.experiments.run.opening import (
+    create_run,
+    discarding_refused,
+    find_run,
+    find_start,
+    is_being_written,
+    open_run,
+)
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
 from studbook.experiments.spec.loading import read_resolved
@@ -65,11 +72,18 @@ from studbook.populations.storage import RUNS_DIR, RunFolder, storage_errors
     RUNS,
     flag("--name", help="name of the run (default: the spec's name and a number)"),
     flag("--dry-run", action="store_true", help="print the plan with its cost, then stop"),
+    flag(
+        "--accept-judge",
+        action="store_true",
+        help="start although judge or final verifier is near chance on planted cases "
+        "(the same as -s models.accept_judge=true)",
+    ),
 )
 def run(options: Namespace, terminal: Terminal) -> int:
     with plugging(options.plugins, spec=options.spec):
         user = read_user_environment()
-        spec = user.load(options.spec, options.overrides)
+        accepted = ["models.accept_judge=true"] if options.accept_judge else []
+        spec = user.load(options.spec, [*options.overrides, *accepted])
         prepared = prepare(spec, user.variables)
         if options.dry_run:
             prepared.sandbox.close()
@@ -77,7 +91,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
         folder = create_run(
             Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
         )
-        return execute_shown(folder, prepared, user.variables, terminal, options)
+        with discarding_refused(folder):
+            return execute_shown(folder, prepared, user.variables, terminal, options)
 
 
 @command("studbook resume quickstart-1", RUN, RESET, PAPERS, PLUGINS, RUNS)
@@ -140,8 +155,9 @@ def execute_shown(
             ending = execute(active)
             end = end_view(active, ending, folder, options)
             before_closing(active)
-        with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` reports it
-            write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
+        if ending.population.start is not None:  # otherwise it ended before its first event
+            with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` reports it
+                write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
         if ending.is_orderly or terminal.wants_json:
             display.finished(end)
     finally:
@@ -227,6 +243,7 @@ def plugins_flag(options: Namespace) -> str:
 def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> StartView:
     spec, population = active.spec, active.ledger.population
     moves = [each for each in prepared.changes if each.startswith(("models.", "corpus."))]
+    fallback = sandbox_note(prepared.sandbox_reason)
     return StartView(
         run=folder.name,
         folder=folder.root.as_posix(),
@@ -242,7 +259,17 @@ def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> Star
         finished_iterations=population.iterations_done,
         is_finished=population.finish is not None
         and end_reason(search_settings(spec), population) is not None,
-        notes=(*prepared.papers.notes, *moves),
+        notes=(*prepared.papers.notes, *moves, *([fallback] if fallback else [])),
+    )
+
+
+def sandbox_note(reason: str) -> str:
+    """One line for the user; "" if `auto` chose Docker, or another sandbox was asked for."""
+    if not reason:
+        return ""
+    return (
+        f"no Docker: {reason}; start Docker to isolate untrusted code, or choose child processes with "
+        "-s sandbox=process"
     )
 
 

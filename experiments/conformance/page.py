@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from studbook.experiments.conformance.figures import READABLE, RoleFigures, RunFigures
-from studbook.experiments.doctor import Finding, State
+from studbook.experiments.doctor import CheckResult, CheckState
 from studbook.experiments.run.models import uses_only_testbed
 from studbook.experiments.views.lines import TESTBED_MODELS, spaced
 from studbook.experiments.views.text import clean_line, count, dollars, duration
@@ -38,7 +38,7 @@ class Conformance:
     """A run's figures, what `doctor` said about the endpoints before it, and whether to name their hosts."""
 
     figures: RunFigures
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[CheckResult, ...] = ()
     names_host: bool = False
 
 
@@ -230,7 +230,7 @@ def _endpoint(found: Conformance) -> list[str]:
     lines += [
         f"- doctor: {clean_line(f'{each.name}: {each.text}', 300)}"
         for each in found.findings
-        if each.state is not State.FINE
+        if each.state is not CheckState.FINE
     ]
     return lines or ["Nothing: every field was understood, and no request had to be repeated."]
 

@@ -20,7 +20,7 @@ from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import execute, opened_run, prepare, write_beginning
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
-from studbook.experiments.run.opening import create_run, open_target
+from studbook.experiments.run.opening import create_run, discarding_refused, open_target
 from studbook.experiments.run.plugins import open_display, plugging
 from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
 from studbook.experiments.spec.loading import harness_folder
@@ -111,9 +111,12 @@ def run(
         )
         shown, switch = _opened_display(display), StopSwitch()
         try:
-            with opened_run(
-                folder, prepared, user.variables, shown, switch, listen=watching_stop_file
-            ) as active:
+            with (
+                discarding_refused(folder),
+                opened_run(
+                    folder, prepared, user.variables, shown, switch, listen=watching_stop_file
+                ) as active,
+            ):
                 ending = execute(active)
         finally:
             shown.close()

@@ -38,6 +38,7 @@ from studbook.experiments.run.bench import (
     open_clean_sandbox,
     origin_of,
 )
+from studbook.experiments.run.canary import ask_canary
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
 from studbook.experiments.run.ledger import Ledger, LineageTrees, forget_open_failures, opened_ledger
@@ -56,9 +57,9 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import RunStarted, SearchEnded
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import SEED_ID, Population
-from studbook.populations.records import MutationKind, PaperResult
+from studbook.populations.records import CanaryScore, MutationKind, PaperResult
 from studbook.populations.storage import RunFolder, atomic_write, this_process
-from studbook.sandbox.contract import StatedSandbox
+from studbook.sandbox.contract import WHY_NOT_DOCKER, StatedSandbox
 
 WORDS = {
     EndReason.ITERATIONS: "all iterations are done",
@@ -78,6 +79,7 @@ class Prepared:
     """The checked inputs of a run. `spec` names the sandbox that was chosen, not `auto`.
 
     `changes`: a line for every key of the spec that a resume has changed.
+    `sandbox_reason` is why `auto` did not choose Docker; `canary` None: still to be asked.
     """
 
     spec: Spec
@@ -86,6 +88,8 @@ class Prepared:
     sandbox: StatedSandbox
     origin: Origin
     changes: tuple[str, ...] = ()
+    sandbox_reason: str = ""
+    canary: tuple[CanaryScore, ...] | None = None
 
 
 def prepare(
@@ -124,6 +128,8 @@ def prepare(
         sandbox=sandbox,
         origin=here if replayed is None else origin_of(replayed),
         changes=changes,
+        sandbox_reason=replayed.sandbox_reason if replayed else sandbox.identity.get(WHY_NOT_DOCKER, ""),
+        canary=replayed.canary if replayed else None,
     )
 
 
@@ -169,6 +175,7 @@ def read_seed(folder: RunFolder) -> HarnessTree:
 class ActiveRun:
     """A run that is ready to execute.
 
+    `canary` None: judge and final verifier are still to be asked, unless the journal says what they did.
     `legs`: where the search of a recorded run ended before it was resumed; a replay ends it there as well.
     `is_replay`: its records decide where it ends, so it never pauses.
     """
@@ -181,6 +188,9 @@ class ActiveRun:
     trees: LineageTrees
     watcher: Watcher
     switch: StopSwitch
+    tell: Callable[[str], None]
+    sandbox_reason: str = ""
+    canary: tuple[CanaryScore, ...] | None = None
     legs: tuple[SearchEnded, ...] = ()
     is_replay: bool = False
 
@@ -253,11 +263,18 @@ def opened_run(
             trees=ledger.trees,
             watcher=Watcher(display, bench, ledger, time.monotonic),
             switch=switch,
+            tell=lambda text: notices.add("canary", text),
+            sandbox_reason=prepared.sandbox_reason,
+            canary=prepared.canary,
         )
 
 
 def execute(run: ActiveRun) -> Ending:
-    """Runs to the end or to an interruption; finished work is in the ledger either way."""
+    """Runs to the end or to an interruption; finished work is in the ledger either way.
+
+    Raises UsageError for a resumed run that is another experiment, and before the first event of a run for a
+    judge or final verifier near chance.
+    """
     try:
         _begin(run, _measuring(run))
         return _search_and_conclude(run)
@@ -314,7 +331,7 @@ def _measuring(run: ActiveRun) -> Measuring:
     )
 
 
-def run_started(run: ActiveRun) -> RunStarted:
+def run_started(run: ActiveRun, canary: tuple[CanaryScore, ...] = ()) -> RunStarted:
     return RunStarted(
         run_name=run.spec.name,
         spec_hash=spec_hash(run.spec),
@@ -327,16 +344,18 @@ def run_started(run: ActiveRun) -> RunStarted:
         sandbox_fingerprint=run.bench.frozen.sandbox,
         harness_roles=run.seed.manifest.roles,
         plugins=identities(run.spec),
+        sandbox_reason=run.sandbox_reason,
+        canary=canary,
     )
 
 
 def _begin(run: ActiveRun, measuring: Measuring) -> None:
     """Makes the first two commits of a journal; for a resumed run, checks that the experiment is the same."""
-    start = run_started(run)
     if run.ledger.population.start is None:
-        run.ledger.commit((start,))
+        canary = ask_canary(run.bench, run.tell) if run.canary is None else run.canary
+        run.ledger.commit((run_started(run, canary),))
     else:
-        check_unchanged(run.ledger.population.start, start)
+        check_unchanged(run.ledger.population.start, run_started(run))
     if not run.ledger.population.members:
         run.ledger.commit(found(run.seed, run.trees, measuring, run.splits.validation))
 

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,17 @@ def create_run(
         return _named(draft, runs_dir, spec_name, wanted)
     finally:
         shutil.rmtree(draft.root, ignore_errors=True)  # already renamed unless something failed
+
+
+@contextmanager
+def discarding_refused(folder: RunFolder) -> Iterator[None]:
+    """Removes a new run that is refused (UsageError) before its first event: nothing of it was measured."""
+    try:
+        yield
+    except UsageError:
+        if not folder.journal.stat().st_size:
+            shutil.rmtree(folder.root, ignore_errors=True)
+        raise
 
 
 def _check_wanted(runs_dir: Path, wanted: str | None) -> None:

@@ -281,7 +281,8 @@ class ModelsSpec(Section):
     The endpoints `testbed` and `openai` always exist; OPENAI_BASE_URL sets the latter's address. A failed
     request is retried `retries` times before its role is asked a control question. If an endpoint stops
     responding, the run waits `patience_minutes` (null: forever) before it pauses. `strict_names` refuses
-    replies that name a different model; otherwise the difference is reported once.
+    replies that name a different model; otherwise the difference is reported once. `accept_judge` starts a
+    run whose judge or final verifier is near chance on planted cases.
     """
 
     endpoints: dict[str, EndpointSpec] = Field(default_factory=_standard_endpoints)
@@ -291,6 +292,7 @@ class ModelsSpec(Section):
     retry_wait_seconds: PositiveNumber = 1.0
     patience_minutes: Annotated[float, Field(ge=0)] | None = 15.0
     strict_names: bool = False
+    accept_judge: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -75,6 +75,7 @@ MEANINGS = {
     "models.retry_wait_seconds": "Wait before the first retry; later waits are longer.",
     "models.patience_minutes": "How long the run waits for an endpoint that does not respond before it pauses; null: forever.",
     "models.strict_names": "Refuse a reply that names a different model.",
+    "models.accept_judge": "Start a run although its judge or final verifier is near chance on planted cases with known answers; `run --accept-judge` sets it.",
     "evaluator.predicate": "The acceptance predicate.",
     "evaluator.max_rounds": "Examples a harness may propose per paper.",
     "evaluator.weak_rollouts": "Rollouts of the weak solver per example.",

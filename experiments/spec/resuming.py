@@ -25,8 +25,8 @@ from studbook.identity import hash_json
 
 LENGTH = ("iterations", "patience")
 """Keys of `search` that affect only how many iterations a run has."""
-WAITING = ("retries", "retry_wait_seconds", "patience_minutes")
-"""Keys of `models` that affect only how long a run takes."""
+WAITING = ("retries", "retry_wait_seconds", "patience_minutes", "accept_judge")
+"""Keys of `models` that affect only how long a run takes, and whether it starts."""
 PLACE = ("base_url", "api_key_env", "timeout_seconds", "concurrency")
 """Keys of an endpoint: where it is and how fast it is asked."""
 PRICES = ("dollars_per_million_input", "dollars_per_million_output")

@@ -20,7 +20,7 @@ from studbook.experiments.views.views import (
 )
 from studbook.populations.diff import ScoreDiff
 from studbook.populations.family import TreeRow
-from studbook.populations.records import PaperVerdict, Verdict
+from studbook.populations.records import CanaryScore, PaperVerdict, Verdict
 from studbook.rate import Rate
 
 GLYPHS = {
@@ -101,6 +101,17 @@ def start_lines(view: StartView) -> list[Text]:
     elif view.finished_iterations:
         lines.append(notice_line(f"resuming after {count(view.finished_iterations, 'finished iteration')}"))
     return lines
+
+
+def canary_line(score: CanaryScore) -> str:
+    """`judge: 17 of 20 marks right (chance 10; 95% CI 64.0–94.8%), 4 of 4 replies readable: above chance`."""
+    readable = f"{score.readable} of {score.asked} replies readable: {score.verdict}"
+    if not score.n:
+        return f"{score.role}: {readable}"
+    unit = "marks" if score.role == "judge" else "verdicts"
+    low, high = (f"{100 * end:.1f}" for end in score.rate.interval())
+    chance = f"chance {score.n / 2:g}; 95% CI {low}–{high}%"
+    return f"{score.role}: {score.right} of {score.n} {unit} right ({chance}), {readable}"
 
 
 def seed_line(rate: Rate) -> Text:

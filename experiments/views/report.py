@@ -21,6 +21,7 @@ from studbook.experiments.views.lines import (
     GLYPHS,
     NOT_SHOWN,
     TESTBED_MODELS,
+    canary_line,
     change_words,
     confirmed_words,
     is_shown,
@@ -46,7 +47,7 @@ from studbook.populations.diff import ScoreDiff, diff_files
 from studbook.populations.events import Purpose
 from studbook.populations.family import TreeRow, tree_rows
 from studbook.populations.population import SEED_ID
-from studbook.populations.records import Verdict
+from studbook.populations.records import CanaryScore, Verdict
 from studbook.populations.storage import atomic_write
 from studbook.rate import Rate
 
@@ -240,7 +241,9 @@ class ReportView:
     models: tuple[tuple[str, str], ...]
     is_testbed: bool
     sandbox: str
+    sandbox_reason: str
     isolates_untrusted_code: bool
+    canary: tuple[CanaryScore, ...]
     splits: dict[str, int]
     evaluator_hash: str
     iterations: tuple[IterationView, ...]
@@ -313,6 +316,7 @@ def _head(view: ReportView) -> str:
         ("Papers", splits),
         ("Iterations", f"{len(view.iterations)} ({verdicts})"),
         ("Evaluator", view.evaluator_hash[:16]),
+        *(("On planted cases", canary_line(score)) for score in view.canary),
     ]
     body = "".join(f"<dt>{escape(label)}</dt><dd>{safe(text)}</dd>" for label, text in facts)
     warnings = ""
@@ -325,7 +329,7 @@ def _head(view: ReportView) -> str:
 
 def _sandbox_words(view: ReportView) -> str:
     if view.sandbox != "docker":
-        return SANDBOX_WORDS[False]
+        return SANDBOX_WORDS[False] + (f" (no Docker: {view.sandbox_reason})" if view.sandbox_reason else "")
     return SANDBOX_WORDS[True] + ("" if view.isolates_untrusted_code else ENGINE_LACKS)
 
 
@@ -396,6 +400,8 @@ def report_view(run: OpenedRun) -> ReportView:
         models=tuple(sorted(start.models.items())),
         is_testbed=uses_only_testbed(spec),
         sandbox=start.sandbox,
+        sandbox_reason=start.sandbox_reason,
+        canary=start.canary,
         isolates_untrusted_code=start.isolates_untrusted_code,
         splits={name: len(start.splits[name]) for name in SPLIT_NAMES if name in start.splits},
         evaluator_hash=start.evaluator_hash,

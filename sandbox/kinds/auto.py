@@ -1,9 +1,10 @@
-"""Docker if an engine answers, otherwise child processes; the run reports which one it uses."""
+"""Docker if an engine answers, otherwise child processes; the run reports which one it uses, and why."""
 
 from studbook.errors import SandboxError
-from studbook.sandbox.contract import StatedSandbox
+from studbook.sandbox.contract import WHY_NOT_DOCKER, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.engine import Engine
+from studbook.sandbox.frames import one_line
 from studbook.sandbox.process_box import ProcessSandbox
 
 
@@ -11,6 +12,8 @@ def plugin(image: str | None = None) -> StatedSandbox:
     """An engine without a usable image is an error: silently running without isolation would be worse."""
     try:
         engine = Engine.connect()
-    except SandboxError:
-        return ProcessSandbox.open()
+    except SandboxError as error:
+        sandbox = ProcessSandbox.open()
+        sandbox.identity[WHY_NOT_DOCKER] = one_line(str(error).splitlines()[0])
+        return sandbox
     return DockerSandbox.on(engine, image)

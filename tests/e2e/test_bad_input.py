@@ -164,15 +164,16 @@ def test_doctor_finds_a_bad_endpoint(here, capsys, bad_endpoint, monkeypatch):
     address, told = bad_endpoint
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     assert main(["doctor", "--json", *endpoint_flags(address)]) == 1
-    findings = json.loads(capsys.readouterr().out)["findings"]
-    models = [each for each in findings if each["name"] == "models"]
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    models = [each for each in checks if each["name"] == "models"]
     assert {each["state"] for each in models} == {"missing"}
     assert all(told in each["text"] and each["next_step"] for each in models)
 
 
 def test_the_first_call_finds_a_bad_endpoint_and_the_run_can_go_on_later(here, capsys, bad_endpoint):
     address, told = bad_endpoint
-    code = main(["run", "tiny.yaml", *endpoint_flags(address)])
+    accepted = [] if told else ["--accept-judge"]
+    code = main(["run", "tiny.yaml", *endpoint_flags(address), *accepted])
     err = capsys.readouterr().err
     if told:
         assert code == 1
@@ -186,6 +187,14 @@ def test_the_first_call_finds_a_bad_endpoint_and_the_run_can_go_on_later(here, c
         )
         assert "0.0% (0/3" in err
     assert "Traceback" not in err
+
+
+def test_a_run_that_falls_back_to_child_processes_says_why(here, capsys, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    assert main(["run", "tiny.yaml", "-s", "sandbox=auto", "-s", "search.iterations=0"]) == 0
+    assert f"no Docker: Docker, looking for an engine at {NO_ENGINE}" in capsys.readouterr().err
+    assert NO_ENGINE in Path("runs/tiny-1/journal.jsonl").read_text()
+    assert NO_ENGINE in Path("runs/tiny-1/report.html").read_text()
 
 
 def test_a_missing_key_is_asked_for_by_the_name_of_its_variable(here, capsys):

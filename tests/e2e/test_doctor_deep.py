@@ -18,7 +18,7 @@ def limits_of(told: dict[str, Any], sandbox: str) -> dict[str, dict[str, Any]]:
 
 
 def finding(told: dict[str, Any], name: str) -> dict[str, str]:
-    return next(each for each in told["findings"] if each["name"] == name)
+    return next(each for each in told["checks"] if each["name"] == name)
 
 
 @pytest.mark.docker
@@ -26,7 +26,7 @@ def test_a_sound_engine_is_told_limit_by_limit(docker_engine: None, tmp_path: Pa
     done = studbook("doctor", "--deep", "--json", cwd=tmp_path)
     told = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
-    assert list(told) == ["schema", "findings", "limits", "is_ready"]
+    assert list(told) == ["schema", "checks", "limits", "is_ready"]
     assert set(limits_of(told, "docker")) == set(limits_of(told, "process")) == set(LIMITS)
     assert not any(each["is_hole"] for each in limits_of(told, "docker").values())
     assert finding(told, "box")["text"].startswith("isolates untrusted code: ")

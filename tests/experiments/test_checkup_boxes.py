@@ -9,11 +9,11 @@ from support.weak_boxes import weak_sandbox
 from studbook.experiments.cli.machine import limit_lines
 from studbook.experiments.doctor import (
     BoxCheck,
+    CheckState,
     LimitReading,
-    State,
-    box_finding,
+    box_result,
     check_docker,
-    engine_finding,
+    engine_result,
     readings_of,
 )
 from studbook.sandbox.probes.judges import Reading
@@ -40,36 +40,37 @@ HOLE = reading("memory", Limit.NOT_ENFORCED, is_hole=True)
 
 
 def test_a_sound_engine_is_said_to_contain_and_what_was_not_tried_is_named():
-    found = box_finding(SOUND, check())
-    assert found.state is State.FINE
+    found = box_result(SOUND, check())
+    assert found.state is CheckState.FINE
     told = "isolates untrusted code: 2 of 3 limits tested and enforced; could not be tested: swap"
     assert found.text == told
 
 
 def test_one_box_alone_is_not_said_to_prove_containment():
-    assert "isolates untrusted code" not in box_finding(SOUND[:1], check(is_deep=False)).text
+    assert "isolates untrusted code" not in box_result(SOUND[:1], check(is_deep=False)).text
 
 
 @pytest.mark.parametrize(
-    ("kind", "state"), [("auto", State.MISSING), ("docker", State.MISSING), ("process", State.WARNING)]
+    ("kind", "state"),
+    [("auto", CheckState.MISSING), ("docker", CheckState.MISSING), ("process", CheckState.WARNING)],
 )
 def test_a_missing_wall_is_refused_unless_another_sandbox_was_asked_for(kind, state):
-    found = box_finding([*SOUND, HOLE], check(kind=kind))
+    found = box_result([*SOUND, HOLE], check(kind=kind))
     assert found.state is state
     assert found.text == "this engine does not isolate untrusted code; not enforced: memory"
     assert "-s sandbox=process" in found.next_step
 
 
 def test_another_missing_limit_is_a_warning():
-    found = box_finding([*SOUND, reading("cpu", Limit.NOT_ENFORCED)], check())
-    assert found.state is State.WARNING
+    found = box_result([*SOUND, reading("cpu", Limit.NOT_ENFORCED)], check())
+    assert found.state is CheckState.WARNING
     assert found.text.startswith("isolates untrusted code: 2 of 4")
     assert found.text.endswith("not enforced: cpu")
 
 
 def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
-    found = box_finding([reading("network", Limit.ENFORCED), reading("memory", Limit.UNTRIED)], check())
-    assert found.state is State.WARNING
+    found = box_result([reading("network", Limit.ENFORCED), reading("memory", Limit.UNTRIED)], check())
+    assert found.state is CheckState.WARNING
     assert found.text == "not shown to isolate untrusted code; could not be tested: memory"
     assert found.next_step
 
@@ -78,21 +79,21 @@ def test_a_wall_that_could_not_be_tried_is_not_taken_for_granted():
 @pytest.mark.parametrize(
     ("says", "kind", "state", "words"),
     [
-        ({}, "auto", State.FINE, "engine "),
-        ({"SwapLimit": False}, "auto", State.WARNING, "it reports no limits on swap"),
-        ({"PidsLimit": False}, "auto", State.MISSING, "it reports no limits on processes"),
-        ({"MemoryLimit": False}, "process", State.WARNING, "it reports no limits on memory"),
+        ({}, "auto", CheckState.FINE, "engine "),
+        ({"SwapLimit": False}, "auto", CheckState.WARNING, "it reports no limits on swap"),
+        ({"PidsLimit": False}, "auto", CheckState.MISSING, "it reports no limits on processes"),
+        ({"MemoryLimit": False}, "process", CheckState.WARNING, "it reports no limits on memory"),
         (
             {"SecurityOptions": ["name=rootless"], "CgroupVersion": "2"},
             "auto",
-            State.FINE,
+            CheckState.FINE,
             "rootless, cgroup v2",
         ),
     ],
 )
 def test_what_an_engine_says_of_itself_is_judged_too(docker_engine: None, says, kind, state, words):
     with weak_sandbox(lambda config, host: None, says=says) as sandbox:
-        found = engine_finding(sandbox.engine.info(), sandbox, kind)
+        found = engine_result(sandbox.engine.info(), sandbox, kind)
     assert found.state is state
     assert words in found.text
 
@@ -102,8 +103,8 @@ def test_a_weak_box_makes_the_quick_look_a_refusal_too(docker_engine: None):
     told: list[LimitReading] = []
     quick = check(is_deep=False, told=told.append)
     with weak_sandbox(lambda config, host: host.update(ReadonlyRootfs=False)) as sandbox:
-        found = box_finding(readings_of(sandbox, quick), quick)
-    assert found.state is State.MISSING
+        found = box_result(readings_of(sandbox, quick), quick)
+    assert found.state is CheckState.MISSING
     assert found.text.endswith("not enforced: read-only root")
     assert {each.sandbox for each in told} == {"docker"}
 
@@ -111,10 +112,10 @@ def test_a_weak_box_makes_the_quick_look_a_refusal_too(docker_engine: None):
 def test_without_an_engine_doctor_says_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     (found,) = check_docker(check(kind="docker"))
-    assert found.state is State.MISSING
+    assert found.state is CheckState.MISSING
     assert "unix:///nowhere/docker.sock (DOCKER_HOST)" in found.text
     (found,) = check_docker(check())
-    assert found.state is State.WARNING
+    assert found.state is CheckState.WARNING
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ def view_of(events, **changes) -> ReportView:
         models=(("challenger", "testbed"), ("weak", "testbed")),
         is_testbed=True,
         sandbox="docker",
+        sandbox_reason="",
+        canary=(),
         isolates_untrusted_code=True,
         splits={name: len(papers) for name, papers in start.splits.items()},
         evaluator_hash=start.evaluator_hash,

@@ -3,6 +3,7 @@
 import pytest
 
 from studbook.errors import UsageError
+from studbook.sandbox.contract import WHY_NOT_DOCKER
 from studbook.sandbox.kinds import auto, docker
 
 NOWHERE = "unix:///nonexistent/docker.sock"
@@ -16,11 +17,12 @@ def test_docker_without_an_engine_says_what_to_do_and_names_the_flag(monkeypatch
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_auto_without_an_engine_is_the_process_sandbox(monkeypatch: pytest.MonkeyPatch):
+def test_auto_without_an_engine_is_the_process_sandbox_and_says_why(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     sandbox = auto.plugin()
     assert sandbox.name == "process"
     assert sandbox.statement.endswith("it does not isolate untrusted code")
+    assert NOWHERE in sandbox.identity[WHY_NOT_DOCKER]
 
 
 @pytest.mark.docker

@@ -1,0 +1,136 @@
+"""Puts sixteen planted cases to judge and final verifier before a run, to see whether they are above chance.
+
+A judge that marks everything as met makes every example too easy, and a verifier that copies the example of
+its prompt passes every one: the run's numbers then say nothing, and no later check would notice. The canary
+is a smoke test, not a measurement (`benchmarks/verifier_errors.py` is one): the cases are plain, each is
+asked about once, and a model that is right where people would all agree is well above chance.
+
+The judge marks four answers that each meet about half of their criteria; the final verifier checks six good
+examples and six bad ones. Giving always the same answer is therefore right half of the time. Every reply is
+read by the evaluator's own code; one that it would have to ask for again counts as unreadable.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+
+from studbook.evaluate.planted.cases import GOOD, PlantedAnswer, PlantedExample, shipped_cases
+from studbook.evaluate.planted.error_rates import CheckOutcome, Examiner
+from studbook.evaluate.settings import EvaluatorSettings
+from studbook.llm.contracts import Chat, ChatCall, ChatReply
+from studbook.populations.records import CanaryScore
+
+ROLES = ("judge", "final_verifier")
+
+SET = "written"
+"""The held-out cases stay unseen."""
+
+ANSWERS = ("dunes", "court", "registers", "antenna")
+"""Good examples whose answers of kind `partial` the judge marks: 10 criteria of 20 are met."""
+
+BAD = (
+    ("bread", "leak_context"),
+    ("dunes", "rubric_elsewhere"),
+    ("court", "unsupported_reference"),
+    ("antenna", "rubric_everything"),
+    ("registers", "unanswerable"),
+    ("sleep study", "contradictory_reference"),
+)
+"""What the final verifier should fail; it should pass the good examples of the same six subjects."""
+
+
+class _AskedAgain(Exception):
+    """The first reply could not be read, so the evaluator asks again."""
+
+
+class _OneCall:
+    """A `Chat` for one case: passes the first call on and refuses to ask again."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._has_asked = False
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        if self._has_asked:
+            raise _AskedAgain
+        self._has_asked = True
+        return self._chat.chat(call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """`settings` and `prompts` are the run's own, `run_seed` its seed: the same run asks the same."""
+
+    chat: Chat
+    settings: EvaluatorSettings
+    prompts: Mapping[str, str]
+    run_seed: int
+
+    def ask(self, roles: Collection[str], pool: Executor) -> tuple[CanaryScore, ...]:
+        """One score for each of `roles` (of `ROLES`), in the order of `ROLES`; calls run on `pool`.
+
+        Raises what the chat raises for an endpoint that does not answer, InfrastructureError or
+        BudgetExceeded. A request that its role cannot answer counts as unreadable.
+        """
+        examples, answers = canary_cases()
+        marked = [pool.submit(self._mark, case) for case in answers if "judge" in roles]
+        checked = [pool.submit(self._check, case) for case in examples if "final_verifier" in roles]
+        found = {"judge": marked, "final_verifier": checked}
+        return tuple(_score(role, found[role]) for role in ROLES if role in roles)
+
+    def _mark(self, case: PlantedAnswer) -> tuple[bool, ...] | None:
+        """For every criterion, whether its mark is right; None if the reply cannot be read."""
+        try:
+            marks = self._examiner().mark(case).marks
+        except _AskedAgain:
+            return None
+        return marks and tuple(mark is truth for mark, truth in zip(marks, case.truth, strict=True))
+
+    def _check(self, case: PlantedExample) -> tuple[bool, ...] | None:
+        try:
+            outcome = self._examiner().check(case).outcome
+        except _AskedAgain:
+            return None
+        return (
+            None
+            if outcome is CheckOutcome.REFUSED
+            else ((outcome is CheckOutcome.PASSED) is case.should_pass,)
+        )
+
+    def _examiner(self) -> Examiner:
+        return Examiner(
+            chat=_OneCall(self.chat),
+            settings=replace(self.settings, reading_attempts=1),
+            prompts=self.prompts,
+            run_seed=self.run_seed,
+        )
+
+
+def canary_cases() -> tuple[list[PlantedExample], list[PlantedAnswer]]:
+    """Twelve examples and four answers.
+
+    An example comes with a document, as in a run: its good version's context and reference answer, and what
+    the criteria ask for, in their words.
+    """
+    examples, answers = shipped_cases(SET)
+    good = {case.origin: case for case in examples if case.kind == GOOD}
+    places = {(case.origin, case.kind): case for case in examples}
+    chosen = [places[place] for origin, kind in BAD for place in ((origin, GOOD), (origin, kind))]
+    partial = {case.origin: case for case in answers if case.kind == "partial"}
+    return (
+        [replace(case, document=_document(good[case.origin])) for case in chosen],
+        [partial[origin] for origin in ANSWERS],
+    )
+
+
+def _document(case: PlantedExample) -> str:
+    rewarded = [row["criterion"] for row in case.submission["rubric"] if row["weight"] > 0]
+    said = [text.partition(" that ")[2] or text for text in rewarded]  # without "States that"
+    points = " ".join(f"{text[:1].upper()}{text[1:]}." for text in said)
+    return f"{case.submission['context']}\n\n{case.submission['reference_answer']}\n\n{points}"
+
+
+def _score(role: str, cases: Sequence["Future[tuple[bool, ...] | None]"]) -> CanaryScore:
+    read = [marks for case in cases if (marks := case.result()) is not None]
+    right = [mark for marks in read for mark in marks]
+    return CanaryScore(role=role, right=sum(right), n=len(right), readable=len(read), asked=len(cases))
