@@ -12,6 +12,9 @@ from studbook.evolve.contracts import HistoryEntry
 from studbook.populations.population import Population
 from studbook.populations.records import Decision, Verdict
 
+PROMPT_TOKENS = 100_000
+"""The longest prompt of analyzer and implementer, also for models that could take more."""
+
 NOTHING = "Nothing has been tried yet."
 
 

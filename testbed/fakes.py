@@ -102,7 +102,7 @@ def pass_chance(harness: HarnessTree) -> float:
 class ScriptedChat:
     """A `Chat` that returns its replies in order and raises those that are errors; `asked` is the calls."""
 
-    replies: list[str | ModelError]
+    replies: list[str | ChatReply | ModelError]
     asked: list[ChatCall] = field(default_factory=list)
 
     def chat(self, call: ChatCall) -> ChatReply:
@@ -112,7 +112,7 @@ class ScriptedChat:
         reply = self.replies[len(self.asked) - 1]
         if isinstance(reply, ModelError):
             raise reply
-        return ChatReply(text=reply, usage=Usage())
+        return reply if isinstance(reply, ChatReply) else ChatReply(text=reply, usage=Usage())
 
 
 class FakeAnalyzer:

@@ -3,66 +3,27 @@
 Every path is checked before use. A change outside the editable files is refused and counted; an edit that
 does not fit (no match, unknown file) only fails, with a message that helps to correct it: it shows the lines
 most similar to the text that was searched for.
+
+Models see and write line feeds only; a file with CRLF line ends keeps them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from studbook.errors import ManifestError, StudbookError
-from studbook.evolve.policies.actions import Hunk
+from studbook.evolve.policies.actions import REPLACE_SHAPE, Hunk
+from studbook.evolve.policies.matching import (
+    describe_matches,
+    find_loosely,
+    is_whole,
+    nearest_lines,
+    without_numbers,
+)
 from studbook.harnesses import folder
 from studbook.harnesses.folder import INJECTED
 from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, changed_paths, list_files
 
-MAX_COMPARED_LINES = 2000
-ROUGHLY_COMPARED = 2000
-"""Characters of a window that are counted, in linear time."""
-
-CLOSELY_COMPARED = 500
-"""Characters of the best windows that are aligned, in up to cubic time."""
-
-BEST = 4
-
-
-def nearest_lines(text: str, wanted: str) -> str:
-    """The window of `text` most similar to `wanted`, with line numbers and one line of margin."""
-    lines = text.split("\n")[:MAX_COMPARED_LINES]
-    wanted_lines = wanted.split("\n")
-    size = min(len(wanted_lines), len(lines), 30)
-    windows = ["\n".join(lines[at : at + size]) for at in range(len(lines) - size + 1)]
-    start = _most_like(windows, "\n".join(wanted_lines[:size]))
-    return numbered(lines, start - 1, start + size + 1)
-
-
-def describe_matches(text: str, wanted: str) -> str:
-    """The line numbers at which `wanted` starts."""
-    numbers: list[str] = []
-    at = text.find(wanted)
-    while at >= 0 and len(numbers) < 10:
-        numbers.append(str(text.count("\n", 0, at) + 1))
-        at = text.find(wanted, at + 1)
-    return f"it begins at lines {', '.join(numbers)}"
-
-
-def numbered(lines: list[str], start: int, stop: int) -> str:
-    chosen = range(max(0, start), min(len(lines), stop))
-    return "\n".join(f"{at + 1:4d} | {lines[at]}" for at in chosen)
-
-
-def _most_like(windows: list[str], target: str) -> int:
-    """The index of the closest of the windows that share the most characters; ties go to the first."""
-    rough = SequenceMatcher(None, "", target[:ROUGHLY_COMPARED], autojunk=False)
-    close = SequenceMatcher(None, "", target[:CLOSELY_COMPARED], autojunk=False)
-    scores = []
-    for at, window in enumerate(windows):
-        rough.set_seq1(window[:ROUGHLY_COMPARED])
-        scores.append((-rough.quick_ratio(), at))
-    best: list[tuple[float, int]] = []
-    for _, at in sorted(scores)[:BEST]:
-        close.set_seq1(windows[at][:CLOSELY_COMPARED])
-        best.append((-close.ratio(), at))
-    return min(best)[1]
+CRLF = "\r\n"
 
 
 class Refused(StudbookError):
@@ -105,13 +66,14 @@ class Worktree:
         path = check_path(raw_path)
         if path not in self._files:
             raise EditFailed(f"there is no file {path}; the files are:\n{self.list_files()}")
-        return _decode(path, self._files[path])
+        text = _decode(path, self._files[path])
+        return text.replace(CRLF, "\n") if self._has_crlf(path) else text
 
     def search(self, text: str) -> str:
         """`path:line: text` for every line that contains `text`, at most 100."""
         needle = text.strip("\n")
         hits = [
-            f"{path}:{number}: {line}"
+            f"{path}:{number}: {line.rstrip()}"
             for path, data in self._files.items()
             for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), start=1)
             if needle in line or ("\n" in needle and line and line == needle.split("\n")[0])
@@ -122,7 +84,7 @@ class Worktree:
         path = self._check_editable(raw_path)
         data = self._encode(path, text if text.endswith("\n") or not text else text + "\n")
         is_new = path not in self._files
-        self._files[path] = data
+        self._keep(path, data)
         return f"{'created' if is_new else 'wrote'} {path} ({len(data)} bytes)"
 
     def delete(self, raw_path: str) -> str:
@@ -137,19 +99,39 @@ class Worktree:
         return f"deleted {path}"
 
     def replace(self, raw_path: str, hunks: Sequence[Hunk]) -> str:
-        """Apply all hunks or none; each must match exactly once, in the text after the earlier hunks."""
+        """Apply all hunks or none; each must match exactly once, in the text after the earlier hunks.
+
+        One that does not occur exactly may occur apart from whitespace.
+        """
         path = self._check_editable(raw_path)
         text = self.read(path)
         for hunk in hunks:
             text = self._apply(path, text, hunk)
         data = self._encode(path, text)
-        self._files[path] = data
+        self._keep(path, data)
         return f"replaced {len(hunks)} place{'s' if len(hunks) > 1 else ''} in {path} ({len(data)} bytes)"
+
+    def _keep(self, path: str, data: bytes) -> None:
+        if self._files.get(path) == data:
+            raise EditFailed(f"this leaves {path} exactly as it is: write what should be different")
+        self._files[path] = data
+
+    def replace_whole(self, raw_path: str, text: str) -> str:
+        """A replace that names no old text: a revision of the whole file, if it is like it."""
+        path = self._check_editable(raw_path)
+        if not is_whole(self.read(path), text):
+            self.failed_replaces += 1
+            raise EditFailed(f"{REPLACE_SHAPE}; to write the whole file anew: write {path}")
+        return self.write(path, text)
 
     def _apply(self, path: str, text: str, hunk: Hunk) -> str:
         count = text.count(hunk.old)
         if count == 1:
             return text.replace(hunk.old, hunk.new)
+        plain = without_numbers(hunk)
+        change = None if count else find_loosely(text, plain, is_python=path.endswith(".py"))
+        if change is not None:
+            return change.apply(text)
         self.failed_replaces += 1
         if count:
             where = describe_matches(text, hunk.old)
@@ -175,6 +157,8 @@ class Worktree:
         return path
 
     def _encode(self, path: str, text: str) -> bytes:
+        if self._has_crlf(path):
+            text = text.replace(CRLF, "\n").replace("\n", CRLF)
         data = text.encode("utf-8", "replace")  # a model can send lone surrogates, which UTF-8 cannot encode
         others = {name: size for name, size in self._sizes().items() if name != path}
         if "\0" in text or len(data) > self._limits.file_bytes:
@@ -185,6 +169,11 @@ class Worktree:
                 f"(limits: {self._limits.files} files, {self._limits.total_bytes} bytes)"
             )
         return data
+
+    def _has_crlf(self, path: str) -> bool:
+        """Whether all its lines end so; mixed line ends stay as they are."""
+        data = self._files.get(path, b"")
+        return b"\r\n" in data and data.count(b"\r\n") == data.count(b"\n")
 
     def _sizes(self) -> dict[str, int]:
         return {path: len(data) for path, data in self._files.items()}

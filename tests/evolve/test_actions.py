@@ -1,10 +1,15 @@
 """Reading actions out of what models really send."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studbook.evolve.policies.actions import ActionKind, Hunk, parse_actions, parse_hunks, render_action
+from studbook.evolve.policies.actions import Action, ActionKind, Hunk, render_action, tools
+from studbook.evolve.policies.replies import parse_actions, read_reply
+from studbook.evolve.policies.text_edits import parse_hunks
+from studbook.llm.contracts import ChatReply, ToolCall, Usage
 
 
 def shape(reply):
@@ -72,14 +77,14 @@ bodies = st.text(st.sampled_from("ab`~ \n#<>=é"), max_size=60).filter(lambda te
 @given(kind=st.sampled_from(["write", "search", "done"]), body=bodies.filter(str.strip))
 def test_a_rendered_action_is_read_back_exactly(kind, body):
     path = "prompts/a.md" if kind == "write" else ""
-    (action,) = parse_actions(render_action(ActionKind(kind), path, body))
+    (action,) = parse_actions(render_action(Action(kind=ActionKind(kind), path=path, body=body)))
     assert (action.kind, action.path, action.body, action.problem) == (kind, path, body, "")
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a.md", "b/c.py"]), bodies.filter(str.strip)), max_size=4))
 def test_actions_between_prose_are_all_found_in_order(writes):
-    blocks = [render_action(ActionKind.WRITE, path, body) for path, body in writes]
+    blocks = [render_action(Action(kind=ActionKind.WRITE, path=path, body=body)) for path, body in writes]
     reply = "\n".join(f"Now this:\n\n{block}\n" for block in blocks)
     assert shape(reply) == [("write", path, body) for path, body in writes]
 
@@ -109,3 +114,191 @@ def test_one_replace_may_hold_several_hunks():
 def test_a_malformed_replace_is_explained(body, message):
     with pytest.raises(ValueError, match=message):
         parse_hunks(body)
+
+
+AIDER = """prompts/a.md
+```markdown
+<<<<<<< SEARCH
+a
+=======
+b
+>>>>>>> REPLACE
+```"""
+AIDER_INSIDE = """```
+prompts/a.md
+<<<<<<< SEARCH
+a
+=======
+b
+>>>>>>> REPLACE
+```"""
+AIDER_BARE = """I change **prompts/a.md**:
+
+`prompts/a.md`
+<<<<<<< SEARCH
+a
+=======
+b
+>>>>>>> REPLACE
+Done."""
+DIFF = """```diff
+--- a/prompts/a.md
++++ b/prompts/a.md
+@@ -1,3 +1,3 @@
+ x
+-a
++b
+ y
+```"""
+DIFF_BARE = DIFF.removeprefix("```diff\n").removesuffix("\n```")
+NATIVE = '{"name": "replace", "arguments": {"path": "prompts/a.md", "old": "a", "new": "b"}}'
+IN_FUNCTION = json.dumps(
+    {
+        "function": {
+            "name": "replace",
+            "arguments": json.dumps({"path": "prompts/a.md", "old": "a", "new": "b"}),
+        }
+    }
+)
+XML = """<function=replace>
+<parameter=path>
+prompts/a.md
+</parameter>
+<parameter=old>
+a
+</parameter>
+<parameter=new>
+b
+</parameter>
+</function>"""
+PAIR = Hunk(old="a", new="b")
+IN_CONTEXT = Hunk(old="x\na\ny", new="x\nb\ny")
+
+
+@pytest.mark.parametrize(
+    ("reply", "hunk"),
+    [
+        (AIDER, PAIR),
+        (AIDER_INSIDE, PAIR),
+        (AIDER_BARE, PAIR),
+        (DIFF, IN_CONTEXT),
+        (DIFF_BARE, IN_CONTEXT),
+        ("```replace prompts/a.md\n@@ -1 +1 @@\n x\n-a\n+b\n y\n```", IN_CONTEXT),
+        ("```replace prompts/a.md\n-a\n+b\n```", PAIR),
+        ("```replace prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n```", PAIR),
+        ("```replace prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\nThat is all.", PAIR),
+        ("```replace\nprompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\n```", PAIR),
+        (
+            "```replace prompts/a.md\n<<<<<<< FIND\n```\na\n```\n=======\nb\n>>>>>>> END\n```",
+            Hunk(old="```\na\n```", new="b"),
+        ),
+        (NATIVE, PAIR),
+        (f"I do this:\n<tool_call>\n{NATIVE}\n</tool_call>", PAIR),
+        (f"```json\n{NATIVE}\n```", PAIR),
+        (f"```json\n[{NATIVE}]\n```", PAIR),
+        (IN_FUNCTION, PAIR),
+        ('{"action": "replace", "file": "prompts/a.md", "search": "a", "replace": "b"}', PAIR),
+        ('{"tool": "replace", "parameters": {"path": "prompts/a.md", "old": ["a"], "new": ["b"]}}', PAIR),
+        (XML, PAIR),
+    ],
+)
+def test_the_edits_of_other_tools_are_understood(reply, hunk):
+    (action,) = parse_actions(reply)
+    assert action == Action(kind=ActionKind.REPLACE, path="prompts/a.md", hunks=(hunk,))
+
+
+def test_a_diff_may_touch_several_files_and_make_or_delete_them():
+    diff = """--- a/a.md
++++ b/a.md
+@@ -1 +1 @@
+-a
++b
+--- /dev/null
++++ b/new.md
+@@ -0,0 +1,2 @@
++one
++two
+--- a/old.md
++++ /dev/null
+@@ -1 +0,0 @@
+-gone"""
+    assert [(a.kind.value, a.path, a.body, a.hunks) for a in parse_actions(diff)] == [
+        ("replace", "a.md", "", (PAIR,)),
+        ("write", "new.md", "one\ntwo", ()),
+        ("delete", "old.md", "", ()),
+    ]
+
+
+def test_other_tool_calls_in_text_are_read_in_order():
+    calls = (
+        '{"name": "read_file", "arguments": {"path": "a.md"}}\n{"name": "done", "parameters": {"text": "ok"}}'
+    )
+    assert shape(calls) == [("read", "a.md", ""), ("done", "", "ok")]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"criterion": "names the dose", "weight": 3}',
+        "The rubric is [1, 2, 3] and {x}.",
+        '```json\n{"name": "deploy", "arguments": {}}\n```',
+        "a\n- one\n- two\n+ three",
+        "```\n- a list\n- of points\n```",
+    ],
+)
+def test_what_only_looks_like_an_edit_is_none(reply):
+    assert parse_actions(reply) == ()
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ("prompts/a.md\n<<<<<<< SEARCH\na\n=======\nb", "not closed"),
+        ("<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE", "exactly one path"),
+        ('{"name": "replace", "arguments": {"path": "a.md", "old": "a"}}', "lacks new"),
+        ('{"name": "replace", "arguments": {"path": "a.md", "old": " ", "new": "b"}}', "old text is empty"),
+        ("```diff\n--- a/a.md\n+++ b/a.md\n@@ -0,0 +1 @@\n+b\n```", "repeats no line"),
+    ],
+)
+def test_a_foreign_edit_that_cannot_be_carried_out_says_why(reply, problem):
+    (action,) = parse_actions(reply)
+    assert problem in action.problem
+
+
+def native(*calls):
+    return ChatReply(text="```delete a.md\n```", usage=Usage(), tool_calls=calls)
+
+
+def test_an_endpoints_tool_calls_come_before_the_text():
+    (action,) = read_reply(native(ToolCall(name="read", arguments='{"path": "a.md"}')))
+    assert (action.kind, action.path) == (ActionKind.READ, "a.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind", "problem"),
+    [
+        ("list", "", "list", ""),
+        ("list", "{", "list", ""),
+        ("write", "{'path': 'a.md', 'text': 'x',}", "write", ""),
+        ("write", '{"path": "a.md", "text": "never clo', "write", "one JSON object with path, text"),
+        ("done", "{}", "done", ""),
+        ("unknown", "{}", "delete", ""),
+    ],
+)
+def test_the_arguments_of_a_call_may_be_broken(name, arguments, kind, problem):
+    (action,) = read_reply(native(ToolCall(name=name, arguments=arguments)))
+    assert action.kind == kind
+    assert problem in action.problem
+
+
+def test_every_tool_names_what_it_needs():
+    required = {tool.name: tool.parameters["required"] for tool in tools()}
+    assert required["replace"] == ["path", "old", "new"]
+    assert set(required) == set(ActionKind)
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("`<>=-+@{}[]\"':,\n afp/.md"), max_size=300))
+def test_no_text_breaks_the_reading_of_foreign_edits(reply):
+    for action in parse_actions(reply):
+        assert action.kind in ActionKind

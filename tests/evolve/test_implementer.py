@@ -4,13 +4,16 @@ import pytest
 
 from studbook.errors import ModelRejected, RequestFailed
 from studbook.evolve.contracts import Diagnosis, Unanswered
+from studbook.evolve.policies.actions import ActionKind, describe_actions
 from studbook.evolve.policies.implementers.chat import ChatImplementer, DialogueLimits, fit
+from studbook.evolve.policies.replies import parse_actions
 from studbook.evolve.prompting import load_prompt
-from studbook.llm.contracts import Message
+from studbook.llm.contracts import ChatReply, Message, ToolCall, Usage
 from studbook.populations.records import MutationKind
 from studbook.testbed.fakes import ScriptedChat, fake_harness
 
 PARENT = fake_harness()
+WRITE = "```write prompts/level.md\n30\n```\n```done\nwritten\n```"
 
 
 def implement(replies, limits=None, try_harness=lambda tree: "accepted: ok"):
@@ -25,7 +28,7 @@ def told(chat, turn):
 
 
 def test_the_opening_holds_diagnosis_history_and_files():
-    _, chat = implement(["```done\nnothing\n```"])
+    _, chat = implement([WRITE])
     system, user = chat.asked[0].messages
     assert (system.role, user.role) == ("system", "user")
     assert "<diagnosis>\nIt is too low.\n</diagnosis>" in user.content
@@ -99,7 +102,7 @@ def test_thousands_of_actions_in_one_message_neither_run_nor_fill_the_next():
 
 
 def test_a_cut_off_write_changes_nothing():
-    proposal, chat = implement(["```write prompts/level.md\n30", "```done\nnothing\n```"])
+    proposal, chat = implement(["```write prompts/level.md\n30", *["```done\nnothing\n```"] * 2])
     assert proposal.tree == PARENT
     assert "not closed" in told(chat, 1)
 
@@ -139,15 +142,85 @@ def test_a_dialogue_that_never_ends_is_ended_and_keeps_its_edits():
 
 
 def test_a_model_that_only_talks_is_told_and_then_left():
-    proposal, chat = implement(["I would raise it."] * 9, DialogueLimits(idle_turns=3))
+    proposal, chat = implement(["I would raise it."] * 9, DialogueLimits(stuck_turns=3))
     assert len(chat.asked) == 3
     assert "No action was found in your message" in told(chat, 1)
     assert proposal.tree == PARENT
 
 
+def test_done_without_a_change_is_refused_and_the_dialogue_goes_on():
+    proposal, chat = implement(["```done\nI would raise it.\n```", WRITE])
+    assert "not finished: no file has changed yet" in told(chat, 1)
+    assert (proposal.hypothesis, proposal.tree.files["prompts/level.md"]) == ("written", b"30\n")
+    back = "```write prompts/level.md\n20\n```\n```done\nback\n```"
+    proposal, chat = implement(["```write prompts/level.md\n30\n```", back, WRITE])
+    assert "no file has changed yet" in told(chat, 2)
+
+
+def test_a_second_failure_in_a_row_is_told_and_the_third_ends_the_dialogue():
+    wrong = "```read prompts/{}.md\n```"
+    proposal, chat = implement([wrong.format(number) for number in range(9)])
+    assert len(chat.asked) == 3
+    assert "second message in a row" not in told(chat, 1)
+    assert "second message in a row" in told(chat, 2)
+    assert proposal.tree == PARENT
+
+
+@pytest.mark.parametrize("loop", [["```list\n```"], ["```list\n```", "```read agent.py\n```"]])
+def test_messages_that_repeat_earlier_ones_end_the_dialogue(loop):
+    _, chat = implement(loop * 9)
+    assert len(chat.asked) == len(loop) + 2
+    assert "second message in a row" in told(chat, len(loop) + 1)
+
+
+def test_a_repeat_after_a_change_is_no_repeat():
+    read = "```read prompts/level.md\n```"
+    proposal, chat = implement([read, "```write prompts/level.md\n30\n```", read, "```done\nx\n```"])
+    assert proposal.hypothesis == "x"
+    assert not any("second message in a row" in told(chat, turn) for turn in range(1, 4))
+
+
+def test_an_edit_that_changes_nothing_is_said():
+    same = "```replace prompts/level.md\n<<<<<<< FIND\n20\n=======\n20\n>>>>>>> END\n```"
+    _, chat = implement([same, "```write prompts/level.md\n20\n```", WRITE])
+    assert told(chat, 1).count("this leaves prompts/level.md exactly as it is") == 1
+    assert told(chat, 2).count("this leaves prompts/level.md exactly as it is") == 1
+
+
+def test_tool_calls_are_carried_out_and_kept_in_the_dialogue_as_text():
+    arguments = '{"path": "prompts/level.md", "old": "20", "new": "30",}'
+    called = ChatReply(text="", usage=Usage(), tool_calls=(ToolCall(name="replace", arguments=arguments),))
+    chat = ScriptedChat([called, "```done\nx\n```"])
+    proposal = ChatImplementer(chat).implement(PARENT, Diagnosis(text="Low."), [], lambda tree: "", seed=5)
+    assert proposal.tree.files["prompts/level.md"] == b"30\n"
+    assert [tool.name for tool in chat.asked[0].tools] == [kind.value for kind in ActionKind]
+    assistant, result = chat.asked[1].messages[-2:]
+    assert assistant.content == (
+        "```replace prompts/level.md\n<<<<<<< FIND\n20\n=======\n30\n>>>>>>> END\n```"
+    )
+    assert result.content.startswith('<result action="replace" path="prompts/level.md" ok="true">')
+
+
+def test_a_message_that_was_cut_off_is_said():
+    cut = ChatReply(text="```write prompts/level.md\n30", usage=Usage(), finish_reason="length")
+    chat = ScriptedChat([cut, WRITE])
+    ChatImplementer(chat).implement(PARENT, Diagnosis(text="Low."), [], lambda tree: "", seed=5)
+    assert "Your message was cut off at its limit." in told(chat, 1)
+
+
+def test_a_dialogue_fits_a_small_context():
+    chat = ScriptedChat(["```read prompts/long.md\n```", WRITE])
+    parent = PARENT.replace({"prompts/long.md": b"word " * 5_000})
+    implementer = ChatImplementer(chat, prompt_tokens=3_000, answer_tokens=500)
+    implementer.implement(parent, Diagnosis(text="d" * 50_000), [], lambda tree: "", seed=5)
+    for call in chat.asked:
+        assert sum(len(message.content) for message in call.messages) <= 3_000 * 4
+        assert call.max_tokens == 500
+
+
 def test_every_turn_is_a_sample_of_its_own_and_the_same_each_time():
-    _, first = implement(["```list\n```", "```done\nx\n```"])
-    _, again = implement(["```list\n```", "```done\nx\n```"])
+    _, first = implement(["```list\n```", WRITE])
+    _, again = implement(["```list\n```", WRITE])
     assert first.asked == again.asked
     assert first.asked[0].seed != first.asked[1].seed
 
@@ -189,11 +262,10 @@ def test_a_long_dialogue_forgets_old_results_first():
     kept = fit(messages, 700)
     assert [len(message.content) for message in kept] == [100, 100, 100, 49, 100, 49, 100, 100]
     assert fit(messages, 800) == tuple(messages)
+    assert [len(message.content) for message in fit(messages, 100)] == [100, 100, 23, 49, 23, 49, 100, 100]
 
 
 def test_the_prompt_shows_every_action_as_it_is_read():
-    from studbook.evolve.policies.actions import ActionKind, parse_actions
-
-    shown = parse_actions(load_prompt("implementer.md"))
+    shown = parse_actions(load_prompt("implementer.md").replace("{actions}", describe_actions()))
     assert {action.kind for action in shown} == set(ActionKind)
     assert [action.problem for action in shown] == [""] * len(shown)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from studbook.evolve.policies.worktree import nearest_lines
+from studbook.evolve.policies.matching import nearest_lines
 
 TEXT = "Ask one question.\nBe brief.\nName the mechanism in full.\nEnd there."
 

@@ -157,3 +157,33 @@ def test_a_search_names_file_and_line():
         "prompts/rules.md:3: Ask one question.\nprompts/rules.md:5: Ask one thing."
     )
     assert worktree().search("nowhere to be found") == "no line holds this text"
+
+
+CRLF = fake_harness().replace(
+    {"prompts/dos.md": b"one\r\ntwo\r\nthree\r\n", "prompts/mixed.md": b"one\r\ntwo\n"}
+)
+
+
+def test_a_file_keeps_its_own_line_ends():
+    tree = Worktree(CRLF)
+    assert tree.read("prompts/dos.md") == "one\ntwo\nthree\n"
+    tree.replace("prompts/dos.md", [Hunk(old="one\ntwo", new="1\n2")])
+    assert tree.tree.files["prompts/dos.md"] == b"1\r\n2\r\nthree\r\n"
+    tree.write("prompts/dos.md", "new\nlines\n")
+    assert tree.tree.files["prompts/dos.md"] == b"new\r\nlines\r\n"
+    tree.replace("prompts/mixed.md", [Hunk(old="two", new="2")])
+    assert tree.tree.files["prompts/mixed.md"] == b"one\r\n2\n"
+
+
+def test_an_old_text_that_misses_by_whitespace_is_found():
+    tree = Worktree(fake_harness())
+    tree.replace("agent.py", [Hunk(old="box.log('nothing')  ", new="box.log('something')")])
+    assert b"\n    box.log('something')\n" in tree.tree.files["agent.py"]
+
+
+def test_a_replace_without_old_lines_is_a_revision_of_the_whole_file_or_refused():
+    tree = Worktree(CRLF)
+    tree.replace_whole("prompts/dos.md", "one\n2\nthree\n")
+    assert tree.tree.files["prompts/dos.md"] == b"one\r\n2\r\nthree\r\n"
+    with pytest.raises(EditFailed, match="a replace body is"):
+        tree.replace_whole("prompts/dos.md", "something else\n")

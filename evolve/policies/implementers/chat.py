@@ -2,155 +2,112 @@
 
 The dialogue is bounded in turns, sizes and tries. A useless dialogue gives a proposal equal to the parent,
 for which the gates return NO_CHANGE; a model that does not answer raises Unanswered. Otherwise only
-InfrastructureError and BudgetExceeded are raised. Edits are applied only through `Worktree`, which confines
-them.
+InfrastructureError and BudgetExceeded are raised.
+
+Actions come as text or, where the endpoint has tools, as tool calls. Both are kept in the dialogue as text,
+so that records, replay and endpoints without tools need to know nothing about tools.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness, Unanswered
-from studbook.evolve.gates import check_static
-from studbook.evolve.policies.actions import EDITS, Action, ActionKind, parse_actions, parse_hunks
-from studbook.evolve.policies.worktree import EditFailed, Refused, Worktree
-from studbook.evolve.prompting import cut_middle, load_prompt, summarize
+from studbook.evolve.policies.actions import Action, ActionKind, describe_actions, render_action, tools
+from studbook.evolve.policies.replies import read_reply
+from studbook.evolve.policies.workbench import Result, Workbench, clean_line
+from studbook.evolve.policies.worktree import Worktree
+from studbook.evolve.prompting import PROMPT_TOKENS, cut_middle, load_prompt, summarize
 from studbook.harnesses.tree import HarnessTree, changed_paths, list_files
 from studbook.identity import derive_seed
-from studbook.llm.contracts import Chat, ChatCall, Evidence, Message
+from studbook.llm.contracts import CHARACTERS_PER_TOKEN, Chat, ChatCall, ChatReply, Evidence, Message
 from studbook.populations.records import MutationKind
 
-DATA_FILES = ("../../prompts/implementer.md",)
+DATA_FILES = ("../../prompts/implementer.md", "../actions.toml")
 """Its prompt: part of what a run is bound to."""
-
-MAX_ACTIONS = 40
-"""Per message: a model that repeats itself writes thousands, each answered with a whole file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    action: Action
-    ok: bool
-    text: str
-    refused: bool = False
-
-    def render(self, limit: int) -> str:
-        path = f' path="{self.action.path}"' if self.action.path else ""
-        head = f'<result action="{self.action.kind}"{path} ok="{str(self.ok).lower()}">'
-        text = cut_middle(self.text.removesuffix("\n"), limit)
-        return f"{head}\n{text}\n</result>"
-
-
-@dataclass(slots=True, kw_only=True)
-class Workbench:
-    """The worktree of one dialogue and the tries it has used. Owned by one dialogue, not thread-safe."""
-
-    parent: HarnessTree
-    worktree: Worktree
-    try_harness: TryHarness
-    tries_left: int
-    refused_actions: int = 0
-    hypothesis: str | None = None
-    last_try: tuple[str, str] = field(default=("", ""))
-
-    def execute(self, actions: Sequence[Action]) -> tuple[Result, ...]:
-        """Execute the first MAX_ACTIONS actions in order. Refuses `done` after a failed edit among them."""
-        results: list[Result] = []
-        for action in actions[:MAX_ACTIONS]:
-            result = self._execute_one(action, results)
-            results.append(result)
-            self.refused_actions += result.refused
-        for action in actions[MAX_ACTIONS : MAX_ACTIONS + 1]:
-            left_out = f"neither this nor what follows: at most {MAX_ACTIONS} actions a message"
-            results.append(Result(action=action, ok=False, text=left_out))
-        return tuple(results)
-
-    def _execute_one(self, action: Action, earlier: Sequence[Result]) -> Result:
-        if action.problem:
-            return Result(action=action, ok=False, text=action.problem)
-        if action.kind is ActionKind.DONE:
-            return self._finish(action, earlier)
-        try:
-            return Result(action=action, ok=True, text=self._act(action))
-        except Refused as error:
-            return Result(action=action, ok=False, text=f"refused: {error}", refused=action.kind in EDITS)
-        except (EditFailed, ValueError) as error:
-            return Result(action=action, ok=False, text=str(error))
-
-    def _act(self, action: Action) -> str:
-        worktree = self.worktree
-        match action.kind:
-            case ActionKind.LIST:
-                return worktree.list_files()
-            case ActionKind.READ:
-                return worktree.read(action.path)
-            case ActionKind.SEARCH:
-                return worktree.search(action.body)
-            case ActionKind.WRITE:
-                return worktree.write(action.path, action.body)
-            case ActionKind.DELETE:
-                return worktree.delete(action.path)
-            case ActionKind.REPLACE:
-                return worktree.replace(action.path, parse_hunks(action.body))
-            case _:
-                return self._try()
-
-    def _try(self) -> str:
-        tree = self.worktree.tree
-        if self.last_try[0] == tree.tree_hash:
-            return f"nothing has changed since the last try:\n{self.last_try[1]}"
-        problem = check_static(self.parent, tree)
-        if problem is not None:
-            return f"not run: {problem.reason}"
-        if self.tries_left <= 0:
-            raise EditFailed("no tries are left; finish with `done`")
-        self.tries_left -= 1
-        self.last_try = (tree.tree_hash, self.try_harness(tree))
-        return self.last_try[1]
-
-    def _finish(self, action: Action, earlier: Sequence[Result]) -> Result:
-        if any(not result.ok and result.action.kind in EDITS for result in earlier):
-            return Result(action=action, ok=False, text="not finished: an edit above failed")
-        self.hypothesis = clean_line(action.body)
-        return Result(action=action, ok=True, text="finished")
-
-
-def clean_line(text: str, limit: int = 300) -> str:
-    """One line for a journal or commit message: visible characters, single spaces, bounded length."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
 
 SHRINKS = (1, 4)
 """The size limit is divided by these in turn, leaving out older results, if the model refuses a dialogue."""
 
 NO_ACTION = (
     "No action was found in your message. Every message must hold at least one fenced block whose first line "
-    "names an action: list, read, search, replace PATH, write PATH, delete PATH, try or done."
+    f"names an action: {', '.join(kind.value for kind in ActionKind)}. For example:\n\n"
+    "```read prompts/example.md\n```"
+)
+
+CUT_OFF = "Your message was cut off at its limit. Send shorter messages: one action each, small replaces."
+
+TOLD_AFTER = 2
+"""Turns in a row without progress, after which the model is told."""
+
+STUCK = (
+    "This is the second message in a row that repeats an earlier one or in which nothing worked. After a "
+    "third the dialogue ends. Do something else: read the file you want to change, then send `write PATH` "
+    "with its whole new text."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogueLimits:
-    """`idle_turns`: the dialogue ends after this many replies in a row without any action."""
+    """`stuck_turns`: the dialogue ends after so many turns in a row that fail or repeat earlier ones."""
 
     turns: int = 16
     tries: int = 2
-    idle_turns: int = 3
+    stuck_turns: int = 3
     result_characters: int = 60_000
     prompt_characters: int = 300_000
     diagnosis_characters: int = 20_000
     history_characters: int = 12_000
 
+    def within(self, characters: int) -> "DialogueLimits":
+        """The same, with a prompt of at most so many characters, of which each part gets its share."""
+        return replace(
+            self,
+            prompt_characters=min(self.prompt_characters, characters),
+            result_characters=min(self.result_characters, characters // 3),
+            diagnosis_characters=min(self.diagnosis_characters, characters // 5),
+            history_characters=min(self.history_characters, characters // 10),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Counts turns in a row in which nothing worked, or that repeat an earlier one since the last change."""
+
+    stuck: int = 0
+    seen: set[tuple[Action, ...]] = field(default_factory=set)
+    tree_hash: str = ""
+
+    def note(self, results: Sequence[Result], tree: HarnessTree) -> None:
+        actions = tuple(result.action for result in results)
+        if tree.tree_hash != self.tree_hash:
+            self.tree_hash, self.seen = tree.tree_hash, set()
+        if actions in self.seen:
+            self.stuck = max(self.stuck, 1) + 1
+        else:
+            self.stuck = 0 if any(result.ok for result in results) else self.stuck + 1
+        self.seen.add(actions)
+
 
 class ChatImplementer:
-    """An `Implementer` that talks to the role `implementer`. Thread-safe: a dialogue's state is its own."""
+    """An `Implementer` that talks to the role `implementer`. Thread-safe: a dialogue's state is its own.
 
-    def __init__(self, chat: Chat, limits: DialogueLimits | None = None) -> None:
+    `prompt_tokens` bounds a prompt, and `answer_tokens` an answer (None: as the role's settings say).
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        limits: DialogueLimits | None = None,
+        prompt_tokens: int = PROMPT_TOKENS,
+        answer_tokens: int | None = None,
+    ) -> None:
         self._chat = chat
-        self._limits = limits or DialogueLimits()
-        self._system = Message(role="system", content=load_prompt("implementer.md"))
+        self._answer_tokens = answer_tokens
+        text = load_prompt("implementer.md").replace("{actions}", describe_actions())
+        self._system = Message(role="system", content=text)
+        self._limits = (limits or DialogueLimits()).within(prompt_tokens * CHARACTERS_PER_TOKEN)
 
     def implement(
         self,
@@ -166,7 +123,7 @@ class ChatImplementer:
         )
         opening = Message(role="user", content=self._opening(parent, diagnosis, history))
         messages = [self._system, opening]
-        idle, chat = 0, MeteredChat(self._chat)
+        progress, chat = Progress(tree_hash=parent.tree_hash), MeteredChat(self._chat)
         for turn in range(1, limits.turns + 1):
             try:
                 reply = self._ask(chat, messages, derive_seed("implementer", seed, turn))
@@ -175,24 +132,28 @@ class ChatImplementer:
                     message = f"the implementer's model did not answer: {error}"
                     raise Unanswered(message, chat.evidence) from error
                 break  # the edits so far count
-            results = bench.execute(parse_actions(reply))
-            messages.append(Message(role="assistant", content=reply))
-            idle = 0 if results else idle + 1
-            if bench.hypothesis is not None or idle >= limits.idle_turns:
+            results = bench.execute(read_reply(reply))
+            progress.note(results, bench.worktree.tree)
+            if bench.hypothesis is not None or progress.stuck >= limits.stuck_turns:
                 break
-            room = limits.prompt_characters // 2 // max(1, len(results))
-            share = min(limits.result_characters, max(1000, room))
-            answer = "\n".join(result.render(share) for result in results) or NO_ACTION
-            messages.append(Message(role="user", content=f"{answer}\n\n{_turns_left(limits.turns - turn)}"))
+            messages.append(Message(role="assistant", content=_as_text(reply, results)))
+            answer = self._answer(reply, results, progress, limits.turns - turn)
+            messages.append(Message(role="user", content=answer))
         return _proposal(parent, bench, chat.evidence)
 
-    def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> str:
+    def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> ChatReply:
         """Raises RequestFailed if the model refuses even a shortened dialogue."""
         refused: RequestFailed | None = None
         for shrink in SHRINKS:
-            kept = fit(messages, self._limits.prompt_characters // shrink)
+            call = ChatCall(
+                role="implementer",
+                messages=fit(messages, self._limits.prompt_characters // shrink),
+                seed=seed,
+                max_tokens=self._answer_tokens,
+                tools=tools(),
+            )
             try:
-                return chat.chat(ChatCall(role="implementer", messages=kept, seed=seed)).text
+                return chat.chat(call)
             except RequestFailed as error:  # too long, filtered, empty: a shorter dialogue may get an answer
                 refused = error
         assert refused is not None  # SHRINKS is not empty
@@ -208,19 +169,44 @@ class ChatImplementer:
             f"{_turns_left(limits.turns)}"
         )
 
+    def _answer(self, reply: ChatReply, results: Sequence[Result], progress: Progress, turns: int) -> str:
+        """What came of the model's actions, and what it should know besides."""
+        limits = self._limits
+        room = limits.prompt_characters // 2 // max(1, len(results))
+        share = min(limits.result_characters, max(1000, room))
+        parts = ["\n".join(result.render(share) for result in results) or NO_ACTION]
+        parts += [CUT_OFF] if reply.is_truncated else []
+        parts += [STUCK] if progress.stuck >= TOLD_AFTER else []
+        return "\n\n".join([*parts, _turns_left(turns)])
+
+
+def _as_text(reply: ChatReply, results: Sequence[Result]) -> str:
+    """The model's message as text: tool calls as the blocks that would have done the same."""
+    if not reply.tool_calls:
+        return reply.text
+    blocks = (render_action(result.action) for result in results)
+    return "\n\n".join(part for part in (reply.text.strip(), *blocks) if part)
+
 
 def fit(messages: Sequence[Message], limit: int) -> tuple[Message, ...]:
-    """The messages within `limit` characters: drops the oldest results first, keeps the last two in full."""
+    """The messages within `limit` characters; the first two and the last two are kept in full.
+
+    Drops the oldest results first, then what the model itself wrote.
+    """
     kept = list(messages)
     excess = sum(len(message.content) for message in kept) - limit
-    for at in range(2, len(kept) - 2):
-        if excess <= 0:
-            break
-        note = "[left out to save room; ask again if you need it]"
-        if kept[at].role == "user" and len(kept[at].content) > len(note):
-            excess -= len(kept[at].content) - len(note)
-            kept[at] = Message(role="user", content=note)
+    for role, note in LEFT_OUT.items():
+        for at in range(2, len(kept) - 2):
+            if excess > 0 and kept[at].role == role and len(kept[at].content) > len(note):
+                excess -= len(kept[at].content) - len(note)
+                kept[at] = replace(kept[at], content=note)
     return tuple(kept)
+
+
+LEFT_OUT: Mapping[str, str] = {
+    "user": "[left out to save room; ask again if you need it]",
+    "assistant": "[left out to save room]",
+}
 
 
 def kind_of_change(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> MutationKind:
