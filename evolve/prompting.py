@@ -4,16 +4,47 @@ Pure except for reading a bundled prompt. Analyzer and implementer write their p
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain, islice
 from threading import Lock
 
 from studbook.evolve.contracts import HistoryEntry
+from studbook.llm.contracts import RoleModel
 from studbook.populations.population import Population
 from studbook.populations.records import Decision, Verdict
 
 PROMPT_TOKENS = 100_000
 """The longest prompt of analyzer and implementer, also for models that could take more."""
+
+ANSWER_SHARE = 4
+"""An answer gets its role's `max_tokens`, but at most this part of the context: a quarter."""
+BESIDE_TOKENS = 1_000
+"""Tools, markers of the chat template, and what the server adds."""
+
+
+LEAST_TOKENS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many tokens prompt and answer may have; `answer_tokens` None: as the role's settings say."""
+
+    prompt_tokens: int
+    answer_tokens: int | None
+
+
+def room_in(model: RoleModel) -> Room:
+    """Sizes that fit the model's context. A quarter of it stays free, because tokens are only estimated.
+
+    A context that has no room for a prompt of LEAST_TOKENS will be refused by its endpoint.
+    """
+    if model.context_tokens is None:
+        return Room(prompt_tokens=PROMPT_TOKENS, answer_tokens=None)
+    answer = min(model.max_tokens, model.context_tokens // ANSWER_SHARE)
+    prompt = (model.context_tokens - answer - BESIDE_TOKENS) * 3 // 4
+    return Room(prompt_tokens=min(PROMPT_TOKENS, max(LEAST_TOKENS, prompt)), answer_tokens=answer)
+
 
 NOTHING = "Nothing has been tried yet."
 

@@ -20,6 +20,7 @@ from studbook.evolve.policies.text_edits import (
     OPENING,
     clean_path,
     find_path,
+    is_pairs,
     problem_of,
     read_diff,
     read_edits,
@@ -143,7 +144,7 @@ def _to_action(kind: ActionKind, rest: str, block: Block) -> Action:
         path, body = _path_from_body(body)
     elif kind in {ActionKind.SEARCH, ActionKind.DONE} and not body.strip():
         body = rest
-    if kind is ActionKind.REPLACE:
+    if kind is ActionKind.REPLACE or (kind is ActionKind.WRITE and is_pairs(body)):
         return read_replace(path, body, is_closed=block.is_closed)
     problem = NOT_CLOSED if kind is ActionKind.WRITE and not block.is_closed else ""
     return Action(kind=kind, path=path, body=body, problem=problem or problem_of(kind, path, body))

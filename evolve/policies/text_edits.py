@@ -80,6 +80,12 @@ def parse_hunks(body: str, *, is_closed: bool = False) -> tuple[Hunk, ...]:
     return tuple(hunks)
 
 
+def is_pairs(text: str) -> bool:
+    """Whether it begins with a FIND/END pair and holds a whole one: no file looks so."""
+    lines = text.strip("\n").split("\n")
+    return bool(OPENING.match(lines[0])) and any(_MIDDLE.match(line) for line in lines)
+
+
 def _close_hunk(parts: list[list[str]]) -> Hunk:
     if len(parts) != 2:
         raise ValueError("a replace needs exactly one ======= line between old and new; else use write")

@@ -83,9 +83,8 @@ class Worktree:
     def write(self, raw_path: str, text: str) -> str:
         path = self._check_editable(raw_path)
         data = self._encode(path, text if text.endswith("\n") or not text else text + "\n")
-        is_new = path not in self._files
-        self._keep(path, data)
-        return f"{'created' if is_new else 'wrote'} {path} ({len(data)} bytes)"
+        what = "wrote" if path in self._files else "created"
+        return self._keep(path, data, f"{what} {path} ({len(data)} bytes)")
 
     def delete(self, raw_path: str) -> str:
         path = self._check_editable(raw_path)
@@ -108,13 +107,8 @@ class Worktree:
         for hunk in hunks:
             text = self._apply(path, text, hunk)
         data = self._encode(path, text)
-        self._keep(path, data)
-        return f"replaced {len(hunks)} place{'s' if len(hunks) > 1 else ''} in {path} ({len(data)} bytes)"
-
-    def _keep(self, path: str, data: bytes) -> None:
-        if self._files.get(path) == data:
-            raise EditFailed(f"this leaves {path} exactly as it is: write what should be different")
-        self._files[path] = data
+        places = f"{len(hunks)} place{'s' if len(hunks) > 1 else ''}"
+        return self._keep(path, data, f"replaced {places} in {path} ({len(data)} bytes)")
 
     def replace_whole(self, raw_path: str, text: str) -> str:
         """A replace that names no old text: a revision of the whole file, if it is like it."""
@@ -142,6 +136,12 @@ class Worktree:
         if self.failed_replaces >= 2:
             problem += f"\nReplacing failed {self.failed_replaces} times: `write {path}` as a whole."
         raise EditFailed(problem)
+
+    def _keep(self, path: str, data: bytes, done: str) -> str:
+        """Stores the file; returns `done`, or that nothing has changed."""
+        is_same = self._files.get(path) == data
+        self._files[path] = data
+        return f"this leaves {path} exactly as it is: write what should be different" if is_same else done
 
     def _check_editable(self, raw_path: str) -> str:
         path = check_path(raw_path)

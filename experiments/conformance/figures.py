@@ -21,8 +21,9 @@ from studbook.evaluate.control import CONTROL
 from studbook.evaluate.examples import ReadExample, read_example
 from studbook.evaluate.replies import find_check, find_marks
 from studbook.evaluate.trajectories import SUFFIX, Trajectory, TrajectoryStore
-from studbook.evolve.policies.actions import EDITS, parse_actions
-from studbook.evolve.policies.implementers.chat import Workbench
+from studbook.evolve.policies.actions import EDITS
+from studbook.evolve.policies.replies import parse_actions, read_reply
+from studbook.evolve.policies.workbench import Workbench
 from studbook.evolve.policies.worktree import Worktree
 from studbook.evolve.prompting import load_prompt
 from studbook.experiments.run.costs import state_of
@@ -297,7 +298,7 @@ def edits_of(parent: HarnessTree, said: Iterable[StoredCall]) -> tuple[int, int]
     results = [
         result
         for call in said
-        for result in bench.execute(parse_actions(call.reply.text))
+        for result in bench.execute(read_reply(call.reply))
         if result.action.kind in EDITS
     ]
     return len(results), sum(result.ok for result in results)

@@ -13,8 +13,8 @@ from studbook.evaluate.examples import MAX_CHARACTERS
 from studbook.evaluate.papers import SPLIT_NAMES
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
-from studbook.evolve.policies.analyzers.chat import CHARACTERS_PER_TOKEN, PROMPT_TOKENS
 from studbook.evolve.policies.implementers.chat import DialogueLimits
+from studbook.evolve.prompting import PROMPT_TOKENS
 from studbook.experiments.run.bench import box_limits
 from studbook.experiments.run.corpus import LoadedPapers, skipped_note
 from studbook.experiments.run.execute import promotion_settings, search_settings
@@ -22,7 +22,7 @@ from studbook.experiments.run.models import models_line, role_models
 from studbook.experiments.spec.model import EvaluatorSpec, Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, notice_line, papers_line
 from studbook.experiments.views.text import clean_line, dollars
-from studbook.llm.contracts import EVALUATOR_ROLES, HARNESS_ROLES, META_ROLES, Usage
+from studbook.llm.contracts import CHARACTERS_PER_TOKEN, EVALUATOR_ROLES, HARNESS_ROLES, META_ROLES, Usage
 from studbook.llm.meter import Totals, sum_totals
 
 
@@ -77,7 +77,7 @@ def bound_costs(
         validation_boxes=both,
         confirmation_boxes=confirmation,
         test_boxes=test,
-        analyzer_calls=search.iterations,
+        analyzer_calls=2 * search.iterations,  # an incomplete analysis is asked for once more
         implementer_calls=search.iterations * dialogue.turns,
         harness_calls=boxes * harness_calls_per_box,
         evaluator_calls=boxes * evaluator_calls_per_box,

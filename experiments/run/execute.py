@@ -30,6 +30,7 @@ from studbook.evolve.gates import SeenTrees
 from studbook.evolve.iteration import Workshop
 from studbook.evolve.loop import PAUSE_AFTER, Ending, EndReason, evolve
 from studbook.evolve.measuring import Measuring, StopToken, found
+from studbook.evolve.prompting import room_in
 from studbook.experiments.run.bench import (
     Bench,
     Origin,
@@ -43,7 +44,7 @@ from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
 from studbook.experiments.run.ledger import Ledger, LineageTrees, forget_open_failures, opened_ledger
 from studbook.experiments.run.lengths import with_contexts, with_longest
-from studbook.experiments.run.models import ask_contexts, open_endpoints
+from studbook.experiments.run.models import ask_contexts, open_endpoints, role_models
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.plugins import check_buildable, check_plugins, find_plugin, identities
 from studbook.experiments.run.stopping import StopSwitch
@@ -54,6 +55,7 @@ from studbook.experiments.spec.resuming import spec_hash
 from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
+from studbook.llm.contracts import META_ROLES
 from studbook.populations.events import RunStarted, SearchEnded
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import SEED_ID, Population
@@ -395,6 +397,8 @@ def check_unchanged(recorded: RunStarted, now: RunStarted) -> None:
 
 def _workshop(run: ActiveRun, settings: SearchSettings) -> Workshop:
     search = run.spec.search
+    models = role_models(run.spec)
+    analyzer, implementer = (room_in(models[role]) for role in META_ROLES)
     return Workshop(
         settings=settings,
         papers=_papers(run),
@@ -406,8 +410,15 @@ def _workshop(run: ActiveRun, settings: SearchSettings) -> Workshop:
             find_plugin(ANALYZER, search.analyzer),
             chat=run.bench.chat,
             render=lambda result, limit: _render(run, result, limit),
+            prompt_tokens=analyzer.prompt_tokens,
+            answer_tokens=analyzer.answer_tokens,
         ),
-        implementer=IMPLEMENTER.build(find_plugin(IMPLEMENTER, search.implementer), chat=run.bench.chat),
+        implementer=IMPLEMENTER.build(
+            find_plugin(IMPLEMENTER, search.implementer),
+            chat=run.bench.chat,
+            prompt_tokens=implementer.prompt_tokens,
+            answer_tokens=implementer.answer_tokens,
+        ),
         admission=ADMISSION.build(find_plugin(ADMISSION, search.admission)),
         knobs=KNOBS.build(find_plugin(KNOBS, search.knobs)),
         observer=run.watcher,

@@ -74,15 +74,22 @@ def reply(request: ChatRequest) -> str:
     rng = random.Random(derive_seed(request.seed, "analyzer"))
     signs = read_signs(read_trajectories(prompt))
     if not signs.trajectories:
-        return "# Diagnosis\n\nNo trajectory could be read, so nothing can be said about causes."
+        return _report("No trajectory could be read, so nothing can be said about causes.")
     ranked = _ranked(signs, rng)
     errs = rng.random() < ERROR_SHARE
-    parts = [
-        _summary(signs),
-        _mistaken(signs, ranked, rng) if errs else _sound(signs, ranked, rng),
-        _lessons(tagged(prompt, "history")),
-    ]
-    return "# Diagnosis\n\n" + "\n\n".join(part for part in parts if part) + "\n"
+    causes, change = _mistaken(signs, ranked, rng) if errs or not ranked else _sound(signs, ranked, rng)
+    return _report(_summary(signs), causes, _lessons(tagged(prompt, "history")), change)
+
+
+def _report(happened: str, causes: str = "None.", tried: str = "", change: str = "Nothing.") -> str:
+    """The sections that the analyzer's prompt asks for."""
+    sections = {
+        "What happened": happened,
+        "Root causes": causes,
+        "Tried before": tried or "Nothing.",
+        "What to change": change,
+    }
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 
 def _ranked(signs: Signs, rng: random.Random) -> list[SuspectedCause]:
@@ -111,30 +118,27 @@ def _summary(signs: Signs) -> str:
     return " ".join(lines)
 
 
-def _sound(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> str:
+def _sound(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> tuple[str, str]:
+    """Root causes, and what to change."""
     told = ranked[:_CAUSES_TOLD]
-    if not told:
-        return _mistaken(signs, ranked, rng)
-    parts = ["## Root causes, most weighty first"]
-    parts += [_told(number, cause, signs, rng) for number, cause in enumerate(told, 1)]
-    parts.append("## Suggestions\n\n" + _suggestions(told, rng))
+    parts = [_told(number, cause, signs, rng) for number, cause in enumerate(told, 1)]
+    change = _suggestions(told, rng)
     hunch = rng.choice(read_causes().hunch)
     suspicion = hunch.suspicion[0].lower() + hunch.suspicion[1:]
-    parts.append(f"## Lesser suspicions\n\n{hunch.title}: {suspicion} There is no direct evidence for this.")
-    return "\n\n".join(parts)
+    parts.append(f"### Lesser suspicions\n\n{hunch.title}: {suspicion} There is no direct evidence for this.")
+    return "\n\n".join(parts), change
 
 
-def _mistaken(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> str:
+def _mistaken(signs: Signs, ranked: list[SuspectedCause], rng: random.Random) -> tuple[str, str]:
     """An analysis led by a hunch, with a quote that does not really support it; omits the real causes."""
     hunches = rng.sample(read_causes().hunch, 2)
-    parts = ["## Root causes, most weighty first"]
+    parts = []
     for number, hunch in enumerate(hunches, 1):
         parts.append(f"### {number}. {hunch.title}\n\n{hunch.suspicion}\n\n{_any_quote(signs, rng)}".rstrip())
     if len(ranked) > _CAUSES_TOLD:
         parts.append(_told(3, rng.choice(ranked[_CAUSES_TOLD:]), signs, rng))
     advice = "\n".join(f"{number}. {hunch.suspicion}" for number, hunch in enumerate(hunches, 1))
-    parts.append("## Suggestions\n\n" + advice)
-    return "\n\n".join(parts)
+    return "\n\n".join(parts), advice
 
 
 def _told(number: int, cause: SuspectedCause, signs: Signs, rng: random.Random) -> str:
@@ -166,8 +170,7 @@ def _lessons(history: str) -> str:
     if not rejected + admitted:
         return ""
     return (
-        f"## What earlier iterations tell\n\n{admitted} earlier changes were admitted and {rejected} "
-        "were not. "
+        f"{admitted} earlier changes were admitted and {rejected} were not. "
         "What was turned down should not simply be proposed again in other words."
     )
 

@@ -12,13 +12,12 @@ from types import MappingProxyType
 from studbook.code_identity import code_hash
 from studbook.errors import ModelRejected
 from studbook.identity import hash_json
-from studbook.llm.contracts import ChatReply, ChatRequest, Usage
+from studbook.llm.contracts import CHARACTERS_PER_TOKEN, ChatReply, ChatRequest, Usage
 from studbook.testbed.models import challenger, feedback, final_verifier, judge, solvers, verifier
 
 Program = Callable[[ChatRequest], str]
 
 PREFIX = "testbed-"
-CHARACTERS_PER_TOKEN = 4
 
 _ANSWERS: Mapping[str, Program] = MappingProxyType(
     {

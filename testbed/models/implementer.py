@@ -27,6 +27,10 @@ _RESULT = re.compile(
     r"(?P<text>.*?)\n?</result>(?=\s*(?:^<result |^Turns left|\Z)|\s*\n)",
     re.DOTALL | re.MULTILINE,
 )
+_SHOWN = re.compile(
+    r'^<file path="(?P<path>[^"\n]*)">\n(?P<text>.*?)\n</file>(?=\n<file path=|\n\n|\Z)',
+    re.DOTALL | re.MULTILINE,
+)
 _TURNS_LEFT = re.compile(r"Turns left: (\d+)")
 _FILE_LINE = re.compile(r"^[-*]?\s*(?P<path>[^\s:]+)(?::?\s+\(?\d+.*)?$")
 
@@ -87,6 +91,9 @@ def read_dialogue(messages: Sequence[Message]) -> Dialogue:
     dialogue.diagnosis = tagged(opening, "diagnosis")
     dialogue.history = tagged(opening, "history")
     _list(dialogue, tagged(opening, "files"))
+    for shown in _SHOWN.finditer(opening.rpartition("</files>")[2]):
+        dialogue.asked.add(shown["path"])
+        dialogue.files[shown["path"]] = shown["text"]
     for text in users[1:]:
         _take_results(dialogue, text)
     for message in messages:

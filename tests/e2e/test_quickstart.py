@@ -16,6 +16,7 @@ def test_the_quickstart_shows_every_verdict_and_a_champion_that_beats_the_seed(t
     folder = demo_run(tmp_path)
     population = open_run(str(folder), tmp_path).population
     verdicts = verdict_counts(population)
+    assert verdicts.pop("unanswered") == 0
     assert set(verdicts) == {"admitted", "rejected", "broken", "duplicate", "no_change"}
     assert all(number >= 1 for number in verdicts.values()), verdicts
     assert population.finish is not None

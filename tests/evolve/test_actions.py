@@ -187,6 +187,7 @@ IN_CONTEXT = Hunk(old="x\na\ny", new="x\nb\ny")
         ("```replace prompts/a.md\n-a\n+b\n```", PAIR),
         ("```replace prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n```", PAIR),
         ("```replace prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\nThat is all.", PAIR),
+        ("```write prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\n```", PAIR),
         ("```replace\nprompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\n```", PAIR),
         (
             "```replace prompts/a.md\n<<<<<<< FIND\n```\na\n```\n=======\nb\n>>>>>>> END\n```",

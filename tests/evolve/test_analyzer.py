@@ -11,6 +11,15 @@ from studbook.llm.contracts import Usage
 from studbook.populations.records import PaperResult, PaperVerdict
 from studbook.testbed.fakes import ScriptedChat, fake_harness
 
+WHOLE = """## What happened
+Too low.
+## Root causes
+1. The level.
+## Tried before
+Nothing.
+## What to change
+Raise it."""
+
 
 def result(paper_id, verdict=PaperVerdict.NOT_ACCEPTED):
     return PaperResult(
@@ -27,7 +36,7 @@ def result(paper_id, verdict=PaperVerdict.NOT_ACCEPTED):
 
 
 def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is_the_diagnosis():
-    chat = ScriptedChat(["\n# What happened\nToo low.\n"])
+    chat = ScriptedChat([f"\n{WHOLE}\n"])
     analyzer = ChatAnalyzer(chat, lambda each, limit: f"story of {each.paper_id}")
     past = [
         HistoryEntry(
@@ -41,7 +50,7 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
     ]
     results = [result("p1"), result("p2", PaperVerdict.CRASHED)]
     diagnosis = analyzer.analyze(fake_harness(), results, past, seed=9)
-    assert diagnosis.text == "# What happened\nToo low."
+    assert diagnosis.text == WHOLE
     (call,) = chat.asked
     assert (call.role, call.seed) == ("analyzer", 9)
     user = call.messages[1].content
@@ -49,7 +58,12 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
         "<history>\n- iteration 1: m0001 from seed: rejected (equals). Hypothesis: Up.\n</history>"
     )
     assert '<harness_files>\n<file path="agent.py">\nfrom harness_kit import Box' in user
-    assert user.endswith(
+    long, _, task = user.rpartition("\n\n")
+    assert task == (
+        "Now write the analysis of these trajectories in Markdown, with the headings "
+        "## What happened, ## Root causes, ## Tried before, ## What to change."
+    )
+    assert long.endswith(
         '<trajectories>\n<trajectory number="1" verdict="not_accepted">\nstory of p1\n</trajectory>\n'
         '<trajectory number="2" verdict="crashed">\nstory of p2\n</trajectory>\n</trajectories>'
     )
@@ -57,11 +71,11 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
 
 def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_gave_no_answer():
     stories = ["x" * 30_000]
-    chat = ScriptedChat([RequestFailed("refused", "too long"), "At last."])
+    chat = ScriptedChat([RequestFailed("refused", "too long"), WHOLE])
     analyzer = ChatAnalyzer(chat, lambda each, limit: stories[0], prompt_tokens=10_000)
-    assert analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text == "At last."
+    assert analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text == WHOLE
     first, second = (len(call.messages[1].content) for call in chat.asked)
-    assert second < 0.6 * first
+    assert second < 0.65 * first
     silent = ChatAnalyzer(
         ScriptedChat([RequestFailed("silent", "nothing came")] * 3), lambda each, limit: "story"
     )
@@ -142,3 +156,35 @@ def test_shares_are_fair(sizes, limit):
     if cut:
         assert max(shares) - min(cut) <= 1  # nobody who was cut got less than any other
         assert limit - sum(shares) < len(sizes)
+
+
+PART = WHOLE.partition("## Tried before")[0].strip()
+OTHER_MARKUP = "**What happened:** low\n\n2. ROOT CAUSES\nx\n# Tried before?\n### What to change\nx"
+
+
+def analyze(*replies):
+    chat = ScriptedChat(list(replies))
+    analyzer = ChatAnalyzer(chat, lambda each, limit: "story", answer_tokens=700)
+    return analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text, chat
+
+
+@pytest.mark.parametrize("text", [WHOLE, OTHER_MARKUP])
+def test_a_whole_analysis_is_asked_for_once(text):
+    told, chat = analyze(text)
+    assert told == text
+    assert [call.max_tokens for call in chat.asked] == [700]
+
+
+@pytest.mark.parametrize(("second", "kept"), [(WHOLE, WHOLE), ("I cannot.", PART), (PART + " ", PART)])
+def test_missing_sections_are_asked_for_once_more_and_the_fuller_reply_is_the_diagnosis(second, kept):
+    told, chat = analyze(PART, second)
+    assert told == kept
+    first, again = chat.asked
+    assert again.seed != first.seed
+    assert again.messages[1].content.endswith(
+        "A first analysis lacked the sections Tried before, What to change. Write all of them."
+    )
+
+
+def test_a_second_request_that_fails_leaves_the_first_analysis():
+    assert analyze(PART, RequestFailed("refused", "too long"))[0] == PART

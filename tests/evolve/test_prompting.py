@@ -1,11 +1,13 @@
 """History as prompts see it: bounded, the valuable kept, the rest counted."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.search_rig import Rig
 
 from studbook.evolve.contracts import HistoryEntry, SearchSettings
-from studbook.evolve.prompting import NOTHING, History, summarize
+from studbook.evolve.prompting import NOTHING, History, room_in, summarize
+from studbook.llm.contracts import RoleModel
 
 
 def entry(iteration, verdict="rejected", hypothesis="It should help."):
@@ -56,3 +58,19 @@ def test_the_history_of_a_population_has_every_iteration_in_order():
     assert {each.verdict for each in unmade} == {"no_change"}
     assert all(each.hypothesis == "" for each in unmade)
     assert all(each.hypothesis for each in history if each.mutant_id)
+
+
+@pytest.mark.parametrize(
+    ("context", "max_tokens", "room"),
+    [
+        (None, 4_096, (100_000, None)),
+        (1_000_000, 4_096, (100_000, 4_096)),
+        (32_768, 4_096, (20_754, 4_096)),
+        (8_192, 4_096, (3_858, 2_048)),
+        (1_024, 4_096, (1_000, 256)),
+    ],
+)
+def test_prompt_and_answer_fit_the_context(context, max_tokens, room):
+    model = RoleModel(endpoint="e", model="m", max_tokens=max_tokens, context_tokens=context)
+    found = room_in(model)
+    assert (found.prompt_tokens, found.answer_tokens) == room

@@ -33,8 +33,8 @@ def test_the_worst_case_of_a_run():
     assert worst.confirmation_boxes == 4 * 2 * 25
     assert worst.test_boxes == 2 * 8 * 25
     assert worst.boxes == 1205
-    assert (worst.analyzer_calls, worst.implementer_calls) == (10, 120)
-    assert worst.calls == 1205 * 80 + 130
+    assert (worst.analyzer_calls, worst.implementer_calls) == (20, 120)
+    assert worst.calls == 1205 * 80 + 140
 
 
 def test_a_run_without_iterations_measures_the_seed_alone():

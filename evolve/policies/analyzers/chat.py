@@ -2,7 +2,8 @@
 
 Builds one prompt within a character budget. Trajectories are shown in full if they fit. Otherwise they are
 cut fairly: all get the same allowance, and short ones leave their unused part to the long ones; each cut says
-how much is missing.
+how much is missing. The task is repeated in one line after the long material. An analysis without the
+sections that the prompt asks for is asked for once more; the diagnosis is always one of the replies.
 """
 
 import re
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Unanswered
-from studbook.evolve.prompting import cut_middle, load_prompt, summarize
+from studbook.evolve.prompting import PROMPT_TOKENS, cut_middle, load_prompt, summarize
 from studbook.harnesses.tree import HarnessTree
-from studbook.llm.contracts import Chat, ChatCall, Message
+from studbook.identity import derive_seed
+from studbook.llm.contracts import CHARACTERS_PER_TOKEN, Chat, ChatCall, Message
 from studbook.populations.records import PaperResult
 
 DATA_FILES = ("../../prompts/analyzer.md",)
@@ -22,14 +24,10 @@ DATA_FILES = ("../../prompts/analyzer.md",)
 RenderTrajectory = Callable[[PaperResult, int], str]
 """Renders one trajectory as text of at most so many characters; see `evaluate/trajectories.py`."""
 
-CHARACTERS_PER_TOKEN = 4
-
-PROMPT_TOKENS = 100_000
-"""Approximate prompt budget, at CHARACTERS_PER_TOKEN each."""
 SHRINKS = (1, 2, 6)
 """The budget is divided by these numbers in turn while the model refuses the prompt."""
 MARGIN = 150
-"""Characters for the tags of one section and the line that marks a cut."""
+"""Characters for the tags of one section and the line that marks a cut, and for the task's line."""
 
 _SECTION = re.compile(
     r"<(?=\s*+/?\s*+(?:history|harness_files|file|trajectories|trajectory)\b)", re.IGNORECASE
@@ -38,13 +36,24 @@ _SECTION = re.compile(
 
 
 class ChatAnalyzer:
-    """An `Analyzer` that asks the role `analyzer` once, or with a shorter prompt if refused. Thread-safe."""
+    """An `Analyzer` that asks the role `analyzer`, with a shorter prompt if refused. Thread-safe.
 
-    def __init__(self, chat: Chat, render: RenderTrajectory, prompt_tokens: int = PROMPT_TOKENS) -> None:
+    `prompt_tokens` bounds a prompt, and `answer_tokens` an answer (None: as the role's settings say).
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        render: RenderTrajectory,
+        prompt_tokens: int = PROMPT_TOKENS,
+        answer_tokens: int | None = None,
+    ) -> None:
         self._chat = chat
         self._render = render
+        self._answer_tokens = answer_tokens
         self._characters = prompt_tokens * CHARACTERS_PER_TOKEN
         self._system = load_prompt("analyzer.md")
+        self._sections = asked_sections(self._system)
 
     def analyze(
         self, parent: HarnessTree, results: Sequence[PaperResult], history: Sequence[HistoryEntry], seed: int
@@ -53,14 +62,45 @@ class ChatAnalyzer:
         for shrink in SHRINKS:
             prompt = build_prompt(parent.files, results, self._render, history, room // shrink)
             try:
-                return Diagnosis(text=self._ask(chat, prompt, seed), evidence=chat.evidence)
+                text = self._ask(chat, prompt, seed)
             except RequestFailed as error:  # too long, filtered, empty or slow: a shorter prompt may work
                 reason = str(error)
+                continue
+            return Diagnosis(text=self._completed(chat, prompt, text, seed), evidence=chat.evidence)
         raise Unanswered(f"the analyzer's model did not answer: {reason}", chat.evidence)
 
-    def _ask(self, chat: Chat, prompt: str, seed: int) -> str:
-        messages = (Message(role="system", content=self._system), Message(role="user", content=prompt))
-        return chat.chat(ChatCall(role="analyzer", messages=messages, seed=seed)).text.strip()
+    def _completed(self, chat: Chat, prompt: str, text: str, seed: int) -> str:
+        """The analysis, or a second one if sections are missing and the second lacks fewer."""
+        lacking = missing_sections(text, self._sections)
+        if not lacking:
+            return text
+        note = f"\nA first analysis lacked the sections {', '.join(lacking)}. Write all of them."
+        try:
+            second = self._ask(chat, prompt, derive_seed("analyzer", seed, 2), note)
+        except RequestFailed:
+            return text
+        return min(second, text, key=lambda each: len(missing_sections(each, self._sections)))
+
+    def _ask(self, chat: Chat, prompt: str, seed: int, note: str = "") -> str:
+        headings = ", ".join(f"## {section}" for section in self._sections)
+        task = f"Now write the analysis of these trajectories in Markdown, with the headings {headings}."
+        messages = (
+            Message(role="system", content=self._system),
+            Message(role="user", content=f"{prompt}\n\n{task}{note}"),
+        )
+        call = ChatCall(role="analyzer", messages=messages, seed=seed, max_tokens=self._answer_tokens)
+        return chat.chat(call).text.strip()
+
+
+def asked_sections(prompt: str) -> tuple[str, ...]:
+    """The headings that the prompt shows as its format."""
+    return tuple(re.findall(r"^## (.+)$", prompt, re.MULTILINE))
+
+
+def missing_sections(text: str, sections: Sequence[str]) -> tuple[str, ...]:
+    """Those that no line of the text begins with, whatever the markup around them."""
+    lines = [re.sub(r"^[^a-z]+", "", line.lower()) for line in text.split("\n")]
+    return tuple(each for each in sections if not any(line.startswith(each.lower()) for line in lines))
 
 
 def build_prompt(

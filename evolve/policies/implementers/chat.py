@@ -30,6 +30,9 @@ DATA_FILES = ("../../prompts/implementer.md", "../actions.toml")
 SHRINKS = (1, 4)
 """The size limit is divided by these in turn, leaving out older results, if the model refuses a dialogue."""
 
+FILES_SHARE = 3
+"""The files that fit into this part of the prompt are shown at once, which saves turns."""
+
 NO_ACTION = (
     "No action was found in your message. Every message must hold at least one fenced block whose first line "
     f"names an action: {', '.join(kind.value for kind in ActionKind)}. For example:\n\n"
@@ -164,7 +167,8 @@ class ChatImplementer:
         return (
             f"<diagnosis>\n{cut_middle(diagnosis.text, limits.diagnosis_characters)}\n</diagnosis>\n"
             f"<history>\n{summarize(history, limits.history_characters)}\n</history>\n"
-            f"<files>\n{list_files(parent.files)}\n</files>\n\n"
+            f"<files>\n{list_files(parent.files)}\n</files>\n"
+            f"{_shown(parent, diagnosis.text, limits.prompt_characters // FILES_SHARE)}\n"
             f"Editable: {', '.join(parent.manifest.editable)}. Tries: {limits.tries}. "
             f"{_turns_left(limits.turns)}"
         )
@@ -178,6 +182,21 @@ class ChatImplementer:
         parts += [CUT_OFF] if reply.is_truncated else []
         parts += [STUCK] if progress.stuck >= TOLD_AFTER else []
         return "\n\n".join([*parts, _turns_left(turns)])
+
+
+def _shown(parent: HarnessTree, diagnosis: str, room: int) -> str:
+    """The editable files that fit, those that the diagnosis names first, in the order of the list."""
+    texts = {
+        path: f'<file path="{path}">\n{data.decode("utf-8", "replace")}\n</file>\n'
+        for path, data in parent.files.items()
+        if parent.manifest.is_editable(path)
+    }
+    shown = set()
+    for path in sorted(texts, key=lambda path: path not in diagnosis):
+        if len(texts[path]) <= room:
+            shown.add(path)
+            room -= len(texts[path])
+    return "".join(text for path, text in texts.items() if path in shown)
 
 
 def _as_text(reply: ChatReply, results: Sequence[Result]) -> str:
