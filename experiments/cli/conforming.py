@@ -10,7 +10,7 @@ from studbook.errors import UsageError
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
 from studbook.experiments.cli.machine import result_lines
 from studbook.experiments.cli.running import execute_shown, resume_command
-from studbook.experiments.cli.terminal import EXIT_FAILED, Terminal
+from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_UNMEASURED, Terminal
 from studbook.experiments.conformance.figures import read_figures
 from studbook.experiments.conformance.page import Conformance, conformance_json, conformance_page
 from studbook.experiments.doctor import CheckState, check_endpoints
@@ -54,7 +54,7 @@ TAKEN = ("models", "sandbox")
     RUNS,
 )
 def conformance(options: Namespace, terminal: Terminal) -> int:
-    """Exits like `studbook run`; the report is written however the run ended."""
+    """Writes the report however the run ended, and exits with 0 if it came to its end."""
     out = Path(options.out)
     if not out.parent.is_dir():
         raise UsageError(f"--out {options.out}: the folder {out.parent} does not exist")
@@ -97,6 +97,8 @@ def _try_out(options: Namespace, out: Path, terminal: Terminal) -> int:
     run = open_run(folder.root.as_posix(), Path(options.runs_dir))
     found = Conformance(figures=read_figures(run, meter), findings=findings, names_host=options.name_host)
     _write(found, out, terminal)
+    if code == EXIT_UNMEASURED:  # that no mutant could be measured is a finding like others
+        return EXIT_DONE
     if code:
         terminal.progress(
             f"the run did not end as planned; go on with it, and then write its report again:\n"

@@ -11,7 +11,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,9 +108,11 @@ class BackendServer:
         api_key: Secret = Secret(),  # noqa: B008 - a frozen value: no key is required
         clock: Callable[[], float] = time.time,
         meddler: Meddler | None = None,
+        more_fields: Collection[str] = (),
     ) -> None:
+        """`more_fields` of a request are taken and ignored, like a server's own ones; others are refused."""
         try:
-            self._http = _Server((host, port), backend, tuple(models), api_key, clock, meddler)
+            self._http = _Server((host, port), backend, tuple(models), api_key, clock, meddler, more_fields)
         except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
             raise UsageError(f"cannot listen on {host}:{port}: {error}\nchoose another one") from error
         self._serves = Event()
@@ -157,8 +159,10 @@ class _Server(ThreadingHTTPServer):
         api_key: Secret,
         clock: Callable[[], float],
         meddler: Meddler | None,
+        more_fields: Collection[str],
     ) -> None:
         self.backend = backend
+        self.more_fields = more_fields
         self.meddler = meddler
         self.models = models
         self.api_key = api_key
@@ -350,7 +354,7 @@ class _Exchange:
         return self._handler._completion(self.parsed if body is None else self._parse(body))
 
     def _parse(self, body: bytes) -> CompletionBody:
-        parsed = read_body(body)
+        parsed = read_body(body, self._handler.server.more_fields)
         self._handler._known(parsed.model)
         return parsed
 

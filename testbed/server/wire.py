@@ -1,7 +1,7 @@
 """Parses and writes the OpenAI chat format, as a server. Pure: `server` transports the bytes."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -103,12 +103,14 @@ class CompletionBody(BaseModel):
         return self.stream_options is not None and self.stream_options.include_usage
 
 
-def read_body(data: bytes) -> CompletionBody:
-    """Raises WireError 400 for anything that is not a valid request."""
+def read_body(data: bytes, more_fields: Collection[str] = ()) -> CompletionBody:
+    """Raises WireError 400 for anything that is not a valid request; `more_fields` are taken and ignored."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise WireError(400, "We could not parse the JSON body of your request.") from error
+    if isinstance(value, dict):
+        value = {name: field for name, field in value.items() if name not in more_fields}
     try:
         body = CompletionBody.model_validate(value)
     except ValidationError as error:

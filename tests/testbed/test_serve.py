@@ -297,3 +297,11 @@ def test_any_bytes_are_a_request_or_a_400(data: bytes) -> None:
         read_body(data)
     except WireError as error:
         assert error.status == 400
+
+
+def test_fields_of_a_server_of_its_own_are_taken_and_others_refused() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "reasoning_effort": "low"}
+    data = json.dumps(body).encode()
+    assert read_body(data, {"reasoning_effort"}).model == "m"
+    with pytest.raises(WireError, match="Unrecognized"):
+        read_body(data, {"enable_thinking"})
