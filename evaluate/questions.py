@@ -1,8 +1,9 @@
 """What the frozen roles are asked: the sections of their prompts, the form and the JSON schema of a reply.
 
 Long parts that many requests share come first, so that an endpoint's prompt cache can reuse them: paper
-before example, criteria before the answer that is marked, the check word last. The forms show the true number
-of marks, put reasons before verdicts, and contain placeholders that are no JSON: a copied form is unreadable.
+before example, form and criteria before the answer that is marked, the check word last. The forms show the
+true number of marks, put reasons before verdicts, and contain placeholders that are no JSON: a copied form is
+unreadable.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,9 +61,9 @@ def judge_question(example: Example, answer: str) -> Question[tuple[bool, ...]]:
     return Question(
         role="judge",
         parts=(
+            f"The form of your reply, for {count} criteria:\n{form}",
             section("question", example.question),
             section("criteria", "\n".join(criteria)),
-            f"The form of your reply:\n{form}",
             section("answer", answer),
         ),
         ending=(

@@ -23,7 +23,7 @@ MAX_REPLY_CHARACTERS = 200_000
 MAX_OBJECTS = 200
 MAX_REASON_CHARACTERS = 2_000
 
-WHY_MARK = "what the answer says about it, in at most 12 words"
+WHY_MARK = "why, in at most 12 words"
 WHY_CHECK = "which point fails and where, or why none does, in one or two sentences"
 """Placeholders of the forms: a reply in which one of them stands as a reason is a copy."""
 _PLACEHOLDERS = frozenset({WHY_MARK, WHY_CHECK})

@@ -82,11 +82,13 @@ def test_the_judge_sees_question_answer_criteria_and_a_word_and_nothing_else(rig
     asked, word = rig.models.of("judge")[0].messages[1].content.split("\n\n<check>\n")
     assert re.match(r'([0-9a-f]{8})\n</check>\n\nReply with .*"check" is "\1"', word)
     criteria = "\n".join(f"{n + 1}. States fact {n}." for n in range(10))
-    before, form = asked.split("The form of your reply:\n")
-    assert before == (
-        f"<question>\nWhich facts hold?\n</question>\n\n<criteria>\n{criteria}\n</criteria>\n\n"
+    form, material = asked.split("\n]}\n\n")
+    assert form.startswith('The form of your reply, for 10 criteria:\n{"check": <the word>, "marks": [')
+    assert material == (
+        "<question>\nWhich facts hold?\n</question>\n\n"
+        f"<criteria>\n{criteria}\n</criteria>\n\n"
+        f"<answer>\n{facts(4)}\n</answer>"
     )
-    assert form.endswith(f"]}}\n\n<answer>\n{facts(4)}\n</answer>")
 
 
 def test_every_mark_sheet_has_a_word_of_its_own(rig):
