@@ -22,7 +22,8 @@ from studbook.evaluate.examples import ReadExample, read_example
 from studbook.evaluate.replies import find_check, find_marks
 from studbook.evaluate.trajectories import SUFFIX, Trajectory, TrajectoryStore
 from studbook.evolve.policies.actions import EDITS
-from studbook.evolve.policies.replies import parse_actions, read_reply
+from studbook.evolve.policies.analyzers.chat import asked_sections, missing_sections
+from studbook.evolve.policies.replies import read_reply
 from studbook.evolve.policies.workbench import Workbench
 from studbook.evolve.policies.worktree import Worktree
 from studbook.evolve.prompting import load_prompt
@@ -36,7 +37,7 @@ from studbook.llm.json_reader import find_objects, read_flag
 from studbook.llm.meter import Totals
 from studbook.llm.records import CallRecords, StoredCall
 from studbook.populations.events import DecisionMade, DiagnosisMade, Event
-from studbook.populations.records import PaperVerdict, Verdict
+from studbook.populations.records import CanaryScore, PaperVerdict, Verdict
 from studbook.rate import NO_RATE, Rate
 
 READABLE = {
@@ -95,6 +96,7 @@ class EditFigures:
 class RunFigures:
     """`papers` counts the trajectories by verdict, `rounds` their rounds by outcome.
 
+    `canary`: what judge and final verifier made of planted cases before the run; () if they were not asked.
     `seconds` is the time from the first to the last event. `learned`: what the client found out about the
     endpoint, in its words. `troubles` counts retries and outages by their message.
     """
@@ -104,6 +106,7 @@ class RunFigures:
     spec: Spec = field(repr=False)
     environment: Mapping[str, Any]
     roles: tuple[RoleFigures, ...]
+    canary: tuple[CanaryScore, ...]
     edits: EditFigures
     papers: Mapping[str, int]
     rounds: Mapping[str, int]
@@ -161,6 +164,7 @@ def read_figures(run: OpenedRun, meter: Mapping[str, Totals] | None = None) -> R
         spec=spec,
         environment=json.loads(run.folder.environment.read_text(encoding="utf-8")),
         roles=tuple(roles),
+        canary=run.start.canary,
         edits=_edits(run, replies, events),
         papers=_counts((each.result.verdict for each in trajectories), PaperVerdict),
         rounds=dict(Counter(each.category.value if each.category else each.status for each in rounds)),
@@ -245,9 +249,9 @@ def is_readable_reply(call: StoredCall, sizes: Iterable[int]) -> bool:
     if call.role == "challenger":
         return any(is_example(each) for each in find_objects(text))
     if call.role == "analyzer":
-        return not missing_sections(text)
+        return not missing_sections(text, asked_sections(load_prompt("analyzer.md")))
     if call.role == "implementer":
-        return any(not action.problem for action in parse_actions(text))
+        return any(not action.problem for action in read_reply(call.reply))
     return bool(text.strip()) and not call.reply.is_truncated
 
 
@@ -257,17 +261,6 @@ FIELDS = ("context", "question", "reference_answer", "rubric", "question_type", 
 def is_example(draft: Mapping[str, Any]) -> bool:
     """Whether the evaluator would measure it; fields that it does not know are ignored."""
     return isinstance(read_example({key: draft[key] for key in FIELDS if key in draft}), ReadExample)
-
-
-def missing_sections(diagnosis: str) -> tuple[str, ...]:
-    """The headings that the analyzer's prompt asks for and its reply lacks."""
-    asked = re.findall(r"^## (.+)$", load_prompt("analyzer.md"), re.MULTILINE)
-    given = {_plain(line) for line in diagnosis.splitlines()}
-    return tuple(each for each in asked if _plain(each) not in given)
-
-
-def _plain(heading: str) -> str:
-    return re.sub(r"[^a-z']+", " ", heading.lower()).strip()
 
 
 def _edits(run: OpenedRun, replies: Replies, events: Iterable[Event]) -> EditFigures:

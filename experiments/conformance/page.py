@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from studbook.experiments.conformance.figures import READABLE, RoleFigures, RunFigures
 from studbook.experiments.doctor import CheckResult, CheckState
 from studbook.experiments.run.models import uses_only_testbed
-from studbook.experiments.views.lines import TESTBED_MODELS, spaced
+from studbook.experiments.views.lines import TESTBED_MODELS, canary_line, spaced
 from studbook.experiments.views.text import clean_line, count, dollars, duration
 from studbook.experiments.views.views import as_json
+from studbook.populations.records import CanaryVerdict
 from studbook.rate import Rate
 
 WITHHELD = "(endpoint)"
@@ -55,6 +56,7 @@ def conformance_json(found: Conformance) -> dict[str, Any]:
         "endpoints": hosts(found) if found.names_host else [],
         "seconds": figures.seconds,
         "roles": [{**as_json(role), "readable_means": READABLE[role.role]} for role in figures.roles],
+        "canary": [{**as_json(score), "verdict": score.verdict.value} for score in figures.canary],
         "edits": as_json(figures.edits),
         "papers": dict(figures.papers),
         "rounds": dict(figures.rounds),
@@ -84,6 +86,10 @@ def conformance_page(found: Conformance) -> str:
         "",
         f"*Readable* means: {readable}. It says nothing about whether a reply is right.",
         "*Time* adds up the waiting for replies, which may overlap.",
+        "",
+        "## Planted truth",
+        "",
+        *_canary(figures),
         "",
         "## Edits",
         "",
@@ -198,6 +204,15 @@ def _total_cells(figures: RunFigures) -> tuple[str, ...]:
 
 def _share(rate: Rate) -> str:
     return f"{rate.passed:,} of {rate.n:,}" if rate.n else "–"
+
+
+def _canary(figures: RunFigures) -> list[str]:
+    if not figures.canary:
+        return ["Judge and final verifier were not asked about planted cases."]
+    lines = [f"- {clean_line(canary_line(score), 300)}" for score in figures.canary]
+    if all(score.verdict is CanaryVerdict.ABOVE_CHANCE for score in figures.canary):
+        return [*lines, "", "A smoke test; `benchmarks/verifier_errors.py` measures error rates."]
+    return [*lines, "", "**Where a role is near chance or unreadable, verdicts and scores mean nothing.**"]
 
 
 def _edits(figures: RunFigures) -> list[str]:

@@ -30,6 +30,7 @@ from studbook.experiments.run.opening import open_run
 from studbook.llm.contracts import ROLES, ChatReply, Evidence, Usage
 from studbook.llm.meter import Totals
 from studbook.llm.records import StoredCall
+from studbook.populations.records import CanaryScore
 from studbook.populations.storage import RunFolder
 from studbook.testbed.models.backend import MODELS, TestbedBackend
 from studbook.testbed.server.server import BackendServer
@@ -140,13 +141,25 @@ def test_replies_are_found_by_evidence_in_the_order_in_which_they_ended() -> Non
 
 def test_the_page_says_what_each_role_did_and_no_pass_rate(figures: RunFigures) -> None:
     page = conformance_page(Conformance(figures=figures))
-    for heading in ("Roles", "Edits", "Papers", "What the endpoint needed"):
+    for heading in ("Roles", "Planted truth", "Edits", "Papers", "What the endpoint needed"):
         assert f"\n## {heading}\n" in page
     judge = next(role for role in figures.roles if role.role == "judge")
     assert f"| judge | {judge.replies} | {judge.replies} of {judge.replies} | 0 | 0 | 0 |" in page
     assert "text programs, not language models" in page
     assert "Pass rates are not reported" in page
     assert not re.search(r"\d%", page)
+
+
+def test_planted_truth_is_shown_with_its_verdict(figures: RunFigures) -> None:
+    good = CanaryScore(role="judge", right=19, n=20, readable=4, asked=4)
+    bad = CanaryScore(role="final_verifier", right=6, n=12, readable=12, asked=12)
+    page = conformance_page(Conformance(figures=replace(figures, canary=(good, bad))))
+    assert "- judge: 19 of 20 marks right (chance 10" in page
+    assert "12 of 12 replies readable: near chance" in page
+    assert "verdicts and scores mean nothing" in page
+    fine = replace(figures, canary=(good,))
+    assert "verdicts and scores mean nothing" not in conformance_page(Conformance(figures=fine))
+    assert conformance_json(Conformance(figures=fine))["canary"][0]["verdict"] == "above chance"
 
 
 def test_times_are_shown_where_they_were_measured(run: RunFolder) -> None:
