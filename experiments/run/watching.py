@@ -120,6 +120,10 @@ class Watcher:
             self._display.working(words)
 
 
+FEW = 10
+"""One unreadable round in so many is worth no warning."""
+
+
 def seed_warning(evaluation: Evaluation) -> str:
     """Reports what a search cannot fix: a seed that fails everywhere, unreadable model output; else ""."""
     results = evaluation.results
@@ -129,6 +133,8 @@ def seed_warning(evaluation: Evaluation) -> str:
     rounds = [each for result in results for each in result.rounds]
     if rounds and all(each.category is FailureCategory.MALFORMED for each in rounds):
         return f"none of the seed's examples could be read: {rounds[0].reason}"
-    if rounds and all(each.category is FailureCategory.UNREADABLE for each in rounds):
-        return f"none of the seed's examples could be judged: {rounds[0].reason}"
+    unreadable = [each for each in rounds if each.category is FailureCategory.UNREADABLE]
+    if len(unreadable) * FEW > len(rounds):
+        share = f"{len(unreadable)} of the seed's {len(rounds)} rounds"
+        return f"{share} could not be judged: {unreadable[0].reason}"
     return ""

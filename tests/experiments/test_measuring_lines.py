@@ -26,3 +26,9 @@ def test_without_a_confirmation_nothing_is_said_of_it():
 def test_remarks_to_the_scorer_are_counted_aloud():
     assert "3 messages to the solver, judge or verifier" in said(replace(NOTHING, attempts=3))
     assert "remarks" not in said(NOTHING)
+
+
+def test_the_share_of_unreadable_replies_is_said_by_role():
+    counted = replace(NOTHING, unreadable_by_role={"judge": 12}, calls_by_role={"judge": 108})
+    assert "unreadable: judge 12 of 108 replies" in said(counted)
+    assert "unreadable" not in said(NOTHING)
