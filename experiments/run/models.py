@@ -254,7 +254,7 @@ TOKEN = "eyJ"
 """What a token of Microsoft Entra begins with: it is sent as a bearer token, unlike a key."""
 
 
-def _key_header(endpoint: EndpointSpec, key: Secret) -> str | None:
+def key_header(endpoint: EndpointSpec, key: Secret) -> str | None:
     """None: as a bearer token."""
     if endpoint.api_key_header is not None:
         return None if endpoint.api_key_header.lower() == BEARER else endpoint.api_key_header
@@ -272,7 +272,7 @@ def _backend(
         timeout_seconds=endpoint.timeout_seconds,
         stream=endpoint.stream,
         query=endpoint.query,
-        api_key_header=_key_header(endpoint, key),
+        api_key_header=key_header(endpoint, key),
         on_notice=tell,
         secrets=secrets,
     )

@@ -167,6 +167,13 @@ class EndpointSpec(Section):
     query: dict[str, str] = {}
     api_key_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = None
 
+    @field_validator("api_key_header")
+    @classmethod
+    def _header_name(cls, value: str | None) -> str | None:
+        if value is not None and _is_key_like(value):
+            raise ValueError("must be the name of a header, never the key itself")
+        return value
+
     @field_validator("query", mode="before")
     @classmethod
     def _dates_as_text(cls, value: Any) -> Any:

@@ -233,7 +233,7 @@ class Limits:
     answer: int | None = None
 
 
-_N = r"[\s`]*([\d,]+)"
+_N = r"[\s`]*(\d[\d,]*)"
 _CONTEXT = re.compile(
     rf"(?:context|sequence)[ _](?:length|window|size)(?: limit)?[\s:(]*(?:is|of only|of)?{_N}"
     rf"|maximum (?:prompt|input) length is{_N}|{_N} (?:maximum context length|token context)"

@@ -86,6 +86,8 @@ def _member(value: object, name: str) -> object:
 
 def _count(value: object, name: str) -> int | None:
     found = _member(value, name)
+    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 12:
+        return int(found)
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None

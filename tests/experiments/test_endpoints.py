@@ -6,8 +6,10 @@ import pytest
 
 from studbook.errors import SpecError
 from studbook.experiments.cli.main import main
-from studbook.experiments.run.models import build_endpoints, other_secrets
+from studbook.experiments.run.models import build_endpoints, key_header, other_secrets
+from studbook.experiments.spec.loading import load_spec
 from studbook.experiments.spec.model import Spec
+from studbook.llm.secrets import Secret
 
 SECRET = "S3cretS3cret9"
 HEX_KEY = "0123456789abcdef0123456789abcdef"
@@ -74,6 +76,10 @@ def test_headers_and_proxies_hold_secrets_too():
         f"models.endpoints.openai.api_key_env={HEX_KEY}",
         f"models.endpoints.openai.api_key_env=x{HEX_KEY}",
         f"models.endpoints.openai.timeout_seconds={SECRET}",
+        f"models.endpoints.openai.query={{api_key: {SECRET}}}",
+        f"models.endpoints.openai.query={{x: {HEX_KEY}}}",
+        f"models.endpoints.openai.query={{x: sk-{SECRET}{SECRET}}}",
+        f"models.endpoints.openai.api_key_header=x{HEX_KEY}",
     ],
 )
 @pytest.mark.parametrize("way", ["flag", "environment", "dotenv", "file"])
@@ -131,3 +137,28 @@ def test_a_proxy_that_cannot_be_read_is_told_without_its_password(monkeypatch, p
         build_endpoints(spec(), {"OPENAI_API_KEY": "abc-12345"}, lambda text: None)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
+
+
+AZURE = "https://lab.openai.azure.com/openai/deployments/small"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "key", "header"),
+    [
+        ({"base_url": AZURE}, SECRET, "api-key"),
+        ({"base_url": "https://lab.openai.azure.com/openai/v1"}, SECRET, "api-key"),
+        ({"base_url": AZURE}, f"eyJ{SECRET}", None),
+        ({"base_url": AZURE, "api_key_header": "Authorization"}, SECRET, None),
+        ({"base_url": "https://host/v1"}, SECRET, None),
+        ({"base_url": "https://host/v1", "api_key_header": "x-api-key"}, SECRET, "x-api-key"),
+    ],
+)
+def test_a_key_goes_into_the_header_that_the_endpoint_reads(endpoint, key, header):
+    assert key_header(spec(**endpoint).models.endpoints["openai"], Secret(key)) == header
+
+
+def test_an_api_version_is_a_query_also_where_yaml_reads_a_date(tmp_path):
+    text = "version: 1\nname: x\nmodels:\n  endpoints:\n    openai: {query: {api-version: 2024-10-21}}\n"
+    (tmp_path / "spec.yaml").write_text(text)
+    loaded = load_spec(tmp_path / "spec.yaml", [])
+    assert loaded.models.endpoints["openai"].query == {"api-version": "2024-10-21"}

@@ -27,6 +27,8 @@ from studbook.llm.contracts import (
     ModelNotice,
     NoticeKind,
     RoleModel,
+    Tool,
+    ToolCall,
     Usage,
 )
 from studbook.llm.meter import Budget, Totals
@@ -398,3 +400,20 @@ def test_a_403_for_everything_ends_the_run_at_once(bench: Bench) -> None:
     assert not isinstance(caught.value, RequestRefused)
     assert backend.asked == 2
     assert bench.waits == []
+
+
+def test_a_call_of_an_offered_tool_is_an_answer_and_comes_back_from_the_records(bench: Bench) -> None:
+    tool = Tool(name="done", description="Ends.", parameters={"type": "object"})
+    called = replace(reply(""), tool_calls=(ToolCall(name="done", arguments="{}\ud800"),))
+    client = bench.client(ScriptedBackend([called]))
+    call = replace(CALL, tools=(tool,))
+    first, second = client.chat(call), client.chat(call)
+    assert first.tool_calls == (ToolCall(name="done", arguments="{}\ufffd"),)
+    assert second == replace(first, recorded=True)
+
+
+def test_an_answer_that_ends_at_the_limit_that_was_sent_is_an_answer(bench: Bench) -> None:
+    cut = replace(reply("half", completion_tokens=40), finish_reason="length", limit_tokens=40)
+    backend = ScriptedBackend([cut])
+    assert bench.client(backend).chat(CALL).text == "half"
+    assert len(backend.requests) == 1

@@ -556,3 +556,55 @@ def test_certificates_that_are_gone_are_a_setting_to_correct(monkeypatch: pytest
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/cacert.pem")
     with pytest.raises(SpecError, match="unset or correct SSL_CERT_FILE"):
         OpenAIBackend(name="main", base_url="http://models.test/v1", api_key=Secret(KEY))
+
+
+def test_an_azure_endpoint_gets_its_version_and_its_key_in_a_header() -> None:
+    sent: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json=completion(choices=[choice(f"your key is {KEY}")]))
+
+    endpoint = OpenAIBackend(
+        name="main",
+        base_url="https://lab.openai.azure.com/openai/deployments/small",
+        api_key=Secret(KEY),
+        query={"api-version": "2024-10-21"},
+        api_key_header="api-key",
+        http_client=httpx2.Client(transport=httpx2.MockTransport(handler)),
+    )
+    assert endpoint.complete(REQUEST).text == "your key is ****"
+    assert str(sent[0].url).endswith("/deployments/small/chat/completions?api-version=2024-10-21")
+    assert sent[0].headers["api-key"] == KEY
+    assert "authorization" not in sent[0].headers
+
+
+@pytest.mark.parametrize("name", ["promptFeedback", "prompt_feedback"])
+def test_a_prompt_that_gemini_blocks_is_refused_and_not_waited_for(name: str) -> None:
+    body = {"choices": [], name: {"blockReason": "PROHIBITED_CONTENT"}}
+    with pytest.raises(RequestRefused, match="a filter withheld the answer: PROHIBITED_CONTENT"):
+        backend(answering(200, body)).complete(REQUEST)
+
+
+def test_azure_s_inner_code_tells_that_a_filter_objected() -> None:
+    inner = {
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_result": {"jailbreak": {"filtered": True}},
+    }
+    body = {"error": {"message": "Bad request.", "code": None, "innererror": inner}}
+    with pytest.raises(RequestRefused, match="other requests are not affected"):
+        backend(answering(403, body)).complete(REQUEST)
+
+
+def test_llama_cpp_s_numbers_are_part_of_its_words() -> None:
+    error = {
+        "code": 500,
+        "message": "too long",
+        "type": "exceed_context_size_error",
+        "n_prompt_tokens": 5000,
+        "n_ctx": 4096,
+    }
+    endpoint = backend(answering(500, {"error": error}))
+    with pytest.raises(RequestRefused, match="n_ctx 4096"):
+        endpoint.complete(REQUEST)
+    assert endpoint.context_tokens_of("small") == 4096

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studbook.errors import IntegrityError, RequestFailed, StorageError
-from studbook.llm.contracts import ChatReply, Usage
+from studbook.findings import Findings
+from studbook.llm.contracts import ChatReply, ToolCall, Usage, seal_reply
 from studbook.llm.meter import Totals
-from studbook.llm.records import CallRecords
+from studbook.llm.records import OLD_VERSION, CallRecords, schema_of
+from studbook.llm.records_audit import opened_for_audit
 
 KEY = "ab" * 32
 REPLY = ChatReply(
@@ -267,3 +269,43 @@ def test_a_failure_is_kept_like_a_reply_and_the_first_one_stays(tmp_path: Path) 
         assert records.failures() == {"weak": {"refused": 1}}
         spent = Usage(prompt_tokens=4, completion_tokens=3)
         assert records.totals() == {"judge": Totals(usage=spent, dollars=0.75)}
+
+
+def test_calls_of_tools_and_cached_tokens_are_recorded_and_sealed(path: Path) -> None:
+    call = ToolCall(name="done", arguments='{"why": "é"}')
+    usage = Usage(prompt_tokens=100, completion_tokens=10, cached_tokens=64)
+    reply = ChatReply(text="", usage=usage, tool_calls=(call,))
+    with CallRecords.open(path) as records:
+        records.put(KEY, role="weak", reply=reply)
+        records.put_wasted(role="weak", usage=usage, dollars=0.0)
+        assert records.totals()["weak"].usage.cached_tokens == 128
+    with CallRecords.read_only(path) as records:
+        found = records.find(KEY)
+        assert found == replace(reply, recorded=True)
+        assert records.totals()["weak"].usage.cached_tokens == 128
+    seals = {
+        seal_reply(KEY, "weak", each).digest
+        for each in (
+            reply,
+            replace(reply, tool_calls=()),
+            replace(reply, usage=replace(usage, cached_tokens=0)),
+        )
+    }
+    assert len(seals) == 3
+
+
+def test_a_file_of_the_version_before_is_read_and_gets_its_new_table_when_written_to(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(schema_of(OLD_VERSION))
+    connection.close()
+    with CallRecords.read_only(path) as records:
+        assert records.totals() == {}
+    usage = Usage(prompt_tokens=100, completion_tokens=10, cached_tokens=64)
+    with CallRecords.open(path) as records:
+        records.put(KEY, role="weak", reply=ChatReply(text="because", usage=usage))
+        assert records.totals()["weak"].usage.cached_tokens == 64
+    findings = Findings()
+    with opened_for_audit(path, findings, is_running=False) as calls:
+        assert calls is not None
+        calls.check()
+    assert findings.faults == []
