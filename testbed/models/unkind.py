@@ -12,7 +12,7 @@ right, or a pause. Its numbers say even less about language models than those of
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
@@ -96,10 +96,12 @@ def _table() -> _Table:
 def presets() -> Mapping[str, Preset]:
     """By name; `testbed-NAME` is what a spec calls the model."""
     found = _table().presets
-    return {
-        name: replace(found[each.like], seeds=each.seeds) if each.like else each
-        for name, each in found.items()
-    }
+    return {name: _over(found[each.like], each) if each.like else each for name, each in found.items()}
+
+
+def _over(base: Preset, more: Preset) -> Preset:
+    given = {each.name: getattr(more, each.name) for each in fields(more)}
+    return replace(base, **{name: value for name, value in given.items() if value != getattr(Preset(), name)})
 
 
 def unkind_models() -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from studbook.llm.contracts import ChatReply, ChatRequest
 from studbook.llm.records import record_key
 from studbook.testbed.models.backend import MODELS, PREFIX, TestbedBackend
+from studbook.testbed.models.unkind import UnkindBackend, split_model, unkind_models
 from studbook.testbed.server.server import BackendServer
 
 SALT_FILE = "salt"
@@ -31,11 +32,11 @@ class CountingBackend:
         self._folder = folder
         self._log = os.open(folder / "calls.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._replies: dict[str, ChatReply] = {}
-        self._inner = TestbedBackend()
+        self._inner = UnkindBackend(TestbedBackend())
         self._lock = threading.Lock()
 
     def complete(self, request: ChatRequest) -> ChatReply:
-        role = request.model.removeprefix(PREFIX).replace("-", "_")
+        role = split_model(request.model)[1].removeprefix(PREFIX).replace("-", "_")
         key = record_key(role, request)
         os.write(self._log, f"{key}\n".encode())
         self._delay(key)
@@ -101,7 +102,8 @@ def counting_server(folder: Path) -> Iterator[Counter]:
 
 
 def main() -> None:
-    with BackendServer(CountingBackend(Path(sys.argv[1])), models=MODELS) as server:
+    models = (*MODELS, *unkind_models())
+    with BackendServer(CountingBackend(Path(sys.argv[1])), models=models) as server:
         sys.stdout.write(f"{server.base_url}\n")
         sys.stdout.flush()
         sys.stdin.read()

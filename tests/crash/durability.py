@@ -27,7 +27,7 @@ from crash.disturbances import CASES, DOCKER_CASES, Stage
 from crash.engine_restarts import WAYS, Restarts
 from crash.kills import Point, climbing, points_of, random_kills, sweep
 from crash.same_lineage import same_lineage
-from crash.trial import SMALLEST, Size, Tally, Trial, Undisturbed, undisturbed
+from crash.trial import SMALLEST, UNKIND, Size, Tally, Trial, Undisturbed, undisturbed
 from support.engines import engine_answers
 from support.own_engine import OwnEngine, obstacle, own_engine
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 SEED = 20_26
 SMALL = Size()
-PARTS = ("sweep", "resume", "random", "lineage", "cases", "docker", "engine")
+PARTS = ("sweep", "resume", "random", "unkind", "lineage", "cases", "docker", "engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class Plan:
     only: tuple[str, ...] = PARTS
     points: int | None = None
     process_kills: int = 300
+    unkind_kills: int = 60
     docker_kills: int = 100
     cases: tuple[str, ...] = tuple(CASES)
     ways: tuple[str, ...] = tuple(WAYS)
@@ -67,6 +68,7 @@ class Plan:
 SHORT = Plan(
     points=6,
     process_kills=5,
+    unkind_kills=3,
     docker_kills=0,
     cases=tuple(case for case in CASES if not case.startswith("SIGINT")),  # the suite has them
     ways=("engine stopped",),
@@ -96,6 +98,7 @@ class _Durability:
             "sweep": self._sweep,
             "resume": self._resume,
             "random": self._random,
+            "unkind": self._unkind,
             "lineage": self._lineage,
             "cases": self._cases,
             "docker": self._docker,
@@ -137,6 +140,12 @@ class _Durability:
         kills = round(self._plan.process_kills * self._plan.share)
         if kills:
             yield self._kills("killed at random moments (process)", "random", self._plan.size, kills)
+
+    def _unkind(self) -> Iterator[Tally]:
+        """With models as unreliable as real ones: a bad reply is read in the same way at the second time."""
+        kills = round(self._plan.unkind_kills * self._plan.share)
+        if kills:
+            yield self._kills("killed at random moments (unkind models)", "unkind", UNKIND, kills)
 
     def _kills(self, what: str, name: str, size: Size, kills: int) -> Tally:
         tally = Tally(what)

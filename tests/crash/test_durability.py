@@ -5,7 +5,7 @@ from crash.short_form import durability
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["sweep,resume,random", "lineage", "cases"])
+@pytest.mark.parametrize("part", ["sweep,resume,random", "unkind", "lineage", "cases"])
 def test_nothing_is_lost_or_paid_twice_however_a_run_ends(tmp_path, part):
     done, rows = durability(tmp_path, "--only", part)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -27,15 +27,15 @@ models:
   endpoints: {{counted: {{kind: openai, base_url: "{base_url}", concurrency: {concurrency}}}}}
   default: {{endpoint: counted}}
   roles:
-    challenger: {{model: testbed-challenger}}
-    verifier: {{model: testbed-verifier}}
-    orchestrator: {{model: testbed-orchestrator}}
-    weak: {{model: testbed-weak}}
-    strong: {{model: testbed-strong}}
-    judge: {{model: testbed-judge}}
-    final_verifier: {{model: testbed-final-verifier}}
-    analyzer: {{model: testbed-analyzer}}
-    implementer: {{model: testbed-implementer}}
+    challenger: {{model: {models}-challenger}}
+    verifier: {{model: {models}-verifier}}
+    orchestrator: {{model: {models}-orchestrator}}
+    weak: {{model: {models}-weak}}
+    strong: {{model: {models}-strong}}
+    judge: {{model: {models}-judge}}
+    final_verifier: {{model: {models}-final-verifier}}
+    analyzer: {{model: {models}-analyzer}}
+    implementer: {{model: {models}-implementer}}
 evaluator: {{max_rounds: {rounds}}}
 search: {{iterations: {iterations}, minibatch: 1, knob_share: 0.34, lag: {lag}}}
 champion: {{candidates: 1, confirm_replicates: 1, test_replicates: 1}}
@@ -57,6 +57,8 @@ class Size:
     lag: int = 1
     workers: int = 2
     sandbox: str = "process"
+    models: str = "testbed"
+    """In front of each role's name."""
 
     def write(self, folder: Path, base_url: str) -> None:
         values = {name: getattr(self, name) for name in self.__slots__}
@@ -65,6 +67,8 @@ class Size:
 
 
 SMALLEST = Size(seed=6, train=1, validation=1, test=1, rounds=2, iterations=1, workers=1)
+UNKIND = Size(train=1, test=1, rounds=4, iterations=2, models="testbed-unkind-uncut")
+"""A cut answer is asked for again, and here each call is to be paid once."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Whole runs with models as unkind as real ones: they end, replay and resume; nothing unreadable scores."""
+"""Whole runs with models as unkind as real ones: they end, replay and resume."""
 
 import json
 import os
