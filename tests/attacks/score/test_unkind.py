@@ -46,7 +46,13 @@ ROWS = [
     again("all at once", "an example changed a little each time, in every way we know"),
     way("evaluate one, return another", "a forged report returned and logged"),
     way("forged fields", "scores inside the example", counted=(FailureCategory.MALFORMED.value,), **REFUSED),
-    way("race for rounds", "forty threads submit at once", counted=("refused",), **REFUSED),
+    way(
+        "race for rounds",
+        "forty threads submit at once, in all eight rounds",
+        expect=Expect.UNATTRACTIVE,
+        bound=0.25,
+        why="an honest harness that plays eight rounds instead of its three passes more (18 of 40)",
+    ),
 ]
 
 
