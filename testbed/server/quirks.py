@@ -51,6 +51,7 @@ class When:
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
     lacks_query: str = ""
+    lacks_header: str = ""
     speaker: str = ""
     says: str = ""
     characters_over: int = 0
@@ -236,6 +237,7 @@ def _holds(when: When, exchange: Exchange, body: dict[str, Any]) -> bool:
         and all(_has(body, each) for each in when.has)
         and not any(_has(body, each) for each in when.lacks)
         and (not when.lacks_query or when.lacks_query not in urlsplit(exchange.path).query)
+        and when.lacks_header.lower() not in [name.lower() for name in exchange.headers]
         and (not when.speaker or any(each.get("role") == when.speaker for each in messages))
         and when.says in text
         and len(text) >= when.characters_over
