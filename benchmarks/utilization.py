@@ -11,6 +11,7 @@ Time is scaled: an endpoint takes 1 to 2 s for a call, and here it is less, so t
 times as much as in a real run. The mean rises with the number of slots, to stay below one core; the CPU that
 was used, and by how much replies were late, are printed.
 
+`wasted`: calls of papers that no decision needed, as a share of all calls of papers, in the whole run.
 `used`: of slots x seconds, from the end of the first evaluation of the seed to the last decision. The rest is
 lost while an analyzer or implementer is at work (`dialogue`), while fewer papers are running than half of the
 workers (`few papers`), and otherwise because a paper mostly makes one call at a time (`one call`).
@@ -38,12 +39,13 @@ from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
 from studbook.experiments.spec.loading import load_spec
-from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.model import Spec, default_speculation
 from studbook.experiments.views.displays.silent import SilentDisplay
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import hash_json
 from studbook.llm.contracts import ChatReply, ChatRequest, Endpoint
+from studbook.populations.population import Population
 from studbook.populations.records import PaperResult
 from studbook.populations.storage import RunFolder
 from studbook.testbed.inline_sandbox import InlineSandbox
@@ -51,6 +53,8 @@ from studbook.testbed.models.backend import TestbedBackend
 
 SLOTS_PER_SECOND = 160
 SHORTEST_SECONDS = 0.2
+Key = tuple[str, str, int]
+"""Tree hash, paper and replicate."""
 DIALOGUE = ("testbed-analyzer", "testbed-implementer")
 
 
@@ -68,18 +72,18 @@ class Waiting:
         due = began + self.mean_seconds * Random(request.seed).uniform(2 / 3, 4 / 3)
         reply = self.testbed.complete(request)
         time.sleep(max(0.0, due - time.perf_counter()))
-        ended = time.perf_counter()
-        self.calls.append((request.model, (began, ended)))
-        self.late_seconds += ended - due
+        self.calls.append((request.model, (began, due)))
+        self.late_seconds += time.perf_counter() - due
         return reply
 
 
 @dataclass(slots=True, kw_only=True)
 class Noting:
-    """An evaluator that notes when each paper ran."""
+    """An evaluator that notes when each paper ran, and how many calls it made."""
 
     evaluator: PaperEvaluator
     papers: list[Interval] = field(default_factory=list)
+    calls: dict[Key, int] = field(default_factory=dict)
 
     @property
     def evaluator_hash(self) -> str:
@@ -89,6 +93,7 @@ class Noting:
         began = time.perf_counter()
         result = self.evaluator.evaluate_paper(harness, paper, replicate)
         self.papers.append((began, time.perf_counter()))
+        self.calls[harness.tree_hash, paper.paper_id, replicate] = result.calls
         return result
 
 
@@ -100,6 +105,7 @@ class Searched:
     slots: int
     backend: Waiting
     papers: list[Interval]
+    wasted: float
     ends: list[float]
     cpu: float
     wall: float
@@ -164,21 +170,44 @@ def search(folder: RunFolder, spec: Spec, slots: int, mean_seconds: float) -> Se
             trees=ledger.trees,
             watcher=Watcher(display, bench, ledger, time.monotonic),
             switch=switch,
+            tell=display.notice,
         )
         began, cpu = time.perf_counter(), time.process_time()
         ending = execute(run)
         assert ending.is_orderly, ending.error
-        decisions = ledger.population.decisions
+        population = ledger.population
+        wasted = sum(noting.calls[key] for key in unneeded(noting.calls, population))
     return Searched(
         spec=spec,
         slots=slots,
         backend=backend,
         papers=noting.papers,
-        ends=ledger.ends[1 : 2 + len(decisions)],  # the first commit is the beginning of the run
+        wasted=wasted / sum(noting.calls.values()),
+        ends=ledger.ends[1 : 2 + population.iterations_done],  # the first commit is the beginning of the run
         cpu=time.process_time() - cpu,
         wall=time.perf_counter() - began,
-        lineage=hash_json([[each.parent_id, each.verdict, each.reason] for each in decisions]),
+        lineage=hash_json([[each.parent_id, each.verdict, each.reason] for each in population.decisions]),
     )
+
+
+def unneeded(papers: Iterable[Key], population: Population) -> list[Key]:
+    """Those of no recorded evaluation, except a harness's first papers before it is evaluated.
+
+    Papers of a harness in the iteration that made it are its gate paper, or those that the implementer tried.
+    """
+    trees = {mutant.harness_id: mutant.tree_hash for mutant in population.mutants.values()}
+    born = {mutant.tree_hash: mutant.iteration for mutant in population.mutants.values()}
+    recorded = {
+        (trees[each.harness_id], paper, each.replicate)
+        for each in population.evaluations
+        for paper, _ in each.verdicts
+    }
+    validation = set(population.start.splits["validation"]) if population.start else set()
+    return [
+        key
+        for key in papers
+        if key not in recorded and (key[1] in validation or born.get(key[0], key[2]) < key[2])
+    ]
 
 
 def spec_for(slots: int, lag: int, iterations: int, more: Iterable[str]) -> Spec:
@@ -189,12 +218,14 @@ def spec_for(slots: int, lag: int, iterations: int, more: Iterable[str]) -> Spec
         "champion.candidates=1",
         "champion.confirm_replicates=1",
         "champion.test_replicates=1",
+        f"workers={slots}",
+        f"speculation={default_speculation(slots)}",
     ]
     return load_spec(ROOT / "experiments" / "autodata.yaml", [*flags, *more], {})
 
 
 HEAD = (
-    "slots workers lag speculation  n   calls  seconds   used   lost: dialogue  few papers  one call"
+    "slots workers lag speculation  n   calls wasted  seconds   used   lost: dialogue  few papers  one call"
     "   late  cores  lineage"
 )
 
@@ -205,7 +236,7 @@ def line_of(run: Searched) -> str:
     late = run.backend.late_seconds / len(run.backend.calls) / run.backend.mean_seconds
     return (
         f"{run.slots:5} {run.spec.workers:7} {run.spec.search.lag:3} {run.spec.speculation:11}"
-        f" {len(run.ends) - 1:2} {len(run.calls):7,} {last - first:8.0f} {run.used():6.1%}"
+        f" {len(run.ends) - 1:2} {len(run.calls):7,} {run.wasted:6.1%} {last - first:8.0f} {run.used():6.1%}"
         f" {lost['dialogue']:15.1%} {lost['few papers']:11.1%} {lost['one call']:9.1%}"
         f" {late:6.1%} {run.cpu / run.wall:6.2f}  {run.lineage[:8]}"
     )

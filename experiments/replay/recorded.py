@@ -51,6 +51,7 @@ from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import BudgetSpec, Spec
 from studbook.experiments.views.display import Display
 from studbook.harnesses.tree import HarnessTree
+from studbook.llm.contracts import Chat
 from studbook.llm.meter import sum_totals
 from studbook.populations.events import Event, SearchEnded, to_json
 from studbook.populations.journal import Entry
@@ -227,10 +228,17 @@ def replay_part(part: Part, papers: Path | None, display: Display) -> Replayed |
     return replayed_part(part, pieces, "recorded", calls)
 
 
-def replay_whole(run: OpenedRun, papers: Path | None, display: Display) -> Replayed | None:
+def unchanged(chat: Chat) -> Chat:
+    """Calls go straight to the records."""
+    return chat
+
+
+def replay_whole(
+    run: OpenedRun, papers: Path | None, display: Display, through: Callable[[Chat], Chat] = unchanged
+) -> Replayed | None:
     """Raises ReplayDifference at the first difference; None if the user interrupted it.
 
-    `papers`: where they are now, if not where the spec says.
+    `papers`: where they are now, if not where the spec says. `through`: what every call passes on its way.
     """
     check_lineage(run)
     spec = read_resolved(run.folder.spec)
@@ -238,10 +246,16 @@ def replay_whole(run: OpenedRun, papers: Path | None, display: Display) -> Repla
     check_evaluator(run, spec)
     prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), replayed=run.start, papers=found)
     with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
-        return _executed(run, prepared, RunFolder(Path(scratch) / run.folder.name), display)
+        return _executed(run, prepared, RunFolder(Path(scratch) / run.folder.name), display, through)
 
 
-def _executed(run: OpenedRun, prepared: Prepared, scratch: RunFolder, display: Display) -> Replayed | None:
+def _executed(
+    run: OpenedRun,
+    prepared: Prepared,
+    scratch: RunFolder,
+    display: Display,
+    through: Callable[[Chat], Chat],
+) -> Replayed | None:
     scratch.create()
     write_beginning(scratch, prepared)
     recorded = run.entries
@@ -250,10 +264,11 @@ def _executed(run: OpenedRun, prepared: Prepared, scratch: RunFolder, display: D
         scratch, prepared, {}, display, switch, listen=listening, replay_from=run.folder.calls
     ) as active:
         ledger = CheckedLedger(active.ledger, recorded)
+        bench = replace(active.bench, chat=through(active.bench.chat))
         ending = execute(
             replace(
                 active,
-                bench=replace(active.bench, evaluator=WatchedEvaluator(active.bench, run)),
+                bench=replace(bench, evaluator=WatchedEvaluator(bench, run)),
                 ledger=ledger,
                 watcher=active.watcher.over(ledger),
                 legs=legs_of(run),

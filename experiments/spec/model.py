@@ -422,6 +422,19 @@ class BudgetSpec(Section):
     hours: PositiveNumber | None = None
 
 
+def most_slots(models: ModelsSpec) -> int:
+    """The default of `workers`: a paper makes at least one call at a time, so that no slot is left free."""
+    return max(models.endpoints[role.endpoint].concurrency for role in models.roles.values())
+
+
+BUSY_WORKERS = 16
+"""Fewer than this are kept busy by papers that are needed for certain."""
+
+
+def default_speculation(workers: int) -> float:
+    return 0.25 if workers >= BUSY_WORKERS else 0.0
+
+
 class Spec(Section):
     """One experiment."""
 
@@ -436,8 +449,8 @@ class Spec(Section):
     search: SearchSpec = SearchSpec()
     champion: ChampionSpec = ChampionSpec()
     budget: BudgetSpec = BudgetSpec()
-    workers: Positive = 4
-    speculation: Share = 0.0
+    workers: Positive = Field(default_factory=lambda data: most_slots(data["models"]))
+    speculation: Share = Field(default_factory=lambda data: default_speculation(data["workers"]))
     display: Annotated[Choice, named_by(DISPLAY)] = Choice(name="auto")
 
     @model_validator(mode="after")

@@ -29,13 +29,19 @@ Keys that name a policy take the name of a built-in, `module:Object`, or `{name:
 |---|---|---|---|
 """
 
+DERIVED = {
+    "workers": "the largest `concurrency` in use",
+    "speculation": "`0.25` with 16 workers or more, else `0`",
+}
+"""Defaults that depend on other keys."""
+
 MEANINGS = {
     "version": "Version of the spec format.",
     "name": "Name of the experiment; runs are called NAME-1, NAME-2, …",
     "seed": "Random seed of the run; all other random seeds are derived from it.",
     "harness": "The seed harness: a folder, or the name of a bundled harness.",
-    "workers": "Papers evaluated at the same time. Never changes the lineage.",
-    "speculation": "Papers are started before it is certain that they are needed, on workers that would be idle, as long as the calls of those that were not needed are at most this share of the others'. 0: never. Never changes the lineage.",
+    "workers": "Papers evaluated at the same time. Never changes the lineage. See [speed](speed.md#settings-for-8-64-and-256-slots).",
+    "speculation": "Papers are started before it is certain that they are needed, on workers that would be idle, as long as the calls of those that were not needed are at most this share of the others'. 0: never. Never changes the lineage. See [speed](speed.md#papers-started-early).",
     "display": "How the run is shown: auto (live on a terminal, else plain), live, plain, json, silent, or your own as `module:Object`. `--json` overrides it. Never changes a result.",
     "corpus.path": "A folder or file of papers, split by random seed.",
     "corpus.train": "Training papers, if you split them yourself; then also give validation and test.",
@@ -141,7 +147,7 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str
         elif inner and inner[0] is not Choice:
             yield from keys_of(inner[0], f"{key}.")
         else:
-            yield key, _kind(field), _default(field)
+            yield key, _kind(field), _default(key, field)
 
 
 def _models_within(annotation: Any) -> list[type[BaseModel]]:
@@ -161,9 +167,11 @@ def _kind(field: FieldInfo) -> str:
     )
 
 
-def _default(field: FieldInfo) -> str:
+def _default(key: str, field: FieldInfo) -> str:
     if field.is_required():
         return "–"
+    if key in DERIVED:
+        return DERIVED[key]
     value = field.get_default(call_default_factory=True)
     if isinstance(value, Choice):
         return f"`{value.name}`"

@@ -100,6 +100,7 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
         ("search: {iterations: -1}", [], ["search.iterations", "must be at least 0", "got -1"]),
         ("search: {temperature: .nan}", [], ["search.temperature", "finite"]),
         ("search: {temperature: 0}", [], ["search.temperature", "must be greater than 0"]),
+        ("models: {default: {endpoint: nowhere}}", ["display=none"], ["'nowhere'"]),
         ("workers: '2'", [], ["workers", "must be a whole number", "got '2'"]),
         (
             "sandbox: doker",
@@ -190,9 +191,33 @@ def test_flag_paths_start_here_and_yaml_paths_beside_the_spec(tmp_path):
     assert flagged.corpus.path == f"{here}/mine"
 
 
+@pytest.mark.parametrize(
+    ("flags", "workers", "speculation"),
+    [
+        ((), 8, 0.0),
+        (("models.endpoints.testbed.concurrency=64",), 64, 0.25),
+        (("models.endpoints.testbed.concurrency=64", "workers=15"), 15, 0.0),
+        (("models.endpoints.testbed.concurrency=64", "speculation=0"), 64, 0.0),
+        (("models.endpoints.openai.concurrency=64",), 8, 0.0),  # no role uses it
+        (
+            (
+                "models.endpoints.openai={base_url: 'http://127.0.0.1:1/v1', concurrency: 20}",
+                "models.roles.weak={endpoint: openai, model: m}",
+            ),
+            20,
+            0.25,
+        ),
+    ],
+)
+def test_workers_follow_the_slots_of_the_endpoints_in_use(spec_file, flags, workers, speculation):
+    spec = load(spec_file, MINIMAL, *flags)
+    assert (spec.workers, spec.speculation) == (workers, speculation)
+
+
 def test_the_hash_of_a_spec_ignores_workers_and_length_and_sees_the_search(spec_file):
     plain = spec_hash(load(spec_file, MINIMAL))
     assert spec_hash(load(spec_file, MINIMAL, "workers=1")) == plain
+    assert spec_hash(load(spec_file, MINIMAL, "speculation=1")) == plain
     assert spec_hash(load(spec_file, MINIMAL, "models.patience_minutes=1", "models.retries=2")) == plain
     assert spec_hash(load(spec_file, MINIMAL, "search.iterations=99", "search.patience=3")) == plain
     assert spec_hash(load(spec_file, MINIMAL, "search.minibatch=99")) != plain
