@@ -295,7 +295,8 @@ def test_an_edit_outside_is_refused_counted_and_told(attack, tmp_path, monkeypat
 
 def test_what_was_refused_leaves_a_repository_that_git_has_nothing_to_say_about(tmp_path):
     blocks = [block for attack in ATTACKS for block in attack.blocks]
-    pages = ["\n".join(blocks[start : start + 40]) for start in range(0, len(blocks), 40)]
+    working = "```list\n```"  # messages in which nothing works end a dialogue
+    pages = ["\n".join([*blocks[start : start + 39], working]) for start in range(0, len(blocks), 39)]
     outcome = one_iteration(tmp_path, [*pages, HONEST])
     assert outcome.decision.refused_actions == sum(len(a.blocks) - a.uncounted for a in ATTACKS)
     done = subprocess.run(

@@ -201,6 +201,35 @@ def test_tool_calls_are_carried_out_and_kept_in_the_dialogue_as_text():
     assert result.content.startswith('<result action="replace" path="prompts/level.md" ok="true">')
 
 
+def test_a_call_of_an_unknown_tool_is_no_action_and_leaves_no_empty_message():
+    called = ChatReply(text="", usage=Usage(), tool_calls=(ToolCall(name="bash", arguments="{}"),))
+    chat = ScriptedChat([called, WRITE])
+    ChatImplementer(chat).implement(PARENT, Diagnosis(text="Low."), [], lambda tree: "", seed=5)
+    assistant, answer = chat.asked[1].messages[-2:]
+    assert assistant.content.strip()
+    assert answer.content.startswith("No action was found in your message.")
+
+
+def test_while_nothing_has_changed_the_form_of_an_edit_is_shown_with_a_real_file():
+    form = "```replace prompts/level.md\n<<<<<<< FIND\n"
+    chat = ScriptedChat(["```done\nx\n```", "```list\n```", WRITE])
+    diagnosis = Diagnosis(text="Raise the number in prompts/level.md, not in agent.py.")
+    ChatImplementer(chat).implement(PARENT, diagnosis, [], lambda tree: "", seed=5)
+    assert [form in told(chat, turn) for turn in range(3)] == [True, True, False]
+
+
+def test_the_files_that_fit_are_shown_at_once_those_of_the_diagnosis_first():
+    parent = PARENT.replace({"prompts/long.md": b"word " * 1_000, "prompts/other.md": b"word " * 1_000})
+    chat = ScriptedChat([WRITE])
+    implementer = ChatImplementer(chat, prompt_tokens=5_000)
+    implementer.implement(parent, Diagnosis(text="prompts/other.md"), [], lambda tree: "", seed=5)
+    opening = told(chat, 0)
+    assert '<file path="prompts/other.md">\nword word' in opening
+    assert '<file path="prompts/long.md">' not in opening
+    assert '<file path="prompts/level.md">\n20\n' in opening
+    assert '<file path="harness.yaml">' not in opening
+
+
 def test_a_message_that_was_cut_off_is_said():
     cut = ChatReply(text="```write prompts/level.md\n30", usage=Usage(), finish_reason="length")
     chat = ScriptedChat([cut, WRITE])

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness, Unanswered
-from studbook.evolve.policies.actions import Action, ActionKind, describe_actions, render_action, tools
+from studbook.evolve.policies.actions import (
+    Action,
+    ActionKind,
+    Hunk,
+    describe_actions,
+    render_action,
+    tools,
+)
 from studbook.evolve.policies.replies import read_reply
 from studbook.evolve.policies.workbench import Result, Workbench, clean_line
 from studbook.evolve.policies.worktree import Worktree
@@ -140,7 +147,9 @@ class ChatImplementer:
             if bench.hypothesis is not None or progress.stuck >= limits.stuck_turns:
                 break
             messages.append(Message(role="assistant", content=_as_text(reply, results)))
-            answer = self._answer(reply, results, progress, limits.turns - turn)
+            is_lost = not bench.worktree.changed_paths and not any(result.ok for result in results)
+            hint = how_to_change(parent, diagnosis.text) if is_lost else ""
+            answer = self._answer(reply, results, progress, hint, limits.turns - turn)
             messages.append(Message(role="user", content=answer))
         return _proposal(parent, bench, chat.evidence)
 
@@ -169,11 +178,14 @@ class ChatImplementer:
             f"<history>\n{summarize(history, limits.history_characters)}\n</history>\n"
             f"<files>\n{list_files(parent.files)}\n</files>\n"
             f"{_shown(parent, diagnosis.text, limits.prompt_characters // FILES_SHARE)}\n"
+            f"{how_to_change(parent, diagnosis.text)}\n\n"
             f"Editable: {', '.join(parent.manifest.editable)}. Tries: {limits.tries}. "
             f"{_turns_left(limits.turns)}"
         )
 
-    def _answer(self, reply: ChatReply, results: Sequence[Result], progress: Progress, turns: int) -> str:
+    def _answer(
+        self, reply: ChatReply, results: Sequence[Result], progress: Progress, hint: str, turns: int
+    ) -> str:
         """What came of the model's actions, and what it should know besides."""
         limits = self._limits
         room = limits.prompt_characters // 2 // max(1, len(results))
@@ -181,7 +193,21 @@ class ChatImplementer:
         parts = ["\n".join(result.render(share) for result in results) or NO_ACTION]
         parts += [CUT_OFF] if reply.is_truncated else []
         parts += [STUCK] if progress.stuck >= TOLD_AFTER else []
-        return "\n\n".join([*parts, _turns_left(turns)])
+        return "\n\n".join(part for part in (*parts, hint, _turns_left(turns)) if part)
+
+
+def how_to_change(parent: HarnessTree, diagnosis: str) -> str:
+    """The form of an edit, with a real file: what a small model reads last, it follows."""
+    editable = [path for path in parent.files if parent.manifest.is_editable(path)]
+    path = min(
+        editable, key=lambda each: (diagnosis.find(each) < 0, diagnosis.find(each)), default="agent.py"
+    )
+    hunk = Hunk(old="(lines copied from this file)", new="(what they should be instead)")
+    return f"Change a file now, for example so:\n\n{render_action(_replacing(path, hunk))}"
+
+
+def _replacing(path: str, hunk: Hunk) -> Action:
+    return Action(kind=ActionKind.REPLACE, path=path, hunks=(hunk,))
 
 
 def _shown(parent: HarnessTree, diagnosis: str, room: int) -> str:
@@ -204,7 +230,8 @@ def _as_text(reply: ChatReply, results: Sequence[Result]) -> str:
     if not reply.tool_calls:
         return reply.text
     blocks = (render_action(result.action) for result in results)
-    return "\n\n".join(part for part in (reply.text.strip(), *blocks) if part)
+    text = "\n\n".join(part for part in (reply.text.strip(), *blocks) if part)
+    return text or "(calls of tools that do not exist)"  # some endpoints refuse an empty message
 
 
 def fit(messages: Sequence[Message], limit: int) -> tuple[Message, ...]:
