@@ -12,7 +12,7 @@ LEAKY = """outcome: not_accepted: no example was accepted
 ### Challenger prompt (user)
 Write a question. ### Report is only a word here.
 ### Challenger reply
-Here you are: {"context": "x", "rubric": [{"criterion": "c", "weight": "+8"}],}
+Here you are: {"context": "x", "rubric": [{"criterion": "c", "weight": "+8"}]
 ### Challenger reply
 {"context": "c", "question": "q", "rubric": []}
 log: quality check failed: {
