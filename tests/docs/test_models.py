@@ -1,4 +1,4 @@
-"""docs/models.md: every spec is run as it stands, with the testbed's server in the place of its endpoints."""
+"""docs/models.md and the README: every spec is run as it stands, with the testbed's server as its endpoints."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,8 @@ from studbook.testbed.models.one_model import OneModel
 from studbook.testbed.server.server import BackendServer
 
 PAGE = REPOSITORY / "docs" / "models.md"
-SECTIONS = [section for section in sections_of(PAGE) if section.is_runnable]
+README = REPOSITORY / "README.md"
+SECTIONS = [section for page in (README, PAGE) for section in sections_of(page) if section.is_runnable]
 KINDS = ("OpenAI", "OpenRouter", "vLLM", "llama.cpp", "Ollama", "LM Studio", "Azure", "reasoning")
 KEY = "sk-a-key-that-is-long-enough"
 
@@ -43,8 +44,8 @@ def standing_in(specs: Iterable[Spec]) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.heading)
-def test_a_spec_of_the_page_works_as_it_stands(section: Section, tmp_path: Path) -> None:
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
+def test_a_spec_works_as_it_stands(section: Section, tmp_path: Path) -> None:
     with standing_in(specs_in(section, tmp_path)) as variables:
         section.run_commands(tmp_path, **variables)
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*-report.json")]

@@ -1,7 +1,7 @@
 """The examples in a page of the docs, section by section.
 
-A fenced block with `title="name"` is a file that is written under that name; a `bash` block is a list of
-commands that are run beside it.
+A fenced block with `title="name"` is a file that is written under that name; a `bash` or `sh` block is a
+list of commands that are run beside it.
 """
 
 import os
@@ -69,7 +69,7 @@ def _section(page: str, heading: str, text: str) -> Section:
         title = TITLE.search(block["options"])
         if title:
             files[title[1]] = block["body"]
-        elif block["language"] == "bash":
+        elif block["language"] in {"bash", "sh"}:
             lines = (line.strip() for line in block["body"].splitlines())
             commands += [line for line in lines if line and not line.startswith("#")]
     return Section(page=page, heading=heading, files=files, commands=tuple(commands))
