@@ -146,8 +146,8 @@ models:
 """
 
 
-def run_with(quirk: Quirk | None, folder: Path) -> list[tuple[str, str, str]]:
-    """A whole small run; of each mutant its name, how it ended, and its files' hash."""
+def run_with(quirk: Quirk | None, folder: Path) -> tuple[list[tuple[str, str, str]], str]:
+    """A whole small run: of each mutant name, verdict and hash of its files; and what the user reads."""
     folder.mkdir()
     meddler = None if quirk is None else QuirkyMeddler(quirk)
     roles = ", ".join(f"{role}: {{model: testbed-{role.replace('_', '-')}}}" for role in ROLES)
@@ -156,7 +156,8 @@ def run_with(quirk: Quirk | None, folder: Path) -> list[tuple[str, str, str]]:
         spec.write_text(RUN_SPEC.format(url=server.base_url, roles=roles), encoding="utf-8")
         done = run(spec, overrides=None if quirk is None else quirk.spec, runs_dir=folder / "runs")
     assert meddler is None or meddler.is_met, "the quirk was never met"
-    return [(each.harness_id, str(each.verdict), each.tree_hash) for each in done.mutants()]
+    told = "\n".join(_notices(folder / "runs" / done.name / "notices.jsonl"))
+    return [(each.harness_id, str(each.verdict), each.tree_hash) for each in done.mutants()], told
 
 
 def _notices(path: Path) -> list[str]:

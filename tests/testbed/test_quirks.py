@@ -6,10 +6,11 @@ import pytest
 from support.quirk_rig import FLAGGED_PAPER, KEY, Observed, observe, run_with
 from support.repository import REPOSITORY
 
-from studbook.errors import UsageError
+from studbook.errors import StudbookError, UsageError
 from studbook.testbed.server.quirk_table import page
 from studbook.testbed.server.quirks import Outcome, Quirk, find_quirk, quirks, table
 
+Run = list[tuple[str, str, str]]
 JUDGED = {"accepted", "not_accepted"}
 EVALUATED = [quirk for quirk in quirks() if quirk.scope == "evaluate"]
 RUN = [quirk for quirk in quirks() if quirk.scope == "run"]
@@ -22,6 +23,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Observed:
     assert {verdict for verdict, *_ in seen.outcomes} == JUDGED, "the table needs papers of both kinds"
     assert seen.told.strip() == ""
     return seen
+
+
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_with(None, tmp_path_factory.mktemp("plain") / "run")[0]
 
 
 @pytest.mark.parametrize("quirk", EVALUATED, ids=lambda quirk: quirk.name)
@@ -52,11 +58,17 @@ def assert_outcome(quirk: Quirk, seen: Observed, plain: Observed) -> None:
 
 
 @pytest.mark.parametrize("quirk", RUN, ids=lambda quirk: quirk.name)
-def test_a_run_comes_to_what_the_table_says(quirk: Quirk, tmp_path) -> None:
-    plain, seen = run_with(None, tmp_path / "plain"), run_with(quirk, tmp_path / "quirk")
+def test_a_run_comes_to_what_the_table_says(quirk: Quirk, plain_run: Run, tmp_path) -> None:
+    if quirk.outcome is Outcome.STOPPED:
+        with pytest.raises(StudbookError) as stopped:
+            run_with(quirk, tmp_path / "quirk")
+        assert [words for words in quirk.says if words not in str(stopped.value)] == []
+        return
+    seen, told = run_with(quirk, tmp_path / "quirk")
     assert quirk.outcome is Outcome.SAME
-    assert seen == plain
+    assert seen == plain_run
     assert len(seen) == 3, "the seed and two mutants"
+    assert [words for words in quirk.says if words not in told] == []
 
 
 def test_the_table_is_large_and_sound() -> None:
