@@ -1,4 +1,4 @@
-"""docs/models.md and the README: every spec is run as it stands, with the testbed's server as its endpoints."""
+"""The specs of docs/models.md and the README are run as they stand, on the testbed's server."""
 
 import json
 from collections.abc import Iterable, Iterator
