@@ -239,6 +239,10 @@ class TrajectoryStore:
     def _redraws_of(self, key: str) -> Path:
         return self._root / key[:2] / f"{key}{REDRAWS}"
 
+    def count(self) -> int:
+        """The number of finished results."""
+        return sum(1 for _ in self._root.glob(f"??/*{SUFFIX}"))
+
     def put(self, trajectory: Trajectory) -> PaperResult:
         """Write it; returns its result with `trajectory_hash` set. Raises StorageError naming the path."""
         body = trajectory_body(trajectory)

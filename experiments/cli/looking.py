@@ -6,6 +6,7 @@ Imports are kept few: importing everything takes longer than reading a populatio
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -13,7 +14,7 @@ from studbook.errors import IntegrityError
 from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.library.reading import Run, results_on
-from studbook.experiments.run.costs import cost_lines, read_costs
+from studbook.experiments.run.costs import cost_lines, paid_by_role, read_costs
 from studbook.experiments.run.opening import OpenedRun, find_paper, list_runs, open_run, open_target
 from studbook.experiments.views.lines import (
     canary_line,
@@ -34,6 +35,7 @@ from studbook.experiments.views.views import (
     iteration_views,
     lineage_steps,
 )
+from studbook.llm.meter import sum_totals
 from studbook.populations.diff import (
     FileDiff,
     HarnessDiff,
@@ -42,6 +44,9 @@ from studbook.populations.diff import (
     ScoreDiff,
 )
 from studbook.populations.family import tree_rows
+
+if TYPE_CHECKING:
+    from studbook.experiments.run.expected import Forecast
 
 CHANGES = {
     PaperChange.REGRESSED: ("✗", "red"),
@@ -216,9 +221,10 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     failures = failure_counts(run.evaluations_of(summary.best_id), summary.best_id)
     costs = read_costs(run)
     canary = run.population.start.canary if run.population.start else ()
+    expected = _forecast(run)
     if terminal.wants_json:
         told = {"run": summary, "iterations": rows, "best_failures": failures, "costs": costs}
-        told["canary"] = canary
+        told |= {"canary": canary, "expected": expected}
         terminal.json({"schema": 1, **told})
         return 0
     _tell_summaries([summary], terminal)
@@ -233,7 +239,24 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
     if canary:
         terminal.result(["", "before the run, on planted cases with known answers:"])
         terminal.result(f"  {canary_line(score)}" for score in canary)
+    if expected is not None:
+        from studbook.experiments.run.expected import forecast_words  # see _forecast
+
+        terminal.result([forecast_words(expected, costs[-1].dollars)])
     return 0
+
+
+def _forecast(run: OpenedRun) -> "Forecast | None":
+    """What the whole run will cost; None if it is finished, has paid for nothing, or is incomplete."""
+    paid = paid_by_role(run)
+    if run.population.finish is not None or not sum_totals(paid).dollars or not run.folder.spec.is_file():
+        return None
+    from studbook.evaluate.trajectories import TrajectoryStore  # imported here: only unfinished runs that
+    from studbook.experiments.run.expected import forecast  # cost something need the evaluator
+    from studbook.experiments.spec.loading import read_resolved
+
+    store = TrajectoryStore(run.folder.trajectories)
+    return forecast(read_resolved(run.folder.spec), run.population, paid, store.count())
 
 
 def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:

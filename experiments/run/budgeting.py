@@ -1,11 +1,11 @@
-"""What a run is expected to cost, and what it can cost at most, before it begins.
+"""The plan of a run before it begins: what it is expected to cost, and what it can cost at most.
 
-The bound is worked out from the spec, the expectation from the spec and a measured run.
+The bound is worked out from the spec alone: every prompt and answer at its limit. The expectation comes from
+`experiments/run/expected.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from rich.text import Text
 
@@ -16,14 +16,21 @@ from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
 from studbook.evolve.policies.implementers.chat import DialogueLimits
 from studbook.evolve.prompting import PROMPT_TOKENS
 from studbook.experiments.run.bench import box_limits
-from studbook.experiments.run.corpus import LoadedPapers, skipped_note
+from studbook.experiments.run.corpus import LoadedPapers
 from studbook.experiments.run.execute import promotion_settings, search_settings
+from studbook.experiments.run.expected import (
+    Forecast,
+    PaperCounts,
+    count_papers,
+    expect,
+    expected_totals,
+)
 from studbook.experiments.run.models import models_line, role_models
-from studbook.experiments.spec.model import EvaluatorSpec, Spec
+from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, notice_line, papers_line
-from studbook.experiments.views.text import clean_line, dollars
+from studbook.experiments.views.text import about_dollars, clean_line, dollars
 from studbook.llm.contracts import CHARACTERS_PER_TOKEN, EVALUATOR_ROLES, HARNESS_ROLES, META_ROLES, Usage
-from studbook.llm.meter import Totals, sum_totals
+from studbook.llm.meter import sum_totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +97,25 @@ INSTRUCTIONS = 8_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """Upper bounds and expected values; `limits` are those of the budget, which may end a run earlier."""
+    """Expected values and upper bounds; `limits` are those of the budget, which may end a run earlier.
+
+    `papers_expected` counts paper-evaluations, `boxes` is their upper bound; `paper_dollars` is what one
+    is expected to cost.
+    """
 
     models: str
     sandbox: str
     papers: str
     splits: dict[str, int]
-    skipped: str
+    notes: tuple[str, ...]
+    expected: Forecast
+    papers_expected: PaperCounts
+    paper_calls: float
+    paper_tokens: float
+    paper_dollars: float
     plan: CostBounds
     boxes: int
     calls: int
-    expected_calls: int
-    expected_tokens: int
-    expected_dollars: float
     worst_tokens: int
     worst_dollars: float
     limits: dict[str, float | int | None]
@@ -121,80 +134,33 @@ def bounds_of(spec: Spec, papers: LoadedPapers) -> CostBounds:
     )
 
 
-def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str) -> PlanView:
+def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, knobs: Mapping[str, float]) -> PlanView:
+    """`knobs`: values of the seed harness."""
     bounds = bounds_of(spec, papers)
     worst = worst_usage(spec, papers, bounds)
-    expected = sum_totals(expected_usage(spec, papers, bounds))
+    sizes = {name: len(ids) for name, ids in papers.splits.paper_ids().items()}
+    counts = count_papers(spec, sizes)
+    totals = expected_totals(spec, papers.splits, knobs)
+    by_papers = sum_totals({role: each for role, each in totals.items() if role not in META_ROLES})
+    each = 1 / max(1.0, counts.total)
     return PlanView(
         models=models_line(spec, TESTBED_MODELS),
         sandbox=sandbox,
         papers=papers.description,
-        splits={name: len(ids) for name, ids in papers.splits.paper_ids().items()},
-        skipped=skipped_note(papers.skipped),
+        splits=sizes,
+        notes=papers.notes,
+        expected=expect(spec, papers.splits, knobs),
+        papers_expected=counts,
+        paper_calls=by_papers.calls * each,
+        paper_tokens=by_papers.tokens * each,
+        paper_dollars=by_papers.dollars * each,
         plan=bounds,
         boxes=bounds.boxes,
         calls=bounds.calls,
-        expected_calls=expected.calls,
-        expected_tokens=expected.tokens,
-        expected_dollars=expected.dollars,
         worst_tokens=sum(each.tokens for each in worst),
         worst_dollars=sum(each.dollars for each in worst),
         limits=spec.budget.model_dump(),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Typical:
-    """`calls` per box (analyzer and implementer: per iteration), and tokens per call."""
-
-    calls: float
-    prompt_tokens: int
-    completion_tokens: int
-    reads_paper: bool = False
-
-
-TYPICAL: Mapping[str, Typical] = MappingProxyType(
-    {
-        "challenger": Typical(calls=7.5, prompt_tokens=600, completion_tokens=1100, reads_paper=True),
-        "verifier": Typical(calls=4.8, prompt_tokens=1250, completion_tokens=200),
-        "orchestrator": Typical(calls=0.0, prompt_tokens=600, completion_tokens=200),
-        "weak": Typical(calls=9.7, prompt_tokens=500, completion_tokens=400),
-        "strong": Typical(calls=8.2, prompt_tokens=500, completion_tokens=400, reads_paper=True),
-        "judge": Typical(calls=18.8, prompt_tokens=1150, completion_tokens=200),
-        "final_verifier": Typical(calls=0.6, prompt_tokens=1700, completion_tokens=200, reads_paper=True),
-        "analyzer": Typical(calls=0.8, prompt_tokens=70_000, completion_tokens=1000),
-        "implementer": Typical(calls=2.0, prompt_tokens=4100, completion_tokens=1000),
-    }
-)
-"""Measured over the 263 boxes of one quickstart run (seed 1, the testbed) with three rollouts per solver.
-The testbed's terse replies (marks, verdicts, edits) are counted at the usual length of a language model's."""
-
-
-BOXES_RUN = 0.68
-"""The fraction of the possible boxes that this run executed; gates and racing saved the others."""
-
-
-BASIS = "calls and tokens per paper as in a quickstart run, your papers' length, your prices"
-
-
-def expected_usage(spec: Spec, papers: LoadedPapers, bounds: CostBounds) -> dict[str, Totals]:
-    """By role: an order of magnitude, not a bound. Reasoning models write several times more."""
-    every = [paper for split in SPLIT_NAMES for paper in getattr(papers.splits, split)]
-    paper = sum(len(each.text) for each in every) // len(every) // CHARACTERS_PER_TOKEN
-    rounds = spec.evaluator.max_rounds / EvaluatorSpec().max_rounds
-    rollouts = {"weak": spec.evaluator.weak_rollouts / 3, "strong": spec.evaluator.strong_rollouts / 3}
-    rollouts["judge"] = (rollouts["weak"] + rollouts["strong"]) / 2
-    found = {}
-    for role, typical in TYPICAL.items():
-        is_meta = role in META_ROLES
-        times = spec.search.iterations if is_meta else bounds.boxes * BOXES_RUN * rounds
-        calls = round(typical.calls * times * rollouts.get(role, 1.0))
-        usage = Usage(
-            prompt_tokens=calls * (typical.prompt_tokens + paper * typical.reads_paper),
-            completion_tokens=calls * typical.completion_tokens,
-        )
-        found[role] = Totals(calls=calls, usage=usage, dollars=role_models(spec)[role].cost_dollars(usage))
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,39 +205,66 @@ def _worst_of_harnesses(spec: Spec, tokens: int) -> Worst:
     return Worst(tokens=tokens, dollars=tokens * dearest / 1_000_000)
 
 
-def round_figure(number: int) -> str:
+def round_figure(number: float) -> str:
     """Two significant digits: 12,345 is 12,000."""
-    digits = max(0, len(str(number)) - 2)
-    return f"{round(number, -digits):,}"
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
+BASIS = (
+    "from a measured paper-evaluation of the seed harness, with your rounds, rollouts, papers and prices; "
+    "a reasoning model writes several times more. Once the seed is evaluated, the run measures its own"
+)
 
 
 def plan_lines(view: PlanView) -> list[Text]:
     limits = ", ".join(f"{name} {value:,}" for name, value in view.limits.items() if value is not None)
-    bounds = view.plan
     return [
         labelled("models", clean_line(view.models, 800)),
         labelled("sandbox", clean_line(view.sandbox, 200)),
         papers_line(view.papers, view.splits),
-        *([notice_line(view.skipped)] if view.skipped else []),
-        labelled(
-            "expected",
-            f"about {dollars(view.expected_dollars)}: {round_figure(view.expected_calls)} calls, "
-            f"{round_figure(view.expected_tokens)} tokens ({BASIS})",
-        ),
-        labelled(
-            "boxes",
-            f"at most {view.boxes:,}: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "
-            f"{bounds.validation_boxes:,} validation, {bounds.confirmation_boxes:,} confirmation, "
-            f"{bounds.test_boxes:,} sealed test",
-        ),
-        labelled(
-            "calls",
-            f"at most {view.calls:,}: {bounds.harness_calls:,} by harnesses, "
-            f"{bounds.evaluator_calls:,} by the evaluator, {bounds.analyzer_calls:,} by the analyzer, "
-            f"{bounds.implementer_calls:,} by the implementer",
-        ),
-        labelled("tokens", f"at most {view.worst_tokens:,}, if every prompt and answer were at its limit"),
-        labelled("cost", f"at most {dollars(view.worst_dollars)}, for that many tokens at the spec's prices"),
+        *(notice_line(note) for note in view.notes),
+        *_expected_lines(view),
         labelled("limits", limits or "none set; see budget in the spec"),
+        *(Text(f"{'':<9}{text}", "dim") for text in _bounds(view)),
         Text("nothing was run and nothing was written"),
     ]
+
+
+def _expected_lines(view: PlanView) -> Iterator[Text]:
+    found, counts = view.expected, view.papers_expected
+    yield labelled(
+        "expected",
+        f"about {about_dollars(found.dollars)} ({about_dollars(found.low_dollars)} to "
+        f"{about_dollars(found.high_dollars)}): {round_figure(found.calls)} calls, "
+        f"{round_figure(found.tokens)} tokens",
+    )
+    yield labelled(
+        "",
+        f"one paper: {view.paper_calls:.0f} calls, {round_figure(view.paper_tokens)} tokens, "
+        f"{about_dollars(view.paper_dollars)}",
+    )
+    yield labelled(
+        "",
+        f"about {round_figure(counts.total)} papers: {counts.seed:,.0f} seed, "
+        f"{counts.training:,.0f} training, {counts.validation:,.0f} validation, "
+        f"{counts.confirmation:,.0f} confirmation, {counts.test:,.0f} sealed test",
+    )
+    yield labelled("", BASIS, "dim")
+
+
+def _bounds(view: PlanView) -> Iterator[str]:
+    bounds = view.plan
+    yield (
+        f"at most {dollars(view.worst_dollars)}, if every round were played and every prompt and answer were "
+        "at its limit:"
+    )
+    yield (
+        f"{view.calls:,} calls ({bounds.harness_calls:,} by harnesses, {bounds.evaluator_calls:,} by the "
+        f"evaluator, {bounds.analyzer_calls:,} by the analyzer, {bounds.implementer_calls:,} by the "
+        f"implementer), {view.worst_tokens:,} tokens"
+    )
+    yield (
+        f"in {view.boxes:,} boxes: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "
+        f"{bounds.validation_boxes:,} validation, {bounds.confirmation_boxes:,} confirmation, "
+        f"{bounds.test_boxes:,} sealed test"
+    )

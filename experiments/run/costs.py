@@ -20,7 +20,10 @@ TOTAL = "all roles"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleCost:
-    """`calls` counts paid calls that were answered; tokens and dollars include unusable replies."""
+    """`calls` counts paid calls that were answered; tokens and dollars include unusable replies.
+
+    `cached_tokens` are those of the prompt tokens that an endpoint read from its prompt cache.
+    """
 
     role: str
     calls: int
@@ -28,17 +31,21 @@ class RoleCost:
     completion_tokens: int
     dollars: float
     cached_tokens: int = 0
-    """The prompt tokens that the endpoint read from its cache."""
 
 
 def read_costs(run: OpenedRun) -> tuple[RoleCost, ...]:
     """One row per role in alphabetical order, then the total; () without records."""
-    if not run.folder.calls.is_file():
-        return ()
-    with CallRecords.read_only(run.folder.calls) as records:
-        totals = records.totals()
+    totals = paid_by_role(run)
     rows = [_row(role, paid) for role, paid in sorted(totals.items())]
     return (*rows, _row(TOTAL, sum_totals(totals))) if rows else ()
+
+
+def paid_by_role(run: OpenedRun) -> dict[str, Totals]:
+    """{} without records."""
+    if not run.folder.calls.is_file():
+        return {}
+    with CallRecords.read_only(run.folder.calls) as records:
+        return records.totals()
 
 
 def state_of(run: OpenedRun) -> str:

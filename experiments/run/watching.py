@@ -1,7 +1,7 @@
 """The loop's observer: passes the events of a run to the display.
 
 Called from several threads; a lock serializes calls to the display. Counts papers for the status line,
-measures time, and reads costs from the records.
+measures time, reads costs from the records, and says what the run is expected to cost in all.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,11 @@ from threading import RLock
 from studbook.evolve.champion import pooled
 from studbook.evolve.contracts import GateFailure
 from studbook.experiments.run.bench import Bench
+from studbook.experiments.run.expected import Forecast, forecast, forecast_words
 from studbook.experiments.run.ledger import Ledger
 from studbook.experiments.views.display import Display
 from studbook.experiments.views.views import ProgressView, iteration_view
-from studbook.llm.meter import sum_totals
+from studbook.llm.meter import Totals, sum_totals
 from studbook.populations.events import Purpose
 from studbook.populations.population import Population
 from studbook.populations.records import Decision, Evaluation, FailureCategory, PaperResult, PaperVerdict
@@ -81,6 +82,8 @@ class Watcher:
                 self._display.seed_measured(evaluation.rate)
                 if warning := seed_warning(evaluation):
                     self._display.notice(warning)
+                if (found := self._forecast(self._ledger.population)) is not None:
+                    self._display.notice(forecast_words(found, self._paid().dollars))
             if purpose in STAGES:
                 before = pooled(self._ledger.population, purpose, evaluation.harness_id)
                 so_far = before + evaluation.rate
@@ -94,7 +97,7 @@ class Watcher:
 
     def progress(self, population: Population) -> ProgressView:
         """The current progress of the run."""
-        paid = sum_totals({} if self._is_replay else self._bench.records.totals())
+        paid, expected = self._paid(), self._forecast(population)
         seconds = self._clock() - self._began
         total = self._bench.spec.search.iterations
         done_now = population.iterations_done - self._done_before
@@ -113,7 +116,19 @@ class Watcher:
             seconds=seconds,
             eta_seconds=eta,
             is_resumed=self._is_resumed,
+            expected_dollars=None if expected is None else expected.dollars,
         )
+
+    def _paid(self) -> Totals:
+        """Of the whole run; nothing in a replay."""
+        return sum_totals({} if self._is_replay else self._bench.records.totals())
+
+    def _forecast(self, population: Population) -> Forecast | None:
+        """None if nothing is paid for."""
+        if self._paid().dollars == 0:
+            return None
+        spent, papers = self._bench.records.totals(), self._bench.store.count()
+        return forecast(self._bench.spec, population, spent, papers)
 
     def _work(self, words: str) -> None:
         with self._lock:

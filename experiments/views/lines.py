@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from studbook.experiments.views.text import clean_line, count, dollars, duration
+from studbook.experiments.views.text import about_dollars, clean_line, count, dollars, duration
 from studbook.experiments.views.views import (
     EndView,
     HarnessView,
@@ -155,7 +155,10 @@ def _cost(view: ProgressView) -> list[str]:
     if view.recorded_calls:
         parts.append(f"{view.recorded_calls:,} cached")
     spent = duration(view.seconds) + (" since the resume" if view.is_resumed else "")
-    return [*parts, count(view.tokens, "token"), dollars(view.cost_dollars), spent]
+    paid = dollars(view.cost_dollars)
+    if view.expected_dollars is not None and view.expected_dollars > view.cost_dollars:
+        paid += f" of about {about_dollars(view.expected_dollars)}"
+    return [*parts, count(view.tokens, "token"), paid, spent]
 
 
 def notice_line(text: str) -> Text:

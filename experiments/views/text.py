@@ -45,5 +45,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def about_dollars(amount: float) -> str:
+    """Two significant digits, because an expectation has no more: $1,300, $14, $1.20, $0.057."""
+    rounded = float(f"{amount:.2g}")
+    if rounded == 0 or 0.1 <= rounded < 10:
+        return f"${rounded:.2f}"
+    return f"${rounded:,.0f}" if rounded >= 10 else f"${rounded:.2g}"
+
+
 def dollars(amount: float) -> str:
     return f"${amount:,.2f}" if amount >= 0.01 or amount == 0 else f"${amount:.4f}"

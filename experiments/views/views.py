@@ -59,6 +59,7 @@ class ProgressView:
     """`best_rate` pools the complete validation evaluations of the best harness. Only paid calls cost.
 
     Calls, tokens and dollars are the whole run's; seconds and cached calls are this process's.
+    `expected_dollars` is what the whole run is expected to cost; None if that is unknown or nothing.
     """
 
     done: int
@@ -73,6 +74,7 @@ class ProgressView:
     seconds: float
     eta_seconds: float | None
     is_resumed: bool = False
+    expected_dollars: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
