@@ -4,8 +4,9 @@
     .venv/bin/python -m benchmarks.expected_cost --profile RUN...    figures for experiments/run/expected.toml
 
 The testbed answers, at prices of a small hosted model; without --papers on generated papers. Prints for each
-run what was expected before it, after the seed's evaluation and halfway, and what it cost. Exits with 1 if the
-first expectation is off by more than a factor of 1.5. Says nothing about how much a language model writes.
+run what was expected before it, after the seed's evaluation and halfway, and what it cost. Exits with 1 if
+the first expectation is off by more than a factor of 1.5. Says nothing about how much a language model
+writes.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from typing import Any
 
 from studbook.evaluate.papers import SPLIT_NAMES, Splits
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
-from studbook.evolve.prompting import PROMPT_TOKENS
+from studbook.evolve.prompting import room_in
 from studbook.experiments.run.lengths import reading_roles
 from studbook.experiments.run.models import role_models
 from studbook.experiments.spec.model import Spec
@@ -143,8 +143,8 @@ def _totals(spec: Spec, role: str, calls: float, paper_tokens: float) -> Totals:
     if role in reading_roles(spec, HARNESS_ROLES):
         prompt += paper_tokens
     if role == "analyzer":
-        limit = min(PROMPT_TOKENS, model.context_tokens or PROMPT_TOKENS)
-        prompt = min(prompt + table()["prompt"]["analyzer_paper"] * spec.search.minibatch, limit)
+        material = table()["prompt"]["analyzer_paper"] * spec.search.minibatch
+        prompt = min(prompt + material, room_in(model).prompt_tokens)
     sent = round(calls * prompt)
     usage = Usage(
         prompt_tokens=sent,

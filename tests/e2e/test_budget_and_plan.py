@@ -152,11 +152,14 @@ def test_a_dry_run_prints_the_worst_case_and_writes_nothing(here, capsys):
     assert main(["run", "tiny.yaml", "--dry-run", "--json", "-s", f"models.default={prices}"]) == 0
     plan = json.loads(capsys.readouterr().out)["plan"]
     assert plan["plan"]["validation_boxes"] == 3 * 2 * 3
-    assert 0 < plan["expected_dollars"] < plan["worst_dollars"]
+    expected = plan["expected"]
+    assert (
+        0 < expected["low_dollars"] < expected["dollars"] < expected["high_dollars"] < plan["worst_dollars"]
+    )
     assert not Path("runs").exists()
     assert main(["run", "tiny.yaml", "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert shown.index("expected about $0.00: ") < shown.index("calls    at most")
+    assert shown.index("expected about $0.00: ") < shown.index("at most $0.00")
     assert "nothing was run and nothing was written" in shown
 
 
@@ -179,7 +182,7 @@ def test_what_a_run_uses_is_below_the_worst_case_of_its_dry_run_for_every_role(h
         assert 0 < (usage.prompt_tokens * 10 + usage.completion_tokens * 20) / 1e6 < plan["worst_dollars"]
         assert total.tokens < plan["worst_tokens"]
         assert total.calls < plan["calls"]
-        assert total.calls / 3 < plan["expected_calls"] < 3 * total.calls
+        assert total.calls / 2 < plan["expected"]["calls"] < 2 * total.calls
 
 
 def test_a_run_of_several_iterations_at_once_replays_with_another_number_of_workers(here, capsys):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.births import small_run
+from support.births import seed_events, small_run
 
 from studbook.experiments.run.corpus import load_papers
 from studbook.experiments.run.expected import (
@@ -21,6 +21,7 @@ from studbook.experiments.spec.loading import load_spec
 from studbook.experiments.views.text import about_dollars
 from studbook.llm.contracts import Usage
 from studbook.llm.meter import Totals, sum_totals
+from studbook.populations.events import ChampionChosen, RunFinished, SearchEnded
 from studbook.populations.population import fold
 
 PRICES = "models: {default: {dollars_per_million_input: 0.3, dollars_per_million_output: 1.2}}\n"
@@ -45,27 +46,18 @@ def test_papers_of_the_published_settings(spec_of):
     assert counts.training == pytest.approx(233 * 0.8 * 5 + 233 * 1.3)
     assert counts.validation == pytest.approx(233 * 0.8 * 25 * 1.88)
     assert (counts.confirmation, counts.test) == (4 * 4 * 25, 2 * 8 * 25)
-    assert count_papers(spec, SIZES, Case.LOW).total < counts.total < count_papers(spec, SIZES, Case.HIGH).total
+    assert (
+        count_papers(spec, SIZES, Case.LOW).total < counts.total < count_papers(spec, SIZES, Case.HIGH).total
+    )
 
 
 def test_without_racing_every_mutant_runs_on_every_paper(spec_of):
-    raced = count_papers(spec_of("search: {iterations: 10}\n"), SIZES)
-    policy = "support.registry:never"
-    full = count_papers(
-        spec_of("search: {iterations: 10}\n").model_copy(
-            update={
-                "search": spec_of().search.model_copy(
-                    update={
-                        "iterations": 10,
-                        "admission": spec_of().search.admission.model_copy(update={"name": policy}),
-                    }
-                )
-            }
-        ),
-        SIZES,
-    )
+    spec = spec_of("search: {iterations: 10}\n")
+    admission = spec.search.admission.model_copy(update={"name": "my_rules:Loose"})
+    search = spec.search.model_copy(update={"admission": admission})
+    full = count_papers(spec.model_copy(update={"search": search}), SIZES)
     assert full.validation == pytest.approx(10 * 0.8 * 25 * 2)
-    assert raced.validation < full.validation
+    assert count_papers(spec, SIZES).validation < full.validation
 
 
 def test_a_run_without_iterations_evaluates_and_tests_the_seed(spec_of):
@@ -81,9 +73,7 @@ def test_rounds_are_limited_by_the_evaluator_and_by_the_harness(spec_of, allowed
 
 
 def test_rollouts_are_counted_with_their_judge_and_rechecks(spec_of):
-    calls = paper_calls(
-        spec_of("evaluator: {weak_rollouts: 4, strong_rollouts: 2, confirm: false}\n"), 2.0
-    )
+    calls = paper_calls(spec_of("evaluator: {weak_rollouts: 4, strong_rollouts: 2, confirm: false}\n"), 2.0)
     assert calls["weak"] == pytest.approx(2 * 0.87 * 4)
     assert calls["strong"] == pytest.approx(2 * 0.68 * 2)
     assert calls["judge"] == pytest.approx(calls["weak"] + calls["strong"])
@@ -131,20 +121,14 @@ def paid(dollars, calls=100):
     return {"weak": half, "challenger": half}
 
 
-def events_until(kind):
-    events = small_run()
-    names = [type(event).__name__ for event in events]
-    return events[: names.index(kind) + 1]
-
-
 def test_before_the_first_paper_nothing_is_known(spec_of):
     assert forecast(spec_of(), fold(()), {}, 0) is None
-    assert forecast(spec_of(), fold(events_until("RunStarted")), {}, 0) is None
+    assert forecast(spec_of(), fold(seed_events()[:1]), {}, 0) is None
 
 
 def test_after_the_seed_each_paper_costs_what_the_seeds_did(spec_of):
     spec = spec_of("search: {iterations: 4, knob_share: 1.0}\nchampion: {test_replicates: 1}\n")
-    population = fold(events_until("EvaluationDone"))
+    population = fold(seed_events())
     sizes = {name: len(ids) for name, ids in population.start.splits.items()}
     papers = sizes["validation"]
     found = forecast(spec, population, paid(papers * 0.5), papers)
@@ -154,8 +138,11 @@ def test_after_the_seed_each_paper_costs_what_the_seeds_did(spec_of):
 
 
 def test_a_finished_run_costs_what_it_has_cost(spec_of):
-    population = fold(small_run())
-    assert population.finish is not None
+    ended = (
+        SearchEnded(reason="done", iterations=3),
+        ChampionChosen(harness_id="seed", reason="it stays", ranking=()),
+    )
+    population = fold([*small_run(), *ended, RunFinished(reason="done", iterations=3)])
     spec = spec_of(f"search: {{iterations: {population.iterations_done}}}\n")
     found = forecast(spec, population, paid(3.0), 20)
     assert (found.dollars, found.low_dollars, found.high_dollars) == (6.0, 6.0, 6.0)
