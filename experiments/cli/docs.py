@@ -46,7 +46,8 @@ JSON_KEYS = {
     "stop": "`run`, `was_running`",
     "ls": "`runs` (list of `run`, `state`, `iterations`, `admitted`, `best_id`, rates)",
     "show": "`run`, `iterations`, `best_failures`, `costs` (the total last), `canary` (list of "
-    "`role`, `right`, `n`, `readable`, `asked`), `expected` (unfinished runs); or `harness`; or `trajectories`",
+    "`role`, `right`, `n`, `readable`, `asked`), `expected` (unfinished runs); or `harness`; "
+    "or `trajectories`",
     "tree": "`harnesses` (list of `mutant`, `last_flags`, `verdict`, `rate`, `is_stopped`, `is_best`)",
     "lineage": "`lineage` (list of `harness_id`, `kind`, `hypothesis`, `rate`, `is_stopped`)",
     "diff": "`before`, `after`, `files` (list of `path`, `change`, `lines`), `scores` (`papers`, `score`; "

@@ -233,10 +233,10 @@ def plan_lines(view: PlanView) -> list[Text]:
 def _expected_lines(view: PlanView) -> Iterator[Text]:
     found, counts = view.expected, view.papers_expected
     between = f" ({about_dollars(found.low_dollars)} to {about_dollars(found.high_dollars)})"
+    cost = f"about {about_dollars(found.dollars)}" + (between if found.dollars else "")
     yield labelled(
         "expected",
-        f"about {about_dollars(found.dollars)}{between if found.dollars else ''}: {round_figure(found.calls)} calls, "
-        f"{round_figure(found.tokens)} tokens",
+        f"{cost}: {round_figure(found.calls)} calls, {round_figure(found.tokens)} tokens",
     )
     yield labelled(
         "",

@@ -27,9 +27,21 @@ LENGTH = ("iterations", "patience")
 """Keys of `search` that affect only how many iterations a run has."""
 WAITING = ("retries", "retry_wait_seconds", "patience_minutes", "accept_judge")
 """Keys of `models` that affect only how long a run takes, and whether it starts."""
-PLACE = ("base_url", "api_key_env", "timeout_seconds", "concurrency")
-"""Keys of an endpoint: where it is and how fast it is asked."""
-PRICES = ("dollars_per_million_input", "dollars_per_million_output")
+PLACE = (
+    "base_url",
+    "api_key_env",
+    "api_key_header",
+    "query",
+    "stream",
+    "timeout_seconds",
+    "concurrency",
+)
+"""Keys of an endpoint: where it is, how it is reached and how fast it is asked."""
+PRICES = (
+    "dollars_per_million_input",
+    "dollars_per_million_cached_input",
+    "dollars_per_million_output",
+)
 """Keys of a role that affect only the cost."""
 PAPERS = ("path", "train", "validation", "test")
 """Keys of `corpus` that say where papers are."""

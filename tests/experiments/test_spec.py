@@ -8,7 +8,7 @@ import yaml
 from studbook.errors import SpecError
 from studbook.experiments.spec.loading import load_spec, read_resolved, write_resolved
 from studbook.experiments.spec.model import Spec
-from studbook.experiments.spec.resuming import spec_hash
+from studbook.experiments.spec.resuming import resume_spec, spec_hash
 
 MINIMAL = "version: 1\nname: trial\n"
 
@@ -247,3 +247,57 @@ def test_further_fields_are_part_of_the_experiment_and_none_leave_its_name_as_it
         for text in ("", ", extra_body: {}", ", extra_body: {top_k: 5}")
     )
     assert plain == empty != more
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        "models.endpoints.openai.base_url=http://other/v1",
+        "models.endpoints.openai.api_key_env=OTHER",
+        "models.endpoints.openai.api_key_header=api-key",
+        "models.endpoints.openai.query={api-version: v2}",
+        "models.endpoints.openai.stream=true",
+        "models.endpoints.openai.timeout_seconds=9",
+        "models.endpoints.openai.concurrency=64",
+        "models.roles.weak.dollars_per_million_input=1",
+        "models.roles.weak.dollars_per_million_cached_input=1",
+        "models.roles.weak.dollars_per_million_output=1",
+        "models.retries=1",
+        "workers=9",
+        "corpus.path=elsewhere",
+    ],
+)
+def test_where_something_is_may_change_at_a_resume_and_is_not_hashed(spec_file, moved):
+    plain = load(spec_file, MINIMAL)
+    resumed = resume_spec(plain, [moved])
+    assert resumed.spec != plain
+    assert spec_hash(resumed.spec) == spec_hash(plain)
+    (change,) = resumed.changes
+    assert change.startswith(moved.partition("=")[0].partition("{")[0])
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    ["models.roles.weak.model=m", "models.endpoints.openai={}", "seed=2", "corpus.seed=1", "harness=x"],
+)
+def test_what_defines_the_experiment_may_not_change_at_a_resume(spec_file, fixed):
+    with pytest.raises(SpecError, match="a resumed run keeps its spec"):
+        resume_spec(load(spec_file, MINIMAL), [fixed])
+
+
+def test_the_address_variable_counts_at_a_resume_if_its_endpoint_is_used(spec_file):
+    used = load(spec_file, MINIMAL + "models: {default: {endpoint: openai, model: m}}\n")
+    variables = {"OPENAI_BASE_URL": "http://new/v1", "STUDBOOK_SPEC_SEED": "5"}
+    resumed = resume_spec(used, [], environment=variables, dotenv={"OPENAI_BASE_URL": "http://old/v1"})
+    assert resumed.spec.models.endpoints["openai"].base_url == "http://new/v1"
+    assert resumed.spec.seed == used.seed
+    assert resumed.changes == (
+        "models.endpoints.openai.base_url: not set → http://new/v1 (environment OPENAI_BASE_URL)",
+    )
+    assert resume_spec(load(spec_file, MINIMAL), [], environment=variables).changes == ()
+
+
+def test_one_folder_replaces_the_three_of_the_splits(spec_file, tmp_path):
+    text = MINIMAL + "corpus: {train: a, validation: b, test: c}\n"
+    corpus = resume_spec(load(spec_file, text), [], papers=str(tmp_path)).spec.corpus
+    assert (corpus.path, corpus.train, corpus.validation, corpus.test) == (str(tmp_path), None, None, None)
