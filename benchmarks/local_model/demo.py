@@ -5,8 +5,9 @@ Without OPENAI_BASE_URL a 1.5B model is fetched and served on this machine by a 
 
     OPENAI_BASE_URL=https://… OPENAI_API_KEY=… MODEL=name make demo-llm
 
-HOURS=2 gives the run more time, on a slow or busy machine. The last step writes the report, conformance.md and conformance.json. Nothing it shows is a result about
-harnesses: the run is far too small, and a model this size judges near chance.
+HOURS=2 gives the run more time, on a slow or busy machine. The last step writes the report, conformance.md
+and conformance.json. Nothing it shows is a result about harnesses: the run is far too small, and a model of
+this size judges near chance.
 """
 
 import os
@@ -22,7 +23,7 @@ HERE = Path("benchmarks/local_model")
 LOCAL_MODEL = "qwen2.5-coder-1.5b-instruct"
 SLOTS = 2
 HOURS = 0.55
-"""Of the run itself, unless the variable HOURS says otherwise; with fetching, doctor and evaluation it stays below 40 minutes."""
+"""Of the run itself, unless the variable HOURS says otherwise: with all other steps below 40 minutes."""
 PAPERS = Path("experiments/conformance/papers")
 REPORT = "conformance.md"
 
