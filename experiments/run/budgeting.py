@@ -66,13 +66,17 @@ def bound_costs(
     harness_calls_per_box: int,
     evaluator_calls_per_box: int,
     dialogue: DialogueLimits | None = None,
+    may_guess: bool = False,
 ) -> CostBounds:
-    """`papers`: the number of papers in each split."""
+    """`papers`: the number of papers in each split. `may_guess`: papers are started early (`speculation`).
+
+    Of the papers started early only the training papers of a wrong parent are not counted anyway.
+    """
     dialogue = dialogue or DialogueLimits()
     validation = papers[VALIDATION]
     seed = validation
     minibatch = min(search.minibatch, papers[TRAIN])
-    training = search.iterations * (minibatch + dialogue.tries + 1)
+    training = search.iterations * (minibatch * (1 + may_guess) + dialogue.tries + 1)
     both = search.iterations * 2 * validation
     finalists = min(promotion.candidates, search.iterations)
     confirmation = (finalists + 1) * promotion.confirm_replicates * validation if finalists else 0
@@ -129,6 +133,7 @@ def bounds_of(spec: Spec, papers: LoadedPapers) -> CostBounds:
         promotion_settings(spec),
         {name: len(ids) for name, ids in papers.splits.paper_ids().items()},
         harness_calls_per_box=evaluator.calls_per_paper,
+        may_guess=spec.speculation > 0,
         # an answer and its marks per rollout; one final check per round; the recheck
         evaluator_calls_per_box=evaluator.max_rounds * (2 * rollouts + 1) + evaluator.confirm * 2 * rollouts,
     )

@@ -14,7 +14,7 @@ PROMOTION = PromotionSettings(candidates=3, confirm_replicates=2, test_replicate
 SIZES = {"train": 50, "validation": 25, "test": 25}
 
 
-def the_plan(search=SEARCH, sizes=SIZES):
+def the_plan(search=SEARCH, sizes=SIZES, *, may_guess=False):
     return bound_costs(
         search,
         PROMOTION,
@@ -22,6 +22,7 @@ def the_plan(search=SEARCH, sizes=SIZES):
         harness_calls_per_box=20,
         evaluator_calls_per_box=60,
         dialogue=DialogueLimits(turns=12, tries=2),
+        may_guess=may_guess,
     )
 
 
@@ -42,9 +43,15 @@ def test_a_run_without_iterations_measures_the_seed_alone():
     assert (worst.boxes, worst.confirmation_boxes, worst.test_boxes) == (225, 0, 200)
 
 
+def test_papers_started_early_may_be_the_training_papers_of_a_wrong_parent():
+    assert the_plan(may_guess=True).training_boxes == 10 * (5 + 5 + 2 + 1)
+
+
+@pytest.mark.parametrize("speculation", [0.0, 1.0])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_run_needs_more_boxes_than_planned(seed):
-    rig = Rig(settings=replace(SEARCH, run_seed=seed))
+def test_no_run_needs_more_boxes_than_planned(seed, speculation):
+    rig = Rig(settings=replace(SEARCH, run_seed=seed), at_once=16, speculation=speculation)
     rig.search()
     rig.promote(PROMOTION)
-    assert rig.evaluator.calls <= the_plan(rig.settings, {k: len(v) for k, v in PAPERS.items()}).boxes
+    sizes = {split: len(papers) for split, papers in PAPERS.items()}
+    assert rig.evaluator.calls <= the_plan(rig.settings, sizes, may_guess=speculation > 0).boxes

@@ -97,3 +97,20 @@ def test_costs_add_up_exactly_in_any_order(calls):
     there, back = sum(costs, Totals()).dollars, sum(reversed(costs), Totals()).dollars
     exact = sum(Decimal(repr(cost.dollars)) for cost in costs)
     assert there == back == float(exact)
+
+
+def test_the_share_that_is_left_is_that_of_the_limit_that_is_nearest():
+    now = 0.0
+    budget = Budget(max_calls=10, max_tokens=1_000, max_dollars=5.0, max_hours=1.0)
+    gate = BudgetGate(budget, Totals(calls=2), clock=lambda: now)
+    assert gate.share_left == pytest.approx(0.8)
+    gate.paid(Usage(prompt_tokens=400, completion_tokens=200), 1.0)
+    assert gate.share_left == pytest.approx(0.4)
+    now = 3240.0
+    assert gate.share_left == pytest.approx(0.1)
+    gate.paid(Usage(completion_tokens=700), 0.0)
+    assert gate.share_left == 0.0
+
+
+def test_without_limits_everything_is_left():
+    assert BudgetGate(Budget(), Totals(calls=10**9)).share_left == 1.0
