@@ -1,6 +1,7 @@
 """Trajectories: kept whole under the key of their result, and rendered for the analyzer."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from studbook.evaluate.trajectories import (
     cut,
     fold_paper,
     render_for_analyzer,
+    trajectory_body,
     trajectory_key,
     unfold_paper,
 )
@@ -31,6 +33,10 @@ HARNESS = harness(
 def finished(rig):
     evaluator = rig.paper_evaluator()
     return evaluator.store, evaluator.evaluate_paper(HARNESS, PAPER, 0)
+
+
+def trajectory_of(store, result):
+    return store.get(result.key)
 
 
 def test_what_was_put_is_found_again(finished):
@@ -267,3 +273,30 @@ def test_a_long_trajectory_keeps_every_round_and_loses_the_middles(rig):
 def test_a_cut_keeps_both_ends_and_says_how_much_is_missing():
     assert cut("abcdefghij", 4) == "ab\n[… 6 characters left out …]\nij"
     assert cut("short", 5) == "short"
+
+
+def test_a_redraw_is_kept_until_its_result_is_there(finished, tmp_path):
+    store, trajectory = TrajectoryStore(tmp_path), trajectory_of(*finished)
+    key = trajectory.result.key
+    assert store.redraws(key) == 0
+    store.put_redraws(key, 2)
+    assert store.redraws(key) == 2
+    store.put(trajectory)
+    assert store.redraws(key) == 0
+
+
+def test_a_damaged_redraw_is_an_error_that_names_the_file(tmp_path):
+    store, key = TrajectoryStore(tmp_path), "ab" * 32
+    store.put_redraws(key, 1)
+    path = next(tmp_path.rglob("*.redraws"))
+    path.write_text("-1", encoding="utf-8")
+    with pytest.raises(IntegrityError, match=r"abab\.redraws does not hold a number"):
+        store.redraws(key)
+
+
+def test_unreadable_replies_and_redraws_are_on_record(finished, tmp_path):
+    store, plain = TrajectoryStore(tmp_path), trajectory_of(*finished)
+    assert b"unreadable" not in trajectory_body(plain)
+    counted = replace(plain, unreadable_by_role={"judge": 3}, redraws=1)
+    found = store.find(store.put(counted).key)
+    assert (found.unreadable_by_role, found.redraws) == ({"judge": 3}, 1)

@@ -13,6 +13,8 @@ from support.evaluation import PAPER, Rig, facts, harness
 from studbook.evaluate.settings import Frozen
 from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, read_trajectory, trajectory_body
 from studbook.evaluate.trajectory_audit import Recheck, TrajectoryAudit
+from studbook.experiments.pack.packing import is_packed
+from studbook.experiments.verifying import list_trajectories
 from studbook.findings import Findings
 from studbook.llm.contracts import ROLES, RoleModel
 from studbook.llm.records import CallRecords
@@ -177,3 +179,13 @@ def test_no_word_of_it_can_be_changed(name, rig, trajectory):
 
 def test_a_rewritten_file_that_says_the_same_has_no_fault(rig, trajectory):
     assert audit(rig, changed(trajectory, copy.deepcopy)) == []
+
+
+def test_a_redraw_that_waits_for_a_resume_is_no_fault(tmp_path):
+    TrajectoryStore(tmp_path).put_redraws("ab" * 32, 1)
+    (tmp_path / "ab" / "stray.redraws").write_text("1", encoding="utf-8")
+    findings = Findings()
+    assert list_trajectories(tmp_path, findings) == {}
+    assert [fault.place.partition("/")[2] for fault in findings.faults] == ["ab/stray.redraws"]
+    assert findings.notes == [f"{tmp_path.name}: a paper will be judged again with new random seeds"]
+    assert is_packed(f"trajectories/ab/{'ab' * 32}.redraws")

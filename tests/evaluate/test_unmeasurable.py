@@ -8,6 +8,7 @@ from support.evaluation import PAPER, example_body, harness, mark_by_facts
 from studbook.errors import Cause, ModelUnavailable, Outage, RequestRefused
 from studbook.evaluate.control import Unreadable
 from studbook.evaluate.papers import make_paper
+from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.llm.client import RetryPolicy
 from studbook.populations.records import FailureCategory, PaperVerdict
 
@@ -161,6 +162,11 @@ def test_a_judge_that_reads_nothing_pauses_the_run_and_a_resume_draws_afresh(rig
     assert (trajectory.redraws, trajectory.unreadable_by_role) == (1, {})
     assert not set(seen[len(before) :]) & before
     assert rig.paper_evaluator().evaluate_paper(tree, papers[0], 0) == results[0]
+    asked = len(rig.models.requests)
+    rig.folder = rig.folder / "replay"
+    TrajectoryStore(rig.folder).put_redraws(again.key, trajectory.redraws)
+    assert rig.paper_evaluator().evaluate_paper(tree, papers[2], 0) == again
+    assert len(rig.models.requests) == asked  # answered from the records
 
 
 TIMED_OUT = ModelUnavailable("timed out", cause=Cause.TIMEOUT)
