@@ -1,4 +1,4 @@
-"""Checks this machine: Python, git, disk, engine, sandboxes and the endpoints of a spec.
+"""Checks this machine: Python, git, disk, engine and sandboxes. `model_checks.py` checks a spec's models.
 
 Each check gives a result with a state and a next step. The deep check runs probes in real boxes and reports
 which limits they enforce. Repairs nothing.
@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from studbook.errors import SpecError, StudbookError
+from studbook.errors import StudbookError
 from studbook.experiments.run.environment import command_version
-from studbook.experiments.run.models import open_endpoints, role_models
-from studbook.experiments.spec.model import Spec
-from studbook.llm.endpoints import probe
 from studbook.sandbox.contract import StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox, missing_limits, missing_walls
 from studbook.sandbox.probes.deep import look_around, probe_limits
@@ -216,33 +213,3 @@ def _is_writable(folder: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def check_endpoints(
-    spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
-) -> Iterator[CheckResult]:
-    """Makes one tiny call per (endpoint, model) in use; an error common to all models is reported once."""
-    try:
-        with open_endpoints(spec, variables, tell) as endpoints:
-            roles: dict[tuple[str, str], list[str]] = {}
-            for role, model in role_models(spec).items():
-                roles.setdefault((model.endpoint, model.model), []).append(role)
-            found: dict[tuple[str, bool, str], list[str]] = {}
-            for (endpoint, name), users in roles.items():
-                told = probe(users[0], role_models(spec)[users[0]], endpoints[endpoint].backend)
-                text = told.text if told.is_healthy else told.text.replace(repr(name), "MODEL")
-                found.setdefault((endpoint, told.is_healthy, text), []).extend(users)
-            for (_, is_healthy, text), users in found.items():
-                names = dict.fromkeys(repr(role_models(spec)[user].model) for user in users)
-                first, *rest = text.replace("MODEL", " and ".join(names)).splitlines()
-                yield CheckResult(
-                    name="models",
-                    state=CheckState.FINE if is_healthy else CheckState.MISSING,
-                    text=f"{', '.join(users)}: {first}",
-                    next_step="; ".join(rest),
-                )
-    except SpecError as error:
-        text, *rest = str(error).splitlines()
-        yield CheckResult(
-            name="models", state=CheckState.MISSING, text=text, next_step=" ".join(rest).strip()
-        )

@@ -13,7 +13,8 @@ from studbook.experiments.cli.running import execute_shown, resume_command
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_UNMEASURED, Terminal
 from studbook.experiments.conformance.figures import read_figures
 from studbook.experiments.conformance.page import Conformance, conformance_json, conformance_page
-from studbook.experiments.doctor import CheckState, check_endpoints
+from studbook.experiments.doctor import CheckState
+from studbook.experiments.model_checks import check_endpoints
 from studbook.experiments.run.environment import UserEnvironment, read_user_environment
 from studbook.experiments.run.execute import ActiveRun, prepare, write_beginning
 from studbook.experiments.run.opening import create_run, open_run

@@ -17,10 +17,10 @@ from studbook.experiments.doctor import (
     CheckState,
     LimitReading,
     check_docker,
-    check_endpoints,
     check_machine,
     check_process,
 )
+from studbook.experiments.model_checks import check_endpoints
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.plugins import check_buildable, plugging
 from studbook.experiments.views.lines import TESTBED_MODELS, line

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from studbook.experiments.doctor import CheckState, check_disk, check_endpoints, check_git, check_python
+from studbook.experiments.doctor import CheckState, check_disk, check_git, check_python
+from studbook.experiments.model_checks import check_endpoints
 from studbook.experiments.spec.model import Spec
 from studbook.llm.secrets import Secret
 from studbook.testbed.models.backend import MODELS, TestbedBackend

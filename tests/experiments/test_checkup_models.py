@@ -1,0 +1,160 @@
+"""What doctor says about models: it asks what a run will ask, in its shape, and reads it as a run does."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from studbook.experiments.doctor import CheckResult, CheckState
+from studbook.experiments.model_checks import check_endpoints
+from studbook.experiments.rehearsal import CODES, groups_of
+from studbook.experiments.spec.model import Spec
+from studbook.llm.contracts import ROLES, ChatReply, ChatRequest, Usage
+from studbook.testbed.models.backend import MODELS, TestbedBackend
+from studbook.testbed.server.server import BackendServer
+
+Change = Callable[[ChatRequest, ChatReply], ChatReply]
+
+
+class Changed:
+    """The testbed's answers after `change`, and all requests."""
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self.requests: list[ChatRequest] = []
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        self.requests.append(request)
+        return self._change(request, TestbedBackend().complete(request))
+
+
+def as_it_is(request: ChatRequest, reply: ChatReply) -> ChatReply:
+    return reply
+
+
+def spec_at(url: str) -> Spec:
+    roles = {role: {"model": f"testbed-{role.replace('_', '-')}"} for role in ROLES}
+    endpoint = {"kind": "openai", "base_url": url}
+    models = {"default": {"endpoint": "lab"}, "endpoints": {"lab": endpoint}, "roles": roles}
+    splits = {"train": 1, "validation": 1, "test": 1}
+    raw = {"version": 1, "name": "x", "models": models, "corpus": {"splits": splits}}
+    return Spec.model_validate(raw)
+
+
+def checked(change: Change = as_it_is) -> tuple[list[CheckResult], list[ChatRequest], list[str]]:
+    backend, told = Changed(change), []
+    with BackendServer(backend, models=MODELS) as server:
+        results = list(check_endpoints(spec_at(server.base_url), {}, told.append))
+    return results, backend.requests, told
+
+
+def line_of(results: list[CheckResult], role: str) -> CheckResult:
+    return next(each for each in results if each.name == "models" and each.text.startswith(f"{role}:"))
+
+
+def is_asked(request: ChatRequest, role: str) -> bool:
+    return request.model == f"testbed-{role.replace('_', '-')}"
+
+
+def test_every_role_is_asked_as_in_a_run_and_the_canary_after():
+    results, requests, told = checked()
+    assert not [each for each in results if each.state is CheckState.MISSING]
+    assert len(requests) == len(ROLES) * 2 + 16, "a tiny question and one like a run's; the planted cases"
+    for role in ("weak", "strong", "judge", "final_verifier", "analyzer", "implementer"):
+        assert line_of(results, role).text.endswith("readable"), role
+        assert any(is_asked(each, role) and each.messages[0].role == "system" for each in requests), role
+    assert any(is_asked(each, "judge") and (each.json_mode or each.json_schema) for each in requests)
+    assert [each.name for each in results].count("canary") == 2
+    assert [line.split()[0] for line in told] == ["sending", "asking"]
+    assert all("tokens)" in line for line in told)
+
+
+def test_a_role_whose_replies_cannot_be_read_is_named():
+    def prose(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        return replace(reply, text="Let me see.") if is_asked(request, "final_verifier") else reply
+
+    results, _, _ = checked(prose)
+    found = line_of(results, "final_verifier")
+    assert found.state is CheckState.WARNING
+    assert found.text.endswith("the reply is not in the form that was asked for")
+    canary = [each for each in results if each.name == "canary"]
+    assert "unreadable" in canary[1].text
+    assert "--accept-judge" in canary[1].next_step
+
+
+def test_an_implementer_without_an_action_is_named():
+    def idle(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        return replace(reply, text="I would edit the prompt.") if is_asked(request, "implementer") else reply
+
+    found = line_of(checked(idle)[0], "implementer")
+    assert (found.state, "holds no action" in found.text) == (CheckState.WARNING, True)
+
+
+def test_a_judge_at_chance_is_a_warning_with_what_a_run_needs():
+    def met(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        if not is_asked(request, "judge") or len(request.messages) < 2:
+            return reply
+        criteria = request.messages[-1].content.split("<criteria>")[1].split("</criteria>")[0]
+        return replace(reply, text=json.dumps({"marks": [True] * len(criteria.strip().splitlines())}))
+
+    canary = next(each for each in checked(met)[0] if each.name == "canary")
+    assert canary.state is CheckState.WARNING
+    assert canary.text.startswith("judge: 10 of 20 marks right")
+    assert canary.next_step.endswith("a run needs --accept-judge")
+
+
+def test_a_server_that_truncates_long_prompts_is_found_by_its_count():
+    def cut(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        sent = sum(len(message.content) for message in request.messages)
+        usage = Usage(prompt_tokens=min(sent // 4, 1_000), completion_tokens=1)
+        return replace(reply, usage=usage)
+
+    results, _, _ = checked(cut)
+    missing = [each for each in results if each.state is CheckState.MISSING]
+    assert missing
+    assert all("truncated the prompt" in each.text for each in missing)
+    assert not any(each.name == "canary" for each in results), "nothing more is paid for"
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"), [(2, CheckState.FINE), (1, CheckState.MISSING), (0, CheckState.WARNING)]
+)
+def test_codes_at_both_ends_show_a_cut_that_is_not_counted(seen, state):
+    """A server without usage, and a model that finds the last `seen` codes, as a cut prompt leaves them."""
+
+    def read(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        text = request.messages[-1].content
+        if not is_asked(request, "challenger") or "Archive code" not in text:
+            return reply
+        codes = re.findall(r"Archive code: (\S+)", text)[len(CODES) - seen :]
+        return replace(reply, text=json.dumps({"codes": codes}), usage=Usage())
+
+    assert line_of_any(checked(read)[0], "challenger").state is state
+
+
+def line_of_any(results: list[CheckResult], role: str) -> CheckResult:
+    return next(each for each in results if role in each.text)
+
+
+def test_thoughts_are_said_to_be_removed():
+    def aloud(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        return replace(reply, text=f"<think>\nLet me see.\n</think>\n\n{reply.text}")
+
+    results, _, _ = checked(aloud)
+    assert line_of(results, "weak").text.endswith("it thinks aloud, and its thoughts are removed")
+
+
+def test_roles_that_would_send_the_same_share_a_request():
+    raw = {"version": 1, "name": "x", "models": {"default": {"endpoint": "openai", "model": "one"}}}
+    groups = groups_of(Spec.model_validate(raw))
+    assert ("verifier", "orchestrator") in groups
+    assert len(groups) == 8
+
+
+def test_the_testbed_in_this_process_gets_the_tiny_question_alone():
+    told: list[str] = []
+    results = list(check_endpoints(Spec.model_validate({"version": 1, "name": "x"}), {}, told.append))
+    assert len(results) == len(ROLES)
+    assert told == []
