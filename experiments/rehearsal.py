@@ -23,7 +23,8 @@ from studbook.evaluate.planted.error_rates import ANY_SCORES
 from studbook.evaluate.seeds import SeedScope
 from studbook.evaluate.settings import Frozen
 from studbook.evolve.contracts import ANALYZER, IMPLEMENTER, Diagnosis
-from studbook.evolve.policies.actions import parse_actions
+from studbook.evolve.policies.replies import read_reply
+from studbook.evolve.prompting import room_in
 from studbook.experiments.run.bench import Origin, frozen_evaluator
 from studbook.experiments.run.models import is_testbed_role, role_models
 from studbook.experiments.run.plugins import find_plugin
@@ -209,10 +210,17 @@ def _ask_evaluator(material: Material, role: str, first: _FirstCall) -> str:
     return ""
 
 
-def _ask_analyzer(material: Material, role: str, first: _FirstCall) -> str:  # noqa: ARG001 - as all asks
+def _ask_analyzer(material: Material, role: str, first: _FirstCall) -> str:
     repeated = material.paper.text * (1 + TRAJECTORY_CHARACTERS // max(1, len(material.paper.text)))
     shown = f"outcome: not_accepted\n### Round 1\n{repeated[:TRAJECTORY_CHARACTERS]}"
-    analyzer = ANALYZER.build(material.analyzer, chat=first, render=lambda result, limit: shown[:limit])
+    room = room_in(role_models(material.spec)[role])
+    analyzer = ANALYZER.build(
+        material.analyzer,
+        chat=first,
+        render=lambda result, limit: shown[:limit],
+        prompt_tokens=room.prompt_tokens,
+        answer_tokens=room.answer_tokens,
+    )
     result = PaperResult(
         key="",
         paper_id=material.paper.paper_id,
@@ -236,15 +244,21 @@ DIAGNOSIS = (
 NO_ACTION = "the reply holds no action: such an implementer edits nothing"
 
 
-def _ask_implementer(material: Material, role: str, first: _FirstCall) -> str:  # noqa: ARG001 - as all asks
-    implementer = IMPLEMENTER.build(material.implementer, chat=first)
+def _ask_implementer(material: Material, role: str, first: _FirstCall) -> str:
+    room = room_in(role_models(material.spec)[role])
+    implementer = IMPLEMENTER.build(
+        material.implementer,
+        chat=first,
+        prompt_tokens=room.prompt_tokens,
+        answer_tokens=room.answer_tokens,
+    )
     try:
         implementer.implement(
             material.harness, Diagnosis(text=DIAGNOSIS), (), lambda tree: "no try here", material.spec.seed
         )
     except _AskedAgain:  # the dialogue goes on
         reply = first.reply
-        return "" if reply and (reply.tool_calls or parse_actions(reply.text)) else NO_ACTION
+        return "" if reply and read_reply(reply) else NO_ACTION
     return ""
 
 
