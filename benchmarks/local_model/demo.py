@@ -65,7 +65,7 @@ def steps(model: str, *, is_local: bool) -> dict[str, list[str]]:
     chosen = settings(model, is_local=is_local)
     seed = "agentic_self_instruct"
     return {
-        "Does the endpoint answer, and what can its judge tell?": ["doctor", "conformance", *chosen],
+        "Does the endpoint answer?": ["doctor", "conformance", *chosen],
         "The seed harness on one paper": [
             *("evaluate", seed, "--papers", str(PAPERS), "--limit", "1", "--spec", "conformance"),
             *chosen,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.local_model.demo import steps
+from benchmarks.local_model.publish import BEGIN, END, PAGE, with_report
 from benchmarks.local_model.weights import Weights, WrongWeights, join, main, read_table
 from studbook.experiments.cli.main import build_parser
 
@@ -102,3 +103,18 @@ def test_the_steps_of_the_demo_are_commands_that_exist(is_local: bool) -> None:
     assert commands == ["doctor", "evaluate", "conformance"]
     for arguments in steps("a-model", is_local=is_local).values():
         assert build_parser(arguments).parse_args(arguments).command
+
+
+def test_a_report_replaces_the_one_in_the_page() -> None:
+    page = f"# Page\n\n## Now\n\n{BEGIN}\n\nold\n\n{END}\n\nThe end.\n"
+    report = "# Conformance report\n\n- **run**: one\n\n## Roles\n\n| role |\n| --- |\n"
+    once = with_report(page, report)
+    assert "old" not in once
+    assert f"{BEGIN}\n\n- **run**: one\n\n### Roles\n\n| role |\n| --- |\n\n{END}\n\nThe end.\n" in once
+    assert with_report(once, report) == once
+    with pytest.raises(ValueError, match="the page has no"):
+        with_report("# Page\n", report)
+
+
+def test_the_page_of_the_docs_takes_a_report() -> None:
+    assert "### Roles" in with_report(PAGE.read_text(encoding="utf-8"), "## Roles\n")
