@@ -76,13 +76,11 @@ class Refusal:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What the server answers to instead of the request: members left out, members set, a shorter prompt."""
+    """What the server answers to instead of the request: without some members, or with a shorter prompt."""
 
     drop: tuple[str, ...] = ()
-    set: Mapping[str, Any] = field(default_factory=dict)
     keep_last: int = 0
     """Characters; the head of the last message is cut off."""
-    merge_system: bool = False
 
 
 @with_config(extra="forbid")
@@ -262,15 +260,12 @@ def _has(body: object, wanted: str) -> bool:
 
 def changed(body: Mapping[str, Any], change: Change) -> dict[str, Any]:
     """The request that the server answers instead."""
-    kept = {name: value for name, value in body.items() if name not in change.drop} | dict(change.set)
+    kept = {name: value for name, value in body.items() if name not in change.drop}
     messages = list(kept.get("messages") or [])
     if change.keep_last and messages:
         over = sum(len(_text_of(each)) for each in messages) - change.keep_last
         last = messages[-1]
         messages[-1] = {**last, "content": _text_of(last)[max(0, over) :]}
-    if change.merge_system and messages:
-        text = "\n\n".join(_text_of(each) for each in messages)
-        messages = [{"role": "user", "content": text}]
     return {**kept, "messages": messages}
 
 

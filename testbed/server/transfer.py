@@ -17,12 +17,9 @@ from studbook.testbed.server.wire import chunks
 class Transfer:
     """The first group applies to every answer, the second to streams only."""
 
-    status: int = 200
     content_type: str = ""
     before: str = ""
     """Text in front of the body."""
-    after: str = ""
-    encoding: str = "utf-8"
     gzip: bool = False
     delay_seconds: float = 0.0
     blanks: int = 0
@@ -52,13 +49,12 @@ PLAIN = Transfer()
 def send_json(
     exchange: Exchange, answer: Mapping[str, Any], how: Transfer, *, sleep: Callable[[float], None]
 ) -> None:
-    text = how.before + json.dumps(answer, ensure_ascii=how.encoding != "utf-8") * how.repeats + how.after
-    data = text.encode(how.encoding)
+    data = (how.before + json.dumps(answer, ensure_ascii=False) * how.repeats).encode("utf-8")
     headers = {"Content-Type": how.content_type or "application/json"}
     if how.gzip:
         data = gzip.compress(data)
         headers["Content-Encoding"] = "gzip"
-    exchange.head(how.status, {**headers, "Content-Length": str(len(data) + how.blanks)})
+    exchange.head(200, {**headers, "Content-Length": str(len(data) + how.blanks)})
     for _ in range(how.blanks):
         exchange.write(b" ")
         sleep(how.pause_seconds)
@@ -76,7 +72,7 @@ def send_stream(
     """The answer as server-sent events; the connection's end is the stream's."""
     exchange.close_after()
     kind = how.content_type or "text/event-stream; charset=utf-8"
-    exchange.head(how.status, {"Content-Type": kind, "Connection": "close"})
+    exchange.head(200, {"Content-Type": kind, "Connection": "close"})
     data = "".join(event_lines(answer, how, with_usage=with_usage)).encode("utf-8")
     size = how.piece_bytes or max(1, len(data))
     for start in range(0, len(data), size):

@@ -93,4 +93,4 @@ def test_an_unknown_quirk_is_answered_with_the_nearest() -> None:
 def test_rules_are_data_that_json_can_hold() -> None:
     for quirk in quirks():
         for rule in quirk.rules:
-            json.dumps([dict(rule.ask.set) if rule.ask else {}, [edit.to for edit in rule.reply]])
+            json.dumps([rule.refuse.json if rule.refuse else None, *(edit.to for edit in rule.reply)])
