@@ -313,9 +313,7 @@ def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Name
 
 
 def _show_plan(prepared: Prepared, terminal: Terminal) -> int:
-    view = plan_view(
-        prepared.spec, prepared.papers, prepared.sandbox.statement, prepared.seed.manifest.knob_values
-    )
+    view = plan_view(prepared.spec, prepared.papers, prepared.sandbox.statement, prepared.seed.manifest)
     if terminal.wants_json:
         terminal.json({"schema": 1, "plan": view})
     else:

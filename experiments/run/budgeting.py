@@ -25,10 +25,12 @@ from studbook.experiments.run.expected import (
     expect,
     expected_totals,
 )
-from studbook.experiments.run.models import models_line, role_models
+from studbook.experiments.run.lengths import unknown_contexts
+from studbook.experiments.run.models import is_testbed_endpoint, models_line, role_models
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, notice_line, papers_line
-from studbook.experiments.views.text import about_dollars, clean_line, dollars
+from studbook.experiments.views.text import about_dollars, clean_line, count, dollars
+from studbook.harnesses.tree import Manifest
 from studbook.llm.contracts import CHARACTERS_PER_TOKEN, EVALUATOR_ROLES, HARNESS_ROLES, META_ROLES, Usage
 from studbook.llm.meter import sum_totals
 
@@ -104,7 +106,8 @@ class PlanView:
     """Expected values and upper bounds; `limits` are those of the budget, which may end a run earlier.
 
     `papers_expected` counts paper-evaluations, `boxes` is their upper bound; `paper_dollars` is what one
-    is expected to cost.
+    is expected to cost. `slots`: the concurrency of each endpoint in use; `in_flight`: how many calls
+    this spec makes at once at most.
     """
 
     models: str
@@ -112,6 +115,8 @@ class PlanView:
     papers: str
     splits: dict[str, int]
     notes: tuple[str, ...]
+    in_flight: int
+    slots: dict[str, int]
     expected: Forecast
     papers_expected: PaperCounts
     paper_calls: float
@@ -139,8 +144,15 @@ def bounds_of(spec: Spec, papers: LoadedPapers) -> CostBounds:
     )
 
 
-def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, knobs: Mapping[str, float]) -> PlanView:
-    """`knobs`: values of the seed harness."""
+def calls_in_flight(spec: Spec) -> int:
+    """The most calls that a run makes at once: each paper plays rollouts or asks for one thing."""
+    rollouts = max(spec.evaluator.weak_rollouts, spec.evaluator.strong_rollouts)
+    return spec.workers * rollouts + min(spec.search.lag, spec.workers)
+
+
+def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, harness: Manifest) -> PlanView:
+    """`harness`: the manifest of the seed."""
+    knobs = harness.knob_values
     bounds = bounds_of(spec, papers)
     worst = worst_usage(spec, papers, bounds)
     sizes = {name: len(ids) for name, ids in papers.splits.paper_ids().items()}
@@ -153,7 +165,13 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, knobs: Mapping[str
         sandbox=sandbox,
         papers=papers.description,
         splits=sizes,
-        notes=papers.notes,
+        notes=(*papers.notes, *unknown_contexts(spec, harness.roles)),
+        in_flight=calls_in_flight(spec),
+        slots={
+            name: spec.models.endpoints[name].concurrency
+            for name in dict.fromkeys(role.endpoint for role in spec.models.roles.values())
+            if not is_testbed_endpoint(spec, name)
+        },
         expected=expect(spec, papers.splits, knobs),
         papers_expected=counts,
         paper_calls=by_papers.calls * each,
@@ -228,11 +246,29 @@ def plan_lines(view: PlanView) -> list[Text]:
         labelled("sandbox", clean_line(view.sandbox, 200)),
         papers_line(view.papers, view.splits),
         *(notice_line(note) for note in view.notes),
+        *_slots_lines(view),
         *_expected_lines(view),
-        labelled("limits", limits or "none set; see budget in the spec"),
+        labelled("limits", (limits or "none set; see budget in the spec") + _share_of_budget(view)),
         *(Text(f"{'':<9}{text}", "dim") for text in _bounds(view)),
         Text("nothing was run and nothing was written"),
     ]
+
+
+def _slots_lines(view: PlanView) -> Iterator[Text]:
+    for name, slots in view.slots.items():
+        more = "; more workers would use the others" if view.in_flight < slots else ""
+        yield labelled(
+            "slots",
+            f"{clean_line(name, 60)} takes {count(slots, 'call')} at once: "
+            f"at most {min(view.in_flight, slots)} in flight with these settings{more}",
+        )
+
+
+def _share_of_budget(view: PlanView) -> str:
+    budget = view.limits["dollars"]
+    if budget is None or view.expected.dollars <= budget:
+        return ""
+    return f"; the budget probably ends the run at {budget / view.expected.dollars:.0%} of its expected cost"
 
 
 def _expected_lines(view: PlanView) -> Iterator[Text]:
@@ -270,6 +306,7 @@ def _bounds(view: PlanView) -> Iterator[str]:
     )
     yield (
         f"in {view.boxes:,} boxes: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "
-        f"{bounds.validation_boxes:,} validation, {bounds.confirmation_boxes:,} confirmation, "
+        f"{bounds.validation_boxes:,} validation, "
+        f"{bounds.confirmation_boxes:,} confirmation, "
         f"{bounds.test_boxes:,} sealed test"
     )

@@ -73,11 +73,12 @@ def count_papers(spec: Spec, sizes: Mapping[str, int], case: Case = Case.TYPICAL
     raced = _usual("search", "race", case) if spec.search.admission.name == "strict" else 1.0
     measured = iterations * _usual("search", "measured", case)
     admitted = iterations * _usual("search", "admitted", case)
+    early = 1 + spec.speculation * _usual("search", "wasted", case)
+    trained = edits * min(spec.search.minibatch, sizes[TRAIN])
     return PaperCounts(
         seed=validation,
-        training=edits * min(spec.search.minibatch, sizes[TRAIN])
-        + iterations * _usual("search", "probes", case),
-        validation=measured * validation * (1 + raced),
+        training=(trained + iterations * _usual("search", "probes", case)) * early,
+        validation=measured * validation * (1 + raced) * early,
         confirmation=_confirmation(spec, admitted) * validation,
         test=min(2, 1 + round(admitted)) * spec.champion.test_replicates * sizes[TEST],
         edits=edits,

@@ -15,7 +15,7 @@ from typing import Literal
 from studbook.errors import SpecError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import MIN_CHARACTERS, make_paper
-from studbook.experiments.run.models import role_models
+from studbook.experiments.run.models import is_testbed_role, role_models
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.text import count
 
@@ -69,6 +69,20 @@ def reading_rooms(spec: Spec, harness_roles: Collection[str]) -> tuple[Room, ...
                 Room(role=role, model=model.model, context_tokens=model.context_tokens, tokens=tokens)
             )
     return tuple(sorted(rooms, key=lambda room: room.tokens))
+
+
+def unknown_contexts(spec: Spec, harness_roles: Collection[str]) -> tuple[str, ...]:
+    """A line if papers cannot be compared with the context of a model that reads them."""
+    reading = reading_roles(spec, harness_roles)
+    roles = [
+        name
+        for name, role in spec.models.roles.items()
+        if name in reading and role.context_tokens is None and not is_testbed_role(spec, role)
+    ]
+    if not roles:
+        return ()
+    note = f"how long a paper {', '.join(roles)} can read is unknown, because the endpoint does not say"
+    return (f"{note}: give the model's context as context_tokens",)
 
 
 def with_contexts(spec: Spec, contexts: Mapping[str, int | None]) -> Spec:

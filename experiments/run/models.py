@@ -66,9 +66,13 @@ def _kind(name: str) -> BackendKind:
     return BACKEND.build(find_plugin(BACKEND, Choice(name=name)))
 
 
-def is_testbed_role(spec: Spec, role: RoleSpec) -> bool:
+def is_testbed_endpoint(spec: Spec, name: str) -> bool:
     """Decided by name only, so that nothing is imported."""
-    return spec.models.endpoints[role.endpoint].kind == TESTBED
+    return spec.models.endpoints[name].kind == TESTBED
+
+
+def is_testbed_role(spec: Spec, role: RoleSpec) -> bool:
+    return is_testbed_endpoint(spec, role.endpoint)
 
 
 def uses_only_testbed(spec: Spec) -> bool:
