@@ -18,8 +18,9 @@ from studbook.experiments.library.working import evaluation_store, find_harness
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.environment import read_user_environment
+from studbook.experiments.run.lengths import fit_corpus, fit_spec
 from studbook.experiments.run.measuring import Breakdown, evaluate_harness, write_examples
-from studbook.experiments.run.models import models_line
+from studbook.experiments.run.models import models_line, open_endpoints
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import StopSwitch, listening
 from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses
@@ -124,7 +125,10 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
     user = read_user_environment()
     spec = user.load(options.spec, options.overrides)
     harness = find_harness(options.harness, runs_dir)
-    corpus = limited(read_corpus(Path(options.papers)), options.limit)
+    with open_endpoints(spec, user.variables, lambda text: None) as endpoints:
+        spec = fit_spec(spec, endpoints, harness.manifest.roles)
+    corpus, too_long = fit_corpus(read_corpus(Path(options.papers)), spec.corpus)
+    corpus = limited(corpus, options.limit)
     store = evaluation_store(runs_dir)
     switch, display = StopSwitch(), terminal.display(spec.display.name, spec.display.params)
     sandbox = open_clean_sandbox(spec.sandbox)
@@ -134,6 +138,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
         labelled("sandbox", clean_line(sandbox.statement, 200)),
         labelled("papers", count(len(corpus.papers), "paper")),
         *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),
+        *([notice_line(too_long)] if too_long else []),
     ):
         terminal.progress(told)
     try:

@@ -13,13 +13,15 @@ from typing import Any, cast
 
 from studbook.errors import UsageError
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.papers import read_corpus
+from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evolve.loop import EndReason
 from studbook.experiments.library.reading import Harness, Run, open_run
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import execute, opened_run, prepare, write_beginning
+from studbook.experiments.run.lengths import fit_corpus, fit_spec
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
+from studbook.experiments.run.models import open_endpoints
 from studbook.experiments.run.opening import create_run, discarding_refused, open_target
 from studbook.experiments.run.plugins import open_display, plugging
 from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
@@ -49,8 +51,9 @@ def evaluate(
     """Evaluates a harness on papers with the frozen evaluator, like `studbook evaluate`; returns a record.
 
     `harness`: a folder, a bundled name, RUN:HARNESS, or a harness of an opened run. `papers`: a folder, a
-    file, or papers already read. `models`: like the section `models` of a spec. Finished papers and calls are
-    saved in `runs_dir`, so repeating the call repeats no work.
+    file, or papers already read; `corpus.too_long` says what happens to those too long for the models.
+    `models`: like the section `models` of a spec. Finished papers and calls are saved in `runs_dir`, so
+    repeating the call repeats no work.
 
     Raises:
         UsageError: a wrong argument or spec. CorpusError: no papers there. ManifestError: a damaged harness.
@@ -63,7 +66,14 @@ def evaluate(
     flags = spec_flags(given, overrides)
     resolved = user.load(None if spec is None else str(spec), flags)
     tree = find_harness(harness, Path(runs_dir))
-    read = tuple(read_corpus(Path(papers)).papers) if isinstance(papers, str | Path) else tuple(papers)
+    with open_endpoints(resolved, user.variables, lambda text: None) as endpoints:
+        resolved = fit_spec(resolved, endpoints, tree.manifest.roles)
+    given_papers = (
+        read_corpus(Path(papers))
+        if isinstance(papers, str | Path)
+        else Corpus(papers=tuple(papers), skipped=())
+    )
+    read = fit_corpus(given_papers, resolved.corpus)[0].papers
     shown = _opened_display(display)
     try:
         return evaluate_harness(

@@ -21,7 +21,7 @@ from studbook.evaluate.papers import (
     read_corpus,
 )
 from studbook.evaluate.readers import READER, SOURCE
-from studbook.experiments.run.lengths import LongPaper, fit_papers, length_note
+from studbook.experiments.run.lengths import INSTEAD_OF_REFUSING, LongPaper, fit_papers, length_note
 from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.spec.model import CorpusSpec
 from studbook.experiments.views.text import count
@@ -62,9 +62,7 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
     read = _read(spec)
     if spec.too_long == "refuse" and read.long:
         raise CorpusError(
-            f"{length_note(read.long, spec.longest_tokens, spec.too_long)}\n"
-            "  take papers that fit or models with a larger context, or let Studbook leave them out "
-            "(-s corpus.too_long=exclude) or shorten them (-s corpus.too_long=shorten)"
+            f"{length_note(read.long, spec.longest_tokens, spec.too_long)}\n  {INSTEAD_OF_REFUSING}"
         )
     if ALL in read.papers:
         splits = _drawn(read, SplitSizes(**spec.splits.model_dump()), run_seed, spec)

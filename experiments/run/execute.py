@@ -43,8 +43,8 @@ from studbook.experiments.run.canary import ask_canary
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
 from studbook.experiments.run.ledger import Ledger, LineageTrees, forget_open_failures, opened_ledger
-from studbook.experiments.run.lengths import with_contexts, with_longest
-from studbook.experiments.run.models import ask_contexts, open_endpoints, role_models
+from studbook.experiments.run.lengths import fit_spec
+from studbook.experiments.run.models import open_endpoints, role_models
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.plugins import check_buildable, check_plugins, find_plugin, identities
 from studbook.experiments.run.stopping import StopSwitch
@@ -116,8 +116,7 @@ def prepare(
         # reports a missing key or a wrong proxy before anything is written
         with open_endpoints(spec, environment, lambda text: None) as endpoints:
             if seed is None:
-                spec = with_contexts(spec, ask_contexts(spec, endpoints))
-                spec = with_longest(spec, tree.manifest.roles)
+                spec = fit_spec(spec, endpoints, tree.manifest.roles)
     papers = papers or load_papers(spec.corpus, spec.seed)
     sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
     kind = sandbox.name if spec.sandbox.kind == "auto" else spec.sandbox.kind

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from studbook.errors import SpecError
+from studbook.errors import CorpusError, SpecError
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.papers import MIN_CHARACTERS, make_paper
-from studbook.experiments.run.models import is_testbed_role, role_models
-from studbook.experiments.spec.model import Spec
+from studbook.evaluate.papers import MIN_CHARACTERS, Corpus, make_paper
+from studbook.experiments.run.models import ask_contexts, is_testbed_role, role_models
+from studbook.experiments.spec.model import CorpusSpec, Spec
 from studbook.experiments.views.text import count
+from studbook.llm.contracts import Endpoint
 
 BYTES_PER_TOKEN = 3
 DIGIT = re.compile("[0-9]")
@@ -83,6 +84,34 @@ def unknown_contexts(spec: Spec, harness_roles: Collection[str]) -> tuple[str, .
         return ()
     note = f"how long a paper {', '.join(roles)} can read is unknown, because the endpoint does not say"
     return (f"{note}: give the model's context as context_tokens",)
+
+
+def fit_spec(spec: Spec, endpoints: Mapping[str, Endpoint], harness_roles: Collection[str]) -> Spec:
+    """The spec with the contexts that endpoints report and the longest paper that fits them.
+
+    Raises SpecError for a context that has no room for any paper.
+    """
+    return with_longest(with_contexts(spec, ask_contexts(spec, endpoints)), harness_roles)
+
+
+def fit_corpus(corpus: Corpus, spec: CorpusSpec) -> tuple[Corpus, str]:
+    """The papers that everybody sees, and a line about the others; "" if every paper fits.
+
+    Raises CorpusError if none is left, or if long ones are to be refused.
+    """
+    fitted = fit_papers(corpus.papers, spec.longest_tokens, shorten=spec.too_long == "shorten")
+    note = length_note(fitted.long, spec.longest_tokens, spec.too_long)
+    if fitted.long and spec.too_long == "refuse":
+        raise CorpusError(f"{note}\n  {INSTEAD_OF_REFUSING}")
+    if not fitted.papers:
+        raise CorpusError(f"no paper is left: {note}\n  take shorter papers, or models with a larger context")
+    return Corpus(papers=fitted.papers, skipped=corpus.skipped), note
+
+
+INSTEAD_OF_REFUSING = (
+    "take papers that fit or models with a larger context, or let Studbook leave them out "
+    "(-s corpus.too_long=exclude) or shorten them (-s corpus.too_long=shorten)"
+)
 
 
 def with_contexts(spec: Spec, contexts: Mapping[str, int | None]) -> Spec:

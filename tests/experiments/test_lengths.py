@@ -4,15 +4,18 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.studbook_cli import studbook
 
 from studbook.errors import CorpusError, SpecError
-from studbook.evaluate.papers import make_paper
+from studbook.evaluate.papers import Corpus, make_paper
 from studbook.experiments.run.corpus import find_recorded_papers, load_papers
 from studbook.experiments.run.lengths import (
     estimate_tokens,
+    fit_corpus,
     fit_papers,
     reading_rooms,
     shorten_paper,
+    unknown_contexts,
     with_contexts,
     with_longest,
 )
@@ -163,3 +166,53 @@ def test_papers_of_a_run_are_found_among_others(tmp_path, folder):
     (folder / "new.md").write_text(synthetic_papers(1, seed=99)[0].text, encoding="utf-8")
     found = find_recorded_papers(corpus, loaded.splits.paper_ids(), "trial")
     assert found.splits.paper_ids() == loaded.splits.paper_ids()
+
+
+def test_a_corpus_of_which_nothing_fits_is_refused(tmp_path):
+    corpus = Corpus(papers=PAPERS, skipped=())
+    spec = spec_of(tmp_path, "corpus: {longest_tokens: 700}\n").corpus
+    with pytest.raises(CorpusError, match="no paper is left: 9 papers left out"):
+        fit_corpus(corpus, spec)
+    kept, note = fit_corpus(corpus, spec.model_copy(update={"longest_tokens": None}))
+    assert (kept, note) == (corpus, "")
+
+
+def test_a_model_whose_context_is_unknown_is_named_unless_it_is_a_program(tmp_path):
+    text = "models: {roles: {strong: {endpoint: openai, model: m}, judge: {endpoint: openai, model: m}}}\n"
+    (note,) = unknown_contexts(spec_of(tmp_path, text), HARNESS)
+    assert note.startswith("how long a paper strong can read is unknown")
+    assert unknown_contexts(spec_of(tmp_path), HARNESS) == ()
+
+
+def test_evaluate_leaves_out_the_same_papers_as_a_run(tmp_path, folder):
+    done = studbook(
+        *("evaluate", "agentic_self_instruct", "--papers", "papers", "--limit", "1"),
+        *("-s", f"corpus.longest_tokens={LIMIT}", "-s", "sandbox=process", "-s", "evaluator.max_rounds=1"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"3 papers left out: the models have room for {LIMIT:,} tokens of a paper" in done.stderr
+
+
+def test_a_dry_run_and_a_run_show_the_papers_that_do_not_fit_and_a_resume_has_the_same(tmp_path, folder):
+    text = (
+        "version: 1\nname: fits\nsandbox: process\nevaluator: {max_rounds: 3}\nsearch: {iterations: 0}\n"
+        "champion: {test_replicates: 1}\n"
+        "corpus: {path: papers, splits: {train: 1, validation: 2, test: 1}}\n"
+        f"models: {{default: {{context_tokens: {LIMIT + 3000 + 500}, max_tokens: 500}}}}\n"
+    )
+    (tmp_path / "fits.yaml").write_text(text, encoding="utf-8")
+    planned = studbook("run", "fits.yaml", "--dry-run", cwd=tmp_path)
+    assert f"3 papers left out: the models have room for {LIMIT:,} tokens" in planned.stdout
+    done = studbook("run", "fits.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 papers left out" in done.stderr
+    resolved = yaml.safe_load((tmp_path / "runs/fits-1/spec.resolved.yaml").read_text())
+    assert resolved["corpus"]["longest_tokens"] == LIMIT
+    for command in (
+        ("resume", "fits-1", "-s", "search.iterations=1"),
+        ("replay", "fits-1", "--level", "recorded"),
+        ("verify", "fits-1"),
+    ):
+        again = studbook(*command, cwd=tmp_path)
+        assert again.returncode in {0, 3}, again.stderr
