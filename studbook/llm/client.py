@@ -32,6 +32,7 @@ from studbook.errors import (
 )
 from studbook.identity import derive_seed
 from studbook.llm.answers import FILTERED, LENGTH, STOP, is_cut, split_thoughts
+from studbook.llm.complaints import is_too_large
 from studbook.llm.contracts import (
     ChatCall,
     ChatReply,
@@ -321,7 +322,7 @@ class RetryingCall:
                 reply = self._send(request)
                 found = self._judge(reply, request, self._pool.clock() - began)
             except RequestRefused as error:
-                is_certain = error.status == FORBIDDEN
+                is_certain = error.status == FORBIDDEN or is_too_large(str(error))
                 found = Suspicion(kind=FailureKind.REFUSED, error=error, is_certain=is_certain)
             except ModelUnavailable as error:
                 if error.cause not in NOT_HEARD:

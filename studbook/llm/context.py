@@ -59,7 +59,9 @@ def _lm_studio(ask: Ask, model: str) -> Iterator[int]:
 def _ollama(ask: Ask, model: str) -> Iterator[int]:
     """Of a loaded model, else the `num_ctx` that its file sets; Ollama's default depends on the machine."""
     running = _inner(ask("/api/ps", None), "models")
-    for entry in running if isinstance(running, list) else ():
+    if not isinstance(running, list):
+        return  # no Ollama: other servers take any POST for a chat
+    for entry in running:
         names = (_inner(entry, "name"), _inner(entry, "model"))
         if model in names and (found := _number(entry, "context_length")) is not None:
             yield found

@@ -49,11 +49,17 @@ _MAYBE_NO_SYSTEM = re.compile(r"(not|unsupported|unknown|invalid|unexpected).{0,
 _NOT_UNDERSTOOD = re.compile(
     r"unsupported|not (yet |currently |fully )*(supported|implemented|available|enabled|permitted|allowed)"
     r"|unavailable|(does|do|can) ?n[o']t (currently )?(support|accept|allow|use|handle)|no support"
-    r"|cannot be (used|combined|specified|set)"
+    r"|cannot be (used|combined|specified|set)|fixed at|may only be"
+    r"|only (be set|the default|[\d.]+ (is|are) )"
     r"|unknown|unrecogni[sz]ed|unexpected|not one of|extra (fields|inputs)|requires? -|only support"
     r"|invalid (parameter|argument|field|type|value for)|must be (one of|')|no endpoints found|incompatible",
     re.IGNORECASE,
 )
+_NOT_SUPPORTED = re.compile(
+    r"unsupported|not (yet |currently |fully )*(supported|implemented|enabled)|(does|do) ?n[o']t support",
+    re.IGNORECASE,
+)
+"""The same from a server that fails: its words may be about anything."""
 _ABOUT_FORMAT = re.compile(
     r"response[_ ]?(format|mime|schema)|json[_ ](schema|object|mode)|structured[_ ](output|decod)|guided_"
     r"|grammar|\bformat\.type\b",
@@ -167,7 +173,10 @@ class Dialect:
             return self._with(STREAM)
         if complaint.status < 400 or complaint.status in DECIDED:
             return None
-        lesson = self._lesson(complaint.status in _UNCLEAR, complaint.param, words, request)
+        refusal = _NOT_UNDERSTOOD if complaint.status < 500 else _NOT_SUPPORTED
+        is_unknown = refusal.search(words) is not None
+        is_refusal = complaint.status in _UNCLEAR
+        lesson = self._lesson(complaint.param, words, request, is_refusal=is_refusal, is_unknown=is_unknown)
         if lesson is None or lesson in self.lessons:
             return None
         return self._with(lesson)
@@ -205,8 +214,12 @@ class Dialect:
             return _name_of(request.json_schema)
         return wanted
 
-    def _lesson(self, is_refusal: bool, param: str, words: str, request: ChatRequest) -> str | None:
-        """`is_refusal`: the status alone says that the endpoint does not take this request."""
+    def _lesson(
+        self, param: str, words: str, request: ChatRequest, *, is_refusal: bool, is_unknown: bool
+    ) -> str | None:
+        """`is_refusal`: the status says that the endpoint does not take this request; `is_unknown`: the words
+        say that it does not know something in it.
+        """
         if self.is_streamed and _NO_STREAM.search(words):
             return NO_STREAM
         if self._may_stream and _ONLY_STREAM.search(words):
@@ -216,7 +229,6 @@ class Dialect:
         is_about_system = _NO_SYSTEM.search(words) or (is_refusal and _MAYBE_NO_SYSTEM.search(words))
         if is_about_system and SYSTEM not in self.lessons:
             return SYSTEM
-        is_unknown = _NOT_UNDERSTOOD.search(words) is not None
         if self.takes_tools(request) and _ABOUT_TOOLS.search(words):
             return self._tools_lesson(words, is_unknown)
         wanted = self._format_of(request)
@@ -226,7 +238,7 @@ class Dialect:
             is_this_schema = _ABOUT_SCHEMA.search(words) is not None
             return self._refused_format(wanted, request, is_this_schema=is_this_schema)
         sent = self.body_of(replace(request, extra_body={}))
-        named = (field for field in _PLAIN if param == field or re.search(rf"\b{field}\b", words))
+        named = (field for field in _PLAIN if param == field or re.search(rf"(?i)\b{field}\b", words))
         return next((field for field in named if field in sent and is_unknown), None)
 
     def _tools_lesson(self, words: str, is_unknown: bool) -> str | None:

@@ -69,6 +69,15 @@ def test_the_model_is_shown_history_files_and_full_trajectories_and_its_prose_is
     )
 
 
+def test_a_refused_prompt_gets_shorter_also_where_there_was_room_for_more():
+    chat = ScriptedChat([RequestFailed("refused", "too large"), RequestFailed("refused", "too large"), WHOLE])
+    analyzer = ChatAnalyzer(chat, lambda each, limit: ("x" * 30_000)[:limit], prompt_tokens=1_000_000)
+    assert analyzer.analyze(fake_harness(), [result("p")], [], seed=1).text == WHOLE
+    first, second, third = (len(call.messages[1].content) for call in chat.asked)
+    assert second < 0.65 * first
+    assert third < 0.5 * second
+
+
 def test_a_prompt_that_is_refused_is_sent_again_shorter_and_a_model_that_stays_silent_gave_no_answer():
     stories = ["x" * 30_000]
     chat = ScriptedChat([RequestFailed("refused", "too long"), WHOLE])

@@ -64,7 +64,7 @@ class ChatAnalyzer:
             try:
                 text = self._ask(chat, prompt, seed)
             except RequestFailed as error:  # too long, filtered, empty or slow: a shorter prompt may work
-                reason = str(error)
+                reason, room = str(error), min(room, len(prompt))
                 continue
             return Diagnosis(text=self._completed(chat, prompt, text, seed), evidence=chat.evidence)
         raise Unanswered(f"the analyzer's model did not answer: {reason}", chat.evidence)

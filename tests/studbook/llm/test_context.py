@@ -61,6 +61,7 @@ def models(**entry: object) -> dict[str, object]:
         (
             {
                 "/v1/models": models(),
+                "/api/ps": {"models": []},
                 "/api/show": {
                     "parameters": "stop x\nnum_ctx     16384",
                     "model_info": {"x.context_length": 9},

@@ -385,10 +385,36 @@ def test_without_seeds_samples_are_different_requests_that_no_cache_answers() ->
     assert endpoint.headers[-1]["cache-control"] == "no-cache"
 
 
-def test_an_error_about_memory_of_the_system_is_no_dialect() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.",
+        "invalid temperature: only 1 is allowed for this model",
+        "`temperature` may only be set to 1 when thinking is enabled.",
+        "this model has beta-limitations, temperature, top_p and n are fixed at 1",
+    ],
+)
+def test_a_model_with_one_temperature_is_asked_without(words: str) -> None:
     endpoint = Endpoint(
-        lambda body: httpx2.Response(500, json={"error": "model requires more system memory"})
+        lambda body: httpx2.Response(400, json={"error": words}) if "temperature" in body else None
     )
-    with pytest.raises(ModelUnavailable):
-        endpoint.backend.complete(REQUEST)
+    endpoint.backend.complete(REQUEST)
+    assert "temperature" not in endpoint.bodies[-1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "model requires more system memory",
+        "unexpected temperature of the GPU",
+        "unexpected exception in function call",
+        "upstream unavailable: structured output worker died",
+    ],
+)
+def test_words_of_a_server_that_fails_are_no_dialect(words: str) -> None:
+    endpoint = Endpoint(lambda body: httpx2.Response(500, json={"error": words}))
+    for request in (WITH_SCHEMA, WITH_TOOLS):
+        with pytest.raises(ModelUnavailable):
+            endpoint.backend.complete(request)
     assert endpoint.notices == []
+    assert len(endpoint.bodies) == 2

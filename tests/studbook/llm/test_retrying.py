@@ -47,7 +47,8 @@ WEAK = RoleModel(
 DOWN = ModelUnavailable("503\nendpoint 'main' at http://m, model 'small'\nwait")
 TIMED_OUT = ModelUnavailable("no answer in time", cause=Cause.TIMEOUT)
 LIMITED = ModelUnavailable("429", cause=Cause.LIMITED)
-REFUSED = RequestRefused("too long")
+REFUSED = RequestRefused("no")
+TOO_LARGE = RequestRefused("maximum context length is 8192 tokens")
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def raising(error: Exception) -> Callable[[ChatRequest], str]:
 
 @pytest.mark.parametrize(
     ("error", "kind", "tries"),
-    [(REFUSED, "refused", 3), (DOWN, "stuck", 6), (TIMED_OUT, "stuck", 2)],
+    [(REFUSED, "refused", 3), (TOO_LARGE, "refused", 1), (DOWN, "stuck", 6), (TIMED_OUT, "stuck", 2)],
 )
 def test_a_request_that_fails_while_its_role_answers_others_is_to_blame(
     world: World, error: Exception, kind: str, tries: int
