@@ -199,7 +199,7 @@ def test_a_dry_run_and_a_run_show_the_papers_that_do_not_fit_and_a_resume_has_th
         "version: 1\nname: fits\nsandbox: process\nevaluator: {max_rounds: 3}\nsearch: {iterations: 0}\n"
         "champion: {test_replicates: 1}\n"
         "corpus: {path: papers, splits: {train: 1, validation: 2, test: 1}}\n"
-        f"models: {{default: {{context_tokens: {LIMIT + 3000 + 500}, max_tokens: 500}}}}\n"
+        f"models: {{default: {{context_tokens: {LIMIT + 3000 + 2000}, max_tokens: 2000}}}}\n"
     )
     (tmp_path / "fits.yaml").write_text(text, encoding="utf-8")
     planned = studbook("run", "fits.yaml", "--dry-run", cwd=tmp_path)
