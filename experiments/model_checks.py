@@ -39,20 +39,21 @@ IMPATIENT = RetryPolicy(attempts=2, first_attempts=1, same_answer=1, other_seeds
 
 
 def check_endpoints(
-    spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None]
+    spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None], *, asks_roles: bool = True
 ) -> Iterator[CheckResult]:
     """Whether the models of a spec can do what a run asks of them; `tell` says what is about to be asked.
 
     First one tiny call per (endpoint, model); an error common to all models is reported once. Then, of those
     that answer, a request of every role as in a run, and the planted cases of a run's start. The testbed's
-    own programs get the tiny call alone.
+    own programs, and without `asks_roles` all models, get the tiny call alone.
     """
     learned: list[str] = []
     try:
         with open_endpoints(spec, variables, learned.append) as endpoints:
             silent: list[str] = []
             yield from _probe_all(spec, endpoints, silent)
-            if set(silent) < set(spec.models.roles) and not uses_only_testbed(spec):
+            is_asked = asks_roles and not uses_only_testbed(spec)
+            if is_asked and set(silent) < set(spec.models.roles):
                 yield from _check_roles(spec, endpoints, silent, tell)
         yield from (
             CheckResult(name="models", state=CheckState.FINE, text=text) for text in dict.fromkeys(learned)

@@ -73,7 +73,7 @@ def conformance(options: Namespace, terminal: Terminal) -> int:
 def _try_out(options: Namespace, out: Path, terminal: Terminal) -> int:
     user = read_user_environment()
     spec = trial_spec(user, options.target, options.model, options.overrides)
-    findings = tuple(check_endpoints(spec, user.variables, terminal.progress))
+    findings = tuple(check_endpoints(spec, user.variables, terminal.progress, asks_roles=False))
     for line in result_lines(findings):
         terminal.progress(line)
     if any(each.state is CheckState.MISSING for each in findings):

@@ -143,7 +143,7 @@ def read_figures(run: OpenedRun, meter: Mapping[str, Totals] | None = None) -> R
                 RoleFigures(
                     role=role,
                     model=run.start.models.get(role, ""),
-                    answered_as=tuple(sorted({call.reply.model for call in own})),
+                    answered_as=tuple(sorted({without_folders(call.reply.model) for call in own})),
                     replies=len(own),
                     cut=sum(call.reply.is_truncated for call in own),
                     thinking=sum(bool(call.reply.thoughts) for call in own),
@@ -174,6 +174,12 @@ def read_figures(run: OpenedRun, meter: Mapping[str, Totals] | None = None) -> R
         learned=tuple(dict.fromkeys(text for kind, text in notices if kind == "endpoint")),
         troubles=dict(Counter(text for kind, text in notices if kind in TROUBLES)),
     )
+
+
+def without_folders(model: str) -> str:
+    """Local servers give a model's file as its name; its folders are the user's own business."""
+    is_file = model.startswith(("/", ".", "~")) or "\\" in model or model.endswith(".gguf")
+    return re.split(r"[/\\]", model)[-1] if is_file else model
 
 
 class Replies:
@@ -303,7 +309,7 @@ def _counts(values: Iterable[Any], kind: Any) -> dict[str, int]:
     return {each.value: counted[each] for each in kind if counted[each]}
 
 
-TROUBLES = frozenset({"retry", "waiting", "failure", "other_model"})
+TROUBLES = frozenset({"retry", "waiting", "failure"})
 _SPEAKER = re.compile(r"^(?:endpoint '[^']*', model '[^']*'|\w+ \([^()]*\)): ")
 
 

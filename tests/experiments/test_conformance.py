@@ -18,6 +18,7 @@ from studbook.experiments.conformance.figures import (
     edits_of,
     is_readable_reply,
     read_figures,
+    without_folders,
 )
 from studbook.experiments.conformance.page import (
     Conformance,
@@ -137,6 +138,20 @@ def test_replies_are_found_by_evidence_in_the_order_in_which_they_ended() -> Non
     names = tuple(sorted(call.seal.name for call in calls[:2]))
     found = Replies(calls).behind(Evidence(names=(*names, "ff" * 8 + ":" + "00" * 8), whole=""))
     assert [call.reply.text for call in found] == ["7", "3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("/home/me/secret-project/model.gguf", "model.gguf"),
+        ("C:\\models\\model.gguf", "model.gguf"),
+        ("models/model.gguf", "model.gguf"),
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("gpt-5-mini-2026", "gpt-5-mini-2026"),
+    ],
+)
+def test_a_models_name_is_shown_without_the_folders_of_its_file(given: str, shown: str) -> None:
+    assert without_folders(given) == shown
 
 
 def test_the_page_says_what_each_role_did_and_no_pass_rate(figures: RunFigures) -> None:
