@@ -11,6 +11,7 @@ this size judges near chance.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -97,6 +98,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is ended, too
     address, model = os.environ.get("OPENAI_BASE_URL"), os.environ.get("MODEL")
     if address:
         if not model:

@@ -7,6 +7,7 @@ more, each slot has a context of its own, and repeated beginnings of prompts are
 
 import sys
 import threading
+from pathlib import Path
 
 import xllamacpp
 
@@ -19,6 +20,7 @@ CACHE_MEBIBYTES = 1024
 def main(model_path: str, slots: int) -> None:
     params = xllamacpp.CommonParams()
     params.model.path = model_path
+    params.model_alias = {Path(model_path).stem}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_ctx = CONTEXT_TOKENS * slots
