@@ -21,7 +21,10 @@ def main(box: Box) -> None:
 
 
 def try_once(box: Box, failures: list[str]) -> dict:
-    """One example, measured. Weak solvers first: strong ones are paid for only while the weak ones fail."""
+    """One example, measured. Weak solvers first: strong ones are paid for only while the weak ones fail.
+
+    Other options of `box.chat`: max_tokens, json_mode, json_schema (docs/harnesses.md says what it may hold).
+    """
     reply = box.chat("challenger", messages(box, failures), temperature=box.knobs["temperature"])
     try:
         example = read_json(reply)
