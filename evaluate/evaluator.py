@@ -200,7 +200,6 @@ class Evaluator:
                 messages=(*opening, *correction),
                 seed=self._seeds.seed(role, *place, *again),
                 temperature=max(cold, RETRY_TEMPERATURE) if attempt else cold,
-                json_mode=True,
                 json_schema=question.schema,
                 control=self._controls[role],
             )
