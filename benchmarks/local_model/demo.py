@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path("benchmarks/local_model")
 LOCAL_MODEL = "qwen2.5-coder-1.5b-instruct"
 SLOTS = 2
-HOURS = 0.55
+HOURS = 0.4
 """Of the run itself, unless the variable HOURS says otherwise: with all other steps below 40 minutes."""
 PAPERS = Path("experiments/conformance/papers")
 REPORT = "conformance.md"

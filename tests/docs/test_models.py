@@ -13,6 +13,7 @@ from studbook.experiments.spec.model import Spec
 from studbook.llm.contracts import ROLES
 from studbook.testbed.models.backend import TestbedBackend
 from studbook.testbed.models.one_model import OneModel
+from studbook.testbed.papers.synthesis import write_papers
 from studbook.testbed.server.server import BackendServer
 
 PAGE = REPOSITORY / "docs" / "models.md"
@@ -46,6 +47,8 @@ def standing_in(specs: Iterable[Spec]) -> Iterator[dict[str, str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
 def test_a_spec_works_as_it_stands(section: Section, tmp_path: Path) -> None:
+    if not any("papers synth" in command for command in section.commands):
+        write_papers(tmp_path / "papers", 100, seed=1)  # the reader's own
     with standing_in(specs_in(section, tmp_path)) as variables:
         section.run_commands(tmp_path, **variables)
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*-report.json")]
