@@ -6,7 +6,7 @@ cases.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from studbook.errors import ModelError, SpecError, UsageError
+from studbook.errors import CorpusError, ModelError, SpecError, UsageError
 from studbook.experiments.doctor import CheckResult, CheckState
 from studbook.experiments.rehearsal import (
     Material,
@@ -25,7 +25,7 @@ from studbook.experiments.run.models import (
     uses_only_testbed,
 )
 from studbook.experiments.spec.loading import harness_folder
-from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.model import CorpusSpec, Spec, SplitsSpec
 from studbook.experiments.views.lines import canary_line
 from studbook.harnesses.folder import read_harness
 from studbook.llm.client import ModelClient, RetryPolicy
@@ -97,12 +97,14 @@ def _check_roles(
     try:
         harness = read_harness(harness_folder(spec.harness))
         fitted = with_longest(with_contexts(spec, ask_contexts(spec, endpoints)), harness.manifest.roles)
-        papers = load_papers(fitted.corpus, fitted.seed)
     except UsageError as error:
-        text, *rest = str(error).splitlines()
-        step = " ".join(rest).strip()
-        yield CheckResult(name="papers", state=CheckState.MISSING, text=text, next_step=step)
+        yield _problem("context", CheckState.MISSING, error)
         return
+    try:
+        papers = load_papers(fitted.corpus, fitted.seed)
+    except CorpusError as error:  # a doctor may be asked before there are papers
+        yield _problem("papers", CheckState.WARNING, error)
+        papers = load_papers(GENERATED, fitted.seed)
     yield from _context_results(fitted, papers)
     every = (*papers.splits.train, *papers.splits.validation, *papers.splits.test)
     material = Material.of(fitted, harness, every)
@@ -127,6 +129,15 @@ def _check_roles(
     except ModelError as error:
         text, *rest = str(error).splitlines()
         yield CheckResult(name="canary", state=CheckState.MISSING, text=text, next_step="; ".join(rest))
+
+
+GENERATED = CorpusSpec(splits=SplitsSpec(train=1, validation=1, test=1))
+"""Papers for the requests, if those of the spec cannot be read."""
+
+
+def _problem(name: str, state: CheckState, error: UsageError) -> CheckResult:
+    text, *rest = str(error).splitlines()
+    return CheckResult(name=name, state=state, text=text, next_step=" ".join(rest).strip())
 
 
 def _context_results(spec: Spec, papers: LoadedPapers) -> Iterator[CheckResult]:

@@ -34,12 +34,12 @@ def as_it_is(request: ChatRequest, reply: ChatReply) -> ChatReply:
     return reply
 
 
-def spec_at(url: str) -> Spec:
+def spec_at(url: str, **corpus: str) -> Spec:
     roles = {role: {"model": f"testbed-{role.replace('_', '-')}"} for role in ROLES}
     endpoint = {"kind": "openai", "base_url": url}
     models = {"default": {"endpoint": "lab"}, "endpoints": {"lab": endpoint}, "roles": roles}
     splits = {"train": 1, "validation": 1, "test": 1}
-    raw = {"version": 1, "name": "x", "models": models, "corpus": {"splits": splits}}
+    raw = {"version": 1, "name": "x", "models": models, "corpus": {"splits": splits, **corpus}}
     return Spec.model_validate(raw)
 
 
@@ -144,6 +144,14 @@ def test_thoughts_are_said_to_be_removed():
 
     results, _, _ = checked(aloud)
     assert line_of(results, "weak").text.endswith("it thinks aloud, and its thoughts are removed")
+
+
+def test_without_the_papers_a_generated_one_stands_in():
+    with BackendServer(Changed(as_it_is), models=MODELS) as server:
+        results = list(check_endpoints(spec_at(server.base_url, path="nowhere"), {}, lambda text: None))
+    papers = next(each for each in results if each.name == "papers")
+    assert (papers.state, "nowhere does not exist" in papers.text) == (CheckState.WARNING, True)
+    assert line_of(results, "strong").text.endswith("readable")
 
 
 def test_roles_that_would_send_the_same_share_a_request():
