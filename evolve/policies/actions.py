@@ -23,6 +23,7 @@ class ActionKind(StrEnum):
     READ = "read"
     SEARCH = "search"
     REPLACE = "replace"
+    APPEND = "append"
     WRITE = "write"
     DELETE = "delete"
     TRY = "try"
@@ -31,7 +32,7 @@ class ActionKind(StrEnum):
 
 REPLACE_SHAPE = "a replace body is: <<<<<<< FIND, old lines, =======, new lines, >>>>>>> END"
 
-EDITS = frozenset({ActionKind.REPLACE, ActionKind.WRITE, ActionKind.DELETE})
+EDITS = frozenset({ActionKind.REPLACE, ActionKind.APPEND, ActionKind.WRITE, ActionKind.DELETE})
 
 NEEDS_PATH = EDITS | {ActionKind.READ}
 

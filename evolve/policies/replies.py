@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from studbook.evolve.policies.actions import NEEDS_PATH, Action, ActionKind
+from studbook.evolve.policies.actions import EDITS, NEEDS_PATH, Action, ActionKind
 from studbook.evolve.policies.text_edits import (
     CLOSING,
     LABEL,
@@ -21,6 +21,7 @@ from studbook.evolve.policies.text_edits import (
     clean_path,
     find_path,
     is_pairs,
+    new_part,
     problem_of,
     read_diff,
     read_edits,
@@ -55,7 +56,16 @@ def parse_actions(reply: str) -> tuple[Action, ...]:
         else:
             found += _of_prose(piece)
             above = next((line for line in reversed(piece.split("\n")) if line.strip()), above)
-    return tuple(found)
+    return tuple(found) or _without_fences(text)
+
+
+def _without_fences(text: str) -> tuple[Action, ...]:
+    """A message that is nothing but one action, whose fences were forgotten: `append a.md`, then its lines."""
+    first, _, body = text.strip().partition("\n")
+    kind, path = _read_info(first)
+    if kind not in NEEDS_PATH or not find_path(path) or any(_fence_of(line)[0] for line in text.split("\n")):
+        return ()
+    return (_to_action(kind, path, Block(info=first, body=body, is_closed=True)),)
 
 
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>.*)$")
@@ -140,13 +150,16 @@ def _to_action(kind: ActionKind, rest: str, block: Block) -> Action:
     path = rest if kind in NEEDS_PATH else ""
     if kind in {ActionKind.READ, ActionKind.DELETE} and not path:
         path, body = clean_path(body), ""
-    elif kind in {ActionKind.WRITE, ActionKind.REPLACE} and not path:
+    elif kind in EDITS and not path:
         path, body = _path_from_body(body)
     elif kind in {ActionKind.SEARCH, ActionKind.DONE} and not body.strip():
         body = rest
-    if kind is ActionKind.REPLACE or (kind is ActionKind.WRITE and is_pairs(body)):
+    if kind is ActionKind.REPLACE or (kind in EDITS and is_pairs(body)):
         return read_replace(path, body, is_closed=block.is_closed)
-    problem = NOT_CLOSED if kind is ActionKind.WRITE and not block.is_closed else ""
+    if kind is ActionKind.APPEND:
+        body = new_part(body)
+    is_cut = kind in {ActionKind.WRITE, ActionKind.APPEND} and not block.is_closed
+    problem = NOT_CLOSED if is_cut else ""
     return Action(kind=kind, path=path, body=body, problem=problem or problem_of(kind, path, body))
 
 

@@ -86,9 +86,17 @@ def is_pairs(text: str) -> bool:
     return bool(OPENING.match(lines[0])) and any(_MIDDLE.match(line) for line in lines)
 
 
+def new_part(text: str) -> str:
+    """Of lines to add that are written like half a pair: what stands between ======= and END."""
+    lines = text.split("\n")
+    ends = [at for at, line in enumerate(lines) if CLOSING.match(line)]
+    begins = [at for at, line in enumerate(lines) if _MIDDLE.match(line)]
+    return "\n".join(lines[begins[0] + 1 : ends[-1]]) if begins and ends else text
+
+
 def _close_hunk(parts: list[list[str]]) -> Hunk:
     if len(parts) != 2:
-        raise ValueError("a replace needs exactly one ======= line between old and new; else use write")
+        raise ValueError(f"exactly one ======= line must stand between old and new lines: {REPLACE_SHAPE}")
     old, new = ("\n".join(part) for part in parts)
     if not old.strip():
         raise ValueError("the old text is empty; to add text, find a line and repeat it, or use write")

@@ -5,10 +5,12 @@ Every change goes through `Worktree`, which confines it. Knows nothing about mod
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from studbook.evolve.contracts import TryHarness
 from studbook.evolve.gates import check_static
-from studbook.evolve.policies.actions import EDITS, Action, ActionKind
+from studbook.evolve.policies.actions import EDITS, Action, ActionKind, read_help
+from studbook.evolve.policies.replies import parse_actions
 from studbook.evolve.policies.worktree import EditFailed, Refused, Worktree
 from studbook.evolve.prompting import cut_middle
 from studbook.harnesses.tree import HarnessTree
@@ -19,7 +21,7 @@ MAX_ACTIONS = 40
 
 NOTHING_CHANGED = (
     "not finished: no file has changed yet. Change one first: `replace PATH` for a part of a file, "
-    "`write PATH` for the whole; then `done`"
+    "`append PATH` to add lines, `write PATH` for the whole; then `done`"
 )
 
 
@@ -62,8 +64,9 @@ class Workbench:
         return tuple(results)
 
     def _execute_one(self, action: Action, earlier: Sequence[Result]) -> Result:
-        if action.problem:
-            return Result(action=action, ok=False, text=action.problem)
+        problem = action.problem or copied_example(action)
+        if problem:
+            return Result(action=action, ok=False, text=problem)
         if action.kind is ActionKind.DONE:
             return self._finish(action, earlier)
         try:
@@ -84,6 +87,8 @@ class Workbench:
                 return worktree.search(action.body)
             case ActionKind.WRITE:
                 return worktree.write(action.path, action.body)
+            case ActionKind.APPEND:
+                return worktree.append(action.path, action.body)
             case ActionKind.DELETE:
                 return worktree.delete(action.path)
             case ActionKind.REPLACE if action.hunks:
@@ -113,6 +118,30 @@ class Workbench:
             return Result(action=action, ok=False, text=NOTHING_CHANGED)
         self.hypothesis = clean_line(action.body)
         return Result(action=action, ok=True, text="finished")
+
+
+def copied_example(action: Action) -> str:
+    """Small models send back an example as it is: the problem, if this is one."""
+    written = {
+        line.strip()
+        for text in (action.body, *(hunk.new for hunk in action.hunks))
+        for line in text.split("\n")
+    }
+    if action.kind in EDITS and written & _example_lines():
+        return "this is the text of an example, of another program; write what the diagnosis asks for"
+    return ""
+
+
+@cache
+def _example_lines() -> frozenset[str]:
+    shown = [action for told in read_help().values() for action in parse_actions(told.example)]
+    texts = [
+        text
+        for edit in shown
+        for text in (edit.body, *(hunk.new for hunk in edit.hunks))
+        if edit.kind in EDITS
+    ]
+    return frozenset(line.strip() for text in texts for line in text.split("\n") if line.strip())
 
 
 def clean_line(text: str, limit: int = 300) -> str:

@@ -86,6 +86,12 @@ class Worktree:
         what = "wrote" if path in self._files else "created"
         return self._keep(path, data, f"{what} {path} ({len(data)} bytes)")
 
+    def append(self, raw_path: str, text: str) -> str:
+        """Adds lines at the end of a file that exists."""
+        path = self._check_editable(raw_path)
+        before = self.read(path)
+        return self.write(path, before + ("" if before.endswith("\n") or not before else "\n") + text)
+
     def delete(self, raw_path: str) -> str:
         path = self._check_editable(raw_path)
         if path not in self._files:

@@ -212,7 +212,7 @@ class Run:
 
     @property
     def champion(self) -> Harness | None:
-        """The harness that the run recommends; None until the run is finished."""
+        """The harness that the run recommends; None if it is unfinished or measured no mutant."""
         champion = self.opened.population.champion
         return None if champion is None else self.harness(champion.harness_id)
 

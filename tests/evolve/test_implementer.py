@@ -210,12 +210,30 @@ def test_a_call_of_an_unknown_tool_is_no_action_and_leaves_no_empty_message():
     assert answer.content.startswith("No action was found in your message.")
 
 
-def test_while_nothing_has_changed_the_form_of_an_edit_is_shown_with_a_real_file():
-    form = "```replace prompts/level.md\n<<<<<<< FIND\n"
+def test_while_nothing_has_changed_the_form_of_an_edit_is_told_with_a_real_file():
+    form = "The block's first line is ```append prompts/level.md and its last line is ```"
     chat = ScriptedChat(["```done\nx\n```", "```list\n```", WRITE])
     diagnosis = Diagnosis(text="Raise the number in prompts/level.md, not in agent.py.")
     ChatImplementer(chat).implement(PARENT, diagnosis, [], lambda tree: "", seed=5)
     assert [form in told(chat, turn) for turn in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        "```append prompts/level.md\nPlease answer by Friday.\n```",
+        "```write prompts/level.md\n20\nPlease come at eight, and bring a friend.\n```",
+    ],
+)
+def test_an_example_that_is_sent_back_is_no_edit(copied):
+    proposal, chat = implement([copied, WRITE])
+    assert "this is the text of an example" in told(chat, 1)
+    assert proposal.tree.files["prompts/level.md"] == b"30\n"
+
+
+def test_after_a_change_the_model_is_told_how_to_finish():
+    _, chat = implement(["```append prompts/level.md\n30\n```", "```done\nx\n```"])
+    assert "Changed so far: prompts/level.md. If this removes the first cause, finish" in told(chat, 1)
 
 
 def test_the_files_that_fit_are_shown_at_once_those_of_the_diagnosis_first():

@@ -187,3 +187,16 @@ def test_a_replace_without_old_lines_is_a_revision_of_the_whole_file_or_refused(
     assert tree.tree.files["prompts/dos.md"] == b"one\r\n2\r\nthree\r\n"
     with pytest.raises(EditFailed, match="a replace body is"):
         tree.replace_whole("prompts/dos.md", "something else\n")
+
+
+def test_lines_are_added_at_the_end():
+    tree = Worktree(CRLF)
+    tree.append("prompts/dos.md", "four")
+    assert tree.tree.files["prompts/dos.md"] == b"one\r\ntwo\r\nthree\r\nfour\r\n"
+    tree.write("prompts/new.md", "no end")
+    tree.append("prompts/new.md", "more\n")
+    assert tree.tree.files["prompts/new.md"] == b"no end\nmore\n"
+    with pytest.raises(EditFailed, match="there is no file"):
+        tree.append("prompts/none.md", "x")
+    with pytest.raises(Refused):
+        tree.append("harness.yaml", "x")

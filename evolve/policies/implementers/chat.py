@@ -15,9 +15,9 @@ from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Proposal, TryHarness, Unanswered
 from studbook.evolve.policies.actions import (
+    EDITS,
     Action,
     ActionKind,
-    Hunk,
     describe_actions,
     render_action,
     tools,
@@ -47,6 +47,11 @@ NO_ACTION = (
 )
 
 CUT_OFF = "Your message was cut off at its limit. Send shorter messages: one action each, small replaces."
+
+WHEN_DONE = (
+    "If this removes the first cause, finish with one block: its first line is ```done and its last line is "
+    "```; the line between says what you changed and what it should bring about."
+)
 
 TOLD_AFTER = 2
 """Turns in a row without progress, after which the model is told."""
@@ -147,8 +152,7 @@ class ChatImplementer:
             if bench.hypothesis is not None or progress.stuck >= limits.stuck_turns:
                 break
             messages.append(Message(role="assistant", content=_as_text(reply, results)))
-            is_lost = not bench.worktree.changed_paths and not any(result.ok for result in results)
-            hint = how_to_change(parent, diagnosis.text) if is_lost else ""
+            hint = self._hint(parent, diagnosis, bench, results)
             answer = self._answer(reply, results, progress, hint, limits.turns - turn)
             messages.append(Message(role="user", content=answer))
         return _proposal(parent, bench, chat.evidence)
@@ -183,6 +187,15 @@ class ChatImplementer:
             f"{_turns_left(limits.turns)}"
         )
 
+    def _hint(
+        self, parent: HarnessTree, diagnosis: Diagnosis, bench: Workbench, results: Sequence[Result]
+    ) -> str:
+        """What to do next, after a change or where nothing worked."""
+        if any(result.ok and result.action.kind in EDITS for result in results):
+            return f"Changed so far: {', '.join(bench.worktree.changed_paths)}. {WHEN_DONE}"
+        is_lost = not bench.worktree.changed_paths and not any(result.ok for result in results)
+        return how_to_change(parent, diagnosis.text) if is_lost else ""
+
     def _answer(
         self, reply: ChatReply, results: Sequence[Result], progress: Progress, hint: str, turns: int
     ) -> str:
@@ -197,17 +210,19 @@ class ChatImplementer:
 
 
 def how_to_change(parent: HarnessTree, diagnosis: str) -> str:
-    """The form of an edit, with a real file: what a small model reads last, it follows."""
+    """The task in one line, with a real file, after the long material.
+
+    In words: small models send back a form that stands last, as it is.
+    """
     editable = [path for path in parent.files if parent.manifest.is_editable(path)]
     path = min(
         editable, key=lambda each: (diagnosis.find(each) < 0, diagnosis.find(each)), default="agent.py"
     )
-    hunk = Hunk(old="(lines copied from this file)", new="(what they should be instead)")
-    return f"Change a file now, for example so:\n\n{render_action(_replacing(path, hunk))}"
-
-
-def _replacing(path: str, hunk: Hunk) -> Action:
-    return Action(kind=ActionKind.REPLACE, path=path, hunks=(hunk,))
+    return (
+        "Now make the change that the diagnosis asks for, as one block, written for the model that reads "
+        f"{path}. The block's first line is ```append {path} and its last line is ```; the lines between "
+        "are added to that file."
+    )
 
 
 def _shown(parent: HarnessTree, diagnosis: str, room: int) -> str:
