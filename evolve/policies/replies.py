@@ -60,7 +60,7 @@ def parse_actions(reply: str) -> tuple[Action, ...]:
 
 
 def _without_fences(text: str) -> tuple[Action, ...]:
-    """A message that is nothing but one action, whose fences were forgotten: `append a.md`, then its lines."""
+    """A message that is nothing but one action without its fences: `append a.md`, then its lines."""
     first, _, body = text.strip().partition("\n")
     kind, path = _read_info(first)
     if kind not in NEEDS_PATH or not find_path(path) or any(_fence_of(line)[0] for line in text.split("\n")):
