@@ -21,8 +21,8 @@ from studbook.evolve.policies.text_edits import (
     clean_path,
     find_path,
     is_pairs,
-    new_part,
     problem_of,
+    read_append,
     read_diff,
     read_edits,
     read_replace,
@@ -60,12 +60,22 @@ def parse_actions(reply: str) -> tuple[Action, ...]:
 
 
 def _without_fences(text: str) -> tuple[Action, ...]:
-    """A message that is nothing but one action without its fences: `append a.md`, then its lines."""
-    first, _, body = text.strip().partition("\n")
-    kind, path = _read_info(first)
-    if kind not in NEEDS_PATH or not find_path(path) or any(_fence_of(line)[0] for line in text.split("\n")):
+    """A message of nothing but actions without their fences: `append a.md`, then its lines."""
+    if any(_fence_of(line)[0] for line in text.split("\n")):
         return ()
-    return (_to_action(kind, path, Block(info=first, body=body, is_closed=True)),)
+    found: list[tuple[ActionKind, str, list[str]]] = []
+    for line in text.strip().split("\n"):
+        kind, path = _read_info(line)
+        if (kind in NEEDS_PATH and find_path(path)) or (kind is ActionKind.DONE and found):
+            found.append((kind, path, []))
+        elif found:
+            found[-1][2].append(line)
+        else:
+            return ()
+    return tuple(
+        _to_action(kind, path, Block(info=kind, body="\n".join(body), is_closed=True))
+        for kind, path, body in found
+    )
 
 
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>.*)$")
@@ -154,12 +164,11 @@ def _to_action(kind: ActionKind, rest: str, block: Block) -> Action:
         path, body = _path_from_body(body)
     elif kind in {ActionKind.SEARCH, ActionKind.DONE} and not body.strip():
         body = rest
-    if kind is ActionKind.REPLACE or (kind in EDITS and is_pairs(body)):
-        return read_replace(path, body, is_closed=block.is_closed)
     if kind is ActionKind.APPEND:
-        body = new_part(body)
-    is_cut = kind in {ActionKind.WRITE, ActionKind.APPEND} and not block.is_closed
-    problem = NOT_CLOSED if is_cut else ""
+        return read_append(path, body, is_closed=block.is_closed)
+    if kind is ActionKind.REPLACE or (kind is ActionKind.WRITE and is_pairs(body)):
+        return read_replace(path, body, is_closed=block.is_closed)
+    problem = NOT_CLOSED if kind is ActionKind.WRITE and not block.is_closed else ""
     return Action(kind=kind, path=path, body=body, problem=problem or problem_of(kind, path, body))
 
 

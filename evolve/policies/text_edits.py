@@ -86,12 +86,31 @@ def is_pairs(text: str) -> bool:
     return bool(OPENING.match(lines[0])) and any(_MIDDLE.match(line) for line in lines)
 
 
-def new_part(text: str) -> str:
-    """Of lines to add that are written like half a pair: what stands between ======= and END."""
+def read_append(path: str, body: str, *, is_closed: bool) -> Action:
+    """Lines to add, also where they are written as a pair, or as its second half.
+
+    The pair's hunks are kept: if its old lines occur, it is a replace.
+    """
+    kind, problem = ActionKind.APPEND, problem_of(ActionKind.APPEND, path, body)
+    hunks: tuple[Hunk, ...] = ()
+    if is_pairs(body):
+        replacing = read_replace(path, body, is_closed=is_closed)
+        hunks, problem = replacing.hunks, replacing.problem
+        body = "\n".join(hunk.new for hunk in hunks)
+    elif not is_closed:
+        problem = problem or NOT_CLOSED
+    else:
+        body = _new_part(body)
+    return Action(kind=kind, path=path, body=body, hunks=hunks, problem=problem)
+
+
+def _new_part(text: str) -> str:
     lines = text.split("\n")
     ends = [at for at, line in enumerate(lines) if CLOSING.match(line)]
     begins = [at for at, line in enumerate(lines) if _MIDDLE.match(line)]
-    return "\n".join(lines[begins[0] + 1 : ends[-1]]) if begins and ends else text
+    if not (begins and ends):
+        return text
+    return "\n".join(line for line in lines[begins[0] : ends[-1]] if not _MIDDLE.match(line))
 
 
 def _close_hunk(parts: list[list[str]]) -> Hunk:

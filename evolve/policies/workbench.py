@@ -88,7 +88,7 @@ class Workbench:
             case ActionKind.WRITE:
                 return worktree.write(action.path, action.body)
             case ActionKind.APPEND:
-                return worktree.append(action.path, action.body)
+                return worktree.append(action.path, action.body, action.hunks)
             case ActionKind.DELETE:
                 return worktree.delete(action.path)
             case ActionKind.REPLACE if action.hunks:
@@ -116,7 +116,7 @@ class Workbench:
             return Result(action=action, ok=False, text="not finished: an edit above failed")
         if not self.worktree.changed_paths:
             return Result(action=action, ok=False, text=NOTHING_CHANGED)
-        self.hypothesis = clean_line(action.body)
+        self.hypothesis = "" if action.body.strip() in example_lines() else clean_line(action.body)
         return Result(action=action, ok=True, text="finished")
 
 
@@ -127,19 +127,19 @@ def copied_example(action: Action) -> str:
         for text in (action.body, *(hunk.new for hunk in action.hunks))
         for line in text.split("\n")
     }
-    if action.kind in EDITS and written & _example_lines():
+    if action.kind in EDITS and written & example_lines():
         return "this is the text of an example, of another program; write what the diagnosis asks for"
     return ""
 
 
 @cache
-def _example_lines() -> frozenset[str]:
+def example_lines() -> frozenset[str]:
     shown = [action for told in read_help().values() for action in parse_actions(told.example)]
     texts = [
         text
         for edit in shown
         for text in (edit.body, *(hunk.new for hunk in edit.hunks))
-        if edit.kind in EDITS
+        if edit.kind in EDITS | {ActionKind.DONE}
     ]
     return frozenset(line.strip() for text in texts for line in text.split("\n") if line.strip())
 

@@ -86,10 +86,12 @@ class Worktree:
         what = "wrote" if path in self._files else "created"
         return self._keep(path, data, f"{what} {path} ({len(data)} bytes)")
 
-    def append(self, raw_path: str, text: str) -> str:
-        """Adds lines at the end of a file that exists."""
+    def append(self, raw_path: str, text: str, instead: Sequence[Hunk] = ()) -> str:
+        """Adds lines at the end of a file that exists; or replaces, if the old lines of `instead` occur."""
         path = self._check_editable(raw_path)
         before = self.read(path)
+        if instead and all(before.count(hunk.old) == 1 for hunk in instead):
+            return self.replace(path, instead)
         return self.write(path, before + ("" if before.endswith("\n") or not before else "\n") + text)
 
     def delete(self, raw_path: str) -> str:

@@ -41,6 +41,10 @@ def shape(reply):
         ("```append a.md\n=======\none more\n>>>>>>> END\n```", [("append", "a.md", "one more")]),
         ("append a.md\none more\nand more", [("append", "a.md", "one more\nand more")]),
         ("Read a.md\n", [("read", "a.md", "")]),
+        (
+            "append a.md\none\nappend b.md\ntwo\ndone",
+            [("append", "a.md", "one"), ("append", "b.md", "two"), ("done", "", "")],
+        ),
         ("write it down\nmore", []),
         ("I append a.md\nmore", []),
         ("```delete\na.md\n```", [("delete", "a.md", "")]),
@@ -193,7 +197,6 @@ IN_CONTEXT = Hunk(old="x\na\ny", new="x\nb\ny")
         ("```replace prompts/a.md\n-a\n+b\n```", PAIR),
         ("```replace prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n```", PAIR),
         ("```replace prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\nThat is all.", PAIR),
-        ("```append prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\n```", PAIR),
         ("```write prompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\n```", PAIR),
         ("```replace\nprompts/a.md\n<<<<<<< FIND\na\n=======\nb\n>>>>>>> END\n```", PAIR),
         (

@@ -231,9 +231,22 @@ def test_an_example_that_is_sent_back_is_no_edit(copied):
     assert proposal.tree.files["prompts/level.md"] == b"30\n"
 
 
+def test_lines_to_add_may_be_written_as_a_pair():
+    pair = "```append prompts/level.md\n<<<<<<< FIND\n{}\n=======\n30\n>>>>>>> END\n```\n```done\nx\n```"
+    for old, text in (("20", b"30\n"), ("no such line", b"20\n30\n")):
+        proposal, _ = implement([pair.format(old)])
+        assert proposal.tree.files["prompts/level.md"] == text
+
+
+def test_an_example_is_no_hypothesis():
+    example = "The invitation now asks each guest for a friend, so that more people come."
+    proposal, _ = implement([f"```append prompts/level.md\n30\n```\n```done\n{example}\n```"])
+    assert proposal.hypothesis == "(no hypothesis given) changed: prompts/level.md"
+
+
 def test_after_a_change_the_model_is_told_how_to_finish():
     _, chat = implement(["```append prompts/level.md\n30\n```", "```done\nx\n```"])
-    assert "Changed so far: prompts/level.md. If this removes the first cause, finish" in told(chat, 1)
+    assert "Changed so far: prompts/level.md. If this removes the first cause, send" in told(chat, 1)
 
 
 def test_the_files_that_fit_are_shown_at_once_those_of_the_diagnosis_first():

@@ -49,8 +49,8 @@ NO_ACTION = (
 CUT_OFF = "Your message was cut off at its limit. Send shorter messages: one action each, small replaces."
 
 WHEN_DONE = (
-    "If this removes the first cause, finish with one block: its first line is ```done and its last line is "
-    "```; the line between says what you changed and what it should bring about."
+    "If this removes the first cause, send a `done` block: one line that says what you changed and what it "
+    "should bring about."
 )
 
 TOLD_AFTER = 2
