@@ -108,8 +108,10 @@ def _new_part(text: str) -> str:
     lines = text.split("\n")
     ends = [at for at, line in enumerate(lines) if CLOSING.match(line)]
     begins = [at for at, line in enumerate(lines) if _MIDDLE.match(line)]
-    if not (begins and ends):
+    if not ends:
         return text
+    if not begins:
+        return "\n".join(lines[: ends[0]])
     return "\n".join(line for line in lines[begins[0] : ends[-1]] if not _MIDDLE.match(line))
 
 

@@ -122,12 +122,11 @@ class Workbench:
 
 def copied_example(action: Action) -> str:
     """Small models send back an example as it is: the problem, if this is one."""
-    written = {
-        line.strip()
-        for text in (action.body, *(hunk.new for hunk in action.hunks))
-        for line in text.split("\n")
-    }
-    if action.kind in EDITS and written & example_lines():
+    written = [
+        line for text in (action.body, *(hunk.new for hunk in action.hunks)) for line in text.split("\n")
+    ]
+    examples = [line.rstrip(".") for line in example_lines()]
+    if action.kind in EDITS and any(example in line for line in written for example in examples):
         return "this is the text of an example, of another program; write what the diagnosis asks for"
     return ""
 

@@ -38,6 +38,7 @@ def shape(reply):
         ("```write a.md\n```python\nx = 1\n```\nend\n```", [("write", "a.md", "```python\nx = 1\n```\nend")]),
         ("```write a.md\n~~~\nx\n~~~\n```", [("write", "a.md", "~~~\nx\n~~~")]),
         ("```append a.md\none more\n```", [("append", "a.md", "one more")]),
+        ("```append a.md\none more\n>>>>>>> END\n```", [("append", "a.md", "one more")]),
         ("```append a.md\n=======\none more\n>>>>>>> END\n```", [("append", "a.md", "one more")]),
         ("append a.md\none more\nand more", [("append", "a.md", "one more\nand more")]),
         ("Read a.md\n", [("read", "a.md", "")]),

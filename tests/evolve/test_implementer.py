@@ -221,7 +221,7 @@ def test_while_nothing_has_changed_the_form_of_an_edit_is_told_with_a_real_file(
 @pytest.mark.parametrize(
     "copied",
     [
-        "```append prompts/level.md\nPlease answer by Friday.\n```",
+        "```append prompts/level.md\nPlease answer by Friday, and bring a friend.\n```",
         "```write prompts/level.md\n20\nPlease come at eight, and bring a friend.\n```",
     ],
 )
