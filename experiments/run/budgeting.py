@@ -115,6 +115,7 @@ class PlanView:
     papers: str
     splits: dict[str, int]
     notes: tuple[str, ...]
+    workers: int
     in_flight: int
     slots: dict[str, int]
     expected: Forecast
@@ -166,6 +167,7 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, harness: Manifest)
         papers=papers.description,
         splits=sizes,
         notes=(*papers.notes, *unknown_contexts(spec, harness.roles)),
+        workers=spec.workers,
         in_flight=calls_in_flight(spec),
         slots={
             name: spec.models.endpoints[name].concurrency
@@ -256,11 +258,11 @@ def plan_lines(view: PlanView) -> list[Text]:
 
 def _slots_lines(view: PlanView) -> Iterator[Text]:
     for name, slots in view.slots.items():
-        more = "; more workers would use the others" if view.in_flight < slots else ""
+        more = "; as many workers as slots keep it busy" if view.workers < slots else ""
         yield labelled(
             "slots",
-            f"{clean_line(name, 60)} takes {count(slots, 'call')} at once: "
-            f"at most {min(view.in_flight, slots)} in flight with these settings{more}",
+            f"{clean_line(name, 60)} takes {count(slots, 'call')} at once; {count(view.workers, 'worker')} "
+            f"make about as many, at most {min(view.in_flight, slots)}{more}",
         )
 
 
