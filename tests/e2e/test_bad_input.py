@@ -9,6 +9,7 @@ import pytest
 from support.studbook_cli import TINY, studbook, write_tiny
 
 from studbook.experiments.cli.main import main
+from studbook.experiments.cli.terminal import EXIT_UNMEASURED
 from studbook.llm.contracts import ROLES, ChatReply, ChatRequest, Usage
 from studbook.llm.secrets import Secret
 from studbook.testbed.models.backend import MODELS, TestbedBackend
@@ -182,9 +183,7 @@ def test_the_first_call_finds_a_bad_endpoint_and_the_run_can_go_on_later(here, c
         assert len(error.strip().splitlines()) <= 3
         assert "studbook resume tiny-1" in err
     else:
-        assert code == 0, (
-            "garbage from the harness's own roles is the harness's failure, never a crash of ours"
-        )
+        assert code == EXIT_UNMEASURED, "garbage is nobody's result, and never a crash of ours"
         assert "0.0% (0/3" in err
     assert "Traceback" not in err
 
