@@ -21,7 +21,7 @@ from studbook.populations.events import (
     SearchEnded,
 )
 from studbook.populations.population import SEED_ID, Population
-from studbook.populations.records import Evaluation
+from studbook.populations.records import Evaluation, Verdict
 from studbook.populations.statistics import shrunk_rate
 from studbook.rate import NO_RATE, Rate
 
@@ -31,6 +31,8 @@ FIRST_REPLICATE = {Purpose.CONFIRMATION: 1_000_000, Purpose.TEST: 2_000_000}
 
 NOTHING_MEASURED = "nothing was measured: the judge marked no example of any harness on a validation paper"
 NOTHING_COMPARED = "no mutant was measured: the search compared nothing with the seed"
+FEWEST_ANSWERED = 2
+"""Iterations: one proposal that comes to nothing is chance, and the seed stays the best that is known."""
 NO_CHAMPION = (NOTHING_MEASURED, NOTHING_COMPARED)
 """Reasons with which a run ends without a champion."""
 
@@ -54,7 +56,9 @@ def why_no_champion(population: Population, evaluations: Iterable[EvaluationDone
     }
     if not measured:
         return NOTHING_MEASURED
-    return NOTHING_COMPARED if population.iterations_done and measured == {SEED_ID} else ""
+    unanswered = any(each.verdict is Verdict.UNANSWERED for each in population.decisions)
+    is_chance = not unanswered and population.iterations_done < FEWEST_ANSWERED
+    return NOTHING_COMPARED if measured == {SEED_ID} and not is_chance else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

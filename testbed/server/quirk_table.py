@@ -27,8 +27,8 @@ The outcomes:
 
 - **same result**: every verdict and score is as without the quirk.
 - **other samples**: the endpoint takes no random seed. The run is sound; a second run would draw other ones.
-- **this paper is skipped**: it is not judged and counts as not passed; all others are as without the quirk, and
-  the user reads why.
+- **this paper is skipped**: it is not judged and counts as not passed, and the user reads why; all others are
+  as without the quirk.
 - **stops**: nothing is scored, and the error says what to do.
 """
 

@@ -41,16 +41,21 @@ def test_a_seed_that_nobody_could_measure_is_no_result(verdict):
 
 @pytest.mark.parametrize("verdict", [Verdict.NO_CHANGE, Verdict.UNANSWERED])
 def test_iterations_without_any_mutant_compared_nothing(verdict):
-    assert why(SEED, decided(1, verdict)) == NOTHING_COMPARED
+    assert why(SEED, decided(1, verdict), decided(2, verdict)) == NOTHING_COMPARED
+
+
+def test_one_proposal_that_came_to_nothing_is_chance_and_one_that_nobody_made_is_not():
+    assert why(SEED, decided(1, Verdict.NO_CHANGE)) == ""
+    assert why(SEED, decided(1, Verdict.UNANSWERED)) == NOTHING_COMPARED
 
 
 def test_mutants_that_could_not_be_measured_were_not_compared():
-    assert why(SEED, *compared(unmeasured)) == NOTHING_COMPARED
+    assert why(SEED, *compared(unmeasured), decided(2, Verdict.NO_CHANGE)) == NOTHING_COMPARED
 
 
 def test_a_broken_mutant_was_not_compared():
     broken = (MutantMade(mutant=mutant(1)), decided(1, Verdict.BROKEN, mutant_id="m0001"))
-    assert why(SEED, *broken) == NOTHING_COMPARED
+    assert why(SEED, *broken, decided(2, Verdict.NO_CHANGE)) == NOTHING_COMPARED
 
 
 def test_a_rejected_mutant_was_compared_and_so_was_an_admitted_one():
