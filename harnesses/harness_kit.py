@@ -133,16 +133,14 @@ def read_json(reply: str) -> dict[str, Any]:
     Raises ValueError that says what is wrong.
     """
     found: list[tuple[int, dict[str, Any]]] = []
-    problem, position = "there is no JSON object in it", 0
-    for _ in range(MOST_TRIES):
-        start = _OBJECT.search(reply, position)
-        if start is None:
-            break
+    problem, position, failures = "there is no JSON object in it", 0, 0
+    while failures < MOST_FAILURES and (start := _OBJECT.search(reply, position)):
         try:
             value, end = _decode(reply, start.start())
             found.append((end - start.start(), value))
         except (ValueError, RecursionError) as error:
             problem, end = str(error) or "it is nested too deep", start.end()
+            failures += 1
         position = end
     if not found:
         raise ValueError(problem)
@@ -159,7 +157,7 @@ def read_flag(value: object) -> bool | None:
     return _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-MOST_TRIES = 100
+MOST_FAILURES = 100
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "pass", "passed"), True),
     **dict.fromkeys(("false", "no", "fail", "failed"), False),

@@ -113,6 +113,10 @@ def test_lone_backslashes_line_breaks_and_pythons_words_are_read_as_meant():
     }
 
 
+def test_hundreds_of_empty_braces_before_an_object_are_no_obstacle():
+    assert read_json(r"\frac{}{} " * 300 + '{"a": 1}') == {"a": 1}
+
+
 @pytest.mark.parametrize(
     "reply", ["", "no", '{"a": 1', '{"a": <text>}', "[1]", '{"a":' * 5000, '{"' * 50_000, '"' * 50_000]
 )
