@@ -103,7 +103,7 @@ def _pause_message(population: Population, count: int) -> str:
     reason = population.decisions[-1].reason
     return (
         f"no proposal in {count} iterations in a row: {reason}\n"
-        "  this says nothing about the harness; `studbook doctor SPEC` asks each role what a run asks it"
+        "  this says nothing about the harness; `studbook doctor SPEC` sends each role the requests of a run"
     )
 
 

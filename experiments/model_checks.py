@@ -71,16 +71,16 @@ def _probe_all(spec: Spec, endpoints: Mapping[str, Endpoint], silent: list[str])
     roles: dict[tuple[str, str], list[str]] = {}
     for role, model in models.items():
         roles.setdefault((model.endpoint, model.model), []).append(role)
-    found: dict[tuple[str, bool, str], list[str]] = {}
+    found: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
     for (endpoint, name), users in roles.items():
         told = probe(users[0], models[users[0]], endpoints[endpoint].backend)
-        text = told.text if told.is_healthy else told.text.replace(repr(name), "MODEL")
-        found.setdefault((endpoint, told.is_healthy, text), []).extend(users)
-    for (endpoint, is_healthy, text), users in found.items():
+        parts = (told.text,) if told.is_healthy else tuple(told.text.split(repr(name)))
+        found.setdefault((endpoint, told.is_healthy, parts), []).extend(users)
+    for (endpoint, is_healthy, parts), users in found.items():
         if is_healthy and spec.models.endpoints[endpoint].kind != TESTBED:
             continue
-        names = dict.fromkeys(repr(models[user].model) for user in users)
-        first, *rest = text.replace("MODEL", " and ".join(names)).splitlines()
+        names = " and ".join(dict.fromkeys(repr(models[user].model) for user in users))
+        first, *rest = names.join(parts).splitlines()
         yield CheckResult(
             name="models",
             state=CheckState.FINE if is_healthy else CheckState.MISSING,
@@ -160,11 +160,14 @@ def _context_results(spec: Spec, papers: LoadedPapers) -> Iterator[CheckResult]:
         yield CheckResult(name="context", state=CheckState.FINE, text=text, next_step=step)
 
 
+NO_REQUEST = "its policy made no request, so nothing is known about its model"
+
+
 def rehearsal_result(found: Rehearsed) -> CheckResult:
     """One line: the roles, how the model answered, what it used."""
     who = f"{', '.join(found.roles)}: "
     if found.reply is None:
-        text, *rest = (found.error or "nothing was asked").splitlines()
+        text, *rest = (found.error or NO_REQUEST).splitlines()
         state = CheckState.MISSING if found.error else CheckState.WARNING
         return CheckResult(name="models", state=state, text=who + text, next_step="; ".join(rest))
     usage = found.reply.usage

@@ -1,4 +1,4 @@
-"""Asks every role once what a run will ask it: in its own shape, size and fields, read by its own reader.
+"""Sends every role a request of a run: in its own shape, size and fields, read by its own reader.
 
 A tiny question shows that a key works, and little else: it has no system message, no JSON, no long prompt.
 The requests here come from the run's own components, which get a `Chat` that passes on the first call of the
@@ -9,7 +9,6 @@ the beginning and at the end of the longest paper. Roles that share endpoint, mo
 Says nothing about whether a reply is right; for judge and final verifier, the canary does.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from studbook.llm.contracts import (
     Usage,
     count_tokens,
 )
+from studbook.llm.first_call import AskedAgain, FirstCall
 from studbook.llm.json_reader import find_objects
 from studbook.populations.records import PaperResult, PaperVerdict
 from studbook.registry import Found
@@ -94,36 +94,7 @@ class Rehearsed:
     problem: str = ""
 
 
-class _AskedAgain(Exception):
-    """The first reply could not be read, or led to a second question."""
-
-
-class _FirstCall:
-    """A `Chat` that passes on the first call of `role` and raises for the second; `given` answers others."""
-
-    def __init__(self, chat: Chat, role: str, given: Mapping[str, str]) -> None:
-        self._chat = chat
-        self._role = role
-        self._given = given
-        self.call: ChatCall | None = None
-        self.reply: ChatReply | None = None
-        self.seconds = 0.0
-
-    def chat(self, call: ChatCall) -> ChatReply:
-        if call.role != self._role:
-            return ChatReply(text=self._given[call.role], usage=Usage())
-        if self.call is not None:
-            raise _AskedAgain
-        self.call = call
-        began = time.monotonic()
-        try:
-            self.reply = self._chat.chat(call)
-        finally:
-            self.seconds = time.monotonic() - began
-        return self.reply
-
-
-Ask = Callable[[Material, str, _FirstCall], str]
+Ask = Callable[[Material, str, FirstCall], str]
 """Sends a role's request; returns why the reply is of no use, or ""."""
 
 UNREADABLE = "the reply is not in the form that was asked for"
@@ -169,13 +140,15 @@ def rehearse(
 
 def _rehearse(material: Material, chat: Chat, roles: tuple[str, ...]) -> Rehearsed:
     role, error, problem = roles[0], "", ""
-    first = _FirstCall(chat, role, _given(len(CONTROL.rubric)))
+    first = FirstCall(chat, role, _given(len(CONTROL.rubric)))
     try:
         problem = ASKS[shape_of(role)](material, role, first)
-    except _AskedAgain:
+    except AskedAgain:
         problem = UNREADABLE
     except (InfrastructureError, Unmeasurable) as failure:
         error = str(failure if isinstance(failure, ModelError) else failure.__cause__ or failure)
+    if first.failure is not None:  # a role may have caught it, to ask for less
+        error = str(first.failure)
     messages = first.call.messages if first.call else ()
     return Rehearsed(
         roles=roles,
@@ -194,7 +167,7 @@ def _given(criteria: int) -> dict[str, str]:
     return {"weak": "Rehearsed.", "strong": "Rehearsed.", "judge": marks, "final_verifier": '{"pass": true}'}
 
 
-def _ask_evaluator(material: Material, role: str, first: _FirstCall) -> str:
+def _ask_evaluator(material: Material, role: str, first: FirstCall) -> str:
     """Through the evaluator: one rollout each, about its control example made from the longest paper."""
     settings = replace(
         material.frozen.settings, predicate=ANY_SCORES, weak_rollouts=1, strong_rollouts=1, reading_attempts=1
@@ -210,7 +183,7 @@ def _ask_evaluator(material: Material, role: str, first: _FirstCall) -> str:
     return ""
 
 
-def _ask_analyzer(material: Material, role: str, first: _FirstCall) -> str:
+def _ask_analyzer(material: Material, role: str, first: FirstCall) -> str:
     repeated = material.paper.text * (1 + TRAJECTORY_CHARACTERS // max(1, len(material.paper.text)))
     shown = f"outcome: not_accepted\n### Round 1\n{repeated[:TRAJECTORY_CHARACTERS]}"
     room = room_in(role_models(material.spec)[role])
@@ -244,7 +217,7 @@ DIAGNOSIS = (
 NO_ACTION = "the reply holds no action: such an implementer edits nothing"
 
 
-def _ask_implementer(material: Material, role: str, first: _FirstCall) -> str:
+def _ask_implementer(material: Material, role: str, first: FirstCall) -> str:
     room = room_in(role_models(material.spec)[role])
     implementer = IMPLEMENTER.build(
         material.implementer,
@@ -256,7 +229,7 @@ def _ask_implementer(material: Material, role: str, first: _FirstCall) -> str:
         implementer.implement(
             material.harness, Diagnosis(text=DIAGNOSIS), (), lambda tree: "no try here", material.spec.seed
         )
-    except _AskedAgain:  # the dialogue goes on
+    except AskedAgain:  # the dialogue goes on
         reply = first.reply
         return "" if reply and read_reply(reply) else NO_ACTION
     return ""
@@ -276,17 +249,17 @@ TASK = (
 )
 
 
-def _ask_reader(material: Material, role: str, first: _FirstCall) -> str:
+def _ask_reader(material: Material, role: str, first: FirstCall) -> str:
     """With the whole paper, as a challenger is asked."""
     return _ask_codes(role, first, material.paper.text, material.spec.seed)
 
 
-def _ask_harness_role(material: Material, role: str, first: _FirstCall) -> str:
+def _ask_harness_role(material: Material, role: str, first: FirstCall) -> str:
     """With a page, as a verifier is asked."""
     return _ask_codes(role, first, material.paper.text[:4_000], material.spec.seed)
 
 
-def _ask_codes(role: str, first: _FirstCall, text: str, seed: int) -> str:
+def _ask_codes(role: str, first: FirstCall, text: str, seed: int) -> str:
     paper = f"Archive code: {CODES[0]}\n\n{text}\n\nArchive code: {CODES[1]}"
     user = Message(role="user", content=f"<paper>\n{paper}\n</paper>\n\n{TASK}")
     call = ChatCall(

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from studbook.evaluate.planted.cases import GOOD, PlantedAnswer, PlantedExample, shipped_cases
 from studbook.evaluate.planted.error_rates import CheckOutcome, Examiner
 from studbook.evaluate.settings import EvaluatorSettings
-from studbook.llm.contracts import Chat, ChatCall, ChatReply
+from studbook.llm.contracts import Chat
+from studbook.llm.first_call import AskedAgain, FirstCall
 from studbook.populations.records import CanaryScore
 
 ROLES = ("judge", "final_verifier")
@@ -37,24 +38,6 @@ BAD = (
     ("sleep study", "contradictory_reference"),
 )
 """What the final verifier should fail; it should pass the good examples of the same six subjects."""
-
-
-class _AskedAgain(Exception):
-    """The first reply could not be read, so the evaluator asks again."""
-
-
-class _OneCall:
-    """A `Chat` for one case: passes the first call on and refuses to ask again."""
-
-    def __init__(self, chat: Chat) -> None:
-        self._chat = chat
-        self._has_asked = False
-
-    def chat(self, call: ChatCall) -> ChatReply:
-        if self._has_asked:
-            raise _AskedAgain
-        self._has_asked = True
-        return self._chat.chat(call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +65,14 @@ class Canary:
         """For every criterion, whether its mark is right; None if the reply cannot be read."""
         try:
             marks = self._examiner().mark(case).marks
-        except _AskedAgain:
+        except AskedAgain:
             return None
         return marks and tuple(mark is truth for mark, truth in zip(marks, case.truth, strict=True))
 
     def _check(self, case: PlantedExample) -> tuple[bool, ...] | None:
         try:
             outcome = self._examiner().check(case).outcome
-        except _AskedAgain:
+        except AskedAgain:
             return None
         return (
             None
@@ -99,7 +82,7 @@ class Canary:
 
     def _examiner(self) -> Examiner:
         return Examiner(
-            chat=_OneCall(self.chat),
+            chat=FirstCall(self.chat),
             settings=replace(self.settings, reading_attempts=1),
             prompts=self.prompts,
             run_seed=self.run_seed,

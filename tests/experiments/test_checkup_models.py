@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from studbook.errors import ModelRejected
 from studbook.experiments.doctor import CheckResult, CheckState
 from studbook.experiments.model_checks import check_endpoints
 from studbook.experiments.rehearsal import CODES, groups_of
@@ -90,6 +91,32 @@ def test_an_implementer_without_an_action_is_named():
 
     found = line_of(checked(idle)[0], "implementer")
     assert (found.state, "holds no action" in found.text) == (CheckState.WARNING, True)
+
+
+@pytest.mark.parametrize("role", ["analyzer", "implementer"])
+def test_a_refusal_that_the_role_answers_with_a_shorter_request_is_told_in_its_words(role):
+    """In a run such a role asks for less; here the first request is what has to work."""
+
+    def short(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        if is_asked(request, role) and sum(len(message.content) for message in request.messages) > 500:
+            raise ModelRejected("This model's maximum context length is 128 tokens.")
+        return reply
+
+    results, _, _ = checked(short)
+    found = line_of(results, role)
+    assert found.state is CheckState.MISSING
+    assert "maximum context length is 128 tokens" in found.text + found.next_step
+    assert not any(each.name == "canary" for each in results), "nothing more is paid for"
+
+
+def test_words_of_an_endpoint_are_not_taken_for_a_place_holder():
+    def unknown(request: ChatRequest, reply: ChatReply) -> ChatReply:
+        raise ModelRejected("code MODEL_NOT_FOUND")
+
+    results, _, _ = checked(unknown)
+    told = " ".join(each.text + each.next_step for each in results)
+    assert "MODEL_NOT_FOUND" in told
+    assert len([each for each in results if each.state is CheckState.MISSING]) == 1, "all roles at once"
 
 
 def test_a_judge_at_chance_is_a_warning_with_what_a_run_needs():
