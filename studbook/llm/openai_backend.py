@@ -237,7 +237,7 @@ class OpenAIBackend:
             dialect = self._dialect(request.model).merge(trial)
             answer = self._ask(sent, dialect)
             if isinstance(answer, ChatReply):
-                self._adopt(request.model, trial)
+                answer = self._confirm(sent, trial, answer)
                 limit = min(sent.max_tokens, dialect.most_answer)
                 return replace(answer, limit_tokens=limit if limit < request.max_tokens else None)
             refusal = refusal if refusal is not None and trial.lessons else answer
@@ -254,6 +254,21 @@ class OpenAIBackend:
                 break
         assert refusal is not None
         raise to_model_error(refusal, self._where(request.model))
+
+    def _confirm(self, request: ChatRequest, trial: Dialect, reply: ChatReply) -> ChatReply:
+        """What a trial taught is kept only if the request as it was is refused once more.
+
+        A refusal that passes by itself would otherwise change all later requests, and so results.
+        """
+        if not trial.lessons:
+            return reply
+        again = self._ask(request, self._dialect(request.model))
+        if isinstance(again, ChatReply):
+            return again
+        if again.is_worth_another_try:
+            raise to_model_error(again, self._where(request.model))
+        self._adopt(request.model, trial)
+        return reply
 
     def context_tokens_of(self, model: str) -> int | None:
         """Implements `studbook.llm.endpoints.KnowsContext`; asks once per model."""
