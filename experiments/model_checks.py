@@ -125,7 +125,7 @@ def _check_roles(
         return
     tell(canary_plan(fitted))
     try:
-        yield from map(canary_result, measure_canary(fitted, client))
+        yield from (canary_result(each.score) for each in measure_canary(fitted, client))
     except ModelError as error:
         text, *rest = str(error).splitlines()
         yield CheckResult(name="canary", state=CheckState.MISSING, text=text, next_step="; ".join(rest))

@@ -14,7 +14,13 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from studbook.evaluate.planted.cases import GOOD, PlantedAnswer, PlantedExample, shipped_cases
+from studbook.evaluate.planted.cases import (
+    EXAMPLE_KINDS,
+    GOOD,
+    PlantedAnswer,
+    PlantedExample,
+    shipped_cases,
+)
 from studbook.evaluate.planted.error_rates import CheckOutcome, Examiner
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.llm.contracts import Chat
@@ -41,6 +47,39 @@ BAD = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrongCase:
+    """A case whose reply was wrong or could not be read: what was asked, what was wrong, and the reply.
+
+    `reply` is the model's text as it came, or why there is none.
+    """
+
+    case: str
+    fault: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryResult:
+    """What a role made of its cases; `wrong` in the order in which they are asked."""
+
+    score: CanaryScore
+    wrong: tuple[WrongCase, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One case: for every truth whether it was found, None for a reply that cannot be read."""
+
+    case: str
+    right: tuple[bool, ...] | None
+    fault: str
+    reply: str
+
+
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
     """`settings` and `prompts` are the run's own, `run_seed` its seed: the same run asks the same."""
 
@@ -49,8 +88,8 @@ class Canary:
     prompts: Mapping[str, str]
     run_seed: int
 
-    def ask(self, roles: Collection[str], pool: Executor) -> tuple[CanaryScore, ...]:
-        """One score for each of `roles` (of `ROLES`), in the order of `ROLES`; calls run on `pool`.
+    def ask(self, roles: Collection[str], pool: Executor) -> tuple[CanaryResult, ...]:
+        """One result for each of `roles` (of `ROLES`), in the order of `ROLES`; calls run on `pool`.
 
         Raises what the chat raises for an endpoint that does not answer, InfrastructureError or
         BudgetExceeded. A request that its role cannot answer counts as unreadable.
@@ -59,34 +98,49 @@ class Canary:
         marked = [pool.submit(self._mark, case) for case in answers if "judge" in roles]
         checked = [pool.submit(self._check, case) for case in examples if "final_verifier" in roles]
         found = {"judge": marked, "final_verifier": checked}
-        return tuple(_score(role, found[role]) for role in ROLES if role in roles)
+        return tuple(_result(role, found[role]) for role in ROLES if role in roles)
 
-    def _mark(self, case: PlantedAnswer) -> tuple[bool, ...] | None:
-        """For every criterion, whether its mark is right; None if the reply cannot be read."""
+    def _mark(self, case: PlantedAnswer) -> _Asked:
+        chat, right = FirstCall(self.chat), None
         try:
-            marks = self._examiner().mark(case).marks
+            marks = self._examiner(chat).mark(case).marks
         except AskedAgain:
-            return None
-        return marks and tuple(mark is truth for mark, truth in zip(marks, case.truth, strict=True))
-
-    def _check(self, case: PlantedExample) -> tuple[bool, ...] | None:
-        try:
-            outcome = self._examiner().check(case).outcome
-        except AskedAgain:
-            return None
-        return (
-            None
-            if outcome is CheckOutcome.REFUSED
-            else ((outcome is CheckOutcome.PASSED) is case.should_pass,)
+            marks = None
+        if marks is not None:
+            right = tuple(mark is truth for mark, truth in zip(marks, case.truth, strict=True))
+        fault = UNREADABLE if right is None else f"{right.count(False)} of {len(right)} marks wrong"
+        return _Asked(
+            case=f"{case.origin}, an answer that meets {sum(case.truth)} of {len(case.truth)} criteria",
+            right=right,
+            fault=fault,
+            reply=_reply(chat),
         )
 
-    def _examiner(self) -> Examiner:
+    def _check(self, case: PlantedExample) -> _Asked:
+        chat = FirstCall(self.chat)
+        try:
+            outcome = self._examiner(chat).check(case).outcome
+        except AskedAgain:
+            outcome = CheckOutcome.REFUSED
+        is_readable = outcome is not CheckOutcome.REFUSED
+        return _Asked(
+            case=f"{case.origin}, {EXAMPLE_KINDS[case.kind]}",
+            right=((outcome is CheckOutcome.PASSED) is case.should_pass,) if is_readable else None,
+            fault=outcome.value if is_readable else UNREADABLE,
+            reply=_reply(chat),
+        )
+
+    def _examiner(self, chat: Chat) -> Examiner:
         return Examiner(
-            chat=FirstCall(self.chat),
+            chat=chat,
             settings=replace(self.settings, reading_attempts=1),
             prompts=self.prompts,
             run_seed=self.run_seed,
         )
+
+
+def _reply(chat: FirstCall) -> str:
+    return chat.reply.text if chat.reply is not None else str(chat.failure or "")
 
 
 def canary_cases() -> tuple[list[PlantedExample], list[PlantedAnswer]]:
@@ -113,7 +167,15 @@ def _document(case: PlantedExample) -> str:
     return f"{case.submission['context']}\n\n{case.submission['reference_answer']}\n\n{points}"
 
 
-def _score(role: str, cases: Sequence["Future[tuple[bool, ...] | None]"]) -> CanaryScore:
-    read = [marks for case in cases if (marks := case.result()) is not None]
-    right = [mark for marks in read for mark in marks]
-    return CanaryScore(role=role, right=sum(right), n=len(right), readable=len(read), asked=len(cases))
+def _result(role: str, cases: Sequence["Future[_Asked]"]) -> CanaryResult:
+    asked = [case.result() for case in cases]
+    read = [each.right for each in asked if each.right is not None]
+    right = [truth for each in read for truth in each]
+    return CanaryResult(
+        score=CanaryScore(role=role, right=sum(right), n=len(right), readable=len(read), asked=len(asked)),
+        wrong=tuple(
+            WrongCase(case=each.case, fault=each.fault, reply=each.reply)
+            for each in asked
+            if each.right is None or not all(each.right)
+        ),
+    )

@@ -2,19 +2,21 @@
 
 The testbed's own programs are not asked: their error rates are known (docs/verifiers.md), and asking them
 would add calls to their runs. All other calls go through the run's own client and into its own records,
-under the role that answers. So they count in the budget and in `show`, a repetition is free, and what the
-model said can be read afterwards. No result of the run depends on them.
+under the role that answers. So they count in the budget and in `show`, and a resumed run does not pay for
+them again. A run that is refused leaves no folder: its refusal quotes what was wrong, and a run started with
+--accept-judge asks once more. No result of the run depends on them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from studbook.errors import UsageError
-from studbook.evaluate.planted.canary import ROLES, Canary, canary_cases
+from studbook.evaluate.planted.canary import ROLES, Canary, CanaryResult, canary_cases
 from studbook.experiments.run.bench import Bench, Origin, frozen_evaluator
 from studbook.experiments.run.models import is_testbed_role
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import canary_line
+from studbook.experiments.views.text import clean_line, count
 from studbook.llm.contracts import Chat
 from studbook.populations.records import CanaryScore, CanaryVerdict
 
@@ -39,7 +41,7 @@ def canary_tokens(spec: Spec) -> int:
     return sum(number * TOKENS[role] for role, number in canary_calls(spec).items())
 
 
-def measure_canary(spec: Spec, chat: Chat) -> tuple[CanaryScore, ...]:
+def measure_canary(spec: Spec, chat: Chat) -> tuple[CanaryResult, ...]:
     """Asks with the run's own prompts, settings and seed; () if no role is to be asked.
 
     Raises InfrastructureError, BudgetExceeded, and what else the chat raises to stop.
@@ -58,12 +60,12 @@ def ask_canary(bench: Bench, tell: Callable[[str], None]) -> tuple[CanaryScore, 
     if not canary_calls(bench.spec):
         return ()
     tell(canary_plan(bench.spec))
-    scores = measure_canary(bench.spec, bench.chat)
-    for score in scores:
-        tell(canary_line(score))
+    results = measure_canary(bench.spec, bench.chat)
+    for result in results:
+        tell(canary_line(result.score))
     if not bench.spec.models.accept_judge:
-        refuse_near_chance(scores)
-    return scores
+        refuse_near_chance(results)
+    return tuple(result.score for result in results)
 
 
 def canary_plan(spec: Spec) -> str:
@@ -75,15 +77,28 @@ def canary_plan(spec: Spec) -> str:
     )
 
 
-def refuse_near_chance(scores: Sequence[CanaryScore]) -> None:
-    """Raises UsageError naming what was found, unless every role is above chance."""
-    failed = [score for score in scores if score.verdict is not CanaryVerdict.ABOVE_CHANCE]
+QUOTED_CASES = 4
+"""Of each role that is near chance: a few show whether it guesses, copies, or does not keep to the form."""
+QUOTED_CHARACTERS = 160
+
+
+def refuse_near_chance(results: Sequence[CanaryResult]) -> None:
+    """Raises UsageError with what was found and some of the replies, unless every role is above chance."""
+    failed = [result for result in results if result.score.verdict is not CanaryVerdict.ABOVE_CHANCE]
     if not failed:
         return
-    told = ", ".join(f"{score.role} is {score.verdict}" for score in failed)
-    steps = dict.fromkeys(NEXT_STEPS[score.verdict] for score in failed)
+    told = ", ".join(f"{each.score.role} is {each.score.verdict}" for each in failed)
+    steps = dict.fromkeys(NEXT_STEPS[each.score.verdict] for each in failed)
+    lines = (line for each in failed for line in (canary_line(each.score), *_quotes(each)))
     raise UsageError(
         f"the run was not started: {told} on planted cases with known answers\n"
-        f"  {'; '.join(canary_line(score) for score in failed)}\n"
-        f"  {'; '.join(steps)}; to start as it is: --accept-judge"
+        + "".join(f"  {line}\n" for line in lines)
+        + f"  {'; '.join(steps)}; to start as it is: --accept-judge"
     )
+
+
+def _quotes(result: CanaryResult) -> Iterator[str]:
+    for each in result.wrong[:QUOTED_CASES]:
+        yield f"  {each.case}: {each.fault}: {clean_line(each.reply, QUOTED_CHARACTERS) or 'an empty reply'}"
+    if (more := len(result.wrong) - QUOTED_CASES) > 0:
+        yield f"  and {count(more, 'more wrong case')}"

@@ -83,6 +83,14 @@ def test_a_judge_near_chance_starts_no_run(here, capsys, answer, told):
     assert list(Path("runs").iterdir()) == [], "as after every refusal, there is no run"
 
 
+def test_a_refusal_quotes_replies_because_nothing_else_keeps_them(here, capsys):
+    with served(WithJudge(lambda request: "Let me \x1b[31msee.")) as flags:
+        assert run(*flags) == 2
+    told = capsys.readouterr().err
+    assert told.count(": unreadable: Let me see.") == 4
+    assert "dunes, an answer that meets" in told
+
+
 def test_it_starts_if_that_is_accepted_and_the_journal_says_what_it_was_worth(here):
     with served(WithJudge(credulous)) as flags:
         assert run(*flags, "--accept-judge") == 0

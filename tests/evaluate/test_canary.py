@@ -40,7 +40,13 @@ class Testbed:
 def ask(chat, roles=ROLES):
     canary = Canary(chat=chat, settings=EvaluatorSettings(), prompts=read_prompts(), run_seed=1)
     with ThreadPoolExecutor(4) as pool:
-        return canary.ask(roles, pool)
+        return tuple(result.score for result in canary.ask(roles, pool))
+
+
+def ask_for_wrong(chat, role):
+    canary = Canary(chat=chat, settings=EvaluatorSettings(), prompts=read_prompts(), run_seed=1)
+    with ThreadPoolExecutor(4) as pool:
+        return canary.ask([role], pool)[0].wrong
 
 
 def verdict_for(marks):
@@ -99,6 +105,24 @@ def test_a_request_that_the_model_refuses_is_unreadable_and_no_error():
 
     (score,) = ask(Answering(judge=refuse), ["judge"])
     assert score.verdict is CanaryVerdict.UNREADABLE
+
+
+def test_wrong_cases_are_told_with_the_replies():
+    wrong = ask_for_wrong(Answering(judge=lambda call: json.dumps({"marks": [True] * 5})), "judge")
+    assert sorted(each.fault for each in wrong) == ["2 of 5 marks wrong"] * 2 + ["3 of 5 marks wrong"] * 2
+    assert all("true" in each.reply for each in wrong)
+    passing = Answering(final_verifier=lambda call: '{"pass": true, "reason": "fine"}')
+    wrong = ask_for_wrong(passing, "final_verifier")
+    assert [(each.fault, "fine" in each.reply) for each in wrong] == [("passed", True)] * 6
+    assert not any("good example" in each.case for each in wrong)
+
+
+def test_a_request_that_fails_is_told_in_its_words():
+    def refuse(call):
+        raise RequestFailed("refused", "the prompt is too long")
+
+    wrong = ask_for_wrong(Answering(judge=refuse), "judge")
+    assert [(each.fault, each.reply) for each in wrong] == [("unreadable", "the prompt is too long")] * 4
 
 
 def test_the_same_run_asks_the_same():
