@@ -98,7 +98,7 @@ class Evaluator:
         measured = self.measure_strong(example, report)
         if measured.status is not Status.ACCEPTED:
             return measured
-        check = self._ask_final_verifier(example, measured.round_number, findings)
+        check = self._ask_final_verifier(example, measured, findings)
         if check.passed:
             return replace(measured, reason=measured.reason + FINAL_CHECK_PASSED)
         return replace(
@@ -174,12 +174,13 @@ class Evaluator:
             Message(role="user", content="\n\n".join(parts)),
         )
 
-    def _ask_final_verifier(self, example: Example, number: int, findings: Sequence[Finding]) -> Check:
-        question = verifier_question(example, findings, document=self._document)
+    def _ask_final_verifier(self, example: Example, measured: Report, findings: Sequence[Finding]) -> Check:
+        answers = [rollout.answer for rollout in (*measured.weak, *measured.strong)]
+        question = verifier_question(example, findings, document=self._document, answers=answers)
         control = verifier_question(CONTROL)
         return ask_fairly(
             question.role,
-            lambda turn: self._ask(question, (number,), turn),
+            lambda turn: self._ask(question, (measured.round_number,), turn),
             lambda: self._ask(control, ("control", example_hash(example))),
         )
 
@@ -189,7 +190,7 @@ class Evaluator:
         Raises Unreadable.
         """
         role, attempts, is_truncated = question.role, self._settings.reading_attempts, True
-        word, opening = reading_word(self._seeds, role, place), self._opening(question, place)
+        word, opening = self._word(question, place), self._opening(question, place)
         correction: tuple[Message, ...] = ()
         first = (TURNS * self._redraws + turn) * attempts
         for attempt in range(first, first + attempts):
@@ -213,8 +214,10 @@ class Evaluator:
         raise unreadable(role, attempts, is_truncated=is_truncated)
 
     def _opening(self, question: Question[T], place: Sequence[str | int]) -> tuple[Message, ...]:
-        word = reading_word(self._seeds, question.role, place)
-        return question.opening(self._prompts[question.role], word)
+        return question.opening(self._prompts[question.role], self._word(question, place))
+
+    def _word(self, question: Question[T], place: Sequence[str | int]) -> str:
+        return reading_word(self._seeds, question.role, place, question.unseen)
 
 
 def _read(question: Question[T], reply: ChatReply, word: str) -> T:

@@ -26,7 +26,7 @@ MAX_QUOTED_REPLY = 4_000
 class Question(Generic[T]):
     """A request to a judging role. `ending` is the last line of the prompt, with `{word}` in it.
 
-    `read` takes a reply and the check word, and raises UnreadableReply.
+    `unseen` is text behind the request that no harness is shown; the check word depends on it. `read` takes a reply and the check word, and raises UnreadableReply.
     """
 
     role: str
@@ -34,6 +34,7 @@ class Question(Generic[T]):
     ending: str
     schema: dict[str, Any]
     read: Callable[[str, str], T]
+    unseen: str
 
     def opening(self, instructions: str, word: str) -> tuple[Message, ...]:
         asked = "\n\n".join([*self.parts, section("check", word), self.ending.format(word=word)])
@@ -72,13 +73,21 @@ def judge_question(example: Example, answer: str) -> Question[tuple[bool, ...]]:
         ),
         schema=marks_schema(count),
         read=lambda reply, word: read_marks(reply, count, word),
+        unseen=answer,
     )
 
 
 def verifier_question(
-    example: Example, findings: Sequence[Finding] = (), *, document: Sequence[str] = ()
+    example: Example,
+    findings: Sequence[Finding] = (),
+    *,
+    document: Sequence[str] = (),
+    answers: Sequence[str] = (),
 ) -> Question[Check]:
-    """`document` is the section with the paper. Screening comes last, and only when there are findings."""
+    """`document` is the section with the paper. Screening comes last, and only when there are findings.
+
+    `answers` are those of the solvers: the verifier does not see them, but neither does the harness.
+    """
     rubric = [
         f"{n}. [weight {item.weight}, {one_line(item.category) or 'no category'}] {one_line(item.criterion)}"
         for n, item in enumerate(example.rubric, 1)
@@ -101,6 +110,7 @@ def verifier_question(
         ),
         schema=CHECK_SCHEMA,
         read=read_check,
+        unseen="\n".join(answers),
     )
 
 

@@ -34,6 +34,7 @@ from studbook.evaluate.seeds import SeedScope
 from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evaluate.text import visible_line
 from studbook.evaluate.trajectories import Transcript
+from studbook.identity import canonical_json
 from studbook.llm.contracts import HARNESS_ROLES, Chat, ChatCall, FailureKind, Message
 from studbook.populations.records import FailureCategory, RoundResult
 from studbook.sandbox.contract import Frame
@@ -366,7 +367,8 @@ class Relay:
 def _most_tokens(body: _ChatBody) -> int:
     """Upper bound, at one byte per token; excludes the reply when it has no limit."""
     said = sum(len(item.content.encode("utf-8", "replace")) for item in body.messages)
-    return said + (body.max_tokens or 0)
+    schema = 0 if body.json_schema is None else len(canonical_json(body.json_schema))
+    return said + schema + (body.max_tokens or 0)
 
 
 def report_to_frame(report: Report, example: Example, rounds_left: int) -> dict[str, Any]:

@@ -23,6 +23,10 @@ def confirmation_seeds(seeds: SeedScope) -> SeedScope:
     return replace(seeds, run_seed=seeds.seed("confirmation"))
 
 
-def reading_word(seeds: SeedScope, role: str, place: Sequence[str | int]) -> str:
-    """The word a role is asked to repeat, which distinguishes its own reply from one that it quotes."""
-    return f"{seeds.seed('check', role, *place):016x}"[-8:]
+def reading_word(seeds: SeedScope, role: str, place: Sequence[str | int], unseen: str) -> str:
+    """The word a role is asked to repeat, which distinguishes its own reply from one that it quotes.
+
+    `unseen` is text that no harness is shown, such as the answer that is marked: everything else here a
+    harness could know or guess, and then write the word into its example.
+    """
+    return f"{seeds.seed('check', role, *place, unseen):016x}"[-8:]

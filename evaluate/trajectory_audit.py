@@ -236,18 +236,19 @@ class _Answers:
             what = f"the {item['solver']} rollout {item['index']} of round {event['round']}"
             if item["answer"] not in self._texts.get(item["solver"], ()):
                 self._findings.fault(where, f"no call record gave the answer of {what}")
-            if not self._has_marks(tuple(item["marks"]), (event["round"], item["solver"], item["index"])):
+            rollout = (event["round"], item["solver"], item["index"])
+            if not self._has_marks(tuple(item["marks"]), rollout, item["answer"]):
                 problem = f"no call record of the judge gave the marks of {what}"
                 self._findings.fault(where, problem, found=item["marks"])
 
-    def _has_marks(self, marks: tuple[bool, ...], rollout: tuple[int, str, int]) -> bool:
+    def _has_marks(self, marks: tuple[bool, ...], rollout: tuple[int, str, int], answer: str) -> bool:
         """Does some reply of the judge give these marks? The word is tried only if they differ without it."""
         count, texts = len(marks), self._texts.get("judge", ())
         if count not in self._sheets:
             self._sheets[count] = {find_marks(text, count) for text in texts}
         if marks in self._sheets[count]:
             return True
-        word = reading_word(self._seeds, "judge", rollout)
+        word = reading_word(self._seeds, "judge", rollout, answer)
         return any(find_marks(text, count, word) == marks for text in texts)
 
 

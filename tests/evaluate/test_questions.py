@@ -7,6 +7,7 @@ from studbook.evaluate.contracts import Criterion
 from studbook.evaluate.control import CONTROL, CONTROL_ANSWER
 from studbook.evaluate.questions import judge_question, marks_schema, verifier_question
 from studbook.evaluate.replies import UnreadableReply
+from studbook.evaluate.seeds import SeedScope, reading_word
 from studbook.evaluate.text import section
 
 WORD = "0a1b2c3d"
@@ -60,3 +61,11 @@ def test_a_correction_shows_the_reply_and_says_what_was_wrong_with_it():
         "That reply could not be used: it had 4 marks for 5 criteria. Reply with one"
     )
     assert judge_question(CONTROL, "A.").correction(" ", problem, WORD)[0].content == "(nothing)"
+
+
+def test_a_check_word_depends_on_what_no_harness_is_shown():
+    seeds = SeedScope(run_seed=0, paper_id="p", replicate=0)
+    asked = [judge_question(CONTROL, answer) for answer in (CONTROL_ANSWER, "Another.")]
+    asked += [verifier_question(CONTROL, answers=answers) for answers in (["One."], ["Two."])]
+    words = {reading_word(seeds, each.role, (1, "weak", 0), each.unseen) for each in asked}
+    assert len(words) == len(asked)
