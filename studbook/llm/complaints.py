@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from studbook.errors import Cause, ModelError, ModelRejected, ModelUnavailable, RequestRefused
+from studbook.llm.contracts import ChatRequest
+from studbook.llm.echoes import without_echoes
 from studbook.llm.secrets import MASK, Mask
 
 LONGEST_QUOTE = 300
@@ -76,7 +78,8 @@ GARBLED = "check that the base URL is an OpenAI-compatible API (it usually ends 
 class Complaint:
     """`status` 0: no answer from the endpoint; `message` is one line, without secrets.
 
-    `words` is all that the endpoint said, without secrets: dialects and limits are learned from it.
+    `words` is what the endpoint said, without secrets and without what it repeated from the request: dialects
+    and limits are learned from it.
     """
 
     status: int
@@ -135,12 +138,17 @@ def complaint_of_status(
     words: str,
     mask: Mask,
     *,
+    request: ChatRequest | None = None,
     param: str = "",
     code: str = "",
     retry_after_seconds: float | None = None,
 ) -> Complaint:
-    """An answer with an HTTP status of 400 or more (or a redirect, which is not followed)."""
-    words = KEY_LIKE.sub(MASK, mask.hide_in(SDK_PREFIX.sub("", words)))
+    """An answer with an HTTP status of 400 or more (or a redirect, which is not followed).
+
+    It is shown in full and judged without what it repeats from `request`.
+    """
+    said = KEY_LIKE.sub(MASK, mask.hide_in(SDK_PREFIX.sub("", words)))
+    words = said if request is None else without_echoes(said, request)
     if code in SPENT:
         step = SPENT_STEP
     elif is_too_large(words):
@@ -153,7 +161,7 @@ def complaint_of_status(
         step = NEXT_STEP.get(status, GARBLED)
     return Complaint(
         status=status,
-        message=f"the endpoint answered HTTP {status}: {quote_line(words, mask)}",
+        message=f"the endpoint answered HTTP {status}: {quote_line(said, mask)}",
         next_step=step,
         words=words,
         param=param,

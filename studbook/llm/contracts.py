@@ -152,6 +152,8 @@ class ChatRequest:
     tools: tuple[Tool, ...] = ()
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Additional fields of the request's body, sent unchanged."""
+    from_harness: bool = field(default=False, compare=False)
+    """What an endpoint says of a harness's request must not change how others are sent. Not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +262,7 @@ class RoleModel:
             json_schema=call.json_schema,
             tools=call.tools,
             extra_body=self.extra_body,
+            from_harness=call.role in HARNESS_ROLES,
         )
 
 

@@ -3,7 +3,8 @@
 Endpoints take different fields under different names. Nobody has to say so in a spec: a refused field is
 left out, renamed or replaced, the request is sent again, the user is told once, and it is remembered. What
 was learned is a set of lessons; it only grows, so concurrent requests cannot undo each other's and no
-exchange goes on for ever. Where an endpoint's words say nothing, the least common field is left out on
+exchange goes on for ever. Words that repeat the request, and words about a schema that a harness wrote, are
+not believed (`echoes`). Where an endpoint's words say nothing, the least common field is left out on
 trial, and remembered only if that helps.
 
 With tools no response format is sent: some servers refuse the combination. Where `seed` is refused, the
@@ -24,8 +25,10 @@ RENAMED, STREAM, NO_STREAM, STREAM_OPTIONS = "renamed limit", "streamed", "no st
 SEED, FORMAT, TEMPERATURE, USER = "seed", "response_format", "temperature", "user"
 ONE_SCHEMA, MOST_ANSWER = "schema ", "answer "
 """Prefixes of lessons with a value: the hash of a schema, a number of tokens."""
+TAKES_SCHEMAS = "takes schemas"
+"""A schema was accepted: from then on a refusal is about one schema only."""
 MOST_SCHEMAS = 3
-"""After so many refused schemas, none are sent."""
+"""After so many refused schemas, and none accepted, none are sent."""
 
 _WORDS = {
     SCHEMA: "does not take JSON schemas; requests go without them from now on",
@@ -163,15 +166,25 @@ class Dialect:
         return OBJECT if wants_json and OBJECT not in self.lessons and _mentions_json(request) else ""
 
     def _takes_schema(self, schema: Mapping[str, Any]) -> bool:
+        if _name_of(schema) in self.lessons or TAKES_SCHEMAS in self.lessons:
+            return _name_of(schema) not in self.lessons
         refused = sum(each.startswith(ONE_SCHEMA) for each in self.lessons)
-        return SCHEMA not in self.lessons and refused < MOST_SCHEMAS and _name_of(schema) not in self.lessons
+        return SCHEMA not in self.lessons and refused < MOST_SCHEMAS
+
+    def sends_harness_schema(self, request: ChatRequest) -> bool:
+        """Whether a harness wrote the schema that is sent: then a refusal is at most about that schema."""
+        return request.from_harness and self._format_of(request) == SCHEMA
+
+    def after_answer(self, request: ChatRequest) -> "Dialect":
+        """What an answer teaches, alone."""
+        return Dialect(frozenset({TAKES_SCHEMAS} if self._format_of(request) == SCHEMA else ()))
 
     def after(self, complaint: Complaint, request: ChatRequest) -> "Dialect | None":
         """The dialect to try after a refusal; None if the refusal is about something else."""
         words = f"{complaint.param} {complaint.words}"
         if complaint.status in _GATEWAY_TIMEOUTS and self._may_stream:
             return self._with(STREAM)
-        if complaint.status < 400 or complaint.status in DECIDED:
+        if complaint.status < 400 or complaint.status in DECIDED or self.sends_harness_schema(request):
             return None
         refusal = _NOT_UNDERSTOOD if complaint.status < 500 else _NOT_SUPPORTED
         is_unknown = refusal.search(words) is not None
@@ -182,7 +195,14 @@ class Dialect:
         return self._with(lesson)
 
     def on_trial(self, complaint: Complaint, request: ChatRequest) -> "Dialect | None":
-        """A simpler request after a refusal whose words say nothing; None if nothing can be left out."""
+        """A simpler request after a refusal whose words say nothing; None if nothing can be left out.
+
+        Words about a harness's schema say nothing: it is left out, and what is refused then is learned from.
+        """
+        if self.sends_harness_schema(request) and request.json_schema is not None:
+            has_decided = complaint.status < 400 or complaint.status in DECIDED or complaint.is_flagged
+            is_failure = complaint.status >= 500 and not _NOT_SUPPORTED.search(complaint.words)
+            return None if has_decided or is_failure else self._with(_name_of(request.json_schema))
         if complaint.status not in _UNCLEAR or complaint.is_too_large or complaint.is_flagged:
             return None
         if self.takes_tools(request):
@@ -200,7 +220,7 @@ class Dialect:
 
     def difference(self, before: "Dialect") -> str:
         """One line for the user: what changed."""
-        return "; ".join(map(_in_words, sorted(self.lessons - before.lessons)))
+        return "; ".join(map(_in_words, sorted(self.lessons - before.lessons - {TAKES_SCHEMAS})))
 
     @property
     def _may_stream(self) -> bool:
@@ -210,6 +230,7 @@ class Dialect:
         return replace(self, lessons=self.lessons | {lesson})
 
     def _refused_format(self, wanted: str, request: ChatRequest, *, is_this_schema: bool) -> str:
+        is_this_schema = is_this_schema or TAKES_SCHEMAS in self.lessons
         if wanted == SCHEMA and is_this_schema and request.json_schema is not None:
             return _name_of(request.json_schema)
         return wanted

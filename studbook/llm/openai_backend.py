@@ -8,7 +8,8 @@ any request, cannot succeed.
 The SDK sends requests and reports failures; bodies are built and parsed here. Its typed
 `chat.completions.create` takes twice as long, validates nothing, and is made for many more fields. What an
 endpoint refuses (a field, a schema, tools, unstreamed answers, a limit) is omitted or replaced, reported
-once through `on_notice`, and remembered per model (`dialect`). An answer's limit that does not fit the
+once through `on_notice`, and remembered per model (`dialect`): what harnesses' requests taught, for
+harnesses only. An answer's limit that does not fit the
 context beside the prompt is lowered to what the endpoint's error leaves: see `fit_answer`.
 
 The HTTP library restarts its timeouts with every byte, so a server that sends a blank now and then (some do,
@@ -54,12 +55,10 @@ from studbook.llm.complaints import (
 from studbook.llm.context import ask_context
 from studbook.llm.contracts import ChatReply, ChatRequest, ToolCall
 from studbook.llm.dialect import SEED, Dialect
+from studbook.llm.echoes import MOST_WORDS
 from studbook.llm.secrets import Mask, Secret
 from studbook.llm.streaming import BrokenStreamError, is_stream, read_stream
 from studbook.llm.usage import read_usage
-
-MOST_WORDS = 10_000
-"""Characters of an error's body that are looked at, where it is no JSON."""
 
 MOST_BYTES = 64 * 1024 * 1024
 STARTED = "studbook_started"
@@ -153,7 +152,7 @@ SDK_FAILURES = (openai.OpenAIError, ValueError, TypeError, AttributeError, Recur
 """Everything the SDK raises, also if an error body is not JSON or has an unexpected structure."""
 
 FEWEST_ANSWER = 256
-"""An answer's limit is not lowered further: then the prompt itself is too long."""
+"""An answer's limit is not lowered further, whatever an endpoint says: then the prompt itself is too long."""
 MARGIN = 16
 
 
@@ -228,27 +227,30 @@ class OpenAIBackend:
         self._on_notice = on_notice
         self._lock = Lock()
         self._plain = Dialect(streams=stream)
-        self._dialects: dict[str, Dialect] = {}
+        self._dialects: dict[tuple[str, bool], Dialect] = {}  # of a model, and whether for harnesses
+        self._told: set[tuple[str, str]] = set()
         self._contexts: dict[str, int | None] = {}
 
     def complete(self, request: ChatRequest) -> ChatReply:
         sent, trial, refusal = request, Dialect(), None
         for _ in range(MOST_TRIES):
-            dialect = self._dialect(request.model).merge(trial)
+            dialect = self._dialect(request).merge(trial)
             answer = self._ask(sent, dialect)
             if isinstance(answer, ChatReply):
                 answer = self._confirm(sent, trial, answer)
                 limit = min(sent.max_tokens, dialect.most_answer)
                 return replace(answer, limit_tokens=limit if limit < request.max_tokens else None)
             refusal = refusal if refusal is not None and trial.lessons else answer
-            if answer.is_worth_another_try and not dialect.after(answer, sent):
+            learned, tried = self._lesson_of(dialect, answer, sent), dialect.on_trial(answer, sent)
+            if answer.is_worth_another_try and not learned and not tried:
                 raise to_model_error(answer, self._where(request.model))
-            self._note_context(request.model, answer)
-            if learned := self._lesson_of(dialect, answer, sent):
-                self._adopt(request.model, learned)
+            self._note_context(request, answer)
+            if learned:
+                self._adopt(request, learned)
+                trial = Dialect()  # what was left out on trial may not have been at fault
             elif fitting := fit_answer(sent, answer):
                 sent = fitting
-            elif tried := dialect.on_trial(answer, sent):
+            elif tried:
                 trial = tried
             else:
                 break
@@ -260,14 +262,17 @@ class OpenAIBackend:
 
         A refusal that passes by itself would otherwise change all later requests, and so results.
         """
+        known = self._dialect(request)
         if not trial.lessons:
+            self._adopt(request, known.after_answer(request))
             return reply
-        again = self._ask(request, self._dialect(request.model))
+        again = self._ask(request, known)
         if isinstance(again, ChatReply):
+            self._adopt(request, known.after_answer(request))
             return again
-        if again.is_worth_another_try:
+        if again.is_worth_another_try and not known.on_trial(again, request):
             raise to_model_error(again, self._where(request.model))
-        self._adopt(request.model, trial)
+        self._adopt(request, trial)
         return reply
 
     def context_tokens_of(self, model: str) -> int | None:
@@ -292,7 +297,7 @@ class OpenAIBackend:
                 COMPLETIONS, body=dialect.body_of(request), cast_to=httpx2.Response, options=options
             )
         except SDK_FAILURES as error:
-            return self._complaint(error)
+            return self._complaint(error, request)
         return self._read(request, response)
 
     def _json_at(self, address: str, body: Mapping[str, Any] | None = None) -> object:
@@ -310,32 +315,45 @@ class OpenAIBackend:
         root = re.sub(r"(/api)?/v\d+/?$", "", url.path).rstrip("/")
         return self._json_at(str(url.copy_with(path=root + path, query=None)), body)
 
-    def _dialect(self, model: str) -> Dialect:
-        return self._dialects.get(model, self._plain)
+    def _dialect(self, request: ChatRequest) -> Dialect:
+        """Harnesses' requests use what the others taught, and not the other way around."""
+        known = self._dialects.get((request.model, False), self._plain)
+        return (
+            known.merge(self._dialects.get((request.model, True), known)) if request.from_harness else known
+        )
 
     def _lesson_of(self, used: Dialect, complaint: Complaint, request: ChatRequest) -> Dialect | None:
         """The new lesson alone; None if there is none in the complaint."""
-        answer = limits_in(complaint.words).answer
-        if answer is not None and complaint.status in {400, 416, 422} and answer < request.max_tokens:
-            learned = used.with_most_answer(answer) if answer < used.most_answer else None
+        limit = None if used.sends_harness_schema(request) else limits_in(complaint.words).answer
+        if limit is not None and complaint.status in {400, 416, 422} and limit < request.max_tokens:
+            is_new = FEWEST_ANSWER <= limit < used.most_answer
+            learned = used.with_most_answer(limit) if is_new else None
         else:
             learned = used.after(complaint, request)
         return None if learned is None else Dialect(learned.lessons - used.lessons)
 
-    def _adopt(self, model: str, lessons: Dialect) -> None:
-        """Remembers what is new, and tells it."""
+    def _adopt(self, request: ChatRequest, lessons: Dialect) -> None:
+        """Remembers what is new, and tells it once."""
         with self._lock:
-            known = self._dialect(model)
-            self._dialects[model] = merged = known.merge(lessons)
-        if merged != known:
-            self._on_notice(f"endpoint {self._name!r}, model {model!r}: {merged.difference(known)}")
+            known = self._dialect(request)
+            merged = known.merge(lessons)
+            if merged == known:
+                return
+            self._dialects[request.model, request.from_harness] = merged
+            what = merged.difference(known)
+            is_told = not what or (request.model, what) in self._told
+            self._told.add((request.model, what))
+        if not is_told:
+            self._on_notice(f"endpoint {self._name!r}, model {request.model!r}: {what}")
 
-    def _note_context(self, model: str, complaint: Complaint) -> None:
-        if complaint.is_too_large and (found := limits_in(complaint.words).context) is not None:
+    def _note_context(self, request: ChatRequest, complaint: Complaint) -> None:
+        if request.from_harness or not complaint.is_too_large:
+            return
+        if (found := limits_in(complaint.words).context) is not None:
             with self._lock:
-                self._contexts[model] = found
+                self._contexts[request.model] = found
 
-    def _complaint(self, error: Exception) -> Complaint:
+    def _complaint(self, error: Exception, request: ChatRequest) -> Complaint:
         if isinstance(error, openai.APIStatusError):
             body = _json_of(error.response)
             words = read_error(error.response.text[:MOST_WORDS] if body is None else body)
@@ -344,6 +362,7 @@ class OpenAIBackend:
                 error.status_code,
                 words.message or error.message,
                 self._mask,
+                request=request,
                 param=words.param or str(error.param or ""),
                 code=words.code or str(error.code or ""),
                 retry_after_seconds=_retry_after(headers),
@@ -367,7 +386,7 @@ class OpenAIBackend:
         choices = _member(completion, "choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if failed := _member(choice, "error") or _member(completion, "error"):
-            return self._failed(failed)
+            return self._failed(failed, request)
         message = _member(choice, "message")
         content = read_content(message)
         if content is None:
@@ -396,12 +415,17 @@ class OpenAIBackend:
             model=self._mask.hide_in(str(_member(completion, "model") or request.model)),
         )
 
-    def _failed(self, error: object) -> Complaint:
+    def _failed(self, error: object, request: ChatRequest) -> Complaint:
         """An error in a response with status 200, with or without a text; the text is not an answer."""
         words = read_error(error)
         status = int(words.code) if words.code.isdigit() and 400 <= int(words.code) < 600 else 502
         return complaint_of_status(
-            status, words.message or "an error", self._mask, param=words.param, code=words.code
+            status,
+            words.message or "an error",
+            self._mask,
+            request=request,
+            param=words.param,
+            code=words.code,
         )
 
     def _where(self, model: str) -> str:
