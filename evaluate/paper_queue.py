@@ -2,6 +2,7 @@
 
 Urgency orders papers and nothing else: results do not depend on it. Whoever asks for a paper gives it back
 when its result is not wanted any more; a paper that nobody wants and that no worker has started never runs.
+Nor does one that only may be wanted, if that is not allowed when a worker would start it.
 """
 
 import heapq
@@ -21,16 +22,23 @@ Urgency = tuple[int, ...]
 
 MOST_URGENT: Urgency = ()
 
+MayStart = Callable[[], bool]
+"""Asked when a worker would start the paper. It may take locks, so it is called without the queue's."""
+
 Key = tuple[str, str, int]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class QueuedPaper:
-    """`future` gets the result; `holders` counts those who want it. Only its queue changes it."""
+    """`future` gets the result, or is cancelled. Only its queue changes it.
+
+    `holders` counts those who want it. `may_start` None: it is needed.
+    """
 
     key: Key
     run: Callable[[], PaperResult]
     urgency: Urgency
+    may_start: MayStart | None = None
     holders: int = 1
     is_started: bool = False
     future: "Future[PaperResult]" = field(default_factory=Future)
@@ -48,19 +56,30 @@ class PaperQueue:
         self._open: dict[Key, QueuedPaper] = {}
 
     def ask(
-        self, harness: HarnessTree, paper: Paper, replicate: int, urgency: Urgency = MOST_URGENT
+        self,
+        harness: HarnessTree,
+        paper: Paper,
+        replicate: int,
+        urgency: Urgency = MOST_URGENT,
+        may_start: MayStart | None = None,
     ) -> QueuedPaper:
-        """A waiting or running paper is shared; if it is waiting, the more urgent request decides."""
+        """A waiting or running paper is shared; if it is waiting, the more urgent request decides.
+
+        With `may_start`, the paper is dropped, and its future cancelled, if that is False at its turn.
+        """
         key = (harness.tree_hash, paper.paper_id, replicate)
         with self._lock:
             queued = self._open.get(key)
             if queued is not None:
                 queued.holders += 1
+                if may_start is None:
+                    queued.may_start = None
                 if urgency < queued.urgency:
                     self._enter(queued, urgency)
                 return queued
             run = partial(self.evaluator.evaluate_paper, harness, paper, replicate)
-            queued = self._open[key] = QueuedPaper(key=key, run=run, urgency=urgency)
+            queued = QueuedPaper(key=key, run=run, urgency=urgency, may_start=may_start)
+            self._open[key] = queued
             self._enter(queued, urgency)
         self._pool.submit(self._run_next)
         return queued
@@ -69,6 +88,8 @@ class PaperQueue:
         """Called once per `ask`, by who does not wait for the result; True if the paper will never run."""
         with self._lock:
             queued.holders -= 1
+            if queued.future.cancelled():
+                return True
             if queued.holders or queued.is_started:
                 return False
             del self._open[queued.key]
@@ -95,12 +116,28 @@ class PaperQueue:
             queued.future.set_result(result)
 
     def _start_next(self) -> QueuedPaper | None:
-        with self._lock:
-            while self._waiting:
-                queued = heapq.heappop(self._waiting)[2]
-                if queued.holders and not queued.is_started:
+        """The most urgent paper that is wanted and may start; those before it that may not are dropped."""
+        while True:
+            with self._lock:
+                queued = self._pop()
+            if queued is None:
+                return None
+            may_start = queued.may_start
+            is_allowed = may_start is None or may_start()
+            with self._lock:
+                if queued.is_started or not queued.holders or queued.future.cancelled():
+                    continue  # meanwhile started or dropped by another worker, or given back
+                if is_allowed or queued.may_start is None:  # it may have become needed meanwhile
                     queued.is_started = True
                     return queued
+                del self._open[queued.key]
+                queued.future.cancel()  # nobody waits for it: who needs it would have said so
+
+    def _pop(self) -> QueuedPaper | None:
+        while self._waiting:
+            queued = heapq.heappop(self._waiting)[2]
+            if queued.holders and not queued.is_started and not queued.future.cancelled():
+                return queued
         return None
 
     def _close(self, queued: QueuedPaper) -> None:

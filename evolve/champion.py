@@ -108,7 +108,8 @@ def measure(
 ) -> Population:
     """Evaluate every harness on every replicate, one commit each; recorded evaluations are skipped.
 
-    All papers are asked for at once, so that no worker waits for the slowest paper of an evaluation.
+    All papers are asked for at once, so that no worker waits for the slowest paper of an evaluation. After an
+    error none is started any more: `measuring` is then of no further use.
     """
     measuring, papers = promotion.measuring, promotion.papers[SPLITS[purpose]]
     first = FIRST_REPLICATE[purpose]
@@ -119,15 +120,22 @@ def measure(
         if not _is_measured(population, purpose, name, replicate)
     ]
     trees = {name: promotion.trees.get(population.mutants[name]) for _, name in missing}
-    for replicate, name in missing:
-        measuring.early.foresee(replicate, trees[name], papers)
-    for replicate, name in missing:
-        what = Measurement(
-            iteration=population.iterations_done, purpose=purpose, harness_id=name, replicate=replicate
-        )
-        evaluation = measuring.evaluate(what, trees[name], papers)
-        done = EvaluationDone(iteration=what.iteration, purpose=purpose, evaluation=evaluation)
-        population = promotion.commit((done,))
+    try:
+        for replicate, name in missing:
+            measuring.speculation.start_certain(replicate, trees[name], papers)
+        for replicate, name in missing:
+            what = Measurement(
+                iteration=population.iterations_done, purpose=purpose, harness_id=name, replicate=replicate
+            )
+            evaluation = measuring.evaluate(what, trees[name], papers)
+            done = EvaluationDone(iteration=what.iteration, purpose=purpose, evaluation=evaluation)
+            population = promotion.commit((done,))
+    except BaseException:
+        measuring.stop_token.cancel()
+        raise
+    finally:  # papers that no worker has started would still run, and be paid for
+        for replicate, _ in missing:
+            measuring.speculation.settle(replicate)
     return population
 
 

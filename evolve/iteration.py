@@ -129,12 +129,12 @@ def run_iteration(shop: Workshop, snapshot: Population, iteration: int) -> Attem
     return _Iteration(shop, snapshot, iteration).run()
 
 
-def expect_iteration(shop: Workshop, population: Population, iteration: int) -> None:
+def speculate_on_iteration(shop: Workshop, population: Population, iteration: int) -> None:
     """Start early what the iteration will need if its snapshot does not differ much from `population`."""
-    early = shop.measuring.early
-    if early.is_allowed and not is_knob_iteration(shop.settings, iteration):
+    speculation = shop.measuring.speculation
+    if speculation.is_allowed(iteration) and not is_knob_iteration(shop.settings, iteration):
         parent = shop.trees.get(population.mutants[select_parent(shop, population, iteration)])
-        early.guess(iteration, parent, draw_training(shop, iteration))
+        speculation.speculate(iteration, parent, draw_training(shop, iteration))
 
 
 def select_parent(shop: Workshop, snapshot: Population, iteration: int) -> str:
@@ -170,12 +170,12 @@ class _Iteration:
         self._training = draw_training(shop, iteration)
 
     def run(self) -> Attempt:
-        early = self._shop.measuring.early
+        speculation = self._shop.measuring.speculation
         try:
-            early.keep_only(self._iteration, self._parent)
+            speculation.keep_only(self._iteration, self._parent)
             return self._run()
         finally:
-            early.settle(self._iteration)
+            speculation.settle(self._iteration)
 
     def _run(self) -> Attempt:
         self._shop.observer.iteration_started(self._iteration, self._parent_id)
@@ -251,14 +251,14 @@ class _Iteration:
         if failure is not None:
             return failure
         for likely in (self._parent, tree):  # few harnesses that come this far do not survive their paper
-            self._shop.measuring.early.guess(self._iteration, likely, self._shop.papers[VALIDATION])
+            self._shop.measuring.speculation.speculate(self._iteration, likely, self._shop.papers[VALIDATION])
         return check_survival(self._run_once(tree))
 
     def _decide(self, attempt: Attempt) -> Attempt:
         papers = self._shop.papers[VALIDATION]
         parent = self._evaluate(Purpose.VALIDATION, self._parent_id, self._parent, papers)
         order, stop = self._race(parent, papers)
-        self._shop.measuring.early.hold_back(self._iteration)  # the race decides what is still needed
+        self._shop.measuring.speculation.hold_back(self._iteration)  # the race decides what is still needed
         name = mutant_id(self._iteration)
         mutant = self._evaluate(Purpose.VALIDATION, name, attempt.proposal.tree, order, stop)
         admission = self._shop.admission.rule(parent.rate, mutant.rate, len(papers))

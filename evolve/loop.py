@@ -18,9 +18,9 @@ from studbook.evolve.iteration import (
     EVALUATED,
     Attempt,
     Workshop,
-    expect_iteration,
     mutant_id,
     run_iteration,
+    speculate_on_iteration,
 )
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, Event, MutantMade
@@ -139,7 +139,7 @@ class _Flights:
                 snapshot = population.as_of(max(0, iteration - settings.lag))
                 self._futures[iteration] = self._pool.submit(run_iteration, self._shop, snapshot, iteration)
         if first + settings.lag <= settings.iterations:  # lacks only the decision that is awaited now
-            expect_iteration(self._shop, population, first + settings.lag)
+            speculate_on_iteration(self._shop, population, first + settings.lag)
 
     def land(self, iteration: int) -> Attempt:
         """Wait for one iteration; re-raises its exception."""

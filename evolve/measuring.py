@@ -67,8 +67,8 @@ def always() -> bool:
 class Measuring:
     """`pool` runs papers, at most `workers` per evaluation at once; iterations never run on it.
 
-    `speculation`: calls of papers that were started early and not needed, as a share of the calls of needed
-    ones, above which nothing is started early; `has_room`: whether the budget allows it.
+    `speculation_share`: calls of papers that were started early and not needed, as a share of the calls of
+    needed ones, above which nothing is started early; `has_room`: whether the budget allows it.
     """
 
     evaluator: PaperEvaluator
@@ -76,16 +76,16 @@ class Measuring:
     workers: int
     observer: Observer
     stop_token: StopToken
-    speculation: float = 0.0
+    speculation_share: float = 0.0
     has_room: Callable[[], bool] = always
     queue: PaperQueue = field(init=False)
-    early: Speculation = field(init=False)
+    speculation: Speculation = field(init=False)
 
     def __post_init__(self) -> None:
         queue = PaperQueue(_Stoppable(self.evaluator, self.stop_token), self.pool)
-        early = Speculation(queue, share=self.speculation, has_room=self.has_room)
+        speculation = Speculation(queue, share=self.speculation_share, has_room=self.has_room)
         object.__setattr__(self, "queue", queue)
-        object.__setattr__(self, "early", early)
+        object.__setattr__(self, "speculation", speculation)
 
     def evaluate(
         self, what: Measurement, tree: HarnessTree, papers: Sequence[Paper], stop: StopEarly = never_stop
@@ -104,7 +104,7 @@ class Measuring:
             stop_early=stop,
             on_result=partial(self.observer.paper_finished, what.iteration, what.purpose, what.harness_id),
         )
-        self.early.used(what.replicate, evaluation)
+        self.speculation.used(what.replicate, evaluation)
         self.observer.evaluated(what.iteration, what.purpose, evaluation)
         return evaluation
 

@@ -5,18 +5,22 @@ for this one's decision. What will be evaluated next is nearly known all the sam
 on harness, paper and replicate: so it may be computed early. If the guess was right, the result is found when
 it is needed; if not, nobody looks at it. No decision, record or order of events can tell the difference.
 
-A wrong guess costs calls. So guesses stop while the calls of wrong ones exceed `share` of the calls of papers
-that were needed, and while `has_room` says that a budget is nearly spent. Needed papers always go first.
+A wrong guess costs calls. So papers are started early only while the calls of wrong guesses are at most
+`share` of the calls of papers that were needed, and while `has_room` says that no budget is nearly spent.
+Both are asked when a paper is put into the queue and again when a worker would start it. Open guesses of
+earlier replicates count as wrong: the guesses of one replicate at most exceed the share.
+Needed papers always go first.
 
-Guesses are kept by replicate: in a search it is the number of the iteration that may need them.
+Papers are kept by replicate: in a search it is the number of the iteration that may need them.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Lock
 
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.paper_queue import PaperQueue, QueuedPaper, Urgency
+from studbook.evaluate.paper_queue import MayStart, PaperQueue, QueuedPaper, Urgency
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.records import Evaluation, PaperResult
 
@@ -26,7 +30,12 @@ def needed(replicate: int) -> Urgency:
     return (0, replicate)
 
 
-def guessed(replicate: int) -> Urgency:
+def certain(replicate: int) -> Urgency:
+    """After what is waited for now, so that what failed meanwhile is tried again, and seen to fail, first."""
+    return (0, replicate, 1)
+
+
+def speculative(replicate: int) -> Urgency:
     """After everything that is needed."""
     return (1, replicate)
 
@@ -39,29 +48,49 @@ class Speculation:
         self._share = share
         self._has_room = has_room
         self._lock = Lock()
-        self._guesses: dict[int, list[QueuedPaper]] = {}
+        self._early: dict[int, list[QueuedPaper]] = {}
+        self._needed_papers = 0
         self.needed_calls = 0
         self.wasted_calls = 0
 
-    @property
-    def is_allowed(self) -> bool:
-        return self._share > 0 and self.wasted_calls <= self._share * self.needed_calls and self._has_room()
+    def is_allowed(self, replicate: int) -> bool:
+        """Whether papers of this replicate may be started early now."""
+        return self._share > 0 and self._is_within_share(replicate) and self._has_room()
 
-    def guess(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper]) -> None:
-        """These papers will probably be needed."""
-        if self.is_allowed:
-            self._start(replicate, tree, papers, guessed(replicate))
-
-    def foresee(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper]) -> None:
-        """These papers will be needed for certain: they are started in any case."""
-        self._start(replicate, tree, papers, needed(replicate))
-
-    def _start(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper], urgency: Urgency) -> None:
+    def _is_within_share(self, replicate: int) -> bool:
+        """An open guess is taken to cost as many calls as a needed paper did on average."""
         with self._lock:
-            guesses = self._guesses.setdefault(replicate, [])
-            known = {queued.key[:2] for queued in guesses}
-            guesses += [
-                self._queue.ask(tree, paper, replicate, urgency)
+            at_risk = sum(
+                queued.urgency == speculative(earlier) and not queued.future.cancelled()
+                for earlier, early in self._early.items()
+                if earlier < replicate
+                for queued in early
+            )
+            mean_calls = self.needed_calls / self._needed_papers if self._needed_papers else 1.0
+            return self.wasted_calls + at_risk * mean_calls <= self._share * self.needed_calls
+
+    def speculate(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper]) -> None:
+        """These papers will probably be needed."""
+        if self.is_allowed(replicate):
+            self._start(replicate, tree, papers, speculative(replicate), partial(self.is_allowed, replicate))
+
+    def start_certain(self, replicate: int, tree: HarnessTree, papers: Sequence[Paper]) -> None:
+        """These papers will be needed for certain: they are started in any case, until `settle`."""
+        self._start(replicate, tree, papers, certain(replicate), None)
+
+    def _start(
+        self,
+        replicate: int,
+        tree: HarnessTree,
+        papers: Sequence[Paper],
+        urgency: Urgency,
+        may_start: MayStart | None,
+    ) -> None:
+        with self._lock:
+            early = self._early.setdefault(replicate, [])
+            known = {queued.key[:2] for queued in early if not queued.future.cancelled()}
+            early += [
+                self._queue.ask(tree, paper, replicate, urgency, may_start)
                 for paper in papers
                 if (tree.tree_hash, paper.paper_id) not in known
             ]
@@ -73,10 +102,11 @@ class Speculation:
         for queued in right:
             self._queue.give_back(queued)
         with self._lock:
+            self._needed_papers += len(evaluation.results)
             self.needed_calls += sum(result.calls for result in evaluation.results)
 
     def keep_only(self, replicate: int, tree: HarnessTree) -> None:
-        """The iteration works on `tree`: guesses about other harnesses were wrong."""
+        """The iteration works on `tree`: papers of other harnesses were wrong guesses."""
         self._drop(self._take(replicate, lambda queued: queued.key[0] != tree.tree_hash))
 
     def hold_back(self, replicate: int) -> None:
@@ -91,10 +121,10 @@ class Speculation:
         with self._lock:
             taken: list[QueuedPaper] = []
             left: list[QueuedPaper] = []
-            for queued in self._guesses.pop(replicate, ()):
+            for queued in self._early.pop(replicate, ()):
                 (taken if is_taken(queued) else left).append(queued)
             if left:
-                self._guesses[replicate] = left
+                self._early[replicate] = left
             return taken
 
     def _drop(self, wrong: Sequence[QueuedPaper]) -> None:

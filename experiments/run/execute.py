@@ -327,7 +327,7 @@ def _measuring(run: ActiveRun) -> Measuring:
         workers=run.spec.workers,
         observer=run.watcher,
         stop_token=StopToken(run.switch.event),
-        speculation=run.spec.speculation,
+        speculation_share=run.spec.speculation,
         has_room=lambda: run.bench.client.budget_left >= LEAST_BUDGET_LEFT,
     )
 

@@ -1,15 +1,17 @@
 """Promotion is strict: fresh luck, shrinkage, a sealed test, and nothing measured twice."""
 
+import time
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from support.search_rig import PowerCut, Rig
 
-from studbook.evolve.champion import candidates, pooled
+from studbook.errors import SandboxError
+from studbook.evolve.champion import FIRST_REPLICATE, candidates, pooled
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
 from studbook.populations.events import ChampionChosen, EvaluationDone, Purpose, RunFinished
-from studbook.testbed.fakes import fake_harness, pass_chance
+from studbook.testbed.fakes import FakeEvaluator, fake_harness, pass_chance
 
 SETTINGS = SearchSettings(run_seed=7, iterations=16, minibatch=3)
 PROMOTION = PromotionSettings(candidates=3, confirm_replicates=4, test_replicates=8, shrinkage=25)
@@ -106,3 +108,33 @@ def test_a_candidate_that_was_merely_lucky_is_not_promoted():
         "no candidate beat the seed on fresh validation replicates, so the seed stays"
     )
     assert {each.harness_id for each in population.evaluations if each.purpose is Purpose.TEST} == {"seed"}
+
+
+class _FailsOnOne(FakeEvaluator):
+    """Fails on the third confirmation paper that it meets; the others take a moment.
+
+    `after`: papers begun since it was met.
+    """
+
+    bad = None
+    met = after = 0
+
+    def evaluate_paper(self, harness, paper, replicate):
+        if replicate >= FIRST_REPLICATE[Purpose.CONFIRMATION]:
+            key = (harness.tree_hash, paper.paper_id, replicate)
+            with self.lock:
+                self.met += 1
+                self.bad = key if self.met == 3 else self.bad
+                self.after += self.met > 3
+            if key == self.bad:
+                raise SandboxError("the engine is gone")
+            time.sleep(0.02)
+        return super().evaluate_paper(harness, paper, replicate)
+
+
+def test_after_a_failure_no_paper_of_the_conclusion_is_started_any_more():
+    rig = searched()
+    rig.evaluator = _FailsOnOne(seen=rig.evaluator.seen)
+    with pytest.raises(SandboxError, match="the engine is gone"):
+        rig.promote(PROMOTION)
+    assert rig.evaluator.after <= 20  # of some 190 that were queued

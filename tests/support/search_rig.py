@@ -93,7 +93,7 @@ class Rig:
                 workers=self.at_once,
                 observer=self.observer,
                 stop_token=StopToken(self.stop),
-                speculation=self.speculation,
+                speculation_share=self.speculation,
             )
 
     def search(self, *, workers: int | None = None, pause_after: int | None = PAUSE_AFTER) -> Ending:
