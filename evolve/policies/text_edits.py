@@ -5,7 +5,6 @@ A pair is complete in itself. Whatever else was cut off is a problem, never appl
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
 from studbook.evolve.policies.actions import NEEDS_PATH, REPLACE_SHAPE, Action, ActionKind, Hunk
 
@@ -146,14 +145,40 @@ _NEW_FILE = re.compile(r"^\+\+\+ (?:b/)?(?P<path>[^\t\n]+)")
 NOWHERE = "/dev/null"
 
 
+_COUNTS = re.compile(r"^@@ -\d+(?:,(?P<old>\d+))? \+\d+(?:,(?P<new>\d+))? @@")
+
+
+def _find_headers(lines: Sequence[str]) -> list[int]:
+    """Where files begin: not among the lines that `@@` announces, where a removed `-- x` looks like a header.
+
+    Models miscount. So a header before another `@@` is one all the same, unless it makes the count right.
+    """
+    found: list[int] = []
+    old = new = 0
+    for at, (line, after, *rest) in enumerate(zip(lines, lines[1:], [*lines[2:], ""], strict=False)):
+        if _OLD_FILE.match(line) and _NEW_FILE.match(after):
+            is_announced = old > 0 and new > 0
+            if not is_announced or (rest[0].startswith("@@") and (old, new) != (1, 1)):
+                found.append(at)
+                old = new = 0
+                continue
+        if counts := _COUNTS.match(line):
+            old, new = int(counts["old"] or 1), int(counts["new"] or 1)
+        else:
+            old -= line[:1] in {" ", "-", ""}
+            new -= line[:1] in {" ", "+", ""}
+    return found
+
+
 def read_diff(text: str, path: str) -> list[Action]:
     """The files of a unified diff; `path` is that of a diff without a header. [] if it is no diff."""
     lines = text.strip("\n").split("\n")
-    marked = [line for line in lines if line[:1] in {"+", "-"} and line[:3] not in {"---", "+++"}]
-    headers = [
-        at
-        for at, (line, after) in enumerate(pairwise(lines))
-        if _OLD_FILE.match(line) and _NEW_FILE.match(after)
+    headers = _find_headers(lines)
+    of_headers = {at + line for at in headers for line in (0, 1)}
+    marked = [
+        line
+        for at, line in enumerate(lines)
+        if line[:1] in {"+", "-"} and at not in of_headers and (headers or line[:3] not in {"---", "+++"})
     ]
     if not marked or not (headers or (path and _is_bare_diff(lines))):
         return []

@@ -241,6 +241,43 @@ def test_a_diff_may_touch_several_files_and_make_or_delete_them():
     ]
 
 
+def test_changed_lines_that_look_like_the_header_of_a_file_are_changed_lines():
+    diff = """--- a/q.sql
++++ b/q.sql
+@@ -1,3 +1,3 @@
+ select 1;
+--- x
++++ y
+ select 2;
+--- a/a.md
++++ b/a.md
+@@ -1 +1 @@
+-a
++b"""
+    assert [(each.path, each.hunks) for each in parse_actions(diff)] == [
+        ("q.sql", (Hunk(old="select 1;\n-- x\nselect 2;", new="select 1;\n++ y\nselect 2;"),)),
+        ("a.md", (PAIR,)),
+    ]
+
+
+def test_a_diff_that_counts_its_lines_wrongly_still_has_its_files():
+    """Models miscount: after too high a number the next header of a file is one all the same."""
+    diff = """--- a/a.md
++++ b/a.md
+@@ -1,9 +1,9 @@
+-a
++b
+--- a/b.md
++++ b/b.md
+@@ -1 +1 @@
+-a
++b"""
+    assert [(each.path, each.hunks) for each in parse_actions(diff)] == [
+        ("a.md", (PAIR,)),
+        ("b.md", (PAIR,)),
+    ]
+
+
 def test_other_tool_calls_in_text_are_read_in_order():
     calls = (
         '{"name": "read_file", "arguments": {"path": "a.md"}}\n{"name": "done", "parameters": {"text": "ok"}}'
