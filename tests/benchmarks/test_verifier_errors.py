@@ -63,7 +63,7 @@ def test_the_testbed_is_named_and_the_table_repeats():
 def test_a_plan_counts_the_calls_and_makes_none():
     code, out, told = run("--n", "2", "--plan", "--draws", "3")
     assert (code, told) == (0, "")
-    assert out.splitlines()[1] == ("cases: 113 examples, 66 answers; draws: 3; seed 1; at least 537 calls")
+    assert out.splitlines()[1] == ("cases: 113 examples, 70 answers; draws: 3; seed 1; at least 549 calls")
 
 
 def test_kinds_are_chosen_and_outcomes_written(tmp_path):

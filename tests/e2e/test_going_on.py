@@ -9,6 +9,7 @@ from support.births import clock
 from support.studbook_cli import TINY, environment, studbook, write_tiny
 
 from studbook.experiments.cli.main import main
+from studbook.experiments.cli.terminal import EXIT_UNMEASURED
 from studbook.populations.journal import Journal
 from studbook.populations.storage import this_process
 
@@ -121,7 +122,7 @@ def test_a_seed_whose_examples_nobody_can_read_is_pointed_out(here, capsys):
     )
     assert main(["init", "mine"]) == 0
     (here / "mine" / "agent.py").write_text(agent)
-    assert main(["run", "tiny.yaml", "-s", "harness=mine"]) == 0
+    assert main(["run", "tiny.yaml", "-s", "harness=mine"]) == EXIT_UNMEASURED
     shown = capsys.readouterr().err
     assert "none of the seed's examples could be read" in shown
 
@@ -129,7 +130,7 @@ def test_a_seed_whose_examples_nobody_can_read_is_pointed_out(here, capsys):
 def test_a_seed_that_fails_on_every_paper_says_why(here, capsys):
     assert main(["init", "mine"]) == 0
     (here / "mine" / "agent.py").write_text('def main(box):\n    raise ValueError("no such prompt")\n')
-    assert main(["run", "tiny.yaml", "-s", "harness=mine"]) == 0
+    assert main(["run", "tiny.yaml", "-s", "harness=mine"]) == EXIT_UNMEASURED
     shown = capsys.readouterr().err
     assert "the seed failed on every paper: " in shown
     assert "ValueError: no such prompt" in shown

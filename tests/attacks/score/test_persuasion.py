@@ -5,7 +5,7 @@ once with a final check that passes everything, which shows what the attack woul
 """
 
 import pytest
-from attacks.score.arena import PAPERS, World, honest
+from attacks.score.arena import PAPERS, REPLICATES, World, honest
 from attacks.score.orders import ANCHOR, DRESSES, FEEBLE, LANGUAGES, PACT, PASSWORD, TO_JUDGE, TO_SOLVER
 from attacks.score.rows import Row, cheat
 
@@ -138,9 +138,13 @@ ORDERS = {"pact": PACT, "feeble": FEEBLE, "approval": APPROVED}
 
 @pytest.mark.parametrize("row", [*PACTS, *PLACES, *NOWHERE, *TO_VERIFIER], ids=lambda row: row.name)
 def test_persuasion(row, arena, check_row):
-    """Twelve papers show what the attack is worth where nothing is checked: that is no close call."""
+    """Twelve papers show what the attack is worth where nothing is checked: that is no close call.
+
+    Except for orders to the verifier alone, which gain what it would have refused: those are measured twice.
+    """
+    replicates = REPLICATES if row in TO_VERIFIER else (0,)
     twin, unchecked = (
-        arena.measure(tree, World.UNCHECKED, papers=PAPERS[:12], replicates=(0,))
+        arena.measure(tree, World.UNCHECKED, papers=PAPERS[:12], replicates=replicates)
         for tree in (honest(), row.tree)
     )
     worth = f"; without the final check {twin.rate.passed} → {unchecked.rate.passed} of {twin.rate.n}"
