@@ -26,7 +26,8 @@ MAX_QUOTED_REPLY = 4_000
 class Question(Generic[T]):
     """A request to a judging role. `ending` is the last line of the prompt, with `{word}` in it.
 
-    `unseen` is text behind the request that no harness is shown; the check word depends on it. `read` takes a reply and the check word, and raises UnreadableReply.
+    `unseen` is text behind the request that no harness is shown; the check word depends on it. `read` takes a
+    reply and the check word, and raises UnreadableReply.
     """
 
     role: str
