@@ -241,7 +241,17 @@ def _is_http_address(value: str) -> bool:
 
 TESTBED = "testbed"
 OWN_FIELDS = frozenset(
-    {"model", "messages", "seed", "temperature", "response_format", "n", "tools", "tool_choice", "functions"}
+    {
+        "model",
+        "messages",
+        "seed",
+        "temperature",
+        "max_tokens",
+        "max_completion_tokens",
+        "response_format",
+        "n",
+    }
+    | {"stream", "stream_options", "tools", "tool_choice", "functions", "function_call"}
 )
 """Fields of a request that Studbook sets itself, or that would let a provider act on its own."""
 

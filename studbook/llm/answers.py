@@ -246,7 +246,7 @@ def _more_words(error: object, words: str) -> str:
     if inner is not None and inner[1] not in words:
         more.append(inner[1])
     kind = error.get("type")
-    if isinstance(kind, str) and "context" in kind and kind not in words:
+    if isinstance(kind, str) and re.search("context|quota|billing", kind) and kind not in words:
         more.append(kind)
     return f" ({', '.join(more)})" if more else ""
 

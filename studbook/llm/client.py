@@ -322,7 +322,7 @@ class RetryingCall:
                 reply = self._send(request)
                 found = self._judge(reply, request, self._pool.clock() - began)
             except RequestRefused as error:
-                is_certain = error.status == FORBIDDEN or is_too_large(str(error))
+                is_certain = error.status == FORBIDDEN or is_too_large(str(error), error.status)
                 found = Suspicion(kind=FailureKind.REFUSED, error=error, is_certain=is_certain)
             except ModelUnavailable as error:
                 if error.cause not in NOT_HEARD:

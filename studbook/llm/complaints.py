@@ -16,9 +16,9 @@ from studbook.llm.secrets import MASK, Mask
 LONGEST_QUOTE = 300
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.\-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 SDK_PREFIX = re.compile(r"^Error code: \d+ - ")
-THIS_REQUEST = {400, 413, 416, 422}
+THIS_REQUEST = {400, 413, 416, 422, 451}
 WORTH_ANOTHER_TRY = {408, 409, 425, 429}
-NEVER_ABOUT_CONTENT = {401, 402, 429}
+NEVER_ABOUT_CONTENT = {401, 402}
 
 _SIZE = r"(?:context|prompt|input|sequence|token|request)s?"
 TOO_LARGE = re.compile(
@@ -41,8 +41,25 @@ TOO_LARGE = re.compile(
     re.IGNORECASE,
 )
 """Errors about the size of a request, which waiting does not fix, whatever their status (429, 500)."""
-_LIMIT = re.compile(r"limit:?\s*([\d,]+)[^\d]{1,20}(?:requested|needed)\D{0,10}([\d,]+)", re.IGNORECASE)
-"""Tokens per minute: more requested at once than the limit allows can never succeed."""
+_RATE = re.compile(
+    r"\bper[ -]?(second|sec|minute|min|hour|day)\b|\bthis (minute|hour|day)\b|rate[ _-]?limit|\b[TR]P[MD]\b"
+    r"|try again (later|in|after)|slow down|too many requests|max(imum)? requests? limit"
+    r"|^\W*(input |output )?(request|token)s? limit",
+    re.IGNORECASE,
+)
+"""A limit of the rate, which waiting does fix: only what exceeds it alone is too large."""
+_TOO_LARGE_FOR_RATE = re.compile(r"too (large|long|big) for\b|request too large", re.IGNORECASE)
+_WANTS = r"(?:requested|needed|needs|requires)\W{1,3}(?:about |tokens\W{1,3})?"
+_LIMIT_FIRST = re.compile(
+    rf"limit\W{{1,3}}(?:of |is )?([\d,]+)(?:\W{{1,3}}used\W{{1,3}}[\d,]+)?\D{{1,40}}?{_WANTS}([\d,]+)",
+    re.IGNORECASE,
+)
+_LIMIT_LAST = re.compile(
+    rf"{_WANTS}([\d,]+)\D{{1,40}}?\b(?:exceeds?|over|above|more than)\D{{1,40}}?"
+    r"limit\W{1,3}(?:of |is )?([\d,]+)",
+    re.IGNORECASE,
+)
+"""More requested at once than the limit allows can never succeed, whatever else was used."""
 
 FLAGGED = re.compile(
     r"content[ _-]?(filter|policy|management|moderation|safety)|responsible ?ai|jailbreak|moderation"
@@ -53,7 +70,19 @@ FLAGGED = re.compile(
     re.IGNORECASE,
 )
 """A filter objected to the content of this request."""
-SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+_FLAGGED_ITSELF = re.compile(
+    r"\b(prompt|input|content|message|request|output|response)s?\b[^.]{0,30}\b(flagged|blocked|filtered|rejected)\b",
+    re.IGNORECASE,
+)
+_FILTER_DOWN = re.compile(
+    r"unavailable|tim(ed|e)[ -]?out|unreachable|out of order|overloaded|please retry|try again"
+    r"|(service|filter|moderation|guardrail|classifier)\w* (\w+ )?(error|failed|failure|down|crashed)"
+    r"|(error|failed|failure|exception) (in|from|at|of|while|during|when|calling|to (call|reach|run))\b"
+    r"|(could|can) ?not (reach|call|run|be reached)",
+    re.IGNORECASE,
+)
+"""A filter failed: an outage, where it is a server's failure, and no verdict."""
+SPENT = re.compile(r"\b(insufficient_quota|billing_hard_limit_reached|billing_not_active)\b")
 
 NEXT_STEP = {
     400: "the endpoint cannot take this request: if it is too long, shorten papers or take another model",
@@ -93,11 +122,15 @@ class Complaint:
 
     @property
     def is_too_large(self) -> bool:
-        return is_too_large(self.words or self.message)
+        return is_too_large(self.words or self.message, self.status)
 
     @property
     def is_flagged(self) -> bool:
-        return self.status not in NEVER_ABOUT_CONTENT and is_flagged(f"{self.code} {self.words}")
+        return is_flagged(self.words, self.status, self.code)
+
+    @property
+    def is_spent(self) -> bool:
+        return _is_spent(self.words, self.code)
 
     @property
     def is_about_request(self) -> bool:
@@ -106,20 +139,33 @@ class Complaint:
 
     @property
     def is_worth_another_try(self) -> bool:
-        if self.code in SPENT or self.is_too_large or self.is_flagged:
+        if self.is_spent or self.is_too_large or self.is_flagged:
             return False
         return self.status == 0 or self.status in WORTH_ANOTHER_TRY or self.status >= 500
 
 
-def is_too_large(words: str) -> bool:
-    if TOO_LARGE.search(words):
+def is_too_large(words: str, status: int) -> bool:
+    """Whether a request was refused for its size, which no wait changes; `status` 0: none is known."""
+    if (first := _LIMIT_FIRST.search(words)) and _number(first[2]) > _number(first[1]):
         return True
-    found = _LIMIT.search(words)
-    return found is not None and _number(found[2]) > _number(found[1])
+    if (last := _LIMIT_LAST.search(words)) and _number(last[1]) > _number(last[2]):
+        return True
+    is_about_rate = status not in THIS_REQUEST and _RATE.search(words)
+    return (_TOO_LARGE_FOR_RATE if is_about_rate else TOO_LARGE).search(words) is not None
 
 
-def is_flagged(words: str) -> bool:
-    return FLAGGED.search(words) is not None
+def is_flagged(words: str, status: int, code: str = "") -> bool:
+    """Whether a filter judged the content of a request, and not failed itself."""
+    if status in NEVER_ABOUT_CONTENT or not FLAGGED.search(f"{code} {words}"):
+        return False
+    if status == 429:
+        judged = FLAGGED.search(code) or _FLAGGED_ITSELF.search(words)
+        return judged is not None and not _RATE.search(words)
+    return status < 500 or not _FILTER_DOWN.search(words)
+
+
+def _is_spent(words: str, code: str) -> bool:
+    return SPENT.search(f"{code} {words}") is not None
 
 
 def to_model_error(complaint: Complaint, where: str) -> ModelError:
@@ -149,11 +195,11 @@ def complaint_of_status(
     """
     said = KEY_LIKE.sub(MASK, mask.hide_in(SDK_PREFIX.sub("", words)))
     words = said if request is None else without_echoes(said, request)
-    if code in SPENT:
+    if _is_spent(words, code):
         step = SPENT_STEP
-    elif is_too_large(words):
+    elif is_too_large(words, status):
         step = NEXT_STEP[413]
-    elif status not in NEVER_ABOUT_CONTENT and is_flagged(f"{code} {words}"):
+    elif is_flagged(words, status, code):
         step = FLAGGED_STEP
     elif status >= 500:
         step = SERVER_ERROR
@@ -260,8 +306,14 @@ _ANSWER = re.compile(
     rf"at most {_N} (?:completion|output) tokens|> ?{_N}, which is the maximum allowed number of output"
     rf"|max(?:_completion|_output|_new)?_tokens.{{0,60}}?(?:less than or equal to|at most|<=|up to){_N}"
     rf"|range of max(?:_completion)?_tokens is \[\d+,{_N}|max_tokens[^.]{{0,40}}\[\d+,{_N}\]"
-    rf"|maximum (?:value for|allowed) max_(?:completion_)?tokens(?: is)?{_N}",
+    rf"|maximum (?:value for|allowed) max_(?:completion_)?tokens(?: is)?{_N}"
+    rf"|max_?\w*tokens[^.]{{0,60}} from \d+ \((?:in|ex)clusive\) to{_N}"
+    rf"|from \d+ \((?:in|ex)clusive\) to{_N} \(\w+\) for max_?\w*tokens",
     re.IGNORECASE,
+)
+_EXCLUSIVE = re.compile(r" to \d+ \(exclusive\)", re.IGNORECASE)
+_ANSWER_TOO_LARGE = re.compile(
+    r"max_?\w*tokens\W{0,3}(\(?[\d,]+\)?\W{0,3})?(is |value )?(too (large|big|high)|exceeds)", re.IGNORECASE
 )
 
 
@@ -269,7 +321,14 @@ def limits_in(words: str) -> Limits:
     """The limits in tokens that an error's text names."""
     context = _first(_CONTEXT, words)
     answer = _first(_ANSWER, words) if context is None else None
+    if answer is not None and _EXCLUSIVE.search(words):
+        answer -= 1
     return Limits(context=context, prompt=_first(_PROMPT, words), answer=answer)
+
+
+def wants_shorter_answer(words: str) -> bool:
+    """Whether the limit of an answer is too large, and no number tells what is not."""
+    return _ANSWER_TOO_LARGE.search(words) is not None and limits_in(words) == Limits()
 
 
 def find_context_tokens(words: str) -> int | None:

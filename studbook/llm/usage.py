@@ -12,6 +12,11 @@ from studbook.llm.contracts import ChatRequest, Usage, count_tokens
 
 FEWEST_CHARACTERS = 400
 """Shorter answers are not compared with their count."""
+FEWEST_PROMPT = 128
+"""If fewer tokens of a long prompt were counted, the rest was cached: no server truncates to so few."""
+LONG_PROMPT = 8 * FEWEST_PROMPT
+"""In tokens, estimated."""
+_CACHED_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,8 @@ def read_usage(request: ChatRequest, reported: object, answer: str) -> CountedUs
     """`reported`: the `usage` of a completion; `answer`: all of its text, with thoughts and tool calls."""
     prompt, completion = _prompt(reported), _completion(reported)
     asked = "".join(message.content for message in request.messages)
+    if prompt is not None and prompt < FEWEST_PROMPT and count_tokens(asked) >= LONG_PROMPT:
+        prompt = None
     is_estimated = prompt is None or completion is None
     prompt = count_tokens(asked) if prompt is None else prompt
     if completion is None or (completion == 0 and answer):
@@ -39,17 +46,17 @@ def read_usage(request: ChatRequest, reported: object, answer: str) -> CountedUs
 
 
 def _prompt(reported: object) -> int | None:
-    """Anthropic's names count only what was neither read from the cache nor written to it."""
+    """Anthropic's names count only what was neither read from the cache nor written to it.
+
+    Gateways hand that number on as `prompt_tokens`: then more is cached than the prompt has.
+    """
+    beside = sum(_count(reported, name) or 0 for name in _CACHED_BESIDE)
     prompt = _count(reported, "prompt_tokens")
     if prompt is not None:
-        return prompt or None
+        cached = max(beside, _cached(reported))
+        return (prompt + cached if cached > prompt else prompt) or None
     rest = _count(reported, "input_tokens")
-    if rest is None:
-        return None
-    cached = (
-        _count(reported, name) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
-    )
-    return rest + sum(cached)
+    return None if rest is None else rest + beside
 
 
 def _completion(reported: object) -> int | None:
@@ -63,7 +70,7 @@ def _completion(reported: object) -> int | None:
     reasoning = _count(details, "reasoning_tokens") or _count(reported, "reasoning_tokens") or 0
     if reasoning > completion:
         completion += reasoning
-    prompt, total = _count(reported, "prompt_tokens"), _count(reported, "total_tokens")
+    prompt, total = _prompt(reported), _count(reported, "total_tokens")
     if prompt is not None and total is not None:
         completion = max(completion, total - prompt)
     return completion

@@ -122,6 +122,16 @@ def test_the_sandbox_may_be_one_word_and_a_flag_keeps_its_other_keys(spec_file):
             ["extra_body", "messages is set by Studbook"],
         ),
         (
+            "models: {default: {extra_body: {max_tokens: 100}}}",
+            [],
+            ["extra_body", "max_tokens is set by Studbook"],
+        ),
+        (
+            "models: {default: {extra_body: {stream: true}}}",
+            [],
+            ["extra_body", "stream is set by Studbook"],
+        ),
+        (
             "models: {default: {extra_body: {a: {b: sk-abcdefghijklmnop12345}}}}",
             [],
             ["extra_body", "no key"],

@@ -44,6 +44,10 @@ def error_of(status: int, words: str, code: str = "") -> Exception:
         "Request body too large for gpt-4o model. Max size: 8000 tokens.",
         "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 9000.",
         "Rate limit reached for gpt-x on tokens per min (TPM): Limit 30000, Requested 80000.",
+        "Rate limit reached for model `x` on tokens per minute (TPM): Limit 6000, Used 2000, Requested 7200. "
+        "Please try again in 32s.",
+        "Tokens requested (9000) exceed limit (8000) per minute",
+        "TPM limit: 8000; this request needs 12,000 tokens",
     ],
 )
 def test_too_large_is_about_the_request_whatever_its_status(status: int, words: str) -> None:
@@ -64,6 +68,17 @@ def test_too_large_is_about_the_request_whatever_its_status(status: int, words: 
         ("Please try again in 1m2.5s.", 62.5),
         ("Please try again in 350ms.", 0.35),
         ("This request would exceed the rate limit of 40,000 input tokens per minute", None),
+        (
+            "This request would exceed your organization's rate limit of 40,000 input tokens per minute. For "
+            "details, refer to the documentation. You can see the response headers for current usage. Please "
+            "reduce the prompt length or the maximum tokens requested, or try again later.",
+            None,
+        ),
+        ("input token limit exceeded for this minute, please slow down", None),
+        ("max request limit exceeded", None),
+        ("Rate limit reached (TPM): Limit 6000, Used 5500, Requested 1200. Try again in 7s.", 7.0),
+        ("Rate limit reached for omni-moderation-latest on requests per min: Limit 30, Requested 1.", None),
+        ("Your request was blocked by the rate limit of our content policy service", None),
     ],
 )
 def test_an_ordinary_rate_limit_is_waited_for_as_long_as_it_says(words: str, seconds: float | None) -> None:
@@ -92,6 +107,43 @@ def test_one_flagged_request_costs_that_request_only(status: int, words: str, co
     error = error_of(status, words, code)
     assert type(error) is RequestRefused
     assert "other requests are not affected" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "code"),
+    [
+        (429, "Your prompt was flagged by moderation", ""),
+        (429, "Sorry.", "content_filter"),
+        (451, "Unavailable", ""),
+        (503, "Your prompt was flagged by the content filter", ""),
+    ],
+)
+def test_a_verdict_costs_one_request_under_any_status(status: int, words: str, code: str) -> None:
+    assert type(error_of(status, words, code)) is RequestRefused
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The moderation service is temporarily unavailable, please retry",
+        "content filter timed out",
+        "Error while calling the moderation service",
+        "guardrail service error",
+    ],
+)
+def test_a_filter_that_is_out_of_order_gives_no_verdict(status: int, words: str) -> None:
+    assert isinstance(error_of(status, words), ModelUnavailable)
+
+
+def test_a_spent_quota_is_told_by_its_code_or_by_its_type() -> None:
+    for code, words in (
+        ("insufficient_quota", "No."),
+        ("429", "You exceeded your quota. (insufficient_quota)"),
+    ):
+        error = error_of(429, words, code)
+        assert type(error) is ModelRejected
+        assert "add credit" in str(error)
 
 
 def test_a_wrong_key_is_no_matter_of_content() -> None:
@@ -136,6 +188,15 @@ def test_a_wrong_key_is_no_matter_of_content() -> None:
         ("max_tokens for `llama-3.1-8b` must be less than or equal to 8000", None, None, 8000),
         ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", None, None, 8192),
         ("max_tokens: 200000 > 8192, which is the maximum allowed number of output tokens", None, None, 8192),
+        (
+            "Unable to submit request because it has a maxOutputTokens value of 4000 but the supported range is "
+            "from 1 (inclusive) to 2049 (exclusive).",
+            None,
+            None,
+            2048,
+        ),
+        ("the supported range is from 1 (inclusive) to 8192 (inclusive) for max_tokens", None, None, 8192),
+        ("temperature: the supported range is from 0 (inclusive) to 2 (inclusive)", None, None, None),
         ("temperature must be between 0 and 2", None, None, None),
         ("maximum context length is " + "9" * 5000, None, None, None),
     ],

@@ -1,5 +1,7 @@
 """Usage as servers report it, and what is counted."""
 
+from dataclasses import replace
+
 import pytest
 
 from studbook.llm.contracts import ChatRequest, Message, RoleModel, Usage
@@ -49,7 +51,13 @@ REQUEST = ChatRequest(
         ),
         ({"prompt_tokens": 90, "completion_tokens": 20, "prompt_cache_hit_tokens": 64}, (90, 20, 64)),
         ({"prompt_tokens": 90, "completion_tokens": 20, "cache_read_input_tokens": 64}, (90, 20, 64)),
-        ({"prompt_tokens": 90, "completion_tokens": 20, "cached_tokens": 900}, (90, 20, 90)),
+        ({"prompt_tokens": 90, "completion_tokens": 20, "cached_tokens": 90}, (90, 20, 90)),
+        ({"prompt_tokens": 10, "completion_tokens": 3, "cache_read_input_tokens": 8000}, (8010, 3, 8000)),
+        ({"prompt_tokens": 10, "completion_tokens": 3, "cache_creation_input_tokens": 8000}, (8010, 3, 0)),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 64}},
+            (74, 3, 64),
+        ),
         (
             {
                 "input_tokens": 20,
@@ -81,6 +89,16 @@ def test_thoughts_that_were_not_counted_are() -> None:
     usage = {"prompt_tokens": 90, "completion_tokens": 20}
     assert read_usage(REQUEST, usage, "x" * 4000).usage.completion_tokens == 1000
     assert read_usage(REQUEST, usage, "x" * 160).usage.completion_tokens == 20
+
+
+def test_a_prompt_of_which_only_the_uncached_rest_is_counted_is_no_truncated_one() -> None:
+    long = replace(REQUEST, messages=(Message(role="user", content="x" * 40_000),))
+    found = read_usage(long, {"prompt_tokens": 1, "completion_tokens": 3}, "short")
+    assert found.usage.prompt_tokens == 10_000
+    assert found.is_estimated
+    cut = read_usage(long, {"prompt_tokens": 2048, "completion_tokens": 3}, "short")
+    assert cut.usage.prompt_tokens == 2048
+    assert not cut.is_estimated
 
 
 @pytest.mark.parametrize("reported", [None, {}, {"prompt_tokens": 0, "completion_tokens": 0}, "much", []])
