@@ -73,6 +73,9 @@ class EightRounds:
 
     evaluator_hash = "free"
 
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        """It has no judging roles, and nothing to draw."""
+
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
         luck = zlib.crc32(f"{paper.paper_id} {replicate}".encode()) / 2**32
         key = f"{harness.tree_hash[:48]}{zlib.crc32(paper.paper_id.encode()):08x}{replicate:08x}"

@@ -96,6 +96,9 @@ class Noting:
         self.calls[harness.tree_hash, paper.paper_id, replicate] = result.calls
         return result
 
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        self.evaluator.draw_again(harness, paper, replicate)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:

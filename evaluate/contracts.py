@@ -135,6 +135,13 @@ class PaperEvaluator(Protocol):
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult: ...
 
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        """Forget the result, if there is one; next time its judging roles draw fresh random seeds.
+
+        Called for a paper that is not running, before the run pauses because such a role cannot be read.
+        """
+        ...
+
 
 StopEarly = Callable[[Sequence[PaperResult]], bool]
 """Given the results so far, in paper order: can the remaining papers be skipped?"""

@@ -8,19 +8,18 @@ ordinary example as the call's control; replies that cannot be read are handled 
 
 A round with a role that stays unreadable is `Unmeasurable`: it has a category of its own and is never
 accepted. The role's reply about the control says whose fault it was. A run whose role fails on everything
-pauses (`UnreadableStreak`), because its results would say nothing about any harness
+pauses (`role_to_pause_for`), because its results would say nothing about any harness
 (docs/decisions/015-an-unreadable-judge.md).
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
-from threading import Lock
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from studbook.errors import ModelUnavailable, RequestFailed
 from studbook.evaluate.contracts import Criterion, Example
 from studbook.llm.contracts import FailureKind
-from studbook.populations.records import FailureCategory
+from studbook.populations.records import FailureCategory, PaperResult
 
 T = TypeVar("T")
 
@@ -47,8 +46,7 @@ def unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
 class Unmeasurable(Exception):
     """The example cannot be measured. A verdict, so it never leaves the relay.
 
-    `unreadable_role`: the role whose replies could not be read, if that is the reason. `is_role_fault`: it
-    could not answer about an ordinary example either.
+    `is_role_fault`: the role gave no readable reply about an ordinary example either.
     """
 
     def __init__(
@@ -57,13 +55,11 @@ class Unmeasurable(Exception):
         category: FailureCategory,
         *,
         is_stuck: bool = False,
-        unreadable_role: str = "",
         is_role_fault: bool = False,
     ) -> None:
         super().__init__(message)
         self.category = category
         self.is_stuck = is_stuck
-        self.unreadable_role = unreadable_role
         self.is_role_fault = is_role_fault
 
 
@@ -97,7 +93,7 @@ def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], obj
         category = FailureCategory.TRUNCATED if error.is_truncated else FailureCategory.UNREADABLE
         words = TRUNCATED if error.is_truncated else UNREADABLE
         told = _told(role, ROLE_FAULT if is_role_fault else words)
-        raise Unmeasurable(told, category, unreadable_role=role, is_role_fault=is_role_fault) from error
+        raise Unmeasurable(told, category, is_role_fault=is_role_fault) from error
 
 
 def _of_request(role: str, error: RequestFailed) -> Unmeasurable:
@@ -119,37 +115,56 @@ def _is_answered(ask_control: Callable[[], object]) -> bool:
 
 
 MOST_UNREADABLE_PAPERS = 3
-"""In a row, through the fault of a frozen role; then the run pauses."""
+"""In a row within an evaluation, through the fault of a frozen role; then the run pauses."""
 
 
-class UnreadableStreak:
-    """Counts papers in a row on which a role gave no usable reply, through its own fault. Thread-safe.
+JUDGING_ROLES = ("judge", "final_verifier")
+_CATEGORIES = (FailureCategory.UNREADABLE, FailureCategory.TRUNCATED)
 
-    "In a row" is the order in which papers end, so it may depend on timing. It decides only when a run
-    pauses, never a result.
+
+def roles_read(result: PaperResult) -> frozenset[str]:
+    """The judging roles that gave a usable reply about some example of this paper."""
+    judged = {"judge"} if any(each.weak_average is not None for each in result.rounds) else set()
+    is_checked = any(
+        each.status == "accepted" or each.category is FailureCategory.QUALITY for each in result.rounds
+    )
+    return frozenset(judged | ({"final_verifier"} if is_checked else set()))
+
+
+def roles_at_fault(result: PaperResult) -> frozenset[str]:
+    """The judging roles that gave no usable reply about any example, mostly through their own fault.
+
+    A harness cannot cause this by provoking unreadable replies: the role can read other examples then.
     """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._papers: Counter[str] = Counter()
-
-    def add(self, *, read: Collection[str], failed: Collection[str]) -> str:
-        """Add a paper; `read` and `failed` are roles. Returns the role because of which to pause, or ""."""
-        with self._lock:
-            for role in read:
-                del self._papers[role]
-            self._papers.update(failed)
-            return next((role for role in sorted(failed) if self._papers[role] >= MOST_UNREADABLE_PAPERS), "")
+    reasons = Counter(each.reason for each in result.rounds if each.category in _CATEGORIES)
+    at_fault = {role: reasons[_told(role, ROLE_FAULT)] for role in JUDGING_ROLES}
+    others = {role: sum(reasons[_told(role, why)] for why in (UNREADABLE, TRUNCATED)) for role in at_fault}
+    found = {role for role, faults in at_fault.items() if faults and others[role] <= faults}
+    return frozenset(found - roles_read(result))
 
 
-def paused_by(role: str, replies: int) -> Unreadable:
-    """`replies`: how many of the last paper could not be read."""
+def role_to_pause_for(results: Sequence[PaperResult]) -> str:
+    """The role at fault on the last of these papers and on enough in a row before it, or "".
+
+    `results` are those of one evaluation so far, in paper order, so workers and timing decide nothing. A
+    paper on which a role was not asked does not interrupt its row.
+    """
+    papers: Counter[str] = Counter()
+    for result in results:
+        for role in roles_read(result):
+            del papers[role]
+        papers.update(roles_at_fault(result))
+    failed = sorted(roles_at_fault(results[-1])) if results else ()
+    return next((role for role in failed if papers[role] >= MOST_UNREADABLE_PAPERS), "")
+
+
+def paused_by(role: str) -> Unreadable:
     return Unreadable(
-        f"role `{role}` gave no usable reply on {MOST_UNREADABLE_PAPERS} papers in a row: {replies} replies "
-        "on the last one cannot be read as its JSON, not even about an ordinary example\n"
+        f"role `{role}` gave no usable reply on {MOST_UNREADABLE_PAPERS} papers in a row: what "
+        "it replies cannot be read as its JSON, not even about an ordinary example\n"
         "this says nothing about the harnesses: give the role a model that follows the format, or more "
         "max_tokens, then resume\n"
-        "the last paper is then judged again, with new random seeds",
+        "the last paper, and those after it, are then judged with new random seeds",
         is_truncated=False,
     )
 

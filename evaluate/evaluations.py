@@ -1,7 +1,8 @@
 """Evaluates one harness on many papers in parallel, and summarizes the results.
 
 The number of workers cannot change a result: results are taken in paper order, the stop rule sees only that
-prefix, and results beyond the paper at which it stops are dropped. The caller supplies the stop rule.
+prefix, and results beyond the paper at which it stops are dropped. The caller supplies the stop rule. The
+same holds for the pause of a run whose judging role cannot be read (`role_to_pause_for`).
 Summaries are pure and for display; they never decide anything.
 """
 
@@ -13,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from studbook.evaluate.contracts import Paper, StopEarly
+from studbook.evaluate.control import paused_by, role_to_pause_for
 from studbook.evaluate.paper_queue import MOST_URGENT, PaperQueue, QueuedPaper, Urgency
 from studbook.evaluate.rubric import average
 from studbook.evaluate.trajectories import Trajectory
@@ -53,7 +55,9 @@ def evaluate_many(
     With a stop rule, only a few papers beyond a slow one are started, because their results may be dropped.
 
     When the rule says stop, papers that were already started run to their end, and are not waited for.
-    Raises what `evaluate_paper` raises for the first paper in order that failed.
+    Raises what `evaluate_paper` raises for the first paper in order that failed, and Unreadable to pause the
+    run; then the paper that decided it and all after it have no result and are judged with fresh random seeds
+    next time, whether they had been run or not.
     """
     limit = max(1, workers)
     ahead = len(papers) if stop_early is never_stop else 2 * limit  # a rule may stop at a slow paper
@@ -64,6 +68,9 @@ def evaluate_many(
         while len(results) < len(papers):
             if len(results) < len(asked) and asked[len(results)].future.done():
                 results.append(asked[len(results)].future.result())
+                if role := role_to_pause_for(results):
+                    _draw_again(queue, harness, papers[len(results) - 1 :], replicate)
+                    raise paused_by(role)
                 on_result(results[-1])
                 if stop_early(results):
                     break
@@ -86,6 +93,13 @@ def evaluate_many(
         results=tuple(results),
         complete=len(results) == len(papers),
     )
+
+
+def _draw_again(queue: PaperQueue, harness: HarnessTree, papers: Sequence[Paper], replicate: int) -> None:
+    """The first of `papers` comes last: as long as it has its result, a resume pauses at it again."""
+    wait(queue.drop(harness, papers, replicate))
+    for paper in reversed(papers):
+        queue.evaluator.draw_again(harness, paper, replicate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from studbook.errors import SandboxError
 from studbook.evaluate.confirmation import confirm
 from studbook.evaluate.contracts import Example, Paper
-from studbook.evaluate.control import UnreadableStreak, paused_by
 from studbook.evaluate.evaluator import Evaluator
 from studbook.evaluate.examples import example_from_json
 from studbook.evaluate.metering import MeteredChat
@@ -76,7 +75,6 @@ class SandboxedEvaluator:
         self._pool = rollout_pool
         self._on_lost_box = on_lost_box
         self._sleep = sleep
-        self._streak = UnreadableStreak()
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
         """See `PaperEvaluator`."""
@@ -86,16 +84,15 @@ class SandboxedEvaluator:
             return known.result
         redraws = self.store.redraws(key)
         session = self._run(harness, paper, replicate, redraws)
-        self._check_readability(session, key)
         confirmation = self._confirm(session, paper, replicate)
         return self.store.put(self._conclude(session, harness, paper, replicate, key, confirmation))
 
-    def _check_readability(self, session: _Session, key: str) -> None:
-        """Raises Unreadable to pause the run when a frozen role failed paper after paper."""
-        role = self._streak.add(read=session.relay.read_roles, failed=session.relay.failed_roles)
-        if role:
-            self.store.put_redraws(key, session.redraws + 1)
-            raise paused_by(role, session.meter.unreadable_by_role[role])
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        """See `PaperEvaluator`."""
+        key = trajectory_key(self.evaluator_hash, harness.tree_hash, paper.paper_id, replicate)
+        known = self.store.find(key)
+        self.store.put_redraws(key, 1 + (self.store.redraws(key) if known is None else known.redraws))
+        self.store.forget(key)
 
     def _run(self, harness: HarnessTree, paper: Paper, replicate: int, redraws: int) -> _Session:
         """Run a box, and rerun it when the sandbox loses it: a lost box says nothing about the harness."""

@@ -6,7 +6,7 @@ Nor does one that only may be wanted, if that is not allowed when a worker would
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,6 +96,24 @@ class PaperQueue:
         queued.future.cancel()
         return True
 
+    def drop(
+        self, harness: HarnessTree, papers: Iterable[Paper], replicate: int
+    ) -> "tuple[Future[PaperResult], ...]":
+        """Whoever wants them, those of these papers that wait never run; returns futures of those that run."""
+        running = []
+        with self._lock:
+            for paper in papers:
+                queued = self._open.get((harness.tree_hash, paper.paper_id, replicate))
+                if queued is not None and queued.is_started:
+                    running.append(queued.future)
+                elif queued is not None:
+                    self._drop(queued)
+        return tuple(running)
+
+    def _drop(self, queued: QueuedPaper) -> None:
+        del self._open[queued.key]
+        queued.future.cancel()
+
     def _enter(self, queued: QueuedPaper, urgency: Urgency) -> None:
         """A paper that became more urgent is in the heap twice; the second time it is skipped."""
         queued.urgency = urgency
@@ -130,8 +148,7 @@ class PaperQueue:
                 if is_allowed or queued.may_start is None:  # it may have become needed meanwhile
                     queued.is_started = True
                     return queued
-                del self._open[queued.key]
-                queued.future.cancel()  # nobody waits for it: who needs it would have said so
+                self._drop(queued)  # nobody waits for it: who needs it would have said so
 
     def _pop(self) -> QueuedPaper | None:
         while self._waiting:

@@ -6,7 +6,6 @@ harnesses read). Trusts nothing the harness sends: infrastructure failures are r
 are answered with an error frame.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -96,8 +95,6 @@ class _Round:
     problem: str = ""
     likeness: Fingerprint | None = None
     category: FailureCategory = FailureCategory.MALFORMED
-    unreadable_role: str = ""
-    is_role_fault: bool = False
 
 
 @dataclass(slots=True)
@@ -165,29 +162,6 @@ class Relay:
             else report_to_round(item.report)
             for item in self._account.rounds.values()
         )
-
-    @property
-    def read_roles(self) -> frozenset[str]:
-        """The judging roles that gave a usable reply about some example."""
-        reports = [item.report for item in self._account.rounds.values() if item.report is not None]
-        judged = {"judge"} if any(report.weak for report in reports) else set()
-        checked = any(
-            report.status is Status.ACCEPTED or report.category is FailureCategory.QUALITY
-            for report in reports
-        )
-        return frozenset(judged | ({"final_verifier"} if checked else set()))
-
-    @property
-    def failed_roles(self) -> frozenset[str]:
-        """The judging roles that gave no usable reply about any example, mostly through their own fault.
-
-        A harness cannot cause this by provoking unreadable replies: the role can read other examples then.
-        """
-        failed = [item for item in self._account.rounds.values() if item.unreadable_role]
-        tried = Counter(item.unreadable_role for item in failed)
-        at_fault = Counter(item.unreadable_role for item in failed if item.is_role_fault)
-        found = {role for role, faults in at_fault.items() if tried[role] <= 2 * faults}
-        return frozenset(found - self.read_roles)
 
     def handle(self, kind: str, body: Frame) -> Frame:
         """Answer one request; see `studbook.sandbox.contract.Handler`."""
@@ -309,8 +283,6 @@ class Relay:
                     example=example,
                     problem=str(problem),
                     category=problem.category,
-                    unreadable_role=problem.unreadable_role,
-                    is_role_fault=problem.is_role_fault,
                 )
                 account.stuck += problem.is_stuck
                 account.role_faults += problem.is_role_fault

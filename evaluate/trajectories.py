@@ -236,6 +236,12 @@ class TrajectoryStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, str(number).encode("ascii"))
 
+    def forget(self, key: str) -> None:
+        """Delete the result, if there is one, to which nothing refers yet."""
+        path = self.path_of(key)
+        with storage_errors(path, "delete"):
+            path.unlink(missing_ok=True)
+
     def _redraws_of(self, key: str) -> Path:
         return self._root / key[:2] / f"{key}{REDRAWS}"
 

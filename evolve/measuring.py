@@ -121,6 +121,9 @@ class _Stoppable:
         self._stop_token.check()
         return self._evaluator.evaluate_paper(harness, paper, replicate)
 
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        self._evaluator.draw_again(harness, paper, replicate)
+
 
 def found(
     seed: HarnessTree, trees: TreeStore, measuring: Measuring, validation: Sequence[Paper]

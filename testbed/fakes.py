@@ -73,6 +73,9 @@ class FakeEvaluator:
             self.seen[key] = result
         return result
 
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        """It has no judging roles, and nothing to draw."""
+
 
 def _result(harness: HarnessTree, paper: Paper, replicate: int, key: str) -> PaperResult:
     draw = derive_seed("luck", paper.paper_id, replicate) / 2**31

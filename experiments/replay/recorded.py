@@ -150,6 +150,9 @@ class WatchedEvaluator:
         known = self._store.get(key) if key in self._named else self._store.find(key)
         return replay_box(self._bench, known, harness, paper, replicate, place)
 
+    def draw_again(self, harness: HarnessTree, paper: Paper, replicate: int) -> None:
+        """Nothing: the records say what was drawn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReplay:

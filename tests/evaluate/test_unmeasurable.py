@@ -1,16 +1,27 @@
 """An example that a frozen role cannot deal with is the example's failure; an outage never is."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from support.evaluation import PAPER, example_body, harness, mark_by_facts
 
 from studbook.errors import Cause, ModelUnavailable, Outage, RequestRefused
-from studbook.evaluate.control import Unreadable
+from studbook.evaluate.control import (
+    ROLE_FAULT,
+    Unreadable,
+    role_to_pause_for,
+    roles_at_fault,
+    roles_read,
+)
+from studbook.evaluate.evaluations import evaluate_many
+from studbook.evaluate.paper_queue import PaperQueue
 from studbook.evaluate.papers import make_paper
+from studbook.evaluate.relay import malformed_round
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.llm.client import RetryPolicy
-from studbook.populations.records import FailureCategory, PaperVerdict
+from studbook.llm.contracts import Usage
+from studbook.populations.records import FailureCategory, PaperResult, PaperVerdict
 
 BAD = "poison"  # stands in the context of an example; the judge sees only its question
 TOO_LONG = RequestRefused("too long: maximum is 8192\nendpoint 'e' at http://secret.example, model 'm'\nstep")
@@ -112,7 +123,7 @@ def test_a_role_that_cannot_follow_the_form_at_all_is_a_category_and_never_an_ac
     assert [item.category for item in relay.relay.rounds] == [category] * 2
     told = "the evaluator's own models give no readable replies on this paper"
     assert errors[2] == {"type": "budget_spent", "message": told}
-    assert relay.relay.failed_roles == {role}
+    assert roles_at_fault(result_of(relay.relay.rounds)) == {role}
 
 
 def test_an_example_that_provokes_unreadable_replies_does_not_stop_the_run(rig):
@@ -121,9 +132,9 @@ def test_an_example_that_provokes_unreadable_replies_does_not_stop_the_run(rig):
     for n in range(4):
         bad = {**poisoned(), "context": f"{BAD}, and now something else: {'abcdefgh'[n] * 300}"}
         assert "fewer or plainer criteria" in relay.evaluate(bad)["error"]["message"]
-    assert relay.relay.failed_roles == frozenset()
+    assert roles_at_fault(result_of(relay.relay.rounds)) == frozenset()
     assert relay.evaluate(example_body("two"))["status"] == "accepted"
-    assert relay.relay.read_roles == {"judge", "final_verifier"}
+    assert roles_read(result_of(relay.relay.rounds)) == {"judge", "final_verifier"}
 
 
 EVALUATE_TWICE = """
@@ -135,38 +146,89 @@ for marker in ("one", "two"):
 """
 
 
-def test_a_judge_that_reads_nothing_pauses_the_run_and_a_resume_draws_afresh(rig):
-    seen, is_repaired = [], [False]
-
-    def careless(request):
-        seen.append(request.seed)
-        return judge(request) if is_repaired[0] else "All met."
-
-    rig.models.answers = {**ROLES, "judge": careless}
-    tree, papers = (
-        harness(EVALUATE_TWICE),
-        [make_paper(f"# Paper {n}\n\n" + "Text. " * 500, "p.md") for n in range(4)],
+def result_of(rounds):
+    return PaperResult(
+        key="k",
+        paper_id="p",
+        replicate=0,
+        verdict=PaperVerdict.NOT_ACCEPTED,
+        reason="",
+        rounds=rounds,
+        usage=Usage(),
+        calls=0,
+        trajectory_hash="",
     )
-    evaluator = rig.paper_evaluator()
-    results = [evaluator.evaluate_paper(tree, paper, 0) for paper in papers[:2]]
-    assert [item.category for result in results for item in result.rounds] == [FailureCategory.UNREADABLE] * 4
-    unreadable = evaluator.store.get(results[0].key).unreadable_by_role
-    assert unreadable == {"judge": 2 * 3 * 9}  # rounds, rollouts; three replies, the control's, three more
-    with pytest.raises(Unreadable, match=r"`judge` gave no usable reply on 3 papers in a row: 54 replies"):
-        evaluator.evaluate_paper(tree, papers[2], 0)
-    before = set(seen)
+
+
+AT_FAULT = result_of(
+    (malformed_round(1, f"the evaluator's model of role `judge` {ROLE_FAULT}", FailureCategory.UNREADABLE),)
+)
+NOT_ASKED = result_of((malformed_round(1, "no question"),))
+READ = result_of((replace(malformed_round(1, "too easy"), weak_average="1/2"),))
+
+
+@pytest.mark.parametrize(
+    ("results", "role"),
+    [
+        ([AT_FAULT] * 2, ""),
+        ([AT_FAULT] * 3, "judge"),
+        ([AT_FAULT, NOT_ASKED, AT_FAULT, AT_FAULT], "judge"),
+        ([AT_FAULT, AT_FAULT, AT_FAULT, NOT_ASKED], ""),
+        ([AT_FAULT, AT_FAULT, READ, AT_FAULT], ""),
+        ([], ""),
+    ],
+)
+def test_what_pauses_a_run_is_a_row_of_papers_in_their_order(results, role):
+    assert role_to_pause_for(results) == role
+
+
+def evaluate_all(evaluator, tree, papers, workers, guess=()):
+    with ThreadPoolExecutor(workers) as pool:
+        queue = PaperQueue(evaluator, pool)
+        for paper in guess:
+            queue.ask(tree, paper, 0, (1,), lambda: True).future.result(60)
+        return evaluate_many(
+            queue, tree, papers, harness_id="x", split="validation", replicate=0, workers=workers
+        )
+
+
+@pytest.mark.parametrize(("workers", "guessed"), [(1, 0), (4, 0), (1, 5), (2, 3)])
+def test_a_judge_that_reads_nothing_pauses_the_run_and_a_resume_draws_afresh(rig, workers, guessed):
+    """At the same paper with the same result, however many run at once or before they are needed."""
+    is_repaired = [False]
+    rig.models.answers = {
+        **ROLES,
+        "judge": lambda request: judge(request) if is_repaired[0] else "All met.",
+    }
+    tree = harness(EVALUATE_TWICE)
+    papers = [make_paper(f"# Paper {n}\n\n" + "Text. " * 500, "p.md") for n in range(5)]
+    with pytest.raises(Unreadable, match=r"`judge` gave no usable reply on 3 papers in a row"):
+        evaluate_all(rig.paper_evaluator(), tree, papers, workers, papers[::-1][:guessed])
     is_repaired[0] = True
-    again = rig.paper_evaluator().evaluate_paper(tree, papers[2], 0)
-    assert again.verdict is PaperVerdict.ACCEPTED
-    trajectory = rig.paper_evaluator().store.get(again.key)
-    assert (trajectory.redraws, trajectory.unreadable_by_role) == (1, {})
-    assert not set(seen[len(before) :]) & before
-    assert rig.paper_evaluator().evaluate_paper(tree, papers[0], 0) == results[0]
+    results = evaluate_all(rig.paper_evaluator(), tree, papers, workers).results
+    store = rig.paper_evaluator().store
+    found = [store.get(result.key) for result in results]
+    assert [each.category for result in results[:2] for each in result.rounds] == [
+        FailureCategory.UNREADABLE
+    ] * 4
+    assert [result.verdict for result in results[2:]] == [PaperVerdict.ACCEPTED] * 3
+    assert [each.redraws for each in found] == [0, 0, 1, 1, 1]
+    # rounds, rollouts; three replies, the control's, three more
+    assert [each.unreadable_by_role for each in found] == [{"judge": 2 * 3 * 9}] * 2 + [{}] * 3
     asked = len(rig.models.requests)
     rig.folder = rig.folder / "replay"
-    TrajectoryStore(rig.folder).put_redraws(again.key, trajectory.redraws)
-    assert rig.paper_evaluator().evaluate_paper(tree, papers[2], 0) == again
+    TrajectoryStore(rig.folder).put_redraws(results[2].key, 1)
+    assert rig.paper_evaluator().evaluate_paper(tree, papers[2], 0) == results[2]
     assert len(rig.models.requests) == asked  # answered from the records
+
+
+def test_a_guess_alone_neither_pauses_a_run_nor_draws_again(rig):
+    rig.models.answers = {**ROLES, "judge": lambda request: "All met."}
+    evaluator, tree = rig.paper_evaluator(), harness(EVALUATE_TWICE)
+    for n in range(4):
+        paper = make_paper(f"# Paper {n}\n\n" + "Text. " * 500, "p.md")
+        assert evaluator.evaluate_paper(tree, paper, 0).verdict is PaperVerdict.NOT_ACCEPTED
+    assert not list(rig.folder.rglob("*.redraws"))
 
 
 TIMED_OUT = ModelUnavailable("timed out", cause=Cause.TIMEOUT)
