@@ -34,6 +34,11 @@ class Room:
     answer_tokens: int | None
 
 
+def answer_room(max_tokens: int, context_tokens: int) -> int:
+    """How many tokens an answer may have in a context of this length."""
+    return min(max_tokens, context_tokens // ANSWER_SHARE)
+
+
 def room_in(model: RoleModel) -> Room:
     """Sizes that fit the model's context. A quarter of it stays free, because tokens are only estimated.
 
@@ -41,7 +46,7 @@ def room_in(model: RoleModel) -> Room:
     """
     if model.context_tokens is None:
         return Room(prompt_tokens=PROMPT_TOKENS, answer_tokens=None)
-    answer = min(model.max_tokens, model.context_tokens // ANSWER_SHARE)
+    answer = answer_room(model.max_tokens, model.context_tokens)
     prompt = (model.context_tokens - answer - BESIDE_TOKENS) * 3 // 4
     return Room(prompt_tokens=min(PROMPT_TOKENS, max(LEAST_TOKENS, prompt)), answer_tokens=answer)
 

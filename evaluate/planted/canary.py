@@ -101,7 +101,7 @@ class Canary:
         return tuple(_result(role, found[role]) for role in ROLES if role in roles)
 
     def _mark(self, case: PlantedAnswer) -> _Asked:
-        chat, right = FirstCall(self.chat), None
+        chat, right, met = FirstCall(self.chat), None, case.truth.count(True)
         try:
             marks = self._examiner(chat).mark(case).marks
         except AskedAgain:
@@ -110,7 +110,7 @@ class Canary:
             right = tuple(mark is truth for mark, truth in zip(marks, case.truth, strict=True))
         fault = UNREADABLE if right is None else f"{right.count(False)} of {len(right)} marks wrong"
         return _Asked(
-            case=f"{case.origin}, an answer that meets {sum(case.truth)} of {len(case.truth)} criteria",
+            case=f"{case.origin}, an answer that meets {met} of {len(case.truth)} criteria",
             right=right,
             fault=fault,
             reply=_reply(chat),

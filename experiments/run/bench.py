@@ -175,10 +175,9 @@ def _open_records(calls: Path | None, replay_from: Path | None) -> CallRecords:
     return CallRecords.in_memory() if calls is None else CallRecords.open(calls)
 
 
-def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
-    """Everything that determines a score besides harness and paper."""
+def frozen_settings(spec: Spec) -> EvaluatorSettings:
     predicate = find_plugin(PREDICATE, spec.evaluator.predicate)
-    settings = EvaluatorSettings(
+    return EvaluatorSettings(
         predicate=PREDICATE.build(predicate),
         predicate_identity=predicate.identity,
         weak_rollouts=spec.evaluator.weak_rollouts,
@@ -191,8 +190,12 @@ def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
         max_calls=spec.evaluator.calls_per_paper,
         max_tokens=spec.evaluator.tokens_per_paper,
     )
+
+
+def frozen_evaluator(spec: Spec, origin: Origin) -> Frozen:
+    """Everything that determines a score besides harness and paper."""
     return Frozen(
-        settings=settings,
+        settings=frozen_settings(spec),
         run_seed=spec.seed,
         models=evaluated_models(spec, origin.roles),
         limits=box_limits(spec.sandbox.limits),

@@ -1,23 +1,16 @@
 """The plan of a run before it begins: what it is expected to cost, and what it can cost at most.
 
-The bound is worked out from the spec alone: every prompt and answer at its limit. The expectation comes from
-`experiments/run/expected.py`.
+The bound comes from `bounds.py`, the expectation from `expected.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.text import Text
 
-from studbook.evaluate.examples import MAX_CHARACTERS
-from studbook.evaluate.papers import SPLIT_NAMES
-from studbook.evolve.contracts import PromotionSettings, SearchSettings
-from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
-from studbook.evolve.policies.implementers.chat import DialogueLimits
-from studbook.evolve.prompting import PROMPT_TOKENS
-from studbook.experiments.run.bench import box_limits
+from studbook.experiments.run.bounds import CostBounds, bounds_of, worst_usage
+from studbook.experiments.run.canary import canary_calls, canary_plan
 from studbook.experiments.run.corpus import LoadedPapers
-from studbook.experiments.run.execute import promotion_settings, search_settings
 from studbook.experiments.run.expected import (
     Forecast,
     PaperCounts,
@@ -26,79 +19,13 @@ from studbook.experiments.run.expected import (
     expected_totals,
 )
 from studbook.experiments.run.lengths import unknown_contexts
-from studbook.experiments.run.models import is_testbed_endpoint, models_line, role_models
+from studbook.experiments.run.models import is_testbed_endpoint, models_line
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, labelled, notice_line, papers_line
 from studbook.experiments.views.text import about_dollars, clean_line, count, dollars
 from studbook.harnesses.tree import Manifest
-from studbook.llm.contracts import CHARACTERS_PER_TOKEN, EVALUATOR_ROLES, HARNESS_ROLES, META_ROLES, Usage
+from studbook.llm.contracts import META_ROLES
 from studbook.llm.meter import sum_totals
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostBounds:
-    """Upper bounds. `harness_calls` and `evaluator_calls` are totals over all boxes."""
-
-    seed_boxes: int
-    training_boxes: int
-    validation_boxes: int
-    confirmation_boxes: int
-    test_boxes: int
-    analyzer_calls: int
-    implementer_calls: int
-    harness_calls: int
-    evaluator_calls: int
-
-    @property
-    def boxes(self) -> int:
-        search = self.seed_boxes + self.training_boxes + self.validation_boxes
-        return search + self.confirmation_boxes + self.test_boxes
-
-    @property
-    def calls(self) -> int:
-        meta = self.analyzer_calls + self.implementer_calls
-        return meta + self.harness_calls + self.evaluator_calls
-
-
-def bound_costs(
-    search: SearchSettings,
-    promotion: PromotionSettings,
-    papers: Mapping[str, int],
-    *,
-    harness_calls_per_box: int,
-    evaluator_calls_per_box: int,
-    dialogue: DialogueLimits | None = None,
-    may_guess: bool = False,
-) -> CostBounds:
-    """`papers`: the number of papers in each split. `may_guess`: papers are started early (`speculation`).
-
-    Of the papers started early only the training papers of a wrong parent are not counted anyway.
-    """
-    dialogue = dialogue or DialogueLimits()
-    validation = papers[VALIDATION]
-    seed = validation
-    minibatch = min(search.minibatch, papers[TRAIN])
-    training = search.iterations * (minibatch * (1 + may_guess) + dialogue.tries + 1)
-    both = search.iterations * 2 * validation
-    finalists = min(promotion.candidates, search.iterations)
-    confirmation = (finalists + 1) * promotion.confirm_replicates * validation if finalists else 0
-    test = min(2, finalists + 1) * promotion.test_replicates * papers[TEST]
-    boxes = seed + training + both + confirmation + test
-    return CostBounds(
-        seed_boxes=seed,
-        training_boxes=training,
-        validation_boxes=both,
-        confirmation_boxes=confirmation,
-        test_boxes=test,
-        analyzer_calls=2 * search.iterations,  # an incomplete analysis is asked for once more
-        implementer_calls=search.iterations * dialogue.turns,
-        harness_calls=boxes * harness_calls_per_box,
-        evaluator_calls=boxes * evaluator_calls_per_box,
-    )
-
-
-INSTRUCTIONS = 8_000
-"""Characters; more than any of our prompts has without the text inserted into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +33,8 @@ class PlanView:
     """Expected values and upper bounds; `limits` are those of the budget, which may end a run earlier.
 
     `papers_expected` counts paper-evaluations, `boxes` is their upper bound; `paper_dollars` is what one
-    is expected to cost. `slots`: the concurrency of each endpoint in use; `in_flight`: how many calls
-    this spec makes at once at most.
+    is expected to cost. `canary`: what is asked before the run, "" for nothing. `slots`: the concurrency of
+    each endpoint in use; `in_flight`: how many calls this spec makes at once at most.
     """
 
     models: str
@@ -123,26 +50,13 @@ class PlanView:
     paper_calls: float
     paper_tokens: float
     paper_dollars: float
+    canary: str
     plan: CostBounds
     boxes: int
     calls: int
     worst_tokens: int
     worst_dollars: float
     limits: dict[str, float | int | None]
-
-
-def bounds_of(spec: Spec, papers: LoadedPapers) -> CostBounds:
-    evaluator = spec.evaluator
-    rollouts = evaluator.weak_rollouts + evaluator.strong_rollouts
-    return bound_costs(
-        search_settings(spec),
-        promotion_settings(spec),
-        {name: len(ids) for name, ids in papers.splits.paper_ids().items()},
-        harness_calls_per_box=evaluator.calls_per_paper,
-        may_guess=spec.speculation > 0,
-        # an answer and its marks per rollout; one final check per round; the recheck
-        evaluator_calls_per_box=evaluator.max_rounds * (2 * rollouts + 1) + evaluator.confirm * 2 * rollouts,
-    )
 
 
 def calls_in_flight(spec: Spec) -> int:
@@ -179,6 +93,7 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, harness: Manifest)
         paper_calls=by_papers.calls * each,
         paper_tokens=by_papers.tokens * each,
         paper_dollars=by_papers.dollars * each,
+        canary=canary_plan(spec) if canary_calls(spec) else "",
         plan=bounds,
         boxes=bounds.boxes,
         calls=bounds.calls,
@@ -186,48 +101,6 @@ def plan_view(spec: Spec, papers: LoadedPapers, sandbox: str, harness: Manifest)
         worst_dollars=sum(each.dollars for each in worst),
         limits=spec.budget.model_dump(),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worst:
-    """Upper bound for the calls of one kind of role."""
-
-    tokens: int
-    dollars: float
-
-
-def worst_usage(spec: Spec, papers: LoadedPapers, bounds: CostBounds) -> tuple[Worst, ...]:
-    """Assumes every prompt and answer at its maximum length, and one token per character.
-
-    A harness is limited by its tokens per paper, which its last call may exceed; all of them may be
-    completion tokens. Paid replies that were unusable and requested again are not included.
-    """
-    paper = max(len(each.text) for split in SPLIT_NAMES for each in getattr(papers.splits, split))
-    answer = max(role_models(spec)[role].max_tokens for role in EVALUATOR_ROLES)  # the judge reads it
-    per_box = spec.evaluator.tokens_per_paper + box_limits(spec.sandbox.limits).frame_bytes
-    return (
-        _worst_of_harnesses(spec, bounds.boxes * per_box),
-        _worst(spec, EVALUATOR_ROLES, bounds.evaluator_calls, paper + MAX_CHARACTERS + answer),
-        _worst(spec, ("analyzer",), bounds.analyzer_calls, PROMPT_TOKENS * CHARACTERS_PER_TOKEN),
-        _worst(spec, ("implementer",), bounds.implementer_calls, DialogueLimits().prompt_characters),
-    )
-
-
-def _worst(spec: Spec, roles: Sequence[str], calls: int, characters: int) -> Worst:
-    """Every call at the price of the most expensive of these roles."""
-    usages = [
-        Usage(prompt_tokens=characters + INSTRUCTIONS, completion_tokens=role_models(spec)[role].max_tokens)
-        for role in roles
-    ]
-    costs = [role_models(spec)[role].cost_dollars(usage) for role, usage in zip(roles, usages, strict=True)]
-    tokens = max(usage.prompt_tokens + usage.completion_tokens for usage in usages)
-    return Worst(tokens=calls * tokens, dollars=calls * max(costs))
-
-
-def _worst_of_harnesses(spec: Spec, tokens: int) -> Worst:
-    models = [role_models(spec)[role] for role in HARNESS_ROLES]
-    dearest = max(max(each.dollars_per_million_in, each.dollars_per_million_out) for each in models)
-    return Worst(tokens=tokens, dollars=tokens * dearest / 1_000_000)
 
 
 def round_figure(number: float) -> str:
@@ -283,28 +156,30 @@ def _expected_lines(view: PlanView) -> Iterator[Text]:
     )
     yield labelled(
         "",
-        f"one paper: {view.paper_calls:.0f} calls, {round_figure(view.paper_tokens)} tokens, "
+        f"one paper-evaluation: {view.paper_calls:.0f} calls, {round_figure(view.paper_tokens)} tokens, "
         f"{about_dollars(view.paper_dollars)}",
     )
     yield labelled(
         "",
-        f"about {round_figure(counts.total)} papers: {counts.seed:,.0f} seed, "
+        f"about {round_figure(counts.total)} paper-evaluations: {counts.seed:,.0f} seed, "
         f"{counts.training:,.0f} training, {counts.validation:,.0f} validation, "
         f"{counts.confirmation:,.0f} confirmation, {counts.test:,.0f} sealed test",
     )
+    if view.canary:
+        yield labelled("", f"before the run: {view.canary}")
     yield labelled("", BASIS, "dim")
 
 
 def _bounds(view: PlanView) -> Iterator[str]:
     bounds = view.plan
     yield (
-        f"at most {dollars(view.worst_dollars)}, if every round were played and every prompt and answer were "
-        "at its limit:"
+        f"at most {dollars(view.worst_dollars)}, if every round were played, every reply had to be "
+        "asked for again and every prompt and answer were at its limit:"
     )
     yield (
         f"{view.calls:,} calls ({bounds.harness_calls:,} by harnesses, {bounds.evaluator_calls:,} by the "
-        f"evaluator, {bounds.analyzer_calls:,} by the analyzer, {bounds.implementer_calls:,} by the "
-        f"implementer), {view.worst_tokens:,} tokens"
+        f"evaluator, {bounds.canary_calls:,} about planted cases, {bounds.analyzer_calls:,} by the "
+        f"analyzer, {bounds.implementer_calls:,} by the implementer), {view.worst_tokens:,} tokens"
     )
     yield (
         f"in {view.boxes:,} boxes: {bounds.seed_boxes:,} seed, {bounds.training_boxes:,} training, "

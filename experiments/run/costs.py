@@ -1,6 +1,6 @@
 """What a run has cost, role by role: read from its call records, which hold every paid call.
 
-A run without records yet has cost nothing. What a run may cost is `experiments/run/budgeting.py`.
+A run without records yet has cost nothing. What a run may cost is `experiments/run/bounds.py`.
 """
 
 from collections.abc import Iterator

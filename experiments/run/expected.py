@@ -3,7 +3,8 @@
 One paper-evaluation is the unit: its calls and tokens follow from the allowed rounds, the rollouts, the
 papers' length and the answers' limits. A search is a number of them, plus analyzer and implementer. Before
 the first call the figures of one are those of `expected.toml`; once papers have been evaluated they are
-measured, and so are the papers per iteration as the search goes on. The bound is `budgeting.py`.
+measured, and so are the papers per iteration as the search goes on. The canary's calls belong to no paper and
+are paid for once. The bound is `bounds.py`.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from typing import Any
 from studbook.evaluate.papers import SPLIT_NAMES, Splits
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
 from studbook.evolve.prompting import room_in
+from studbook.experiments.run.canary import TOKENS as CANARY_TOKENS
+from studbook.experiments.run.canary import canary_calls
 from studbook.experiments.run.lengths import reading_roles
 from studbook.experiments.run.models import role_models
 from studbook.experiments.spec.model import Spec
@@ -112,7 +115,10 @@ def paper_calls(spec: Spec, rounds: float) -> dict[str, float]:
 def expected_totals(
     spec: Spec, splits: Splits, knobs: Mapping[str, float], case: Case = Case.TYPICAL
 ) -> dict[str, Totals]:
-    """Calls, tokens and dollars of a whole run by role. `knobs`: values of the seed harness."""
+    """Calls, tokens and dollars of a whole run by role, without the canary's.
+
+    `knobs`: values of the seed harness.
+    """
     sizes = {name: len(getattr(splits, name)) for name in SPLIT_NAMES}
     lengths = {name: _mean_tokens(splits, name) for name in SPLIT_NAMES}
     counts = count_papers(spec, sizes, case)
@@ -130,6 +136,20 @@ def expected_totals(
 
 def _meta_totals(spec: Spec, edits: float) -> dict[str, Totals]:
     return {role: _totals(spec, role, edits * table()["calls"][role], 0.0) for role in META_ROLES}
+
+
+def canary_totals(spec: Spec, calls: Mapping[str, int]) -> Totals:
+    """What planted cases cost before a run; `calls` by role."""
+    found = {}
+    for role, number in calls.items():
+        model = role_models(spec)[role]
+        answer = min(table()["completion"][role], model.max_tokens)
+        usage = Usage(
+            prompt_tokens=number * (CANARY_TOKENS[role] - table()["completion"][role]),
+            completion_tokens=round(number * answer),
+        )
+        found[role] = Totals(calls=number, usage=usage, dollars=model.cost_dollars(usage))
+    return sum_totals(found)
 
 
 def _mean_tokens(splits: Splits, name: str) -> float:
@@ -169,12 +189,13 @@ class Forecast:
 def expect(spec: Spec, splits: Splits, knobs: Mapping[str, float]) -> Forecast:
     """Before the first call, from the usual figures."""
     low, typical, high = (sum_totals(expected_totals(spec, splits, knobs, case)) for case in Case)
+    canary = canary_totals(spec, canary_calls(spec))
     return Forecast(
-        dollars=typical.dollars,
-        low_dollars=low.dollars,
-        high_dollars=high.dollars,
-        calls=typical.calls,
-        tokens=typical.tokens,
+        dollars=typical.dollars + canary.dollars,
+        low_dollars=low.dollars + canary.dollars,
+        high_dollars=high.dollars + canary.dollars,
+        calls=typical.calls + canary.calls,
+        tokens=typical.tokens + canary.tokens,
     )
 
 
@@ -182,26 +203,32 @@ PRIOR_ITERATIONS = 3
 """How many iterations the usual number of papers per iteration counts for, beside those measured."""
 
 
-def forecast(spec: Spec, population: Population, spent: Mapping[str, Totals], papers: int) -> Forecast | None:
+def forecast(
+    spec: Spec, population: Population, spent: Mapping[str, Totals], evaluations: int
+) -> Forecast | None:
     """Of a run in progress, from what it has measured; None before its first paper-evaluation.
 
-    `spent`: everything paid so far, by role; `papers`: paper-evaluations finished so far.
+    `spent`: everything paid so far, by role; `evaluations`: paper-evaluations finished so
+    far.
     """
     start = population.start
-    if start is None or papers == 0:
+    if start is None or evaluations == 0:
         return None
     sizes = {name: len(ids) for name, ids in start.splits.items()}
-    low, typical, high = (_papers_left(spec, population, sizes, papers, case) for case in Case)
+    low, typical, high = (_evaluations_left(spec, population, sizes, evaluations, case) for case in Case)
     meta = sum_totals({role: each for role, each in spent.items() if role in META_ROLES})
     total = sum_totals(dict(spent))
+    canary = canary_totals(spec, {score.role: score.asked for score in start.canary})
     left = _iterations_left(spec, population)
     meta_each = _meta_per_iteration(spec, meta, population.iterations_done)
 
-    def whole(papers_left: float) -> list[float]:
-        share = papers_left / papers
+    def whole(still: float) -> list[float]:
+        share = still / evaluations
         return [
-            now + share * (now - by_meta) + left * each
-            for now, by_meta, each in zip(_figures(total), _figures(meta), meta_each, strict=True)
+            now + share * max(0.0, now - by_meta - once) + left * each
+            for now, by_meta, once, each in zip(
+                _figures(total), _figures(meta), _figures(canary), meta_each, strict=True
+            )
         ]
 
     calls, tokens, cost = whole(typical)
@@ -228,15 +255,15 @@ def _meta_per_iteration(spec: Spec, meta: Totals, done: int) -> tuple[float, ...
     return tuple((now + one) / (done + 1) for now, one in zip(_figures(meta), _figures(usual), strict=True))
 
 
-def _papers_left(
-    spec: Spec, population: Population, sizes: Mapping[str, int], papers: int, case: Case
+def _evaluations_left(
+    spec: Spec, population: Population, sizes: Mapping[str, int], evaluations: int, case: Case
 ) -> float:
     """Paper-evaluations that are still to come."""
     left = _iterations_left(spec, population)
     if population.finish is not None and not left:
         return 0.0
     concluded = {purpose: _papers_for(population, purpose) for purpose in CONCLUSION}
-    searched = max(0, papers - sum(concluded.values()) - sizes[VALIDATION])
+    searched = max(0, evaluations - sum(concluded.values()) - sizes[VALIDATION])
     usual, done = count_papers(spec, sizes, case), population.iterations_done
     per_iteration = (usual.training + usual.validation) / max(1, spec.search.iterations)
     per_iteration = (searched + PRIOR_ITERATIONS * per_iteration) / (done + PRIOR_ITERATIONS)
@@ -248,7 +275,7 @@ def _papers_left(
         Purpose.CONFIRMATION: _confirmation(spec, admitted) * sizes[VALIDATION],
         Purpose.TEST: finalists * spec.champion.test_replicates * sizes[TEST],
     }
-    seed = 0 if population.evaluations else max(0, sizes[VALIDATION] - papers)
+    seed = 0 if population.evaluations else max(0, sizes[VALIDATION] - evaluations)
     return (
         seed + left * per_iteration + sum(max(0, conclusion[each] - concluded[each]) for each in CONCLUSION)
     )

@@ -15,6 +15,7 @@ from typing import Literal
 from studbook.errors import CorpusError, SpecError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import MIN_CHARACTERS, Corpus, make_paper
+from studbook.evolve.prompting import answer_room
 from studbook.experiments.run.models import ask_contexts, is_testbed_role, role_models
 from studbook.experiments.spec.model import CorpusSpec, Spec
 from studbook.experiments.views.text import count
@@ -24,8 +25,6 @@ BYTES_PER_TOKEN = 3
 DIGIT = re.compile("[0-9]")
 BESIDE_PAPER_TOKENS = 3_000
 """Room for what a prompt holds beside the paper: instructions, an example, feedback on earlier ones."""
-ANSWER_SHARE = 4
-"""An answer gets `max_tokens`, but at most this part of the context: a quarter."""
 SHORTEST_TOKENS = MIN_CHARACTERS // BYTES_PER_TOKEN
 """A context with less room than this holds no paper at all."""
 
@@ -39,7 +38,7 @@ def estimate_tokens(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class PaperRoom:
     """`tokens`: how long a paper may be for this role, of the `context_tokens` of its model."""
 
     role: str
@@ -57,17 +56,17 @@ def reading_roles(spec: Spec, harness_roles: Collection[str]) -> tuple[str, ...]
     )
 
 
-def reading_rooms(spec: Spec, harness_roles: Collection[str]) -> tuple[Room, ...]:
+def reading_rooms(spec: Spec, harness_roles: Collection[str]) -> tuple[PaperRoom, ...]:
     """Of the roles that read whole papers with a model whose context is known; the smallest room first."""
     models = role_models(spec)
     rooms = []
     for role in reading_roles(spec, harness_roles):
         model = models[role]
         if model.context_tokens is not None:
-            answer = min(model.max_tokens, model.context_tokens // ANSWER_SHARE)
+            answer = answer_room(model.max_tokens, model.context_tokens)
             tokens = model.context_tokens - BESIDE_PAPER_TOKENS - answer
             rooms.append(
-                Room(role=role, model=model.model, context_tokens=model.context_tokens, tokens=tokens)
+                PaperRoom(role=role, model=model.model, context_tokens=model.context_tokens, tokens=tokens)
             )
     return tuple(sorted(rooms, key=lambda room: room.tokens))
 

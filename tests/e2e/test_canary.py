@@ -134,6 +134,17 @@ def test_a_budget_that_ends_among_the_planted_cases_can_be_raised(here):
     assert len(backend.asked) == 20, "recorded replies are not paid for again"
 
 
+def test_a_dry_run_says_what_is_asked_before_the_run(here, capsys):
+    with served(WithJudge()) as flags:
+        assert run(*flags, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "before the run: asking judge and final_verifier about 16 planted cases (about 21," in shown
+    assert "16 about planted cases" in shown
+    assert "paper-evaluations: " in shown
+    assert run("--dry-run") == 0
+    assert "before the run" not in capsys.readouterr().out
+
+
 def test_the_testbed_in_this_process_is_not_asked(here):
     assert run("-ssearch.iterations=1") == 0
     journal = Path("runs/trial/journal.jsonl").read_text()

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from support.search_rig import PAPERS, Rig
 
+from studbook.evaluate.settings import EvaluatorSettings
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
 from studbook.evolve.policies.implementers.chat import DialogueLimits
-from studbook.experiments.run.budgeting import bound_costs
+from studbook.experiments.run.bounds import bound_costs, evaluator_calls_per_box
 
 SEARCH = SearchSettings(run_seed=1, iterations=10, minibatch=5)
 PROMOTION = PromotionSettings(candidates=3, confirm_replicates=2, test_replicates=8, shrinkage=25)
@@ -36,6 +37,17 @@ def test_the_worst_case_of_a_run():
     assert worst.boxes == 1205
     assert (worst.analyzer_calls, worst.implementer_calls) == (20, 120)
     assert worst.calls == 1205 * 80 + 140
+
+
+def test_a_reply_that_cannot_be_read_is_asked_for_again_and_once_more_after_the_control_example():
+    settings = EvaluatorSettings(
+        weak_rollouts=3, strong_rollouts=2, max_rounds=5, confirm=True, reading_attempts=3
+    )
+    assert evaluator_calls_per_box(settings) == 5 * (5 * 10 + 9) + 5 * 10
+
+
+def test_planted_cases_are_asked_about_once():
+    assert replace(the_plan(), canary_calls=16).calls == the_plan().calls + 16
 
 
 def test_a_run_without_iterations_measures_the_seed_alone():

@@ -23,6 +23,7 @@ from studbook.llm.contracts import Usage
 from studbook.llm.meter import Totals, sum_totals
 from studbook.populations.events import ChampionChosen, RunFinished, SearchEnded
 from studbook.populations.population import fold
+from studbook.populations.records import CanaryScore
 
 PRICES = "models: {default: {dollars_per_million_input: 0.3, dollars_per_million_output: 1.2}}\n"
 SIZES = {"train": 50, "validation": 25, "test": 25}
@@ -135,6 +136,43 @@ def test_after_the_seed_each_paper_costs_what_the_seeds_did(spec_of):
     counts = count_papers(spec, sizes)
     assert found.dollars == pytest.approx(counts.total, rel=0.01)
     assert found.low_dollars < found.dollars < found.high_dollars
+
+
+SERVED = """
+models:
+  default: {endpoint: openai, model: m, dollars_per_million_input: 1, dollars_per_million_output: 1}
+"""
+
+
+def test_planted_cases_are_expected_where_a_run_asks_about_them(spec_of):
+    here, there = spec_of(PRICES), spec_of(SERVED)
+    before = sum_totals(expected_totals(there, splits_of(there), {}))
+    found = expect(there, splits_of(there), {})
+    assert found.calls == before.calls + 16
+    assert found.tokens == before.tokens + 4 * 1_100 + 12 * 1_400
+    assert found.dollars == pytest.approx(before.dollars + 0.0212)
+    assert found.low_dollars < found.dollars
+    assert (
+        expect(here, splits_of(here), {}).calls
+        == sum_totals(expected_totals(here, splits_of(here), {})).calls
+    )
+
+
+def test_planted_cases_are_no_part_of_what_a_paper_costs(spec_of):
+    spec = spec_of(SERVED + "search: {iterations: 4, knob_share: 1.0}\nchampion: {test_replicates: 1}\n")
+    asked = (
+        CanaryScore(role="judge", right=20, n=20, readable=4, asked=4),
+        CanaryScore(role="final_verifier", right=12, n=12, readable=12, asked=12),
+    )
+    first, *rest = seed_events()
+    bare, probed = fold([first, *rest]), fold([replace(first, canary=asked), *rest])
+    papers = len(bare.start.splits["validation"])
+    without = forecast(spec, bare, paid(papers * 0.5), papers)
+    extra = Totals(calls=8, usage=Usage(prompt_tokens=10_600), dollars=0.0106)
+    more = {role: sum_totals({"": each, "canary": extra}) for role, each in paid(papers * 0.5).items()}
+    found = forecast(spec, probed, more, papers)
+    assert found.dollars == pytest.approx(without.dollars + 0.0212)
+    assert found.calls == without.calls + 16
 
 
 def test_a_finished_run_costs_what_it_has_cost(spec_of):
