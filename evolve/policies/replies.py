@@ -2,7 +2,8 @@
 
 Three forms are understood: fenced blocks whose info string names an action; the edits of other tools
 (SEARCH/REPLACE blocks and unified diffs, with the file named above or within); and tool calls, by the
-endpoint or as text in JSON or XML. Prose, foreign code blocks and thoughts are skipped.
+endpoint or as text in JSON or XML. Prose and foreign code blocks are skipped (the client has removed
+thoughts).
 
 What was cut off is never applied, because half a file is worse than none; only a FIND … END pair is complete
 in itself.
@@ -28,7 +29,6 @@ from studbook.evolve.policies.text_edits import (
     read_replace,
 )
 from studbook.evolve.policies.tool_calls import action_of_call, calls_in_json, calls_in_xml
-from studbook.llm.answers import split_thoughts
 from studbook.llm.contracts import ChatReply
 
 
@@ -46,8 +46,8 @@ def read_reply(reply: ChatReply) -> tuple[Action, ...]:
 
 
 def parse_actions(reply: str) -> tuple[Action, ...]:
-    """Every action of a text, in order."""
-    text, _ = split_thoughts(reply.replace("\r\n", "\n"))
+    """Every action of a text without thoughts, in order."""
+    text = reply.replace("\r\n", "\n")
     found: list[Action] = []
     above = ""
     for piece in pieces(text):

@@ -1,9 +1,7 @@
-"""Reads what an endpoint sent: how an answer ended, its text without reasoning, an error's message.
+"""Reads what an endpoint sent: how an answer ended, its text and reasoning, an error's message.
 
 Servers differ widely here, so all of it is parsed leniently and in one place. An answer is complete or it is
-no answer: one that ended for an unknown reason is rejected. Visible reasoning ("thoughts") is removed before
-anyone reads a reply: a judge must not see what a solver considered, and an edit that an implementer rejects
-while reasoning must not be made.
+no answer: one that ended for an unknown reason is rejected.
 """
 
 import json
@@ -53,81 +51,6 @@ def is_cut(request: ChatRequest, reply: ChatReply) -> bool:
         and characters >= SHORTEST_CUT
         and 0 < counted * MOST_CHARACTERS_PER_TOKEN < characters
     )
-
-
-_TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think|antml:thinking|scratchpad"
-_OPENING = rf"<(?:{_TAGS})>|<\|(?:begin_of_thought|think|thinking)\|>|\[THINK\]|◁think▷"
-_CLOSING = rf"</(?:{_TAGS})>|<\|(?:end_of_thought|/think|/thinking|end_think)\|>|\[/THINK\]|◁/think▷"
-_AT_START = re.compile(rf"\s*(?:{_OPENING})", re.IGNORECASE)
-_AT_LINE_START = re.compile(rf"^[ \t]*(?:{_OPENING})", re.IGNORECASE | re.MULTILINE)
-_CLOSED = re.compile(rf"(?<![`'\"\\])(?:{_CLOSING})(?![`'\"])", re.IGNORECASE)
-_CLOSED_AFTER_OPENING = re.compile(rf"(?<![`'\"\\])(?:{_CLOSING})", re.IGNORECASE)
-"""An answer may begin with a quotation mark."""
-_CHANNEL = re.compile(
-    r"(?:<\|start\|>assistant)?<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>(?P<text>.*?)"
-    r"(?=<\|end\|>|<\|return\|>|<\|start\|>|<\|channel\|>|\Z)(?:<\|end\|>|<\|return\|>)?",
-    re.DOTALL,
-)
-
-
-def split_thoughts(reply: str) -> tuple[str, str]:
-    """Returns the answer, and the reasoning that the model wrote before it or between its parts.
-
-    An unclosed thought runs to the end. If the chat template opened it, the reply contains only its closing
-    tag. Tags that an answer quotes (in JSON, in code, within a line) belong to the answer.
-    """
-    if "<" not in reply and "[" not in reply and "◁" not in reply:
-        return reply, ""
-    if "<|channel|>" in reply:
-        return _split_channels(reply)
-    rest, before, thoughts = reply, "", list[str]()
-    while rest != before:  # what is removed may leave another thought at the start
-        before = rest
-        rest = _without_first_ones(rest, thoughts)
-        if rest.lstrip()[:1] not in {"{", "["}:
-            rest = _without_open_end(rest, thoughts)
-            rest = _without_later_ones(rest, thoughts)
-    if not thoughts:
-        return reply, ""
-    return rest.strip(), "\n".join(thought.strip() for thought in thoughts)
-
-
-def _without_first_ones(rest: str, thoughts: list[str]) -> str:
-    while opened := _AT_START.match(rest):
-        closed = _CLOSED_AFTER_OPENING.search(rest, opened.end())
-        thoughts.append(rest[opened.end() : closed.start() if closed else len(rest)])
-        rest = rest[closed.end() :] if closed else ""
-    return rest
-
-
-def _without_open_end(text: str, thoughts: list[str]) -> str:
-    """Removes the text before a closing tag without an opening one."""
-    last = None
-    for closed in _CLOSED.finditer(text):
-        if _AT_LINE_START.search(text, 0, closed.start()):
-            break
-        last = closed
-    if last is None:
-        return text
-    thoughts.append(text[: last.start()])
-    return text[last.end() :]
-
-
-def _without_later_ones(text: str, thoughts: list[str]) -> str:
-    kept, begin = [], 0
-    while opened := _AT_LINE_START.search(text, begin):
-        closed = _CLOSED.search(text, opened.end())
-        kept.append(text[begin : opened.start()])
-        thoughts.append(text[opened.end() : closed.start() if closed else len(text)])
-        begin = closed.end() if closed else len(text)
-    return "".join([*kept, text[begin:]]) if begin else text
-
-
-def _split_channels(reply: str) -> tuple[str, str]:
-    """The harmony format, if the server does not parse it: every channel but `final` is reasoning."""
-    parts = [(found["name"].lower(), found["text"]) for found in _CHANNEL.finditer(reply)]
-    answer = "".join(text for name, text in parts if name == "final")
-    return answer.strip(), "\n".join(text.strip() for name, text in parts if name != "final")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

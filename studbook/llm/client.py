@@ -31,7 +31,7 @@ from studbook.errors import (
     StudbookError,
 )
 from studbook.identity import derive_seed
-from studbook.llm.answers import FILTERED, LENGTH, STOP, is_cut, split_thoughts
+from studbook.llm.answers import FILTERED, LENGTH, STOP, is_cut
 from studbook.llm.complaints import is_too_large
 from studbook.llm.contracts import (
     ChatCall,
@@ -47,6 +47,7 @@ from studbook.llm.contracts import (
 from studbook.llm.endpoints import EndpointPool, ResolvedCall, Silence
 from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_totals
 from studbook.llm.records import CallRecords, record_key
+from studbook.llm.thoughts import split_thoughts
 
 SEED_RANGE = 2**31
 FORBIDDEN = 403

@@ -16,7 +16,6 @@ from typing import Protocol, runtime_checkable
 
 from studbook.errors import Cause, ModelError, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
-from studbook.llm.answers import split_thoughts
 from studbook.llm.contracts import (
     Backend,
     ChatCall,
@@ -32,6 +31,7 @@ from studbook.llm.contracts import (
     valid_text,
 )
 from studbook.llm.slots import Slots, Slowdown
+from studbook.llm.thoughts import split_thoughts
 from studbook.registry import Door
 
 

@@ -52,7 +52,10 @@ def shape(reply):
         ("```try\n```\n```done\nIt should help.\n```", [("try", "", ""), ("done", "", "It should help.")]),
         ("```done It should help.\n```", [("done", "", "It should help.")]),
         ("```done\nIt should help.", [("done", "", "It should help.")]),
-        ("<think>\n```delete a.md\n```\n</think>\n```list\n```", [("list", "", "")]),
+        (
+            "```write a.md\n<think>\nb\n</think>\n```\n```list\n```",
+            [("write", "a.md", "<think>\nb\n</think>"), ("list", "", "")],
+        ),
         ("```python\nprint('list')\n```", []),
         ("Use ```list``` to list.", []),
         ("```list```", []),

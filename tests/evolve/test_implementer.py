@@ -8,9 +8,12 @@ from studbook.evolve.policies.actions import ActionKind, describe_actions
 from studbook.evolve.policies.implementers.chat import ChatImplementer, DialogueLimits, fit
 from studbook.evolve.policies.replies import parse_actions
 from studbook.evolve.prompting import load_prompt
-from studbook.llm.contracts import ChatReply, Message, ToolCall, Usage
+from studbook.llm.client import ModelClient
+from studbook.llm.contracts import ChatReply, Endpoint, Message, RoleModel, ToolCall, Usage
+from studbook.llm.records import CallRecords
 from studbook.populations.records import MutationKind
 from studbook.testbed.fakes import ScriptedChat, fake_harness
+from studbook.testbed.scripted import ScriptedBackend
 
 PARENT = fake_harness()
 WRITE = "```write prompts/level.md\n30\n```\n```done\nwritten\n```"
@@ -329,3 +332,29 @@ def test_the_prompt_shows_every_action_as_it_is_read():
     shown = parse_actions(load_prompt("implementer.md").replace("{actions}", describe_actions()))
     assert {action.kind for action in shown} == set(ActionKind)
     assert [action.problem for action in shown] == [""] * len(shown)
+
+
+SKETCH = "```write prompts/level.md\n99\n```\nNo: too high."
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        f"<think>\n{SKETCH}\n</think>\n",
+        f"{SKETCH}\n</think>\n",
+        f"<thinking>{SKETCH} <reasoning>x</reasoning>\n{SKETCH}\n</thinking>",
+        f"~~~thinking\n{SKETCH}\n~~~\n",
+        f"Okay.\n<think>{SKETCH}\n</think>\n",
+    ],
+)
+def test_an_edit_within_a_thought_is_not_carried_out(thought):
+    with CallRecords.in_memory() as records:
+        client = ModelClient(
+            roles={"implementer": RoleModel(endpoint="main", model="m")},
+            endpoints={"main": Endpoint(name="main", backend=ScriptedBackend([thought + WRITE]))},
+            records=records,
+        )
+        implementer = ChatImplementer(client)
+        diagnosis = Diagnosis(text="It is too low.")
+        proposal = implementer.implement(PARENT, diagnosis, [], lambda tree: "accepted: ok", seed=5)
+    assert proposal.tree.files["prompts/level.md"] == b"30\n"

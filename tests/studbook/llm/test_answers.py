@@ -1,10 +1,8 @@
 """What an endpoint sent, read as an answer: each server's way of ending, thinking aloud and complaining."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from studbook.llm.answers import Content, end_of, is_cut, read_content, read_error, split_thoughts
+from studbook.llm.answers import Content, end_of, is_cut, read_content, read_error
 from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage
 
 
@@ -31,66 +29,6 @@ from studbook.llm.contracts import ChatReply, ChatRequest, Message, Usage
 )
 def test_the_end_of_an_answer_has_one_name(given_reason, end):
     assert end_of(given_reason) == end
-
-
-DRAFT = 'Maybe {"marks": [true]}?\n```write prompts/refine.md\nno\n```\nNo.'
-
-
-@pytest.mark.parametrize(
-    ("reply", "answer", "thoughts"),
-    [
-        (f"<think>\n{DRAFT}\n</think>\n\n42", "42", DRAFT),
-        (f"{DRAFT}\n</think>\n\n42", "42", DRAFT),
-        (f"<thinking>{DRAFT}</thinking>42", "42", DRAFT),
-        (f"<THINK>{DRAFT}</THINK>\n42", "42", DRAFT),
-        (f"[THINK]{DRAFT}[/THINK]42", "42", DRAFT),
-        (f'[THINK]{DRAFT}[/THINK]"42" it is', '"42" it is', DRAFT),
-        (f"<seed:think>{DRAFT}</seed:think>42", "42", DRAFT),
-        (f"◁think▷{DRAFT}◁/think▷42", "42", DRAFT),
-        (f"<|begin_of_thought|>{DRAFT}<|end_of_thought|>\n42", "42", DRAFT),
-        ("<think>one</think><think>two</think>42", "42", "one\ntwo"),
-        ("<think>never closed", "", "never closed"),
-        ("<think>\n\n</think>\n\n42", "42", ""),
-        ("So far.\n<think>\nhm\n</think>\nMore.", "So far.\n\nMore.", "hm"),
-        ("So far.\n<think>\nhm", "So far.", "hm"),
-        ("</think>\n<think></think><think>x", "", "\n\nx"),
-        (
-            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>42<|return|>",
-            "42",
-            "hm",
-        ),
-    ],
-)
-def test_thoughts_are_apart_however_a_model_marks_them(reply, answer, thoughts):
-    assert split_thoughts(reply) == (answer, thoughts)
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        "42",
-        "a < b and [c] too",
-        '{"answer": "the tag <think> opens and </think> closes"}',
-        '{"context": "line\\n<think>x</think>"}',
-        "The tag `</think>` ends a thought.",
-        'Print "</think>" at the end.',
-        "",
-    ],
-)
-def test_a_tag_that_an_answer_quotes_belongs_to_it(reply):
-    assert split_thoughts(reply) == (reply, "")
-
-
-@given(st.text(max_size=200))
-def test_a_text_without_tags_is_never_touched(text):
-    if not set("<[◁") & set(text):
-        assert split_thoughts(text) == (text, "")
-
-
-@given(st.lists(st.sampled_from(["<think>", "</think>", "a", "\n", "{", "`", " "]), max_size=30).map("".join))
-def test_any_mixture_of_tags_is_read_and_a_second_reading_finds_no_closed_thought_at_its_start(text):
-    answer, _ = split_thoughts(text)
-    assert not answer.startswith("<think>")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from studbook.evaluate.control import CONTROL, CONTROL_ANSWER
 from studbook.evaluate.questions import judge_question, verifier_question
 from studbook.evaluate.replies import UnreadableReply
-from studbook.llm.answers import split_thoughts
 from studbook.llm.contracts import ChatReply, ChatRequest, Message
 from studbook.llm.json_reader import find_objects
+from studbook.llm.thoughts import split_thoughts
 from studbook.testbed.models.backend import MODELS, TestbedBackend, program_hash
 from studbook.testbed.models.request import SeededDraws
 from studbook.testbed.models.unkind import (
