@@ -57,6 +57,11 @@ TAKEN = ("models", "sandbox")
 def conformance(options: Namespace, terminal: Terminal) -> int:
     """Writes the report however the run ended, and exits with 0 if it came to its end."""
     out = Path(options.out)
+    if out.suffix.lower() == ".json":
+        raise UsageError(
+            f"--out {options.out}: the report is Markdown, and the same as JSON is written beside it\n"
+            f"  name the report: --out {out.with_suffix('.md')}"
+        )
     if not out.parent.is_dir():
         raise UsageError(f"--out {options.out}: the folder {out.parent} does not exist")
     if options.of is not None:

@@ -1,7 +1,9 @@
 """What each role of a run could and could not do, counted from the run's records.
 
 Reads journal, trajectories, call records and notices; makes no call and runs no harness. A reply counts as
-readable if the reader that the run itself uses for its role could read it. Of the implementer's dialogues the
+readable if the run's reader for its role gets something out of it. This is an approximation: which criteria
+and which word a reply was about is not recorded beside it. So a mark sheet may have the length of any rubric
+of its paper, and without the word, all objects of a reply have to agree. Of the implementer's dialogues the
 replies are recorded, and its edits are made again on the parent's files, in memory.
 
 Says nothing about how good a readable reply is: that is measured against planted truth (the canary).

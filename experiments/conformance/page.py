@@ -5,6 +5,8 @@ replies. Pass rates of papers are left out: a run this small cannot tell two har
 near chance a rate means nothing.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +67,13 @@ def conformance_json(found: Conformance) -> dict[str, Any]:
         "troubles": dict(figures.troubles),
         "findings": as_json(found.findings),
     }
-    cleaned: dict[str, Any] = told if found.names_host else _without(told, _addresses(found))
+    if found.names_host:
+        return told
+    addresses = _addresses(found)
+    troubles: Counter[str] = Counter()
+    for text, number in figures.troubles.items():  # the only keys that are an endpoint's words
+        troubles[_without(text, addresses)] += number
+    cleaned: dict[str, Any] = _without({**told, "troubles": troubles}, addresses)
     return cleaned
 
 
@@ -117,21 +125,43 @@ def _urls(found: Conformance) -> list[str]:
     return [url for name in sorted(used) if (url := models.endpoints[name].base_url)]
 
 
-def _addresses(found: Conformance) -> list[str]:
-    """Everything that would name an endpoint, longest first."""
+_PLACES = (
+    r"(?<=://){0}(?![\w.-])",
+    r"(?<=@){0}(?![\w.-])",
+    r"(?<![\w.-]){0}(?=:\d)",
+    r"(?<=host[ '=]){0}(?![\w.-])",
+    r"(?<=host=['\"]){0}(?![\w.-])",
+    r"\A{0}\Z",
+)
+"""Where a host's name that may be an ordinary word is an address: in one, after `host`, or alone."""
+
+
+def _addresses(found: Conformance) -> list[re.Pattern[str]]:
+    """What names an endpoint: its address, its host with port, its host; longest first.
+
+    As a whole word each. A host without a dot, such as `model` in http://model:8000/v1, may be an ordinary
+    word too and counts only in the places of an address.
+    """
     parts = [(url, urlsplit(url)) for url in _urls(found)]
-    named = {text for url, part in parts for text in (url, part.netloc, part.hostname or "")}
-    return sorted(named - {""}, key=len, reverse=True)
+    named = {text for url, part in parts for text in (url, part.netloc, part.hostname or "")} - {""}
+    return [_pattern(text) for text in sorted(named, key=len, reverse=True)]
 
 
-def _without(value: Any, addresses: Sequence[str]) -> Any:
-    """The same value with every address replaced in every text."""
+def _pattern(text: str) -> re.Pattern[str]:
+    escaped = re.escape(text)
+    if re.search("[.:]", text):
+        return re.compile(rf"(?<![\w-]){escaped}(?![\w-])", re.IGNORECASE)
+    return re.compile("|".join(place.format(escaped) for place in _PLACES), re.IGNORECASE)
+
+
+def _without(value: Any, addresses: Sequence[re.Pattern[str]]) -> Any:
+    """The same value with every address replaced in every text. Keys are names, and stay."""
     if isinstance(value, str):
         for address in addresses:
-            value = value.replace(address, WITHHELD)
+            value = address.sub(WITHHELD, value)
         return value
     if isinstance(value, Mapping):
-        return {_without(key, addresses): _without(inner, addresses) for key, inner in value.items()}
+        return {key: _without(inner, addresses) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_without(inner, addresses) for inner in value]
     return value

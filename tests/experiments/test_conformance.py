@@ -214,6 +214,27 @@ def test_a_host_is_named_only_if_it_is_asked_for(figures: RunFigures) -> None:
     assert conformance_json(named)["endpoints"] == ["secret.example"]
 
 
+def test_a_host_that_is_an_ordinary_word_is_withheld_only_in_an_address(figures: RunFigures) -> None:
+    found = replace(
+        served_at(figures, "http://model:8000/v1"),
+        learned=(
+            "the model does not understand 'seed' (http://model:8000/v1/chat)",
+            "no host model, a model",
+        ),
+        troubles={"cannot reach model:8000": 2, "the model is busy": 1},
+    )
+    told = conformance_json(Conformance(figures=found))
+    assert all("model" in role and "(endpoint)" not in role for role in told["roles"])
+    assert told["learned"] == [
+        "the model does not understand 'seed' ((endpoint)/chat)",
+        "no host (endpoint), a model",
+    ]
+    assert told["troubles"] == {"cannot reach (endpoint)": 2, "the model is busy": 1}
+    page = conformance_page(Conformance(figures=found))
+    assert "model:8000" not in page
+    assert "the model is busy" in page
+
+
 def test_models_are_named_once_with_their_roles(figures: RunFigures) -> None:
     judge = next(role for role in figures.roles if role.role == "judge")
     large = replace(judge, model="large", answered_as=("large-2026",))
@@ -299,6 +320,14 @@ def test_a_report_of_an_unfinished_run_says_so(run: RunFolder, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "cut (interrupted)" in done.stdout
     assert "The implementer was never asked." in done.stdout
+
+
+def test_a_report_is_not_written_where_its_json_goes(tmp_path: Path) -> None:
+    done = studbook("conformance", "quickstart", "--out", "report.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--out report.json" in done.stderr
+    assert "report.md" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_that_cannot_be_written_is_told_before_any_call(tmp_path: Path) -> None:
