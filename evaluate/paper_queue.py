@@ -99,7 +99,7 @@ class PaperQueue:
     def drop(
         self, harness: HarnessTree, papers: Iterable[Paper], replicate: int
     ) -> "tuple[Future[PaperResult], ...]":
-        """Whoever wants them, those of these papers that wait never run; returns futures of those that run."""
+        """Those of these papers that wait never run, whoever wants them. Returns the others' futures."""
         running = []
         with self._lock:
             for paper in papers:

@@ -328,6 +328,35 @@ def test_a_long_dialogue_forgets_old_results_first():
     assert [len(message.content) for message in fit(messages, 100)] == [100, 100, 23, 49, 23, 49, 100, 100]
 
 
+@pytest.mark.parametrize("limit", [4000, 6000, 11_000, 60_000])
+def test_a_dialogue_keeps_within_its_limit_also_with_a_long_opening_and_a_long_last_result(limit):
+    lengths = [("system", 2000), ("user", 30_000), ("assistant", 9000), ("user", 50_000)]
+    kept = fit([Message(role=role, content="x" * length) for role, length in lengths], limit)
+    assert sum(len(message.content) for message in kept) <= limit
+    assert len(kept[0].content) == 2000
+    assert all("characters left out" in kept[at].content for at in (1, 3))
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_refused_dialogue_is_sent_again_shorter_from_the_first_turn_on(turn):
+    refused = RequestFailed("refused", "too long")
+    long = f"```write prompts/long.md\n{'a' * 3000}\n```\n```read prompts/long.md\n```"
+    _, chat = implement([long] * turn + [refused, WRITE])
+    first, second = (
+        sum(len(message.content) for message in call.messages[1:]) for call in chat.asked[turn : turn + 2]
+    )
+    assert second < first
+
+
+def test_many_results_are_bounded_together():
+    reads = "".join("```read prompts/long.md\n```\n" for _ in range(40))
+    _, chat = implement(
+        [f"```write prompts/long.md\n{'a' * 3000}\n```", reads, "```done\nx\n```"],
+        DialogueLimits(prompt_characters=16_000),
+    )
+    assert len(told(chat, 2)) <= 8500  # half of the prompt, and what stands below the results
+
+
 def test_the_prompt_shows_every_action_as_it_is_read():
     shown = parse_actions(load_prompt("implementer.md").replace("{actions}", describe_actions()))
     assert {action.kind for action in shown} == set(ActionKind)

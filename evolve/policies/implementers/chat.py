@@ -34,8 +34,11 @@ from studbook.populations.records import MutationKind
 DATA_FILES = ("../../prompts/implementer.md", "../actions.toml")
 """Its prompt: part of what a run is bound to."""
 
-SHRINKS = (1, 4)
-"""The size limit is divided by these in turn, leaving out older results, if the model refuses a dialogue."""
+SHRINK = 4
+"""The size limit is divided by this if the model refuses a dialogue, and a smaller one is at least halved."""
+
+LEAST_SHOWN = 400
+"""Characters of a message that are shown in any case."""
 
 FILES_SHARE = 3
 """The files that fit into this part of the prompt are shown at once, which saves turns."""
@@ -159,21 +162,22 @@ class ChatImplementer:
 
     def _ask(self, chat: Chat, messages: Sequence[Message], seed: int) -> ChatReply:
         """Raises RequestFailed if the model refuses even a shortened dialogue."""
-        refused: RequestFailed | None = None
-        for shrink in SHRINKS:
-            call = ChatCall(
+        most = self._limits.prompt_characters
+        try:
+            return self._send(chat, fit(messages, most), seed)
+        except RequestFailed:  # too long, filtered, empty: a shorter dialogue may get an answer
+            return self._send(chat, fit(messages, min(most // SHRINK, _size(messages) // 2)), seed)
+
+    def _send(self, chat: Chat, messages: Sequence[Message], seed: int) -> ChatReply:
+        return chat.chat(
+            ChatCall(
                 role="implementer",
-                messages=fit(messages, self._limits.prompt_characters // shrink),
+                messages=tuple(messages),
                 seed=seed,
                 max_tokens=self._answer_tokens,
                 tools=tools(),
             )
-            try:
-                return chat.chat(call)
-            except RequestFailed as error:  # too long, filtered, empty: a shorter dialogue may get an answer
-                refused = error
-        assert refused is not None  # SHRINKS is not empty
-        raise refused
+        )
 
     def _opening(self, parent: HarnessTree, diagnosis: Diagnosis, history: Sequence[HistoryEntry]) -> str:
         limits = self._limits
@@ -201,8 +205,8 @@ class ChatImplementer:
     ) -> str:
         """What came of the model's actions, and what it should know besides."""
         limits = self._limits
-        room = limits.prompt_characters // 2 // max(1, len(results))
-        share = min(limits.result_characters, max(1000, room))
+        room = limits.prompt_characters // 2 - sum(len(result.render(0)) for result in results)
+        share = min(limits.result_characters, _even_share([len(result.text) for result in results], room))
         parts = ["\n".join(result.render(share) for result in results) or NO_ACTION]
         parts += [CUT_OFF] if reply.is_truncated else []
         parts += [STUCK] if progress.stuck >= TOLD_AFTER else []
@@ -250,18 +254,48 @@ def _as_text(reply: ChatReply, results: Sequence[Result]) -> str:
 
 
 def fit(messages: Sequence[Message], limit: int) -> tuple[Message, ...]:
-    """The messages within `limit` characters; the first two and the last two are kept in full.
+    """The messages within `limit` characters; the first is kept in full, and LEAST_SHOWN of each other one.
 
-    Drops the oldest results first, then what the model itself wrote.
+    Drops the oldest results first, then what the model itself wrote; then cuts its last
+    message, and the longest of the others.
     """
     kept = list(messages)
-    excess = sum(len(message.content) for message in kept) - limit
+    excess = _size(kept) - limit
     for role, note in LEFT_OUT.items():
         for at in range(2, len(kept) - 2):
             if excess > 0 and kept[at].role == role and len(kept[at].content) > len(note):
                 excess -= len(kept[at].content) - len(note)
                 kept[at] = replace(kept[at], content=note)
+    if excess > 0 and len(kept) > 2:
+        own = kept[-2].content
+        kept[-2] = replace(kept[-2], content=_cut_to(own, max(LEAST_SHOWN, len(own) - excess)))
+    if _size(kept) > limit:
+        system, *others = kept
+        room = limit - len(system.content)
+        share = max(LEAST_SHOWN, _even_share([len(each.content) for each in others], room))
+        kept = [system, *(replace(each, content=_cut_to(each.content, share)) for each in others)]
     return tuple(kept)
+
+
+def _size(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)
+
+
+def _even_share(lengths: Sequence[int], room: int) -> int:
+    """The most characters that each text may have, so that all are within `room`; short ones leave theirs."""
+    for count, length in zip(range(len(lengths), 0, -1), sorted(lengths), strict=True):
+        if length * count > room:
+            return max(0, room // count)
+        room -= length
+    return max(lengths, default=0)
+
+
+CUT_NOTE = 50
+"""Most characters of the line with which `cut_middle` says how much it left out."""
+
+
+def _cut_to(text: str, limit: int) -> str:
+    return text if len(text) <= limit else cut_middle(text, limit - CUT_NOTE)
 
 
 LEFT_OUT: Mapping[str, str] = {
