@@ -4,15 +4,16 @@ Endpoints take different fields under different names. Nobody has to say so in a
 left out, renamed or replaced, the request is sent again, the user is told once, and it is remembered. What
 was learned is a set of lessons; it only grows, so concurrent requests cannot undo each other's and no
 exchange goes on for ever. Words that repeat the request, and words about a schema that a harness wrote, are
-not believed (`echoes`). Where an endpoint's words say nothing, the least common field is left out on
-trial, and remembered only if that helps.
+not believed (`echoes`). Where an endpoint's words say nothing, fields are left out on trial, one after
+another, and that is remembered only if it helps. A field that the endpoint has taken once is not tried.
 
 With tools no response format is sent: some servers refuse the combination. Where `seed` is refused, the
-sample index is sent as `user`, so that two samples remain two different requests for a cache on the way.
+sample index is sent as `user`, so that two samples remain two different requests for a cache on the way;
+where that is refused too, it is written as blanks after the last message.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,9 @@ RENAMED, STREAM, NO_STREAM, STREAM_OPTIONS = "renamed limit", "streamed", "no st
 SEED, FORMAT, TEMPERATURE, USER = "seed", "response_format", "temperature", "user"
 ONE_SCHEMA, MOST_ANSWER = "schema ", "answer "
 """Prefixes of lessons with a value: the hash of a schema, a number of tokens."""
-TAKES_SCHEMAS = "takes schemas"
+TAKES = "takes "
+"""Prefix of what was accepted, which is no change to tell."""
+TAKES_SCHEMAS = TAKES + "schemas"
 """A schema was accepted: from then on a refusal is about one schema only."""
 MOST_SCHEMAS = 3
 """After so many refused schemas, and none accepted, none are sent."""
@@ -44,13 +47,16 @@ _PLAIN = (SEED, TEMPERATURE, STREAM_OPTIONS, TOOL_CHOICE, USER, FORMAT)
 _NO_SYSTEM = re.compile(
     r"system[ _](role|message|prompt|instruction)s?\b.{0,40}\b(not|un|no longer)"
     r"|\brole\b[^.]{0,40}['\"]system|developer instruction is not enabled|roles must alternate"
-    r"|only user and assistant",
+    r"|only user(,| and) assistant|(unexpected|unknown|unsupported|invalid) (message )?role\b"
+    r"|\brole\b(?!.*system)[^.]{0,40}'user'[^.]{0,20}'assistant'",
     re.IGNORECASE,
 )
 _MAYBE_NO_SYSTEM = re.compile(r"(not|unsupported|unknown|invalid|unexpected).{0,40}\bsystem\b", re.IGNORECASE)
 """The error of a chat template without a system role."""
 _NOT_UNDERSTOOD = re.compile(
     r"unsupported|not (yet |currently |fully )*(supported|implemented|available|enabled|permitted|allowed)"
+    r"|deprecated|no longer|not an? (valid|known|recogni[sz]ed|supported) (field|param|arg|key|option)"
+    r"|must be (set to |equal to )?[\d.]+ (for|when|with|on|in|if)\b"
     r"|unavailable|(does|do|can) ?n[o']t (currently )?(support|accept|allow|use|handle)|no support"
     r"|cannot be (used|combined|specified|set)|fixed at|may only be"
     r"|only (be set|the default|[\d.]+ (is|are) )"
@@ -71,7 +77,8 @@ _ABOUT_FORMAT = re.compile(
 _ABOUT_SCHEMA = re.compile(
     r"(invalid|bad|malformed|complex|unsupported) (json[ _])?schema|in context=|additionalProperties"
     r"|schema\b[^.]{0,60}(invalid|not valid|keyword|too (complex|large|deep|many)|missing|unresolv)"
-    r"|(parse|compile|convert|initialize|build)[^.]{0,30}(grammar|schema)|unimplemented keys",
+    r"|(parse|compile|convert|initialize|build)[^.]{0,30}(grammar|schema)|unimplemented keys"
+    r"|(grammar|schema)\b[^.]{0,20}\b(compil|pars|conver)\w*[^.]{0,20}(fail|error)",
     re.IGNORECASE,
 )
 """A complaint about this schema, where others may be taken."""
@@ -91,6 +98,7 @@ _ABOUT_TOOLS = re.compile(
 _NEEDS_FLAG = re.compile(r"requires? `?--|--jinja|tool-call-parser", re.IGNORECASE)
 _ONLY_STREAM = re.compile(
     r"only (be )?(support|accept|allow|work|available|use)\w*[^.]{0,40}\bstream"
+    r"|stream\W{1,4}false\b[^.]{0,30}(not|un)[ -]?(yet )?(supported|allowed|available)"
     r"|stream\w*[`'\"]?[^.]{0,25}\b(must|should|needs?|has to) (be )?(set )?(to )?[`'\"]?(true|enabled)"
     r"|\b(must|need to|should|please)\b[^.]{0,30}\b(use|enable|set|specify|turn on|add)\b[^.]{0,25}\bstream"
     r"|stream(ing)?( mode)? (is )?(strongly )?(required|recommended|mandatory)|requires? stream"
@@ -109,6 +117,13 @@ _NO_STREAM = re.compile(
 DECIDED = {401, 402, 403, 408, 409, 413, 429}
 """Statuses that say enough: they are not about a field."""
 _UNCLEAR = {400, 422}
+_NO_PROVIDER = re.compile(r"no endpoints found", re.IGNORECASE)
+"""OpenRouter's 404 where no provider takes all fields; it names none."""
+_BAD_VALUE = re.compile(
+    r"\bbetween\b|\brange\b|(less|greater|smaller|larger|more) than|at (least|most)|[<>]=?|maximum|minimum",
+    re.IGNORECASE,
+)
+"""The field is known, its value is the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +146,8 @@ class Dialect:
             fields |= {"stream": True, STREAM_OPTIONS: {"include_usage": True}}
         kept = {name: value for name, value in fields.items() if name not in self.lessons}
         messages = _without_system(request.messages) if SYSTEM in self.lessons else request.messages
+        if SEED in self.lessons and (USER in self.lessons or USER in request.extra_body):
+            messages = [*messages[:-1], _with_blanks(messages[-1], request.seed)]
         return {
             "model": request.model,
             "messages": [{"role": message.role, "content": message.content} for message in messages],
@@ -177,7 +194,8 @@ class Dialect:
 
     def after_answer(self, request: ChatRequest) -> "Dialect":
         """What an answer teaches, alone."""
-        return Dialect(frozenset({TAKES_SCHEMAS} if self._format_of(request) == SCHEMA else ()))
+        taken = {TAKES + field for field in self._common_fields(request)}
+        return Dialect(frozenset(taken | ({TAKES_SCHEMAS} if self._format_of(request) == SCHEMA else set())))
 
     def after(self, complaint: Complaint, request: ChatRequest) -> "Dialect | None":
         """The dialect to try after a refusal; None if the refusal is about something else."""
@@ -194,22 +212,72 @@ class Dialect:
             return None
         return self._with(lesson)
 
-    def on_trial(self, complaint: Complaint, request: ChatRequest) -> "Dialect | None":
-        """A simpler request after a refusal whose words say nothing; None if nothing can be left out.
+    def on_trial(
+        self, complaint: Complaint, request: ChatRequest, tried: Collection["Dialect"] = ()
+    ) -> "Dialect | None":
+        """The lessons of a simpler request after a refusal whose words say nothing; None if none is left.
 
-        Words about a harness's schema say nothing: it is left out, and what is refused then is learned from.
+        `complaint` is about the request as `self` and the last of `tried` have sent it. Words about a
+        harness's schema say nothing: it is left out, and what is refused then is learned from.
         """
-        if self.sends_harness_schema(request) and request.json_schema is not None:
+        if not tried and self.sends_harness_schema(request):
             has_decided = complaint.status < 400 or complaint.status in DECIDED or complaint.is_flagged
-            is_failure = complaint.status >= 500 and not _NOT_SUPPORTED.search(complaint.words)
-            return None if has_decided or is_failure else self._with(_name_of(request.json_schema))
-        if complaint.status not in _UNCLEAR or complaint.is_too_large or complaint.is_flagged:
+            words = complaint.words
+            is_failure = complaint.status >= 500 and not (
+                _NOT_SUPPORTED.search(words) or _ABOUT_SCHEMA.search(words)
+            )
+            if has_decided or is_failure:
+                return None
+        elif not _is_unclear(complaint):
             return None
-        if self.takes_tools(request):
-            return self._with(TOOLS)
-        if wanted := self._format_of(request):
-            return self._with(self._refused_format(wanted, request, is_this_schema=True))
-        return None
+        trials = map(Dialect, self._trials(f"{complaint.param} {complaint.words}", request))
+        return next((trial for trial in trials if trial not in tried), None)
+
+    def _trials(self, words: str, request: ChatRequest) -> Iterator[frozenset[str]]:
+        """What may be left out: single fields first, then several."""
+        formats, fields = list(self._format_trials(request)), list(self._field_trials(words, request))
+        yield from formats
+        yield from fields
+        unseeded = frozenset({SEED, USER})
+        if unseeded in fields:
+            yield from (each | unseeded for each in formats)
+        if len(fields) > 1:
+            yield frozenset().union(*fields)
+        if fields and formats:
+            yield frozenset().union(*fields, formats[-1])
+
+    def _format_trials(self, request: ChatRequest) -> Iterator[frozenset[str]]:
+        """One after another: without tools a format is sent, and a simpler one before none."""
+        simpler = self
+        while True:
+            if simpler.takes_tools(request):
+                lesson = TOOLS
+            elif wanted := simpler._format_of(request):
+                lesson = simpler._refused_format(wanted, request, is_this_schema=True)
+            else:
+                return
+            simpler = simpler._with(lesson)
+            yield simpler.lessons - self.lessons
+
+    def _field_trials(self, words: str, request: ChatRequest) -> Iterator[frozenset[str]]:
+        """First the fields that the words name, then common ones that the endpoint has never taken."""
+        if _BAD_VALUE.search(words):
+            return
+        sent = self.body_of(replace(request, extra_body={}))
+        named = [field for field in _PLAIN if field in sent and re.search(rf"(?i)\b{field}\b", words)]
+        common = [field for field in self._common_fields(request) if TAKES + field not in self.lessons]
+        for field in dict.fromkeys([*named, *common]):
+            yield frozenset({field})
+            if field == SEED and USER not in self.lessons:
+                yield frozenset({SEED, USER})
+
+    def _common_fields(self, request: ChatRequest) -> list[str]:
+        """Fields of nearly every request that some endpoints refuse without a word."""
+        sent = [field for field in (SEED, USER, TEMPERATURE, SYSTEM) if field not in self.lessons]
+        if SEED not in self.lessons:
+            sent.remove(USER)
+        has_system = any(message.role == "system" for message in request.messages)
+        return sent if has_system else [field for field in sent if field != SYSTEM]
 
     def with_most_answer(self, tokens: int) -> "Dialect":
         return self._with(f"{MOST_ANSWER}{tokens}")
@@ -220,7 +288,7 @@ class Dialect:
 
     def difference(self, before: "Dialect") -> str:
         """One line for the user: what changed."""
-        return "; ".join(map(_in_words, sorted(self.lessons - before.lessons - {TAKES_SCHEMAS})))
+        return "; ".join(map(_in_words, sorted(_told(self.lessons - before.lessons))))
 
     @property
     def _may_stream(self) -> bool:
@@ -248,15 +316,16 @@ class Dialect:
         if RENAMED not in self.lessons and _LIMIT_RENAMED.search(words):
             return RENAMED
         is_about_system = _NO_SYSTEM.search(words) or (is_refusal and _MAYBE_NO_SYSTEM.search(words))
-        if is_about_system and SYSTEM not in self.lessons:
+        if is_about_system and SYSTEM in self._common_fields(request):
             return SYSTEM
-        if self.takes_tools(request) and _ABOUT_TOOLS.search(words):
+        is_about_grammar = "grammar" in words and _ABOUT_SCHEMA.search(words)
+        if self.takes_tools(request) and (_ABOUT_TOOLS.search(words) or is_about_grammar):
             return self._tools_lesson(words, is_unknown)
         wanted = self._format_of(request)
-        if wanted and _ABOUT_FORMAT.search(words) and (is_refusal or is_unknown):
+        is_this_schema = _ABOUT_SCHEMA.search(words) is not None
+        if wanted and _ABOUT_FORMAT.search(words) and (is_refusal or is_unknown or is_this_schema):
             if _UNKNOWN_FIELD.search(words) and "json_" not in words:
                 return FORMAT
-            is_this_schema = _ABOUT_SCHEMA.search(words) is not None
             return self._refused_format(wanted, request, is_this_schema=is_this_schema)
         sent = self.body_of(replace(request, extra_body={}))
         named = (field for field in _PLAIN if param == field or re.search(rf"(?i)\b{field}\b", words))
@@ -266,6 +335,18 @@ class Dialect:
         if TOOL_CHOICE not in self.lessons and "tool_choice" in words and not re.search(r"\btools\b", words):
             return TOOL_CHOICE
         return TOOLS if is_unknown or _NEEDS_FLAG.search(words) or "grammar" in words else None
+
+
+def _is_unclear(complaint: Complaint) -> bool:
+    """Whether the request was refused for something in it that the words need not name."""
+    if complaint.is_too_large or complaint.is_flagged:
+        return False
+    is_without_provider = complaint.status == 404 and _NO_PROVIDER.search(complaint.words) is not None
+    return complaint.status in _UNCLEAR or is_without_provider
+
+
+def _told(lessons: Collection[str]) -> list[str]:
+    return [lesson for lesson in lessons if not lesson.startswith(TAKES)]
 
 
 def _in_words(lesson: str) -> str:
@@ -317,6 +398,11 @@ def _without_system(messages: Sequence[Message]) -> list[Message]:
     if rest and rest[0].role == "user":
         return [replace(rest[0], content=f"{system}\n\n{rest[0].content}"), *rest[1:]]
     return [Message(role="user", content=system), *rest]
+
+
+def _with_blanks(message: Message, seed: int) -> Message:
+    """The seed's bits as blanks and tabs behind the text: no word changes, but no two samples are equal."""
+    return replace(message, content=message.content + f"{seed:b}".translate({48: " ", 49: "\t", 45: "\n"}))
 
 
 def _mentions_json(request: ChatRequest) -> bool:

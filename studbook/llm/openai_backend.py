@@ -51,6 +51,7 @@ from studbook.llm.complaints import (
     timed_out,
     to_model_error,
     unreached,
+    wants_shorter_answer,
 )
 from studbook.llm.context import ask_context
 from studbook.llm.contracts import ChatReply, ChatRequest, ToolCall
@@ -232,26 +233,28 @@ class OpenAIBackend:
         self._contexts: dict[str, int | None] = {}
 
     def complete(self, request: ChatRequest) -> ChatReply:
-        sent, trial, refusal = request, Dialect(), None
+        sent, refusal = request, None
+        trials: list[Dialect] = []
         for _ in range(MOST_TRIES):
-            dialect = self._dialect(request).merge(trial)
+            known, trial = self._dialect(request), trials[-1] if trials else Dialect()
+            dialect = known.merge(trial)
             answer = self._ask(sent, dialect)
             if isinstance(answer, ChatReply):
                 answer = self._confirm(sent, trial, answer)
                 limit = min(sent.max_tokens, dialect.most_answer)
                 return replace(answer, limit_tokens=limit if limit < request.max_tokens else None)
             refusal = refusal if refusal is not None and trial.lessons else answer
-            learned, tried = self._lesson_of(dialect, answer, sent), dialect.on_trial(answer, sent)
-            if answer.is_worth_another_try and not learned and not tried:
+            learned, simpler = self._lesson_of(dialect, answer, sent), known.on_trial(answer, sent, trials)
+            if answer.is_worth_another_try and not learned and not simpler:
                 raise to_model_error(answer, self._where(request.model))
             self._note_context(request, answer)
             if learned:
                 self._adopt(request, learned)
-                trial = Dialect()  # what was left out on trial may not have been at fault
+                trials = []  # what was left out on trial may not have been at fault
             elif fitting := fit_answer(sent, answer):
                 sent = fitting
-            elif tried:
-                trial = tried
+            elif simpler:
+                trials.append(simpler)
             else:
                 break
         assert refusal is not None
@@ -325,6 +328,8 @@ class OpenAIBackend:
     def _lesson_of(self, used: Dialect, complaint: Complaint, request: ChatRequest) -> Dialect | None:
         """The new lesson alone; None if there is none in the complaint."""
         limit = None if used.sends_harness_schema(request) else limits_in(complaint.words).answer
+        if limit is None and not request.from_harness and wants_shorter_answer(complaint.words):
+            limit = min(request.max_tokens, used.most_answer) // 2
         if limit is not None and complaint.status in {400, 416, 422} and limit < request.max_tokens:
             is_new = FEWEST_ANSWER <= limit < used.most_answer
             learned = used.with_most_answer(limit) if is_new else None

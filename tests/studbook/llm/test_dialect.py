@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from studbook.errors import ModelUnavailable, RequestRefused
+from studbook.errors import ModelRejected, ModelUnavailable, RequestRefused
 from studbook.llm.contracts import ChatRequest, Message, Tool, ToolCall
 from studbook.llm.dialect import is_strict
 from studbook.llm.openai_backend import OpenAIBackend
@@ -31,6 +31,7 @@ REQUEST = ChatRequest(
 )
 WITH_SCHEMA = replace(REQUEST, json_schema=SCHEMA)
 WITH_TOOLS = replace(REQUEST, tools=(TOOL,))
+SYSTEM_REQUEST = replace(REQUEST, messages=(Message(role="system", content="Be brief."), *REQUEST.messages))
 
 Refuse = Callable[[dict[str, Any]], httpx2.Response | None]
 
@@ -198,11 +199,135 @@ def test_a_refusal_that_says_nothing_and_stays_is_the_first_one_and_teaches_noth
     endpoint = Endpoint(lambda body: httpx2.Response(400, text=next(answers, "more")))
     with pytest.raises(RequestRefused, match="first words"):
         endpoint.backend.complete(WITH_SCHEMA)
-    assert list(map(kind_of, endpoint.bodies)) == ["json_schema", "json_object", ""]
+    assert list(map(kind_of, endpoint.bodies))[:4] == ["json_schema", "json_object", "", "json_schema"]
+    assert len(endpoint.bodies) <= 12
+    assert len(set(map(json.dumps, endpoint.bodies))) == len(endpoint.bodies)
     assert endpoint.notices == []
     endpoint.refuse = lambda body: None
     endpoint.backend.complete(WITH_SCHEMA)
     assert kind_of(endpoint.bodies[-1]) == "json_schema"
+
+
+def test_fields_that_were_taken_once_are_not_tried_again() -> None:
+    endpoint = Endpoint(lambda body: None)
+    endpoint.backend.complete(SYSTEM_REQUEST)
+    endpoint.refuse = lambda body: httpx2.Response(400, text="bad request")
+    with pytest.raises(RequestRefused):
+        endpoint.backend.complete(replace(SYSTEM_REQUEST, seed=6))
+    assert len(endpoint.bodies) == 2
+
+
+@pytest.mark.parametrize("words", ["", "Bad Request", "invalid request body"])
+@pytest.mark.parametrize("fields", [{"seed"}, {"temperature"}, {"seed", "user"}, {"seed", "temperature"}])
+def test_a_field_that_is_refused_without_a_word_costs_no_other(words: str, fields: set[str]) -> None:
+    endpoint = Endpoint(
+        lambda body: httpx2.Response(400, json={"error": {"message": words}}) if fields & set(body) else None
+    )
+    for _ in range(2):
+        assert endpoint.backend.complete(WITH_SCHEMA).text == "because"
+    assert not fields & set(endpoint.bodies[-1])
+    if len(fields) == 1 or "user" in fields:
+        assert kind_of(endpoint.bodies[-1]) == "json_schema"
+    assert len(endpoint.notices) == 1
+    sent = len(endpoint.bodies)
+    endpoint.backend.complete(WITH_SCHEMA)
+    assert len(endpoint.bodies) == sent + 1
+
+
+def test_without_a_provider_for_all_fields_they_are_tried() -> None:
+    words = "No endpoints found that can handle the requested parameters."
+    endpoint = Endpoint(
+        lambda body: (
+            httpx2.Response(404, json={"error": {"message": words, "code": 404}})
+            if kind_of(body) == "json_schema" or "seed" in body
+            else None
+        )
+    )
+    assert endpoint.backend.complete(WITH_SCHEMA).text == "because"
+    assert kind_of(endpoint.bodies[-2]) == "json_object"
+    assert "temperature" in endpoint.bodies[-2]
+    gone = Endpoint(lambda body: httpx2.Response(404, json={"error": {"message": "No such model"}}))
+    with pytest.raises(ModelRejected):
+        gone.backend.complete(WITH_SCHEMA)
+    assert len(gone.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("temperature", "`temperature` is deprecated for this model."),
+        ("temperature", "temperature must be 1 for reasoning models"),
+        ("temperature", "Please check temperature."),
+        ("seed", "seed is not a valid field"),
+    ],
+)
+def test_a_field_that_the_words_name_is_left_out(field: str, words: str) -> None:
+    endpoint = Endpoint(
+        lambda body: httpx2.Response(400, json={"error": {"message": words}}) if field in body else None
+    )
+    assert endpoint.backend.complete(REQUEST).text == "because"
+    assert len(endpoint.bodies) <= 3
+    assert len(endpoint.notices) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unexpected message role.",
+        "Only user, assistant and tool roles are supported, got system.",
+        "messages[0].role: Input should be 'user' or 'assistant'",
+        "bad request",
+    ],
+)
+def test_a_model_without_a_system_role_is_recognized(words: str) -> None:
+    endpoint = Endpoint(
+        lambda body: (
+            httpx2.Response(400, json={"error": {"message": words}})
+            if any(message["role"] == "system" for message in body["messages"])
+            else None
+        )
+    )
+    assert endpoint.backend.complete(SYSTEM_REQUEST).text == "because"
+    endpoint.backend.complete(SYSTEM_REQUEST)
+    assert endpoint.bodies[-1]["messages"] == [{"role": "user", "content": "Be brief.\n\nMark it as JSON."}]
+    assert "seed" in endpoint.bodies[-1]
+
+
+def test_roles_are_no_matter_of_the_system_role_where_none_was_sent() -> None:
+    endpoint = Endpoint(lambda body: httpx2.Response(400, json={"error": "Unexpected message role."}))
+    with pytest.raises(RequestRefused):
+        endpoint.backend.complete(REQUEST)
+    assert endpoint.notices == []
+
+
+@pytest.mark.parametrize(
+    "words", ["failed to parse grammar", "xgrammar compile failed", "Failed to compile the JSON schema"]
+)
+@pytest.mark.parametrize("request_", [WITH_SCHEMA, WITH_TOOLS])
+def test_a_grammar_that_a_server_fails_at_is_not_sent_again(words: str, request_: ChatRequest) -> None:
+    endpoint = Endpoint(
+        lambda body: (
+            httpx2.Response(500, json={"error": {"message": words}})
+            if kind_of(body) == "json_schema" or ("tools" in body and "grammar" in words)
+            else None
+        )
+    )
+    for _ in range(2):
+        assert endpoint.backend.complete(request_).text == "because"
+    assert len(endpoint.bodies) <= 3
+
+
+def test_a_limit_that_is_too_large_by_an_unknown_amount_is_halved() -> None:
+    endpoint = Endpoint(
+        lambda body: (
+            httpx2.Response(400, json={"error": f"max_tokens ({body['max_tokens']}) is too large"})
+            if body["max_tokens"] > 1200
+            else None
+        )
+    )
+    for _ in range(2):
+        assert endpoint.backend.complete(REQUEST).limit_tokens == 1000
+    assert [body["max_tokens"] for body in endpoint.bodies] == [4000, 2000, 1000, 1000]
 
 
 def test_a_refusal_that_says_nothing_and_passes_teaches_nothing() -> None:
@@ -347,6 +472,8 @@ def test_a_prompt_that_does_not_fit_is_refused_after_a_few_requests(words: str) 
         "This model only support stream mode, please enable the stream parameter to access the model.",
         "parameter.enable_thinking must be set to false for non-streaming calls",
         "stream must be true",
+        "stream=false is not supported",
+        "stream: false is not supported by this model",
         "Non-streaming is not supported by this model",
         "Streaming is required for operations that may take longer than 10 minutes",
     ],
@@ -398,6 +525,23 @@ def test_without_seeds_samples_are_different_requests_that_no_cache_answers() ->
         endpoint.backend.complete(replace(REQUEST, seed=seed, temperature=0.0))
     assert [body.get("user") for body in endpoint.bodies] == [None, "sample-1", "sample-2"]
     assert endpoint.headers[-1]["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("extra", [{}, {"user": "lab"}])
+def test_without_seed_and_user_samples_differ_in_blanks(extra: dict[str, str]) -> None:
+    unknown = {"seed"} if extra else {"seed", "user"}
+
+    def refuse(body: dict[str, Any]) -> httpx2.Response | None:
+        field = next(iter(sorted(unknown & set(body))), None)
+        return httpx2.Response(400, json={"error": f"unknown field: {field}"}) if field else None
+
+    endpoint = Endpoint(refuse)
+    for seed in (1, 2, 3, 2):
+        endpoint.backend.complete(replace(REQUEST, seed=seed, extra_body=extra))
+    texts = [body["messages"][-1]["content"] for body in endpoint.bodies[-4:]]
+    assert {text.rstrip() for text in texts} == {"Mark it as JSON."}
+    assert len(set(texts)) == 3
+    assert texts[1] == texts[3]
 
 
 @pytest.mark.parametrize(
