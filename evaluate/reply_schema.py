@@ -29,6 +29,8 @@ KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
     "maximum": (int, float),
 }
 """Every keyword that is allowed, and the type of its value."""
+SHAPES = ("type", "enum", "anyOf")
+"""A nested schema has at least one of them: endpoints refuse a schema that allows anything."""
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 
 
@@ -70,6 +72,10 @@ def _check_node(node: dict[str, Any]) -> None:
         is_number = not isinstance(value, bool) or name == "additionalProperties"
         if not isinstance(value, KEYWORDS[name]) or not is_number:
             raise ValueError(f"`{name}` has a value of the wrong type")
+    if not any(name in node for name in SHAPES):
+        raise ValueError("every nested schema needs `type`, `enum` or `anyOf`")
+    if not all(node.get(name, True) for name in ("enum", "anyOf")):
+        raise ValueError("`anyOf` and `enum` must not be empty")
     if "type" in node and node["type"] not in TYPES:
         raise ValueError(f"`type` must be one of {', '.join(TYPES)}")
     for name in ("minItems", "maxItems"):

@@ -54,7 +54,11 @@ def test_a_schema_of_a_reply_is_left_as_it_is():
         (of({"a": {"enum": [{"a": 1}]}}), "`enum` must list plain values"),
         (of({"a": STRING}, additionalProperties=STRING), "`additionalProperties` has a value"),
         (nested(13), "nested more than 12 deep"),
-        (of({f"p{n}": {} for n in range(200)}), "more than 200 nested schemas"),
+        (of({f"p{n}": STRING for n in range(200)}), "more than 200 nested schemas"),
+        (of({"a": {}}), "every nested schema needs `type`, `enum` or `anyOf`"),
+        (of({"a": {"type": "array", "items": {"description": "text"}}}), "needs `type`, `enum` or `anyOf`"),
+        (of({"a": {"anyOf": []}}), "`anyOf` and `enum` must not be empty"),
+        (of({"a": {"enum": []}}), "`anyOf` and `enum` must not be empty"),
         (of({"a": {"type": "string", "description": "x" * 10_000}}), "more than 10000 characters"),
     ],
 )
@@ -65,4 +69,4 @@ def test_what_is_not_the_shape_of_a_reply_is_refused_with_its_reason(schema, pro
 
 def test_a_schema_as_deep_and_as_large_as_allowed_passes():
     check_schema(nested(12))
-    check_schema(of({f"p{n}": {} for n in range(199)}))
+    check_schema(of({f"p{n}": STRING for n in range(199)}))
