@@ -9,10 +9,11 @@ from pathlib import Path
 from studbook.errors import UsageError
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
 from studbook.experiments.cli.machine import result_lines
+from studbook.experiments.cli.outputs import output_file
 from studbook.experiments.cli.running import execute_shown, resume_command
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_UNMEASURED, Terminal
 from studbook.experiments.conformance.figures import read_figures
-from studbook.experiments.conformance.page import Conformance, conformance_json, conformance_page
+from studbook.experiments.conformance.page import PAGE_TITLE, Conformance, conformance_json, conformance_page
 from studbook.experiments.doctor import CheckState
 from studbook.experiments.model_checks import check_endpoints
 from studbook.experiments.run.environment import UserEnvironment, read_user_environment
@@ -27,6 +28,7 @@ from studbook.populations.storage import atomic_write
 
 TRIAL = "conformance"
 """The bundled spec of the small run."""
+JSON_BEGINNING = b'{\n  "schema": 1,\n  "run": '
 TAKEN = ("models", "sandbox")
 """The sections of the user's spec that replace those of the trial."""
 
@@ -62,8 +64,7 @@ def conformance(options: Namespace, terminal: Terminal) -> int:
             f"--out {options.out}: the report is Markdown, and the same as JSON is written beside it\n"
             f"  name the report: --out {out.with_suffix('.md')}"
         )
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {options.out}: the folder {out.parent} does not exist")
+    _places(out)
     if options.of is not None:
         if options.target is not None or options.model is not None:
             raise UsageError("--of RUN reports on a run that was made: give no spec, address or --model")
@@ -146,13 +147,18 @@ def trial_spec(
     return user.load(TRIAL, [*address, *chosen, *given])
 
 
+def _places(out: Path) -> tuple[Path, Path]:
+    """The files of page and JSON. Raises UsageError if one cannot be written, or would be lost."""
+    beside = output_file(out.with_suffix(".json"), JSON_BEGINNING, "the JSON beside --out:")
+    return output_file(out, PAGE_TITLE.encode()), beside
+
+
 def _write(found: Conformance, out: Path, terminal: Terminal) -> None:
     page, told = conformance_page(found), conformance_json(found)
-    beside = out.with_suffix(".json")
-    atomic_write(out, page.encode("utf-8"))
-    atomic_write(beside, (json_text(told) + "\n").encode("utf-8"))
+    for path, text in zip(_places(out), (page, json_text(told) + "\n"), strict=True):
+        atomic_write(path, text.encode("utf-8"))
     if terminal.wants_json:
         terminal.json({"schema": 1, "conformance": told, "report": out.as_posix()})
     else:
         terminal.verbatim(page.splitlines())
-        terminal.progress(f"report: {out}, {beside}")
+        terminal.progress(f"report: {out}, {out.with_suffix('.json')}")

@@ -13,13 +13,14 @@ from studbook.evaluate.evaluations import Summary
 from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evolve.contracts import StopRequested
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
+from studbook.experiments.cli.outputs import output_file
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
 from studbook.experiments.library.working import evaluation_store, find_harness
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.corpus import skipped_note
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.lengths import fit_corpus, fit_spec
-from studbook.experiments.run.measuring import Breakdown, evaluate_harness, write_examples
+from studbook.experiments.run.measuring import FIRST_KEYS, Breakdown, evaluate_harness, write_examples
 from studbook.experiments.run.models import models_line, open_endpoints
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import StopSwitch, listening
@@ -116,6 +117,8 @@ def _number(value: Fraction | None) -> str:
 def evaluate(options: Namespace, terminal: Terminal) -> int:
     if options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: must be at least 1")
+    if options.out:
+        output_file(Path(options.out), FIRST_KEYS)
     with plugging(options.plugins, spec=options.spec):
         return _evaluate(options, terminal)
 
@@ -161,7 +164,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
     finally:
         display.close()
     out = Path(options.out) if options.out else store / f"{measured.name}.jsonl"
-    write_examples(out, measured.examples)
+    write_examples(output_file(out, FIRST_KEYS), measured.examples)
     if terminal.wants_json:
         summary = {**measured.summary.to_json(), "seconds": round(measured.seconds, 3)}
         terminal.json(

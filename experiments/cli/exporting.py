@@ -3,8 +3,8 @@
 from argparse import Namespace
 from pathlib import Path
 
-from studbook.errors import UsageError
 from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
+from studbook.experiments.cli.outputs import output_file
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.pack.packing import SUFFIX, pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
@@ -13,7 +13,7 @@ from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.opening import find_run, open_run, open_target
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import line
-from studbook.experiments.views.report import write_report
+from studbook.experiments.views.report import BEGINNING, write_report
 from studbook.experiments.views.text import clean_line, count
 from studbook.harnesses.folder import write_harness
 
@@ -45,11 +45,7 @@ def export(options: Namespace, terminal: Terminal) -> int:
 def report(options: Namespace, terminal: Terminal) -> int:
     run = open_run(options.run, Path(options.runs_dir))
     path = Path(options.out) if options.out else run.folder.report
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"--out {path}: the folder {path.parent} does not exist\n  create it, or choose another"
-        )
-    write_report(run, path)
+    write_report(run, output_file(path, BEGINNING))
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": run.folder.name, "report": path.as_posix()})
     else:

@@ -23,6 +23,7 @@ from studbook.rate import Rate
 
 WITHHELD = "(endpoint)"
 LONGEST_LIST = 8
+PAGE_TITLE = "# Conformance report"
 HEAD = (
     "role",
     "replies",
@@ -81,7 +82,7 @@ def conformance_page(found: Conformance) -> str:
     figures = found.figures
     readable = "; ".join(f"{spaced(role.role)}: {READABLE[role.role]}" for role in figures.roles)
     lines = [
-        "# Conformance report",
+        PAGE_TITLE,
         "",
         *_about(found),
         "",

@@ -31,6 +31,8 @@ from studbook.sandbox.contract import Sandbox
 
 SPLIT = "given"
 FOLDER = "evaluations"
+FIRST_KEYS = b'{"v": 1, "paper_id": '
+"""How a file of accepted examples begins."""
 JUDGED = frozenset({PaperVerdict.ACCEPTED, PaperVerdict.NOT_ACCEPTED})
 
 

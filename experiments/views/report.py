@@ -53,6 +53,9 @@ from studbook.rate import Rate
 
 DIFF_LIMIT = 60_000
 
+BEGINNING = b'<!doctype html><html lang="en">'
+"""Of every report."""
+
 
 def safe(text: str, limit: int = 400) -> str:
     return escape(clean_line(text, limit))
@@ -291,7 +294,7 @@ def report_html(view: ReportView) -> str:
         _section("Model usage and cost by role", costs_html(view.costs)),
     ]
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'{BEGINNING.decode()}<head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{safe(view.run)} – Studbook</title><style>{style}</style></head><body>"
