@@ -2,8 +2,9 @@
 
 Models wrap JSON in prose, fences and LaTeX, and write it as JavaScript or Python would. The form is read
 leniently: comments, trailing commas, single and typographic quotes, unquoted keys, `True` and `None`, line
-breaks and lone backslashes within strings. The content is not guessed: NaN, missing commas and missing
-brackets are errors, and nothing within an object that the text's end cuts off is returned.
+breaks and lone backslashes within strings, also those of LaTeX commands. The content is not guessed: NaN,
+missing commas and missing brackets are errors, and nothing within an object that the text's end cuts off is
+returned.
 
 The time is linear in the length of the text. Decides nothing about what an object means.
 """
@@ -27,16 +28,28 @@ _GAP = re.compile(r"(?:\s++|//[^\n]*+|#[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+")
 _KEY = re.compile(rf"(?P<string>{_STRING})|(?P<name>{_NAME})", re.DOTALL)
 _VALUE = re.compile(
     rf"(?P<string>{_STRING})|(?P<number>-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?(?![\w.]))"
-    r"|(?P<word>true|false|null|True|False|None)\b|(?P<open>[{\[])",
+    r"|(?P<word>true|false|null|True|False|None|TRUE|FALSE|NULL)\b|(?P<open>[{\[])",
     re.DOTALL,
 )
 _OBJECT = re.compile(rf"""\{{(?=\s*+(?:["'“}}/#]|{_NAME}\s*+:))""")
 _OBJECT_OR_ARRAY = re.compile(
     rf"""{_OBJECT.pattern}|\[(?=\s*+(?:["'“\[\]{{/#\-\d]|(?:true|false|null|True|False|None)\b))"""
 )
-_WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_WORDS = {
+    **dict.fromkeys(["true", "True", "TRUE"], True),
+    **dict.fromkeys(["false", "False", "FALSE"], False),
+    **dict.fromkeys(["null", "None", "NULL"], None),
+}
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _JSON_ESCAPES = frozenset('"\\/bfnrtu')
+_SHORT_NAMES = frozenset({"ne", "neg", "nexists", "ni", "nmid", "nu", "tan", "to"})
+"""LaTeX commands whose end may as well be a word that begins a line."""
+_LATEX = re.compile(
+    r"(?P<name>nabla|natural|ne|nearrow|neg|neq|newline|nexists|ni|nmid|noindent|nonumber|not|notin|nsubseteq|nu"
+    r"|nwarrow|rangle|rank|rbrace|rceil|rfloor|rho|right|rightarrow|rightharpoonup|rightleftharpoons|rm|rtimes"
+    r"|rVert|rvert|tag|tan|tanh|tau|tbinom|text|textbf|textit|textrm|textsf|texttt|tfrac|therefore|theta|tilde"
+    r"|times|to|top|triangle|triangleq)(?![A-Za-z])"
+)
 
 
 def find_objects(text: str) -> Iterator[dict[str, Any]]:
@@ -55,14 +68,14 @@ def read_flag(value: object) -> bool | None:
     """A claim as models write it: `true`, `"no"`, `1`; None if it is neither true nor false."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, int) and value in (0, 1):
+    if isinstance(value, int | float) and value in (0, 1):
         return bool(value)
-    return _FLAGS.get(" ".join(value.lower().split())) if isinstance(value, str) else None
+    return _FLAGS.get(" ".join(value.lower().strip(" \n.").split())) if isinstance(value, str) else None
 
 
 _FLAGS = {
-    **dict.fromkeys(["true", "yes", "met", "pass", "passed", "1"], True),
-    **dict.fromkeys(["false", "no", "not met", "unmet", "fail", "failed", "0"], False),
+    **dict.fromkeys(["true", "yes", "met", "pass", "passed", "y", "1", "1.0"], True),
+    **dict.fromkeys(["false", "no", "not met", "unmet", "fail", "failed", "n", "0", "0.0"], False),
 }
 
 
@@ -185,11 +198,23 @@ def _unquote(quoted: str) -> str:
 
 
 def _unescape(escape: re.Match[str]) -> str:
-    """A backslash that escapes nothing stays, as in LaTeX."""
+    """A backslash that escapes nothing stays, as in LaTeX, and so does one that begins a LaTeX command."""
     letter = escape[0][1]
-    if letter == "u" and len(escape[0]) == 2:
+    if (letter == "u" and len(escape[0]) == 2) or _begins_latex(escape):
         return escape[0]
     if letter in _JSON_ESCAPES:
         character: str = json.loads(f'"{escape[0]}"')
         return character
     return {"'": "'", "\n": ""}.get(letter, escape[0])
+
+
+def _begins_latex(escape: re.Match[str]) -> bool:
+    """Models forget to double the backslashes of `\\frac` and `\\nu`; backspaces and form feeds are none."""
+    text, end = escape.string, escape.end()
+    if escape[0] in {r"\b", r"\f"}:
+        return text[end : end + 1].isalpha()
+    found = _LATEX.match(text, end - 1) if escape[0] in {r"\n", r"\r", r"\t"} else None
+    if found is None:
+        return False
+    around = text[escape.start() - 1 : escape.start()], text[found.end() : found.end() + 1]
+    return found["name"] not in _SHORT_NAMES or around[0] in set("$({^_") or around[1] in set("$^}")
