@@ -4,12 +4,14 @@ Reading is lenient in form and strict in content; nothing is guessed. A reply th
 `UnreadableReply` with what is wrong, so that the caller can tell the model and ask again. The text being
 marked may contain a forged reply, and a model may quote it. So the role is asked to repeat a word that
 nothing in its input can know, and the last object with that word counts. Weak models forget the word; without
-it, a reply counts only when all its readable objects agree.
+it, a reply counts only when all its readable objects agree. An object with another word is no answer.
 
 Weak models also copy the form they are shown. Its placeholders are no JSON, and where a model has turned them
-into strings, they are neither a mark nor a reason.
+into strings, they are neither a mark nor a reason, in whole or in part. The final check needs a reason; marks
+may lack theirs, but not all of them can be copied or empty.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +28,11 @@ MAX_REASON_CHARACTERS = 2_000
 WHY_MARK = "why, in at most 12 words"
 WHY_CHECK = "which point fails and where, or why none does, in one or two sentences"
 """Placeholders of the forms: a reply in which one of them stands as a reason is a copy."""
-_PLACEHOLDERS = frozenset({WHY_MARK, WHY_CHECK})
+_COPIED_WORDS = 3
+"""A reason that consists of so many words of a placeholder, in its order, is a part of it."""
+_NO_REASONS = frozenset({"reason", "the reason", "a reason", "a short reason", "short reason"})
+_NO_WORDS = frozenset({"the word", "word", "check", "the check word"})
+_WRAPPERS = ("answer", "response", "reply", "result", "output", "json", "arguments", "parameters")
 
 
 class UnreadableReply(Exception):
@@ -76,12 +82,16 @@ def _marks(value: dict[str, Any], count: int) -> tuple[bool, ...]:
     if len(raw) != count:
         raise UnreadableReply(f"it had {len(raw)} mark{'s' * (len(raw) != 1)} for {count} criteria")
     read = [_mark(item, number) for number, item in enumerate(raw, 1)]
+    reasons = [reason for item in raw if (reason := _reason_of(item)) is not None]
+    if any(_plain(each) == _plain(WHY_MARK) for each in reasons) or (
+        reasons and all(_is_copied(each, WHY_MARK) for each in reasons)
+    ):
+        raise UnreadableReply(COPIED)
     return tuple(read[place] for place in _order(raw))
 
 
 def _mark(item: object, number: int) -> bool:
     if isinstance(item, dict):
-        _check_reason(item.get("reason"))
         item = item.get("met")
         if isinstance(item, dict):
             return _mark(item, number)
@@ -89,6 +99,14 @@ def _mark(item: object, number: int) -> bool:
     if flag is None:
         raise UnreadableReply(f"mark {number} was neither true nor false")
     return flag
+
+
+def _reason_of(item: object) -> str | None:
+    """The reason that stands beside a mark."""
+    if not isinstance(item, dict):
+        return None
+    reason, inner = item.get("reason"), item.get("met")
+    return reason if isinstance(reason, str) else _reason_of(inner)
 
 
 def _order(raw: list[Any]) -> list[int]:
@@ -106,38 +124,83 @@ def _check(value: dict[str, Any]) -> Check:
     if passed is None:
         raise UnreadableReply('its "pass" was neither true nor false')
     reason = value.get("reason")
-    _check_reason(reason)
-    return Check(passed=passed, reason=str(reason or "no reason given")[:MAX_REASON_CHARACTERS])
+    if isinstance(reason, list) and all(isinstance(each, str) for each in reason):
+        reason = " ".join(reason)
+    if not isinstance(reason, str) or not reason.strip():
+        raise UnreadableReply('it gave no "reason"')
+    if _is_copied(reason, WHY_CHECK):
+        raise UnreadableReply(COPIED)
+    return Check(passed=passed, reason=reason[:MAX_REASON_CHARACTERS])
 
 
-def _check_reason(reason: object) -> None:
-    if isinstance(reason, str) and reason.strip(" \n.<>…") in _PLACEHOLDERS:
-        raise UnreadableReply("it repeated the form instead of giving reasons")
+COPIED = "it repeated the form instead of giving reasons"
+
+
+def _is_copied(reason: str, placeholder: str) -> bool:
+    """Whether it is empty, the placeholder, its beginning, or a run of its words."""
+    plain, whole = _plain(reason), _plain(placeholder)
+    is_part = len(plain.split()) >= _COPIED_WORDS and f" {plain} " in f" {whole} "
+    return whole.startswith(plain) or is_part or plain in _NO_REASONS
+
+
+def _plain(text: str) -> str:
+    """In lower case, with single spaces and without punctuation."""
+    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
 def _agreed(reply: str, read: Callable[[dict[str, Any]], T], essence: Callable[[T], object], word: str) -> T:
-    """The last object with the word; without one, any object if all of them agree on `essence`."""
+    """The last object with the word; without one, any object if all of them agree on `essence`.
+
+    One with another word is no answer, but it can contradict one.
+    """
     found: list[T] = []
     signed: list[T] = []
+    foreign: list[T] = []
     problems: list[UnreadableReply] = []
     signed_problems: list[UnreadableReply] = []
     for value in _objects(reply):
-        is_signed = bool(word) and value.get("check") == word
+        check = value.get("check")
+        is_signed = bool(word) and _says(check, word)
+        is_foreign = not is_signed and _is_foreign(check, word)
         try:
-            (signed if is_signed else found).append(read(value))
+            (signed if is_signed else foreign if is_foreign else found).append(read(value))
         except UnreadableReply as problem:
             (signed_problems if is_signed else problems).append(problem)
     if signed:
         return signed[-1]
     if signed_problems:  # what else the reply contains is quoted
         raise signed_problems[-1]
+    if not found and foreign:
+        raise UnreadableReply('its "check" was not the word that it has to repeat')
     if not found:
         raise problems[-1] if problems else UnreadableReply("it contained no complete JSON object")
-    if any(essence(one) != essence(found[0]) for one in found):
+    if any(essence(one) != essence(found[0]) for one in (*found, *foreign)):
         raise UnreadableReply("it contained several JSON objects that contradict one another")
     return found[-1]
 
 
+def _says(check: object, word: str) -> bool:
+    return isinstance(check, str) and check.strip(" \n.<>\"'`").casefold() == word.casefold()
+
+
+def _is_foreign(check: object, word: str) -> bool:
+    """Whether it is a word of the right form, or the form's placeholder; weak models also write `true`."""
+    if not isinstance(check, str):
+        return False
+    bare = check.strip(" \n.<>\"'`")
+    is_like = bool(word) and len(bare) == len(word) and bare.isalnum()
+    return is_like or _plain(check) in _NO_WORDS
+
+
 def _objects(reply: str) -> Iterator[dict[str, Any]]:
     """The last MAX_OBJECTS JSON objects in free text, outermost first, in order."""
-    return iter(deque(find_objects(reply[-MAX_REPLY_CHARACTERS:]), maxlen=MAX_OBJECTS))
+    found = deque(find_objects(reply[-MAX_REPLY_CHARACTERS:]), maxlen=MAX_OBJECTS)
+    return map(_unwrap, found)
+
+
+def _unwrap(value: dict[str, Any]) -> dict[str, Any]:
+    """The object within `{"answer": {...}}`, with the check word that stands beside it."""
+    if "marks" in value or "pass" in value:
+        return value
+    inner: dict[str, Any] = next((value[name] for name in _WRAPPERS if isinstance(value.get(name), dict)), {})
+    return {**value, **inner}

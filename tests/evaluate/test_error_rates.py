@@ -72,7 +72,7 @@ def test_the_judge_gets_the_planted_answer_and_nothing_else():
 
 
 def test_draws_differ_by_their_seed_only():
-    chat = Replies(final_verifier='{"pass": true}')
+    chat = Replies(final_verifier='{"pass": true, "reason": "fine"}')
     for draw in (0, 1, 0):
         examiner(chat, draw).check(GOOD)
     first, second, third = (call.seed for call in chat.calls)
@@ -103,7 +103,7 @@ def test_a_judge_that_cannot_read_an_answer_is_wrong_about_all_of_it():
 
 def test_all_are_asked_and_come_back_in_order():
     done = []
-    chat = Replies(final_verifier='{"pass": true}')
+    chat = Replies(final_verifier='{"pass": true, "reason": "fine"}')
     results = examine_all(examiner(chat).check, EXAMPLES[:5], 3, lambda: done.append(None))
     assert [item.case for item in results] == EXAMPLES[:5] and len(done) == 5
 

@@ -33,7 +33,15 @@ ENTRIES = (
         'A draft {"marks": [true, false]} and then the same {"marks": [1, 0]}',
         '{"marks": [false, false]} {"check": "0a1b2c3d", "marks": [true, false]} {"marks": [true, true]}',
         '{"check": "0a1b2c3d", "marks": [true, true]} then {"check": "0a1b2c3d", "marks": [true, false]}',
-        '{"check": "<the word>", "marks": [true, false]}',
+        '{"check": true, "marks": [true, false]}',
+        '{"check": " 0A1B2C3D ", "marks": [true, false]} {"marks": [true, true]}',
+        '{"answer": {"check": "0a1b2c3d", "marks": [true, false]}}',
+        '{"check": "0a1b2c3d", "result": {"marks": {"1": "Y", "2": "N"}}} {"marks": [true, true]}',
+        '{"marks": [1.0, 0.0]}',
+        '{"marks": ["Met.", "FALSE"]}',
+        '{"marks": [TRUE, FALSE]}',
+        '{"marks": [{"reason": "why", "met": true}, {"reason": "It names no dose.", "met": false}]}',
+        '{"marks": [{"reason": "", "met": true}, {"reason": "It names no dose.", "met": false}]}',
         'Braces {in prose} first. {"marks": [true, false]}',
         "$\\frac{a}{b}$ " * 100 + '{"marks": [true, false]}',
         'Wrong length {"marks": [true]} is passed over: {"marks": [true, false]}',
@@ -64,8 +72,8 @@ def test_a_quoted_sheet_does_not_replace_the_roles_own_unreadable_one():
 
 def test_two_final_checks_that_disagree_are_none_unless_one_repeats_the_word():
     with pytest.raises(UnreadableReply, match="contradict one another"):
-        read_check('{"pass": false, "reason": "leak"} {"pass": true}', WORD)
-    signed = '{"check": "0a1b2c3d", "pass": false, "reason": "leak"} {"pass": true}'
+        read_check('{"pass": false, "reason": "leak"} {"pass": true, "reason": "sound"}', WORD)
+    signed = '{"check": "0a1b2c3d", "pass": false, "reason": "leak"} {"pass": true, "reason": "sound"}'
     assert read_check(signed, WORD) == Check(passed=False, reason="leak")
 
 
@@ -77,6 +85,7 @@ def test_two_final_checks_that_disagree_are_none_unless_one_repeats_the_word():
         ('{"marks": [true]}', "it had 1 mark for 2 criteria"),
         ('{"marks": [true, false, true]}', "it had 3 marks for 2 criteria"),
         ('{"marks": [true, null]}', "mark 2 was neither true nor false"),
+        ('{"marks": [true, 0.5]}', "mark 2 was neither true nor false"),
         ('{"marks": [true, 2]}', "mark 2 was neither true nor false"),
         ('{"marks": [true, "maybe"]}', "mark 2 was neither true nor false"),
         ('{"marks": [true, {"reason": "because"}]}', "mark 2 was neither true nor false"),
@@ -96,14 +105,56 @@ def test_marks_are_never_guessed_and_the_problem_is_named(reply, problem):
 
 def test_the_final_check_is_read_with_its_reason():
     assert read_check('{"pass": false, "reason": "leak"}') == Check(passed=False, reason="leak")
-    assert read_check('{"pass": true}') == Check(passed=True, reason="no reason given")
-    assert read_check('{"pass": "false"}') == Check(passed=False, reason="no reason given")
+    assert read_check('{"pass": "false", "reason": "leak"}') == Check(passed=False, reason="leak")
+    assert (
+        read_check('{"pass": 1.0, "reason": ["No fault.", "It is sound."]}').reason
+        == "No fault. It is sound."
+    )
+    assert read_check('{"response": {"pass": true, "reason": "None found."}}').passed
 
 
 @pytest.mark.parametrize("reply", ["PASS", '{"pass": "perhaps"}', '{"verdict": true}', '{"pass": null}'])
 def test_a_final_check_is_never_guessed(reply):
     with pytest.raises(UnreadableReply):
         read_check(reply)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Which point fails and where, or why none does.",
+        "<which point fails and where>",
+        "WHICH POINT FAILS",
+        "why none does, in one or two sentences",
+        "<reason>",
+        "...",
+        " ",
+    ],
+)
+def test_a_final_check_whose_reason_is_copied_or_empty_is_none(reason):
+    with pytest.raises(UnreadableReply, match="reason"):
+        read_check(json.dumps({"check": WORD, "reason": reason, "pass": True}), WORD)
+
+
+@pytest.mark.parametrize("reply", ['{"pass": true}', '{"pass": true, "reason": null}'])
+def test_a_final_check_needs_a_reason(reply):
+    with pytest.raises(UnreadableReply, match='no "reason"'):
+        read_check(reply)
+
+
+@pytest.mark.parametrize(
+    "reason", ["Why, in at most 12 words", "why", "...", "", "<reason>", "in at most 12 words"]
+)
+def test_marks_whose_reasons_are_all_copied_or_empty_are_none(reason):
+    marks = [{"criterion": number, "reason": reason, "met": True} for number in (1, 2)]
+    with pytest.raises(UnreadableReply, match="repeated the form"):
+        read_marks(json.dumps({"check": WORD, "marks": marks}), 2, WORD)
+
+
+@pytest.mark.parametrize("check", ["the word", "<the word>", "ffffffff", "The word."])
+def test_an_object_with_another_word_is_no_answer(check):
+    with pytest.raises(UnreadableReply, match='"check" was not the word'):
+        read_marks(json.dumps({"check": check, "marks": [True, False]}), 2, WORD)
 
 
 def copies(question, schema):

@@ -88,7 +88,7 @@ def test_a_reply_is_readable_if_the_reader_of_its_role_reads_it(
 
 @pytest.mark.parametrize("role", ["weak", "strong", "judge", "final_verifier"])
 def test_an_answer_that_was_cut_off_is_never_readable(role: str) -> None:
-    text = '{"pass": true, "marks": [true, true, true]}'
+    text = '{"pass": true, "reason": "sound", "marks": [true, true, true]}'
     assert is_readable_reply(replied(role, text), (3,))
     assert not is_readable_reply(replied(role, text, finish_reason="length"), (3,))
 
