@@ -168,7 +168,7 @@ def test_shares_are_fair(sizes, limit):
 
 
 PART = WHOLE.partition("## Tried before")[0].strip()
-OTHER_MARKUP = "**What happened:** low\n\n2. ROOT CAUSES\nx\n# Tried before?\n### What to change\nx"
+OTHER_MARKUP = "**What happened:** low\n\n2. ROOT CAUSES\nx\n# Tried before?\n0\n### What to change\nx"
 
 
 def analyze(*replies):
@@ -193,6 +193,23 @@ def test_missing_sections_are_asked_for_once_more_and_the_fuller_reply_is_the_di
     assert again.messages[1].content.endswith(
         "A first analysis lacked the sections Tried before, What to change. Write all of them."
     )
+
+
+BARE = "\n\n".join(line for line in WHOLE.split("\n") if line.startswith("##"))
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        (BARE, "What happened, Root causes, Tried before, What to change"),
+        (f"{BARE}\nRaise it.", "What happened, Root causes, Tried before"),
+        (WHOLE.replace("Nothing.", "---"), "Tried before"),
+    ],
+)
+def test_a_heading_with_nothing_under_it_is_no_section(text, lacking):
+    told, chat = analyze(text, WHOLE)
+    assert told == WHOLE
+    assert f"lacked the sections {lacking}. Write" in chat.asked[1].messages[1].content
 
 
 def test_a_second_request_that_fails_leaves_the_first_analysis():

@@ -3,7 +3,8 @@
 Builds one prompt within a character budget. Trajectories are shown in full if they fit. Otherwise they are
 cut fairly: all get the same allowance, and short ones leave their unused part to the long ones; each cut says
 how much is missing. The task is repeated in one line after the long material. An analysis without the
-sections that the prompt asks for is asked for once more; the diagnosis is always one of the replies.
+sections that the prompt asks for, or with nothing in them, is asked for once more; the diagnosis is always
+one of the replies.
 """
 
 import re
@@ -98,9 +99,16 @@ def asked_sections(prompt: str) -> tuple[str, ...]:
 
 
 def missing_sections(text: str, sections: Sequence[str]) -> tuple[str, ...]:
-    """Those that no line of the text begins with, whatever the markup around them."""
-    lines = [re.sub(r"^[^a-z]+", "", line.lower()) for line in text.split("\n")]
-    return tuple(each for each in sections if not any(line.startswith(each.lower()) for line in lines))
+    """Those that no line of the text begins with, whatever the markup around them, or with nothing below."""
+    filled: set[str] = set()
+    current = ""
+    for line in text.split("\n"):
+        plain = re.sub(r"^[^a-z]+", "", line.lower())
+        opened = next((each for each in sections if plain.startswith(each.lower())), "")
+        current = opened or current
+        if re.search(r"\w", plain.removeprefix(opened.lower()) if opened else line):
+            filled.add(current)
+    return tuple(each for each in sections if each not in filled)
 
 
 def build_prompt(
