@@ -223,7 +223,8 @@ def unreached(cause: str) -> Complaint:
 
 
 def broken_off(cause: str) -> Complaint:
-    return Complaint(status=0, message=f"the endpoint broke the answer off: {cause}", next_step=SERVER_ERROR)
+    what = f"the connection closed before the answer ended: {cause}"
+    return Complaint(status=0, message=what, next_step=SERVER_ERROR)
 
 
 def timed_out() -> Complaint:

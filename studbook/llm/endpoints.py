@@ -275,7 +275,7 @@ class EndpointPool:
 def _in_words(slowdown: Slowdown) -> str:
     return (
         f"the endpoint limits the rate: {slowdown.now} instead of {slowdown.before} requests at once\n"
-        "more again as it allows; results do not depend on it"
+        "raised again as the endpoint allows; results do not depend on it"
     )
 
 

@@ -24,7 +24,8 @@ STEPS_PER_CHARACTER = 2
 
 _STRING = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|“[^”]*+”"""
 _NAME = r"[A-Za-z_$][\w$-]*+"
-_GAP = re.compile(r"(?:\s++|//[^\n]*+|#[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+")
+_GAP = re.compile(r"(?:\s++|//[^\n]*+|#[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))*+")
+"""A comment without an end reaches to the end of the text."""
 _KEY = re.compile(rf"(?P<string>{_STRING})|(?P<name>{_NAME})", re.DOTALL)
 _VALUE = re.compile(
     rf"(?P<string>{_STRING})|(?P<number>-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?(?![\w.]))"

@@ -68,7 +68,9 @@ STARTED = "studbook_started"
 STREAM_LASTS = 10
 """A streamed answer may take so many times `timeout_seconds` as a whole."""
 EVENTS = "text/event-stream"
-LAST_EVENT = b"data: [DONE]"
+LAST_EVENT = re.compile(rb"[\r\n]data: ?\[DONE\]\s*\Z")
+"""At the start of a line: an answer may speak of it."""
+TAIL_BYTES = 64
 
 
 class BoundedStream(httpx2.SyncByteStream):
@@ -91,7 +93,7 @@ class BoundedStream(httpx2.SyncByteStream):
         self._has_events = has_events
 
     def __iter__(self) -> Iterator[bytes]:
-        size, tail = 0, b""
+        size, tail = 0, b"\n"
         for chunk in self._stream:
             size += len(chunk)
             if self._clock() > self._deadline:
@@ -100,8 +102,8 @@ class BoundedStream(httpx2.SyncByteStream):
                 raise httpx2.ReadError(f"the answer is larger than {MOST_BYTES} bytes")
             yield chunk
             if self._has_events:
-                tail = (tail + chunk)[-4 * len(LAST_EVENT) :]
-                if tail.rstrip().endswith(LAST_EVENT):
+                tail = (tail + chunk)[-TAIL_BYTES:]
+                if LAST_EVENT.search(tail):
                     return
 
     def close(self) -> None:
@@ -218,7 +220,7 @@ class OpenAIBackend:
         if client is None:
             raise SpecError(
                 f"endpoint {name!r} cannot be set up: its address, or that of a proxy, cannot be read\n"
-                "mend base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+                "fix base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             )
         self._client = client
         self._headers: dict[str, Any] = {}

@@ -16,7 +16,10 @@ _MOST_CALLS = 64
 
 
 class BrokenStreamError(Exception):
-    """The stream ended before the answer did, or holds what is no event. The message says which."""
+    """The stream ended before the answer did, or holds what is no event. The message says which,
+
+    and quotes it whole: whoever shows it masks keys first, and then cuts it.
+    """
 
 
 def is_stream(text: str) -> bool:
@@ -72,7 +75,7 @@ def _as_object(event: object, kind: str) -> dict[str, Any]:
     if kind == "error" and not (isinstance(event, dict) and event.get("error")):
         return {"error": event}
     if not isinstance(event, dict):
-        raise BrokenStreamError(f"the stream holds an event that is no object: {str(event)[:80]!r}")
+        raise BrokenStreamError(f"the stream holds an event that is no object: {json.dumps(event)}")
     if event.get("object") == "error":
         return {"error": event}
     return event
@@ -81,7 +84,7 @@ def _as_object(event: object, kind: str) -> dict[str, Any]:
 def _unreadable(text: str, kind: str) -> dict[str, Any]:
     if kind == "error":
         return {"error": text}
-    raise BrokenStreamError(f"the stream holds an event that is no JSON: {text[:80]!r}")
+    raise BrokenStreamError(f"the stream holds an event that is no JSON: {text}")
 
 
 class _Answer:

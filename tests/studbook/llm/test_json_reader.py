@@ -74,6 +74,7 @@ def test_values_are_read_as_they_are_meant(text, value):
         '{"a": {"pass": true}, "b": "the end is miss',
         '{"a": {"pass": true}, "b": [1, 2',
         '{"a": [{"pass": true}, {"pa',
+        '{"a": {"pass": true}, /* the end is missing',
         '{"a": ' + "9" * 5000 + "}",
         "no JSON",
         "",
@@ -99,6 +100,10 @@ def test_objects_in_a_list_are_found_and_a_list_is_a_value_of_its_own():
         '{"a":1,' * 25_000,
         "{a:" * 50_000,
         '{"a":["{{{{{' * 20_000,
+        '{"a":1,/*' * 20_000,
+        "{/*" * 60_000,
+        "[/*" * 60_000,
+        '{"a":/* {"a" /*' * 12_000,
         "[" + '{"a":1},' * 20_000 + "x",
     ],
 )

@@ -188,8 +188,12 @@ def test_retry_after_is_read(header: str, seconds: float | None) -> None:
     [
         (httpx2.ConnectError("[Errno 111] Connection refused"), "cannot be reached", "check OPENAI_BASE_URL"),
         (httpx2.ReadTimeout("timed out"), "did not answer in time", "raise the endpoint's timeout_seconds"),
-        (httpx2.RemoteProtocolError("Server disconnected"), "broke the answer off", "wait and resume"),
-        (httpx2.ReadError("reset by peer"), "broke the answer off", "wait and resume"),
+        (
+            httpx2.RemoteProtocolError("Server disconnected"),
+            "connection closed before the answer ended",
+            "wait and resume",
+        ),
+        (httpx2.ReadError("reset by peer"), "connection closed before the answer ended", "wait and resume"),
         (httpx2.ConnectTimeout("timed out"), "cannot be reached: no connection", "check OPENAI_BASE_URL"),
     ],
 )

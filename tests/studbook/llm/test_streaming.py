@@ -129,14 +129,14 @@ def test_a_message_in_the_place_of_deltas_is_read() -> None:
     assert read_stream(events(json.dumps(whole)))["choices"][0]["message"] == {"content": "because"}
 
 
-def streaming(text: str, status: int = 200) -> OpenAIBackend:
+def streaming(text: str, status: int = 200, key: str = "") -> OpenAIBackend:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(status, text=text, headers={"content-type": "text/event-stream"})
 
     return OpenAIBackend(
         name="main",
         base_url="http://models.test/v1",
-        api_key=Secret(),
+        api_key=Secret(key),
         stream=True,
         http_client=httpx2.Client(transport=httpx2.MockTransport(answer)),
     )
@@ -170,6 +170,23 @@ def test_the_testbed_s_server_gives_the_same_reply_streamed_or_not(stream: bool 
         reply = backend.complete(REQUEST)
         backend.close()
     assert (reply.text, reply.usage, reply.tool_calls) == (said.text, usage, (call,))
+
+
+@pytest.mark.parametrize("event", ["x" * 70 + "{key} no JSON", '["' + "x" * 70 + '{key}"]', "\\'{key}"])
+def test_a_key_in_a_broken_event_is_masked_whole(event: str) -> None:
+    key = "sk-test-0123456789abcdef"
+    backend = streaming(events(event.replace("{key}", key)), key=key)
+    with pytest.raises(ModelUnavailable) as caught:
+        backend.complete(REQUEST)
+    assert "****" in str(caught.value)
+    assert "0123" not in str(caught.value) and "sk-t" not in str(caught.value)
+
+
+def test_an_answer_that_speaks_of_the_last_event_is_read_to_its_end() -> None:
+    inside = [b'data: {"a": "it ends with data: [DONE]', b' and so on"}\n\n', b"data: [DONE]\n\n"]
+    assert list(BoundedStream(Chunks(*inside), 1.0, lambda: 0.0, has_events=True)) == inside
+    alone = Chunks(b"data: [DONE]\r\n\r\n")
+    assert len(list(BoundedStream(alone, 1.0, lambda: 0.0, has_events=True))) == 1
 
 
 class Chunks(httpx2.SyncByteStream):
