@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from studbook.llm.contracts import ChatReply, ChatRequest, ToolCall
+from studbook.llm.contracts import CHARACTERS_PER_TOKEN, ChatReply, ChatRequest, ToolCall
 
 STOP = "stop"
 LENGTH = "length"
@@ -29,28 +29,66 @@ def end_of(finish_reason: object) -> str:
     if finish_reason is None or finish_reason == "":
         return STOP
     name = str(finish_reason).strip()
-    plain = re.sub(r"[^a-z]+", "_", name.lower()).strip("_").removeprefix("finish_reason_")
+    plain = re.sub(r"[^a-z]+", "_", name.lower()).strip("_")
+    plain = re.sub(r"^finish_?reason_", "", plain)
     return _END_OF.get(plain, name)
+
+
+def read_end(completion: object, choice: object) -> object:
+    """The finish reason, wherever a server puts it; None if there is none.
+
+    A gateway's `stop` beside the provider's own reason for a half answer is that reason.
+    """
+    reasons = [
+        value
+        for holder in (choice, completion)
+        if isinstance(holder, dict)
+        for name in ("finish_reason", "native_finish_reason")
+        if (value := holder.get(name)) not in (None, "")
+    ]
+    halves = [reason for reason in reasons[1:] if end_of(reason) in {LENGTH, FILTERED}]
+    if halves and end_of(reasons[0]) == STOP:
+        return halves[0]
+    return reasons[0] if reasons else None
 
 
 ENDS_OF_CALLS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
 """Finish reasons of a reply that calls tools: complete if it does, unknown ends if it does not."""
 
 MOST_CHARACTERS_PER_TOKEN = 8
-"""Higher than any tokenizer reaches over a whole prompt; typical values are three to five."""
+"""Higher than any tokenizer reaches over a whole text; typical values are three to five."""
 SHORTEST_CUT = 6_000
 """Shorter prompts, in characters, are not checked."""
+FEWEST_PER_TOKEN = 4.2
+"""Characters per token that a cut prompt exceeds: a server may also estimate its count as a fourth."""
+CHARACTERS_PER_CJK_TOKEN = 2.5
+"""Above what any tokenizer reaches over a text: one to two."""
+_PIECES = re.compile(
+    r"[A-Za-z\u00c0-\u024f\u0300-\u03ff\u0400-\u04ff]+|[\uac00-\ud7af]+|[0-9]+"
+    r"|(?<=[\w)\]])[.,;:!?](?=\s)"
+)
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_SHARE = 0.95
 
 
 def is_cut(request: ChatRequest, reply: ChatReply) -> bool:
-    """Whether the server truncated the prompt: it counted far fewer tokens than the text can have."""
-    characters = sum(len(message.content) for message in request.messages)
+    """Whether the server truncated the prompt: it counted fewer tokens than the text can have.
+
+    No tokenizer puts two words, or a word and a number, into one token. So the words, numbers and marks
+    after words are a lower bound that is close for prose and holds for code, formulas, tables and blanks.
+    """
     counted = reply.usage.prompt_tokens
-    return (
-        not reply.is_estimated
-        and characters >= SHORTEST_CUT
-        and 0 < counted * MOST_CHARACTERS_PER_TOKEN < characters
-    )
+    texts = [message.content for message in request.messages]
+    characters = sum(map(len, texts))
+    if reply.is_prompt_estimated or characters < SHORTEST_CUT or counted <= 0:
+        return False
+    cjk = sum(0 if text.isascii() else len(_CJK.findall(text)) for text in texts)
+    if characters + cjk * (FEWEST_PER_TOKEN / CHARACTERS_PER_CJK_TOKEN - 1) <= counted * FEWEST_PER_TOKEN:
+        return False
+    if abs(characters - CHARACTERS_PER_TOKEN * counted) < 0.05 * characters:
+        return False  # the server's estimate
+    pieces = sum(len(_PIECES.findall(text)) for text in texts) + cjk / CHARACTERS_PER_CJK_TOKEN
+    return counted < pieces * _SHARE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +99,22 @@ class Content:
     thoughts: str
 
 
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+"""A server that fills several repeats the thought in each."""
+_THOUGHT_PARTS = {
+    *("thinking", "reasoning", "thought", "redacted_thinking"),
+    *("reasoning_text", "reasoning_content", "summary_text"),
+}
+_NOT_TEXT = {"type", "signature", "id", "format", "index", "status", "data", "encrypted_content", "effort"}
+
+
 def read_content(message: object) -> Content | None:
     """Reads the message of a chat completion: a text or a list of parts; None if it is neither."""
     if not isinstance(message, dict):
         return None
     content = message.get("content")
-    thoughts = [
-        value
-        for name in ("reasoning_content", "reasoning", "thinking")
-        if isinstance(value := message.get(name), str) and value
-    ][:1]
+    beside = (_text_within(message.get(name)) for name in _THOUGHT_FIELDS)
+    thoughts = [thought for thought in beside if thought][:1]
     if isinstance(content, str | None):
         return Content(text=content or "", thoughts="\n".join(thoughts))
     if not isinstance(content, list) or not all(isinstance(part, dict | str) for part in content):
@@ -79,10 +123,10 @@ def read_content(message: object) -> Content | None:
     for part in content:
         if isinstance(part, str):
             texts.append(part)
+        elif part.get("thought") is True or part.get("type") in _THOUGHT_PARTS:
+            thoughts.append(_text_within(part))
         elif isinstance(part.get("text"), str) and part.get("type", "text") in {"text", "output_text"}:
             texts.append(part["text"])
-        elif part.get("type") in {"thinking", "reasoning", "thought", "redacted_thinking"}:
-            thoughts.append(_text_within(part))
     return Content(text="".join(texts), thoughts="\n".join(filter(None, thoughts)))
 
 
@@ -91,7 +135,7 @@ def read_tool_calls(message: object) -> tuple[ToolCall, ...]:
     if not isinstance(message, dict):
         return ()
     calls = message.get("tool_calls")
-    entries = calls if isinstance(calls, list) else [{"function": message.get("function_call")}]
+    entries = calls if isinstance(calls, list) and calls else [{"function": message.get("function_call")}]
     functions = [entry.get("function", entry) for entry in entries if isinstance(entry, dict)]
     return tuple(
         ToolCall(name=function["name"], arguments=_arguments_of(function))
@@ -126,9 +170,7 @@ def _text_within(value: object) -> str:
     if isinstance(value, list):
         return "".join(map(_text_within, value))
     if isinstance(value, dict):
-        return "".join(
-            _text_within(inner) for name, inner in value.items() if name not in {"type", "signature"}
-        )
+        return "".join(_text_within(inner) for name, inner in value.items() if name not in _NOT_TEXT)
     return ""
 
 
@@ -146,14 +188,24 @@ _WORDS = ("message", "msg", "detail", "error", "errors", "error_message", "reaso
 
 def read_error(body: object) -> ErrorWords:
     """Reads the body of an error in any shape: an object, a list, a string, or plain text."""
-    error = body.get("error", body) if isinstance(body, dict) else body
+    error, beside = body, ""
+    if isinstance(body, dict) and "error" in body:
+        error = body["error"]
+        beside = _words_of({name: value for name, value in body.items() if name != "error"})
     if isinstance(error, str | int | float | None):
-        return ErrorWords(message="" if error is None else str(error))
-    param, code = "", ""
-    if isinstance(error, dict):
-        param, code = (str(error.get(name) or "") for name in ("param", "code"))
-    words = _words_of(error) or json.dumps(error, ensure_ascii=False)
-    return ErrorWords(message=words + _more_words(error, words), param=param, code=code)
+        said = "" if error is None or isinstance(error, bool) else str(error)
+        both = said if beside in said else beside if said in beside else f"{said}: {beside}"
+        return ErrorWords(message=both, param=_name_in(body, "param"), code=_name_in(body, "code"))
+    words = _words_of(error) or beside or json.dumps(error, ensure_ascii=False)
+    return ErrorWords(
+        message=words + _more_words(error, words),
+        param=_name_in(error, "param"),
+        code=_name_in(error, "code"),
+    )
+
+
+def _name_in(error: object, name: str) -> str:
+    return str(error.get(name) or "") if isinstance(error, dict) else ""
 
 
 _TELLING = ("n_ctx", "n_prompt_tokens")

@@ -173,6 +173,8 @@ class ChatReply:
     """The limit of the answer that was sent, where it had to be lower than the request's."""
     is_estimated: bool = False
     """True if the endpoint did not report usage: `usage` is then estimated from the number of characters."""
+    is_prompt_estimated: bool = False
+    """True if the endpoint did not report the prompt's tokens."""
     key: str = ""
     """The name of its record; empty if nothing is recorded."""
 

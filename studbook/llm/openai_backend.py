@@ -31,10 +31,12 @@ import openai
 from studbook.errors import SpecError
 from studbook.llm.answers import (
     ENDS_OF_CALLS,
+    LENGTH,
     STOP,
     end_of,
     read_block,
     read_content,
+    read_end,
     read_error,
     read_tool_calls,
 )
@@ -303,7 +305,7 @@ class OpenAIBackend:
             )
         except SDK_FAILURES as error:
             return self._complaint(error, request)
-        return self._read(request, response)
+        return self._read(request, response, min(request.max_tokens, dialect.most_answer))
 
     def _json_at(self, address: str, body: Mapping[str, Any] | None = None) -> object:
         """None for any failure: what is asked here, no answer depends on."""
@@ -384,17 +386,20 @@ class OpenAIBackend:
         quote = quote_line(f"{error.__class__.__name__}: {error}", self._mask)
         return garbled(f"the endpoint's answer cannot be read: {quote}")
 
-    def _read(self, request: ChatRequest, response: httpx2.Response) -> ChatReply | Complaint:
-        """A complaint if it is no chat completion, or the model's or a filter's refusal."""
+    def _read(self, request: ChatRequest, response: httpx2.Response, limit: int) -> ChatReply | Complaint:
+        """A complaint if it is no chat completion, or the model's or a filter's refusal.
+
+        Without a finish reason, an answer that used its `limit` of tokens ended there.
+        """
         try:
             completion = read_stream(response.text) if is_stream(response.text) else _json_of(response)
         except BrokenStreamError as error:
             return broken_off(quote_line(str(error), self._mask))
         choices = _member(completion, "choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
-        if failed := _member(choice, "error") or _member(completion, "error"):
-            return self._failed(failed, request)
         message = _member(choice, "message")
+        if failed := _member(choice, "error") or _member(completion, "error") or _member(message, "error"):
+            return self._failed(failed, request)
         content = read_content(message)
         if content is None:
             if block := read_block(completion):
@@ -410,14 +415,17 @@ class OpenAIBackend:
         if refusal and not content.text and not calls:
             return refused(f"the model refused: {quote_line(str(refusal), self._mask)[:120]!r}")
         written = content.text + content.thoughts + "".join(call.name + call.arguments for call in calls)
-        end = end_of(_member(choice, "finish_reason"))
         counted = read_usage(request, _member(completion, "usage"), written)
+        reason = read_end(completion, choice)
+        is_full = reason is None and not counted.is_estimated and counted.usage.completion_tokens >= limit
+        end = LENGTH if is_full else end_of(reason)
         return ChatReply(
             text=self._mask.hide_in(content.text),
             thoughts=self._mask.hide_in(content.thoughts),
             tool_calls=calls,
             usage=counted.usage,
             is_estimated=counted.is_estimated,
+            is_prompt_estimated=counted.is_prompt_estimated,
             finish_reason=STOP if calls and end in ENDS_OF_CALLS else self._mask.hide_in(end),
             model=self._mask.hide_in(str(_member(completion, "model") or request.model)),
         )

@@ -25,14 +25,19 @@ class CountedUsage:
 
     usage: Usage
     is_estimated: bool
+    is_prompt_estimated: bool
 
 
 def read_usage(request: ChatRequest, reported: object, answer: str) -> CountedUsage:
     """`reported`: the `usage` of a completion; `answer`: all of its text, with thoughts and tool calls."""
     prompt, completion = _prompt(reported), _completion(reported)
+    total = _count(reported, "total_tokens")
+    if prompt is None and total is not None and completion and completion < total:
+        prompt = total - completion
     asked = "".join(message.content for message in request.messages)
     if prompt is not None and prompt < FEWEST_PROMPT and count_tokens(asked) >= LONG_PROMPT:
         prompt = None
+    is_prompt_estimated = prompt is None
     is_estimated = prompt is None or completion is None
     prompt = count_tokens(asked) if prompt is None else prompt
     if completion is None or (completion == 0 and answer):
@@ -42,7 +47,7 @@ def read_usage(request: ChatRequest, reported: object, answer: str) -> CountedUs
     usage = Usage(
         prompt_tokens=prompt, completion_tokens=completion, cached_tokens=min(prompt, _cached(reported))
     )
-    return CountedUsage(usage=usage, is_estimated=is_estimated)
+    return CountedUsage(usage=usage, is_estimated=is_estimated, is_prompt_estimated=is_prompt_estimated)
 
 
 def _prompt(reported: object) -> int | None:

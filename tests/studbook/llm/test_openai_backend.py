@@ -467,6 +467,25 @@ def test_an_error_beside_a_text_is_an_error_and_the_text_no_answer() -> None:
         backend(answering(200, completion(choices=[broken]))).complete(REQUEST)
     with pytest.raises(ModelUnavailable, match="upstream is gone"):
         backend(answering(200, {"error": {"message": "upstream is gone"}})).complete(REQUEST)
+    within = choice("", message={"role": "assistant", "content": "bec", "error": {"message": "it is gone"}})
+    with pytest.raises(ModelUnavailable, match="it is gone"):
+        backend(answering(200, completion(choices=[within]))).complete(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("reason", "used", "end"), [("", 0, "length"), (None, 0, "length"), ("", -1, "stop")]
+)
+def test_without_a_finish_reason_an_answer_that_used_its_limit_ended_there(
+    reason: str | None, used: int, end: str
+) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": REQUEST.max_tokens + used}
+    body = completion(choices=[choice("bec", finish_reason=reason)], usage=usage)
+    assert backend(answering(200, body)).complete(REQUEST).finish_reason == end
+
+
+def test_a_finish_reason_beside_the_choices_is_read() -> None:
+    body = completion(choices=[choice("bec", finish_reason=None)], finish_reason="length")
+    assert backend(answering(200, body)).complete(REQUEST).finish_reason == "length"
 
 
 def test_reasoning_that_a_server_keeps_apart_stays_apart_and_is_masked() -> None:

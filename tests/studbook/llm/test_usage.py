@@ -18,6 +18,7 @@ REQUEST = ChatRequest(
         ({"prompt_tokens": 90, "completion_tokens": 20}, (90, 20, 0)),
         ({"prompt_tokens": 90, "completion_tokens": 20, "total_tokens": 110}, (90, 20, 0)),
         ({"prompt_tokens": 90.0, "completion_tokens": "20"}, (90, 20, 0)),
+        ({"completion_tokens": 20, "total_tokens": 110}, (90, 20, 0)),
         (
             {
                 "prompt_tokens": 90,
@@ -106,6 +107,13 @@ def test_without_a_report_tokens_are_estimated(reported: object) -> None:
     found = read_usage(REQUEST, reported, "twelve chars")
     assert found.usage == Usage(prompt_tokens=100, completion_tokens=3)
     assert found.is_estimated
+
+
+def test_the_prompts_count_is_known_without_the_answers() -> None:
+    found = read_usage(REQUEST, {"prompt_tokens": 90}, "twelve chars")
+    assert (found.is_estimated, found.is_prompt_estimated) == (True, False)
+    found = read_usage(REQUEST, {"completion_tokens": 90}, "twelve chars")
+    assert (found.is_estimated, found.is_prompt_estimated) == (True, True)
 
 
 @pytest.mark.parametrize(("cached_price", "dollars"), [(None, 2.0), (0.25, 1.25), (0.0, 1.0)])
