@@ -255,7 +255,7 @@ def _checked(roles: Mapping[str, RoleModel], endpoints: Mapping[str, Endpoint]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A reply and the duration of its attempt in seconds."""
+    """A reply and the duration of its attempt in seconds, without waits for a slot or a Retry-After."""
 
     reply: ChatReply
     seconds: float
@@ -297,6 +297,7 @@ class RetryingCall:
         self._attempts = 0
         self._failures = 0
         self._first_failure: float | None = None
+        self._began = 0.0  # when the last attempt was sent
 
     def run(self) -> Answer:
         """Raises RequestFailed if the request is to blame, else Outage, ModelUnavailable, ModelRejected."""
@@ -318,10 +319,9 @@ class RetryingCall:
         request, weight = self._call.request, 0
         seen: Counter[FailureKind] = Counter()
         while True:
-            began = self._pool.clock()
             try:
                 reply = self._send(request)
-                found = self._judge(reply, request, self._pool.clock() - began)
+                found = self._judge(reply, request, self._pool.clock() - self._began)
             except RequestRefused as error:
                 is_certain = error.status == FORBIDDEN or is_too_large(str(error), error.status)
                 found = Suspicion(kind=FailureKind.REFUSED, error=error, is_certain=is_certain)
@@ -345,16 +345,18 @@ class RetryingCall:
                 request = replace(request, seed=seed)  # an endpoint that honors seeds would be silent again
             self._wait(NoticeKind.RETRY, found.error)
 
+    def _begin(self, pause_seconds: float) -> None:
+        if pause_seconds > 0:  # another call was told to wait
+            self._sleep(min(pause_seconds, self._policy.longest_wait_seconds))
+        self._began = self._pool.clock()
+
     def _send(self, request: ChatRequest) -> ChatReply:
         """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
-        pause = self._pool.pause_seconds(self._call.to.endpoint)
-        if pause > 0:  # another call was told to wait
-            self._sleep(min(pause, self._policy.longest_wait_seconds))
         self._attempts += 1
         if self._attempts > 1:
             self._on_retry()
         try:
-            reply = self._pool.send(self._call, request)
+            reply = self._pool.send(self._call, request, self._begin)
         except RequestRefused:
             raise
         except ModelRejected as error:

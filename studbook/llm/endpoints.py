@@ -192,11 +192,16 @@ class EndpointPool:
         self._reported_models: set[tuple[str, str, str]] = set()
         self._lock = Lock()
 
-    def send(self, call: ResolvedCall, request: ChatRequest) -> ChatReply:
-        """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
+    def send(self, call: ResolvedCall, request: ChatRequest, begin: Callable[[float], object]) -> ChatReply:
+        """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected.
+
+        `begin` is called once a slot is free, with the seconds that the endpoint asked for silence, by its
+        last Retry-After: it should wait so long.
+        """
         slots = self._slots[call.to.endpoint]
         try:
             with slots.hold() as slowdowns:
+                begin(slots.pause_seconds)
                 reply = self._complete(call, request, slots, slowdowns)
         except RequestRefused:
             self._answered(call)
@@ -219,10 +224,6 @@ class EndpointPool:
                 if slowdown is not None and slowdown.is_first:
                     self.notify(NoticeKind.SLOWED, call, _in_words(slowdown))
             raise
-
-    def pause_seconds(self, endpoint: str) -> float:
-        """How long the endpoint asked for silence, by its last Retry-After."""
-        return self._slots[endpoint].pause_seconds
 
     def failed(self, to: RoleModel, now: float) -> Silence:
         """Records an attempt without usable answer at `now` (of `clock`); returns the current silence."""

@@ -212,7 +212,7 @@ class CallRecords:
         usage = reply.usage
         row = (bytes.fromhex(key), role, reply.model, usage.prompt_tokens, usage.completion_tokens, dollars)
         content = pack(StoredCall(key=key, role=role, reply=reply, dollars=dollars))
-        with self._lock, _storage_errors(self._place):
+        with self._lock, _storage_errors(self._place), _transaction(self._connection):
             done = self._connection.execute(
                 "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content)
             )
@@ -259,7 +259,7 @@ class CallRecords:
     def put_wasted(self, *, role: str, usage: Usage, dollars: float) -> None:
         """Adds the cost of an unusable reply."""
         row = (role, usage.prompt_tokens, usage.completion_tokens, dollars)
-        with self._lock, _storage_errors(self._place):
+        with self._lock, _storage_errors(self._place), _transaction(self._connection):
             self._connection.execute(
                 "INSERT INTO wasted VALUES (?,?,?,?) ON CONFLICT (role) DO UPDATE SET"
                 " prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
@@ -373,6 +373,19 @@ def _prepare(connection: sqlite3.Connection, place: str, *, writable: bool) -> N
             f"{place} has schema version {version}, and this Studbook reads {SCHEMA_VERSION}\n"
             "use the version of Studbook that made the run (environment.json names it)"
         )
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commits all of the block's statements, or none if one fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Concurrency that follows rate limits: falls at once, rises slowly, never blocks."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from studbook.llm.contracts import (
     RoleModel,
     Usage,
 )
+from studbook.llm.meter import sum_totals
 from studbook.llm.records import CallRecords
 from studbook.llm.slots import Slots
 
@@ -119,3 +120,39 @@ def test_a_crowd_meets_a_rate_limit_and_all_are_answered_with_one_notice():
     slowed = [notice.message for notice in notices if notice.kind is NoticeKind.SLOWED]
     assert len(slowed) == 1
     assert "instead of 16 requests at once" in slowed[0]
+
+
+def test_a_call_that_waited_for_its_slot_keeps_to_a_fresh_retry_after_and_is_timed_without_waits():
+    clock, sent = Clock(), list[float]()
+    is_asked = Event()
+
+    class Busy:
+        def complete(self, request: ChatRequest) -> ChatReply:
+            sent.append(clock.now)
+            clock.now += 2.0
+            if len(sent) == 1:
+                is_asked.set()
+                Event().wait(0.3)  # meanwhile the other call queues
+                raise ModelUnavailable("429", cause=Cause.LIMITED, retry_after_seconds=10.0)
+            return ChatReply(text="a", usage=Usage(prompt_tokens=1, completion_tokens=1))
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    client = ModelClient(
+        roles={"weak": RoleModel(endpoint="main", model="m")},
+        endpoints={"main": Endpoint(name="main", backend=Busy(), max_concurrent=1)},
+        records=CallRecords.in_memory(),
+        retry=RetryPolicy(patience_seconds=None),
+        workers=2,
+        sleep=sleep,
+        clock=clock,
+    )
+    message = (Message(role="user", content="hi"),)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(client.chat, ChatCall(role="weak", messages=message, seed=1))
+        is_asked.wait(10.0)
+        threads.submit(client.chat, ChatCall(role="weak", messages=message, seed=2)).result()
+        first.result()
+    assert min(sent[1:]) >= 12.0
+    assert sum_totals(client.meter.snapshot()).seconds == 4.0
