@@ -239,3 +239,18 @@ def _words_of(error: object) -> str:
         said = f"{'.'.join(map(str, where))}: {said}"
     more = _words_of(error.get("metadata", {}).get("raw")) if isinstance(error.get("metadata"), dict) else ""
     return f"{said}: {more}" if more and more not in said else said
+
+
+def member(value: object, name: str) -> object:
+    """A member of a JSON object; None if it has none of that name or is not an object."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def count_in(value: object, name: str) -> int | None:
+    """A member that is a whole number of at least 0, also as text or `7.0`; None if it is not."""
+    found = member(value, name)
+    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 12:
+        return int(found)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None

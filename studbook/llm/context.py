@@ -9,6 +9,8 @@ over plain HTTP, which local servers speak and hosted ones do not.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from studbook.llm.answers import count_in, member
+
 Ask = Callable[[str, dict[str, Any] | None], object]
 """The JSON at a path of the server (with a body: by POST); None for any failure."""
 
@@ -30,13 +32,13 @@ def ask_context(models: object, model: str, ask: Ask, *, is_local: bool) -> int 
     told = min(_told(entry), default=None)
     if told is not None or not is_local:
         return told
-    trained = _number(_inner(entry, "meta"), "n_ctx_train")
+    trained = _number(member(entry, "meta"), "n_ctx_train")
     asked = (_llama(ask), _lm_studio(ask, model), _ollama(ask, model), _text_generation(ask))
     return next((found for each in asked for found in each), trained)
 
 
 def _told(entry: object) -> Iterator[int]:
-    for place in (entry, _inner(entry, "top_provider"), _inner(entry, "meta"), _inner(entry, "limits")):
+    for place in (entry, member(entry, "top_provider"), member(entry, "meta"), member(entry, "limits")):
         for name in _NAMES:
             if (found := _number(place, name)) is not None:
                 yield found
@@ -45,7 +47,7 @@ def _told(entry: object) -> Iterator[int]:
 def _llama(ask: Ask) -> Iterator[int]:
     """The length of one slot, which all slots share among them."""
     props = ask("/props", None)
-    for place in (_inner(props, "default_generation_settings"), props):
+    for place in (member(props, "default_generation_settings"), props):
         if (found := _number(place, "n_ctx")) is not None:
             yield found
 
@@ -58,14 +60,14 @@ def _lm_studio(ask: Ask, model: str) -> Iterator[int]:
 
 def _ollama(ask: Ask, model: str) -> Iterator[int]:
     """Of a loaded model, else the `num_ctx` that its file sets; Ollama's default depends on the machine."""
-    running = _inner(ask("/api/ps", None), "models")
+    running = member(ask("/api/ps", None), "models")
     if not isinstance(running, list):
         return  # no Ollama: other servers take any POST for a chat
     for entry in running:
-        names = (_inner(entry, "name"), _inner(entry, "model"))
+        names = (member(entry, "name"), member(entry, "model"))
         if model in names and (found := _number(entry, "context_length")) is not None:
             yield found
-    shown = _inner(ask("/api/show", {"model": model}), "parameters")
+    shown = member(ask("/api/show", {"model": model}), "parameters")
     for line in shown.splitlines() if isinstance(shown, str) else ():
         name, _, value = line.strip().partition(" ")
         if name == "num_ctx" and value.strip().isdigit():
@@ -79,20 +81,14 @@ def _text_generation(ask: Ask) -> Iterator[int]:
 
 def _entry(models: object, model: str) -> object:
     """The model's entry; the only one if the server has one model under another name."""
-    listed = models if isinstance(models, list) else _inner(models, "data")
+    listed = models if isinstance(models, list) else member(models, "data")
     entries = listed if isinstance(listed, list) else []
     for entry in entries:
-        if model in (_inner(entry, "id"), _inner(entry, "name")):
+        if model in (member(entry, "id"), member(entry, "name")):
             return entry
     return entries[0] if len(entries) == 1 else None
 
 
-def _inner(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, dict) else None
-
-
 def _number(value: object, name: str) -> int | None:
-    found = _inner(value, name)
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+    """0 stands for "not set"."""
+    return count_in(value, name) or None

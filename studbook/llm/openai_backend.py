@@ -34,6 +34,7 @@ from studbook.llm.answers import (
     LENGTH,
     STOP,
     end_of,
+    member,
     read_block,
     read_content,
     read_end,
@@ -395,10 +396,10 @@ class OpenAIBackend:
             completion = read_stream(response.text) if is_stream(response.text) else _json_of(response)
         except BrokenStreamError as error:
             return broken_off(quote_line(str(error), self._mask))
-        choices = _member(completion, "choices")
+        choices = member(completion, "choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
-        message = _member(choice, "message")
-        if failed := _member(choice, "error") or _member(completion, "error") or _member(message, "error"):
+        message = member(choice, "message")
+        if failed := member(choice, "error") or member(completion, "error") or member(message, "error"):
             return self._failed(failed, request)
         content = read_content(message)
         if content is None:
@@ -411,11 +412,11 @@ class OpenAIBackend:
             ToolCall(name=self._mask.hide_in(call.name), arguments=self._mask.hide_in(call.arguments))
             for call in read_tool_calls(message)
         )
-        refusal = _member(message, "refusal")
+        refusal = member(message, "refusal")
         if refusal and not content.text and not calls:
             return refused(f"the model refused: {quote_line(str(refusal), self._mask)[:120]!r}")
         written = content.text + content.thoughts + "".join(call.name + call.arguments for call in calls)
-        counted = read_usage(request, _member(completion, "usage"), written)
+        counted = read_usage(request, member(completion, "usage"), written)
         reason = read_end(completion, choice)
         is_full = reason is None and not counted.is_estimated and counted.usage.completion_tokens >= limit
         end = LENGTH if is_full else end_of(reason)
@@ -427,7 +428,7 @@ class OpenAIBackend:
             is_estimated=counted.is_estimated,
             is_prompt_estimated=counted.is_prompt_estimated,
             finish_reason=STOP if calls and end in ENDS_OF_CALLS else self._mask.hide_in(end),
-            model=self._mask.hide_in(str(_member(completion, "model") or request.model)),
+            model=self._mask.hide_in(str(member(completion, "model") or request.model)),
         )
 
     def _failed(self, error: object, request: ChatRequest) -> Complaint:
@@ -480,8 +481,3 @@ def _json_of(response: httpx2.Response) -> object:
     except (ValueError, RecursionError):
         return None
     return value
-
-
-def _member(value: object, name: str) -> object:
-    """A member of a JSON object; None if it has none of that name or is not an object."""
-    return value.get(name) if isinstance(value, dict) else None

@@ -7,7 +7,7 @@ estimated.
 
 from dataclasses import dataclass
 
-from studbook.llm.answers import MOST_CHARACTERS_PER_TOKEN
+from studbook.llm.answers import MOST_CHARACTERS_PER_TOKEN, count_in, member
 from studbook.llm.contracts import ChatRequest, Usage, count_tokens
 
 FEWEST_CHARACTERS = 400
@@ -31,7 +31,7 @@ class CountedUsage:
 def read_usage(request: ChatRequest, reported: object, answer: str) -> CountedUsage:
     """`reported`: the `usage` of a completion; `answer`: all of its text, with thoughts and tool calls."""
     prompt, completion = _prompt(reported), _completion(reported)
-    total = _count(reported, "total_tokens")
+    total = count_in(reported, "total_tokens")
     if prompt is None and total is not None and completion and completion < total:
         prompt = total - completion
     asked = "".join(message.content for message in request.messages)
@@ -55,51 +55,38 @@ def _prompt(reported: object) -> int | None:
 
     Gateways hand that number on as `prompt_tokens`: then more is cached than the prompt has.
     """
-    beside = sum(_count(reported, name) or 0 for name in _CACHED_BESIDE)
-    prompt = _count(reported, "prompt_tokens")
+    beside = sum(count_in(reported, name) or 0 for name in _CACHED_BESIDE)
+    prompt = count_in(reported, "prompt_tokens")
     if prompt is not None:
         cached = max(beside, _cached(reported))
         return (prompt + cached if cached > prompt else prompt) or None
-    rest = _count(reported, "input_tokens")
+    rest = count_in(reported, "input_tokens")
     return None if rest is None else rest + beside
 
 
 def _completion(reported: object) -> int | None:
     """Includes reasoning: counted beside the completion if it is larger, or if only the total includes it."""
-    completion = _count(reported, "completion_tokens")
+    completion = count_in(reported, "completion_tokens")
     if completion is None:
-        completion = _count(reported, "output_tokens")
+        completion = count_in(reported, "output_tokens")
     if completion is None:
         return None
-    details = _member(reported, "completion_tokens_details") or _member(reported, "output_tokens_details")
-    reasoning = _count(details, "reasoning_tokens") or _count(reported, "reasoning_tokens") or 0
+    details = member(reported, "completion_tokens_details") or member(reported, "output_tokens_details")
+    reasoning = count_in(details, "reasoning_tokens") or count_in(reported, "reasoning_tokens") or 0
     if reasoning > completion:
         completion += reasoning
-    prompt, total = _prompt(reported), _count(reported, "total_tokens")
+    prompt, total = _prompt(reported), count_in(reported, "total_tokens")
     if prompt is not None and total is not None:
         completion = max(completion, total - prompt)
     return completion
 
 
 def _cached(reported: object) -> int:
-    details = _member(reported, "prompt_tokens_details") or _member(reported, "input_tokens_details")
+    details = member(reported, "prompt_tokens_details") or member(reported, "input_tokens_details")
     return (
-        _count(details, "cached_tokens")
-        or _count(reported, "prompt_cache_hit_tokens")
-        or _count(reported, "cache_read_input_tokens")
-        or _count(reported, "cached_tokens")
+        count_in(details, "cached_tokens")
+        or count_in(reported, "prompt_cache_hit_tokens")
+        or count_in(reported, "cache_read_input_tokens")
+        or count_in(reported, "cached_tokens")
         or 0
     )
-
-
-def _member(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _count(value: object, name: str) -> int | None:
-    found = _member(value, name)
-    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 12:
-        return int(found)
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
