@@ -103,7 +103,7 @@ def random_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, aft
     code = (
         (harness / "agent.py")
         .read_text(encoding="utf-8")
-        .replace("import json\n", "import json\nimport os\n")
+        .replace("from harness_kit import", "import os\n\nfrom harness_kit import", 1)
     )
     assert before in code
     (harness / "agent.py").write_text(code.replace(before, after), encoding="utf-8")
