@@ -11,6 +11,9 @@ from typing import Any
 
 from studbook.llm.answers import count_in, member
 
+DEFAULT_TAG = "latest"
+"""Ollama's, where a name has none."""
+
 Ask = Callable[[str, dict[str, Any] | None], object]
 """The JSON at a path of the server (with a body: by POST); None for any failure."""
 
@@ -63,9 +66,11 @@ def _ollama(ask: Ask, model: str) -> Iterator[int]:
     running = member(ask("/api/ps", None), "models")
     if not isinstance(running, list):
         return  # no Ollama: other servers take any POST for a chat
+    full = model if ":" in model.rpartition("/")[2] else f"{model}:{DEFAULT_TAG}"
     for entry in running:
         names = (member(entry, "name"), member(entry, "model"))
-        if model in names and (found := _number(entry, "context_length")) is not None:
+        is_it = model in names or full in names
+        if is_it and (found := _number(entry, "context_length")) is not None:
             yield found
     shown = member(ask("/api/show", {"model": model}), "parameters")
     for line in shown.splitlines() if isinstance(shown, str) else ():

@@ -222,16 +222,18 @@ class Dialect:
         """
         if not tried and self.sends_harness_schema(request):
             has_decided = complaint.status < 400 or complaint.status in DECIDED or complaint.is_flagged
-            words = complaint.words
-            is_failure = complaint.status >= 500 and not (
-                _NOT_SUPPORTED.search(words) or _ABOUT_SCHEMA.search(words)
-            )
-            if has_decided or is_failure:
+            if has_decided or (complaint.status >= 500 and not self._would_teach(complaint, request)):
                 return None
         elif not _is_unclear(complaint):
             return None
         trials = map(Dialect, self._trials(f"{complaint.param} {complaint.words}", request))
         return next((trial for trial in trials if trial not in tried), None)
+
+    def _would_teach(self, complaint: Complaint, request: ChatRequest) -> bool:
+        """Whether a failing server's words are about the request, if they can be believed."""
+        if _NOT_SUPPORTED.search(complaint.words) or _ABOUT_SCHEMA.search(complaint.words):
+            return True
+        return self.after(complaint, replace(request, from_harness=False)) is not None
 
     def _trials(self, words: str, request: ChatRequest) -> Iterator[frozenset[str]]:
         """What may be left out: single fields first, then several."""

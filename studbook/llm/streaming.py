@@ -10,7 +10,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from studbook.llm.answers import LENGTH, end_of
+
 DONE = "[DONE]"
+_NOTHING = {DONE, f'"{DONE}"', "", "null", "ping", '"ping"'}
 _TEXTS = ("content", "reasoning_content", "reasoning", "thinking", "refusal")
 _MOST_CALLS = 64
 
@@ -50,7 +53,7 @@ def _events(text: str) -> Iterator[dict[str, Any]]:
             kind = value.strip()
         if name == "data":
             waiting += ("\n" if waiting else "") + value.removeprefix(" ")
-            if waiting.strip() in {DONE, "", "null"}:
+            if waiting.strip() in _NOTHING:
                 waiting = ""
             elif (event := _json(waiting)) is not None:
                 yield _as_object(event, kind)
@@ -76,7 +79,8 @@ def _as_object(event: object, kind: str) -> dict[str, Any]:
         return {"error": event}
     if not isinstance(event, dict):
         raise BrokenStreamError(f"the stream holds an event that is no object: {json.dumps(event)}")
-    if event.get("object") == "error":
+    is_error = "error" in (event.get("object"), event.get("type"))
+    if is_error or ("choices" not in event and isinstance(event.get("status"), int) and event.get("detail")):
         return {"error": event}
     return event
 
@@ -96,6 +100,8 @@ class _Answer:
         self._texts: dict[str, list[str]] = {}
         self._parts: list[Any] = []
         self._calls: dict[object, dict[str, str]] = {}
+        self._ids: dict[object, object] = {}
+        self._keys: dict[object, object] = {}
         self._whole: dict[str, Any] = {}
         self._error: object = None
 
@@ -110,7 +116,7 @@ class _Answer:
 
     def _add_choice(self, choice: dict[str, Any]) -> None:
         self._error = choice.get("error") or self._error
-        if choice.get("finish_reason"):
+        if choice.get("finish_reason") and end_of(self.finish_reason) != LENGTH:
             self.finish_reason = choice["finish_reason"]
         delta = choice.get("delta")
         if isinstance(delta, dict):
@@ -135,19 +141,30 @@ class _Answer:
     def _add_call(self, call: dict[str, Any], place: int) -> None:
         """Fragments of one call share an index; Gemini sends whole calls without one, under new ids."""
         index = call.get("index")
-        name = index if isinstance(index, int | str) else call.get("id") or place
+        told = call.get("id") if isinstance(call.get("id"), int | str) else None
+        name = index if isinstance(index, int | str) else told or place
+        function = call.get("function")
+        if not isinstance(function, dict):
+            function = {}
+        name = self._own_key(name, told, begins=bool(function.get("name")))
         if name not in self._calls and len(self._calls) >= _MOST_CALLS:
             return
         known = self._calls.setdefault(name, {"name": "", "arguments": ""})
-        function = call.get("function")
-        if not isinstance(function, dict):
-            return
         for field in known:
             value = function.get(field)
             value = value if isinstance(value, str) else "" if value is None else json.dumps(value)
             if field == "name" and known["name"] == value:
                 continue  # some servers repeat the name in every fragment
             known[field] += value
+
+    def _own_key(self, name: object, told: object, *, begins: bool) -> object:
+        """Some servers give each call the same index: one that begins under another id is another call."""
+        before = self._ids.get(name)
+        if told and (begins or not before):
+            self._ids[name] = told
+        if begins and told and before and told != before:
+            self._keys[name] = (name, str(told))
+        return self._keys.get(name, name)
 
     def completion(self) -> dict[str, Any]:
         message: dict[str, Any] = {name: "".join(texts) for name, texts in self._texts.items()}

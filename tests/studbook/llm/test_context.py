@@ -59,6 +59,12 @@ def models(**entry: object) -> dict[str, object]:
         ),
         ({"/v1/models": models(), "/api/ps": {"models": [{"name": "m", "context_length": 4096}]}}, 4096),
         (
+            {"/v1/models": models(), "/api/ps": {"models": [{"name": "m:latest", "context_length": 4096}]}},
+            4096,
+        ),
+        ({"/v1/models": models(), "/api/ps": {"models": [{"model": "m:7b", "context_length": 4096}]}}, None),
+        ({"/v1/models": models(max_model_len="8192")}, 8192),
+        (
             {
                 "/v1/models": models(),
                 "/api/ps": {"models": []},

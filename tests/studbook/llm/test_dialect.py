@@ -293,6 +293,21 @@ def test_a_model_without_a_system_role_is_recognized(words: str) -> None:
     assert "seed" in endpoint.bodies[-1]
 
 
+def test_a_harness_s_schema_does_not_hide_that_a_failing_template_has_no_system_role() -> None:
+    words = "Conversation roles must alternate user/assistant/user/assistant/..."
+    endpoint = Endpoint(
+        lambda body: (
+            httpx2.Response(500, json={"error": {"message": words}})
+            if any(message["role"] == "system" for message in body["messages"])
+            else None
+        )
+    )
+    for _ in range(2):
+        endpoint.backend.complete(replace(SYSTEM_REQUEST, json_schema=SCHEMA, from_harness=True))
+    assert kind_of(endpoint.bodies[-1]) == "json_schema"
+    assert len(endpoint.notices) == 1
+
+
 def test_roles_are_no_matter_of_the_system_role_where_none_was_sent() -> None:
     endpoint = Endpoint(lambda body: httpx2.Response(400, json={"error": "Unexpected message role."}))
     with pytest.raises(RequestRefused):

@@ -51,6 +51,9 @@ WHOLE = events(
         "\ufeff" + WHOLE.rstrip(),
         WHOLE.replace('{"choices"', '{\ndata: "choices"'),
         "data: null\n\n" + WHOLE,
+        "data: ping\n\n" + WHOLE.replace("data: {", "data: ping\n\ndata: {"),
+        WHOLE.replace("[DONE]", '"[DONE]"'),
+        WHOLE.replace("data: {", 'data: "ping"\n\ndata: {', 1),
     ],
 )
 def test_a_whole_stream_is_read_however_it_is_written(text: str) -> None:
@@ -91,6 +94,10 @@ def test_no_beginning_of_a_stream_is_an_answer(length: int) -> None:
         events(chunk(content="be"), end='event: error\ndata: {"message": "Provider disconnected"}\n\n'),
         events(chunk(content="be"), end="event: error\ndata: Provider disconnected\n\n"),
         events(json.dumps({"object": "error", "message": "Provider disconnected"})),
+        events(json.dumps({"type": "error", "message": "Provider disconnected"}), chunk("stop")),
+        events(
+            chunk(content="be"), json.dumps({"status": 500, "detail": "Provider disconnected"}), chunk("stop")
+        ),
     ],
 )
 def test_an_error_within_a_stream_is_an_error(text: str) -> None:
@@ -116,6 +123,43 @@ def test_thoughts_and_calls_of_tools_are_put_together() -> None:
         {"name": "write", "arguments": '{"path": "a.md"}'},
         {"name": "done", "arguments": ""},
     ]
+
+
+def test_an_answer_that_was_cut_stays_so_whatever_end_is_told_after_it() -> None:
+    text = events(chunk(content="be"), chunk("MAX_TOKENS"), chunk("stop"))
+    assert read_stream(text)["choices"][0]["finish_reason"] == "MAX_TOKENS"
+    both = [chunk("tool_calls"), chunk("stop")]
+    assert read_stream(events(*both))["choices"][0]["finish_reason"] == "stop"
+
+
+def test_calls_of_one_index_under_two_ids_are_two_calls() -> None:
+    def call(arguments: str, **more: object) -> str:
+        return chunk(
+            tool_calls=[{"index": 0, "function": {"arguments": arguments, **more}, "id": more.get("name")}]
+        )
+
+    text = events(call("{", name="one"), call("}"), call("{}", name="two"), call(" "), chunk("tool_calls"))
+    message = read_stream(text)["choices"][0]["message"]
+    assert [each["function"] for each in message["tool_calls"]] == [
+        {"name": "one", "arguments": "{}"},
+        {"name": "two", "arguments": "{} "},
+    ]
+
+
+def test_new_ids_within_one_call_are_no_new_calls() -> None:
+    parts = [
+        ("a", {"name": "one", "arguments": "{"}),
+        ("b", {"arguments": "}"}),
+        (7, "x"),
+        ([], {}),
+        (None, {}),
+    ]
+    text = events(
+        *(chunk(tool_calls=[{"index": 0, "id": told, "function": function}]) for told, function in parts),
+        chunk("tool_calls"),
+    )
+    message = read_stream(text)["choices"][0]["message"]
+    assert [each["function"] for each in message["tool_calls"]] == [{"name": "one", "arguments": "{}"}]
 
 
 def test_calls_without_an_index_are_several_calls() -> None:
