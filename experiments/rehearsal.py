@@ -164,7 +164,8 @@ def _rehearse(material: Material, chat: Chat, roles: tuple[str, ...]) -> Rehears
 def _given(criteria: int) -> dict[str, str]:
     """The replies of roles that are not asked."""
     marks = dumps({"marks": [False] * criteria})
-    return {"weak": "Rehearsed.", "strong": "Rehearsed.", "judge": marks, "final_verifier": '{"pass": true}'}
+    passing = '{"reason": "Rehearsed.", "pass": true}'
+    return {"weak": "Rehearsed.", "strong": "Rehearsed.", "judge": marks, "final_verifier": passing}
 
 
 def _ask_evaluator(material: Material, role: str, first: FirstCall) -> str:
