@@ -81,6 +81,12 @@ def read_help() -> Mapping[ActionKind, ActionHelp]:
 
 
 @cache
+def foreign_names(table: str) -> Mapping[str, tuple[str, ...]]:
+    """What other programs call the actions (`tools`) or their arguments (`arguments`)."""
+    return MappingProxyType({name: tuple(names) for name, names in read_toml(PACKAGE, TABLE)[table].items()})
+
+
+@cache
 def tools() -> tuple[Tool, ...]:
     """One tool per action, for endpoints that know tools."""
     described = read_toml(PACKAGE, TABLE)["argument"]

@@ -1,7 +1,7 @@
 """Reads the implementer's actions from what models really write; lenient about form only.
 
 Three forms are understood: fenced blocks whose info string names an action; the edits of other tools
-(SEARCH/REPLACE blocks and unified diffs, with the file named above or within); and tool calls, by the
+(SEARCH/REPLACE blocks, patches, unified diffs, with the file named above or within); and tool calls, by the
 endpoint or as text in JSON or XML. Prose and foreign code blocks are skipped (the client has removed
 thoughts).
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from studbook.evolve.policies.actions import EDITS, NEEDS_PATH, Action, ActionKind
+from studbook.evolve.policies.patches import read_patch
 from studbook.evolve.policies.text_edits import (
     CLOSING,
     LABEL,
@@ -28,7 +29,7 @@ from studbook.evolve.policies.text_edits import (
     read_edits,
     read_replace,
 )
-from studbook.evolve.policies.tool_calls import action_of_call, calls_in_json, calls_in_xml
+from studbook.evolve.policies.tool_calls import action_of_call, calls_in_json, calls_in_xml, end_of_call
 from studbook.llm.contracts import ChatReply
 
 
@@ -37,12 +38,20 @@ class Block:
     info: str
     body: str
     is_closed: bool
+    is_ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Text that is a tool call or a patch, with whatever fences stand in it."""
+
+    text: str
 
 
 def read_reply(reply: ChatReply) -> tuple[Action, ...]:
     """The endpoint's tool calls if there are any, otherwise the actions in the text, in order."""
-    called = [action_of_call(call) for call in reply.tool_calls]
-    return tuple(action for action in called if action is not None) or parse_actions(reply.text)
+    called = [action for call in reply.tool_calls for action in action_of_call(call)]
+    return tuple(called) or parse_actions(reply.text)
 
 
 def parse_actions(reply: str) -> tuple[Action, ...]:
@@ -53,6 +62,8 @@ def parse_actions(reply: str) -> tuple[Action, ...]:
     for piece in pieces(text):
         if isinstance(piece, Block):
             found += _of_block(piece, above)
+        elif isinstance(piece, Call):
+            found += read_patch(piece.text) or [*calls_in_xml(piece.text)] or calls_in_json(piece.text)
         else:
             found += _of_prose(piece)
             above = next((line for line in reversed(piece.split("\n")) if line.strip()), above)
@@ -81,8 +92,8 @@ def _without_fences(text: str) -> tuple[Action, ...]:
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>.*)$")
 
 
-def pieces(text: str) -> Iterator[Block | str]:
-    """The outermost blocks and the prose between them.
+def pieces(text: str) -> Iterator[Block | Call | str]:
+    """The outermost blocks, calls of tools, and the prose between them.
 
     Inside a block, a fence with a language opens an inner block, one with an action a new block, and one
     between FIND and END is content.
@@ -90,10 +101,25 @@ def pieces(text: str) -> Iterator[Block | str]:
     lines = text.split("\n")
     fence, info, inner, is_hunk = "", "", 0, False
     held: list[str] = []
+    until, is_ambiguous = -1, False
     for number, line in enumerate(lines):
+        if number < until:
+            held.append(line)
+            continue
         mark, word = _fence_of(line)
         if not fence:
+            if number == until:
+                yield Call(text="\n".join([*held, line]))
+                held = []
+                continue
             if not mark:
+                until = _end_of_call(lines, number, until)
+                if until == number:
+                    yield Call(text=line)
+                    continue
+                if until > number:
+                    yield "\n".join(held)
+                    held = []
                 held.append(line)
                 continue
             yield "\n".join(held)
@@ -108,9 +134,42 @@ def pieces(text: str) -> Iterator[Block | str]:
             inner += 1 if word else -1
             held.append(line)
         else:
-            yield Block(info=info, body="\n".join(held), is_closed=True)
-            fence, held = "", []
+            if number != until and _read_info(info)[0] in {ActionKind.WRITE, ActionKind.APPEND}:
+                until, is_ambiguous = _end_of_text(lines, number, fence)
+            if number < until:
+                held.append(line)
+                continue
+            yield Block(info=info, body="\n".join(held), is_closed=True, is_ambiguous=is_ambiguous)
+            fence, held, is_ambiguous = "", [], False
     yield Block(info=info, body="\n".join(held), is_closed=False) if fence else "\n".join(held)
+
+
+def _end_of_call(lines: Sequence[str], start: int, last: int) -> int:
+    """The number of the line that ends the call that begins at `start`; `last` if none does."""
+    end = end_of_call(lines[start])
+    return next((at for at in range(start, len(lines)) if end and end in lines[at]), last)
+
+
+def _end_of_text(lines: Sequence[str], first: int, fence: str) -> tuple[int, bool]:
+    """Where a text to write ends whose fence could end at `first`, and whether that is doubtful.
+
+    Bare fences that follow before the next action may belong to it. They do if they are in pairs and a colon
+    announces the first.
+    """
+    bare, inner = [first], 0
+    for at in range(first + 1, len(lines)):
+        mark, word = _fence_of(lines[at])
+        if word and _read_info(word)[0] is not None:
+            break
+        if not _is_at_least(mark, fence):
+            continue
+        if word or inner:
+            inner += 1 if word else -1
+        else:
+            bare.append(at)
+    above = next((line for line in reversed(lines[:first]) if line.strip()), "")
+    is_announced = above.rstrip().endswith(":") and len(bare) % 2 == 1
+    return bare[-1], len(bare) > 1 and not is_announced
 
 
 def _closes_later(lines: Sequence[str]) -> bool:
@@ -145,14 +204,25 @@ def _read_info(info: str) -> tuple[ActionKind | None, str]:
 def _of_block(block: Block, above: str) -> list[Action]:
     """`above`: the last line of prose before it, which may name a file."""
     kind, rest = _read_info(block.info)
+    if kind not in {ActionKind.WRITE, ActionKind.APPEND} and (patched := read_patch(block.body)):
+        return patched
     if kind is not None:
         return [_to_action(kind, rest, block)]
     path = find_path(block.info.split()[-1] if block.info else "") or find_path(above)
-    return read_edits(block.body, path) or read_diff(block.body, path) or calls_in_json(block.body)
+    return (
+        read_edits(block.body, path)
+        or read_diff(block.body, path)
+        or [*calls_in_xml(block.body)]
+        or calls_in_json(block.body)
+    )
 
 
 def _of_prose(text: str) -> list[Action]:
-    return [*calls_in_xml(text), *calls_in_json(text), *(read_edits(text, "") or read_diff(text, ""))]
+    return [
+        *calls_in_xml(text),
+        *calls_in_json(text),
+        *(read_patch(text) or read_edits(text, "") or read_diff(text, "")),
+    ]
 
 
 def _to_action(kind: ActionKind, rest: str, block: Block) -> Action:
@@ -164,12 +234,20 @@ def _to_action(kind: ActionKind, rest: str, block: Block) -> Action:
         path, body = _path_from_body(body)
     elif kind in {ActionKind.SEARCH, ActionKind.DONE} and not body.strip():
         body = rest
+    if block.is_ambiguous:
+        return Action(kind=kind, path=path, body=body, problem=AMBIGUOUS.format(kind=kind, path=path))
     if kind is ActionKind.APPEND:
         return read_append(path, body, is_closed=block.is_closed)
     if kind is ActionKind.REPLACE or (kind is ActionKind.WRITE and is_pairs(body)):
         return read_replace(path, body, is_closed=block.is_closed)
     problem = NOT_CLOSED if kind is ActionKind.WRITE and not block.is_closed else ""
     return Action(kind=kind, path=path, body=body, problem=problem or problem_of(kind, path, body))
+
+
+AMBIGUOUS = (
+    "it is unclear which fence ends the text, so nothing was changed; send it again with a longer fence than "
+    "any in the text: ````{kind} {path}"
+)
 
 
 def _path_from_body(body: str) -> tuple[str, str]:

@@ -354,3 +354,126 @@ def test_every_tool_names_what_it_needs():
 def test_no_text_breaks_the_reading_of_foreign_edits(reply):
     for action in parse_actions(reply):
         assert action.kind in ActionKind
+
+
+PATCH = """*** Begin Patch
+*** Update File: prompts/a.md
+@@
+ x
+-a
++b
+ y
+*** Add File: new.md
++one
++```
++two
+*** Delete File: old.md
+*** End Patch"""
+FROM_PATCH = [
+    ("replace", "prompts/a.md", "", (IN_CONTEXT,)),
+    ("write", "new.md", "one\n```\ntwo", ()),
+    ("delete", "old.md", "", ()),
+]
+PATCH_CALL = json.dumps({"name": "apply_patch", "arguments": {"input": PATCH}})
+
+
+def whole(actions):
+    assert not any(action.problem for action in actions)
+    return [(action.kind.value, action.path, action.body, action.hunks) for action in actions]
+
+
+@pytest.mark.parametrize("reply", [PATCH, f"So:\n```\n{PATCH}\n```", f"```patch\n{PATCH}\n```", PATCH_CALL])
+def test_patches_are_read(reply):
+    assert whole(parse_actions(reply)) == FROM_PATCH
+
+
+def test_a_patch_that_was_cut_off_is_not_applied():
+    assert "not closed" in parse_actions(PATCH.partition("+two")[0])[-1].problem
+
+
+EDIT = '{"file_path": "prompts/a.md", "old_string": "a", "new_string": "b"}'
+BY_COMMAND = '{"command": "str_replace", "path": "prompts/a.md", "old_str": "a", "new_str": "b"}'
+KEYED = """<tool_call>edit
+<arg_key>path</arg_key>
+<arg_value>prompts/a.md</arg_value>
+<arg_key>old</arg_key>
+<arg_value>a</arg_value>
+<arg_key>new</arg_key>
+<arg_value>b</arg_value>
+</tool_call>"""
+TAGGED = """<replace_in_file>
+<path>prompts/a.md</path>
+<diff>
+<<<<<<< SEARCH
+a
+=======
+b
+>>>>>>> REPLACE
+</diff>
+</replace_in_file>"""
+FENCED = "Use:\n```\nx\n```"
+TAGGED_FILE = f"""I write:
+<write_to_file>
+<path>a.md</path>
+<content>
+{FENCED}
+</content>
+</write_to_file>"""
+CREATED = {"command": "create", "path": "a.md", "file_text": FENCED}
+EDITED = [("replace", "prompts/a.md", "", (PAIR,))]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f'{{"name": "Edit", "arguments": {EDIT}}}',
+        f'{{"name": "functions.edit_file", "arguments": {EDIT}}}',
+        f'{{"name": "str_replace_editor", "arguments": {BY_COMMAND}}}',
+        f'{{"name": "str_replace_based_edit_tool", "input": {BY_COMMAND}}}',
+        f"<|tool_call_begin|>functions.edit:0<|tool_call_argument_begin|>{EDIT}<|tool_call_end|>",
+        f"[TOOL_CALLS]edit[ARGS]{EDIT}",
+        f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>edit\n```json\n{EDIT}\n```<｜tool▁call▁end｜>",
+        f"<｜tool▁call▁begin｜>edit<｜tool▁sep｜>{EDIT}<｜tool▁call▁end｜>",
+        KEYED,
+        TAGGED,
+    ],
+)
+def test_the_tools_of_other_programs_are_understood(reply):
+    assert whole(parse_actions(reply)) == EDITED
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        TAGGED_FILE,
+        json.dumps({"name": "create_file", "arguments": {"path": "a.md", "content": FENCED}}),
+        json.dumps({"name": "str_replace_editor", "arguments": CREATED}),
+    ],
+)
+def test_whole_files_of_other_programs_keep_their_fences(reply):
+    assert shape(reply) == [("write", "a.md", FENCED)]
+
+
+def test_a_command_that_there_is_not_is_told_and_an_unknown_tool_is_no_action():
+    call = '{"name": "str_replace_editor", "arguments": {"command": "%s", "path": "a.md"}}'
+    assert "by number" in parse_actions(call % "insert")[0].problem
+    assert shape(call % "view") == [("read", "a.md", "")]
+    assert parse_actions(call % "undo_edit") == ()
+
+
+def test_a_file_with_bare_fences_is_written_whole_where_its_end_is_clear():
+    reply = "```write a.md\nUse:\n```\nx\n```\nend\n```\n\n```done\nok\n```"
+    assert shape(reply) == [("write", "a.md", "Use:\n```\nx\n```\nend"), ("done", "", "ok")]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "```write a.md\nUse:\n```\nx\n```",
+        "```write a.md\nUse\n```\nx\n```\nend\n```",
+        "```append a.md\nx\n```\nIt prints\n```\ny\n```",
+    ],
+)
+def test_where_the_end_of_a_file_is_unclear_nothing_is_written(reply):
+    (action,) = parse_actions(reply)
+    assert "longer fence" in action.problem
