@@ -238,7 +238,7 @@ def garbled(message: str) -> Complaint:
 
 def refused(message: str, *, next_step: str = NEXT_STEP[400]) -> Complaint:
     """A refusal by the model itself or by a filter, in an answer with status 200."""
-    return Complaint(status=400, message=message, next_step=next_step)
+    return Complaint(status=400, message=message, next_step=next_step, code="content_filter")
 
 
 def quote_line(text: str, mask: Mask) -> str:

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition
 
+LONGEST_PAUSE_SECONDS = 120.0
+"""However long an endpoint asks to wait, it is asked again after this."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slowdown:
@@ -67,7 +70,8 @@ class Slots:
         """Records a rate limit, within `hold`, which gave `slowdowns`; None if there was one more since."""
         with self._changed:
             if retry_after_seconds is not None:
-                self._free_at = max(self._free_at or 0.0, self._clock() + retry_after_seconds)
+                pause = min(retry_after_seconds, LONGEST_PAUSE_SECONDS)
+                self._free_at = max(self._free_at or 0.0, self._clock() + pause)
             if slowdowns != self._slowdowns:
                 return None
             before = self.limit

@@ -78,6 +78,8 @@ UNAVAILABLE = {
     EndpointFault.BAD_GZIP: (Cause.OTHER, None),
 }
 REFUSED = {EndpointFault.REFUSAL, EndpointFault.ERROR_400}
+TRIES = 20
+"""More than a backend makes of one request whose refusal says nothing, to find what is refused."""
 READABLE = set(ALL) - set(UNAVAILABLE) - REFUSED
 
 
@@ -97,7 +99,7 @@ def test_what_went_wrong_is_told_by_its_cause(
 @pytest.mark.parametrize("fault", sorted(REFUSED))
 def test_a_refusal_is_told_from_an_outage(fault: EndpointFault) -> None:
     with (
-        serving(fault) as server,
+        serving(*[fault] * TRIES) as server,
         backend_at(server.base_url, fault) as backend,
         pytest.raises(RequestRefused),
     ):
@@ -123,6 +125,7 @@ def test_a_spoilt_answer_that_can_be_read_is_handed_on_as_it_is(fault: EndpointF
 @pytest.mark.parametrize("fault", ALL)
 def test_the_client_gets_the_answer_of_an_endpoint_that_failed_twice(fault: EndpointFault) -> None:
     waits: list[float] = []
+    is_tried_at_once = fault is EndpointFault.ERROR_400  # it may be about a field
     with (
         serving(fault, fault) as server,
         backend_at(server.base_url, fault) as backend,
@@ -134,17 +137,21 @@ def test_the_client_gets_the_answer_of_an_endpoint_that_failed_twice(fault: Endp
             records=records,
             retry=RetryPolicy(patience_seconds=600),
             sleep=waits.append,
+            clock=lambda: sum(waits),
         )
         reply = client.chat(CALL)
         assert (reply.text, reply.finish_reason) == (ANSWER, "stop")
         assert reply.usage.completion_tokens == 18
         seeds = {
-            body.split(b'"seed":')[1].split(b",")[0].strip(b" }") for body in server.saboteur.picker.seen
+            body.split(b'"seed":')[1].split(b",")[0].strip(b" }")
+            for body in server.saboteur.picker.seen
+            if b'"seed":' in body
         }
     assert seeds == {b"5"}, "the same sample, however often it was asked for"
-    assert len(waits) == (0 if fault in HARMLESS else 2)
+    assert len(waits) == (0 if fault in HARMLESS or is_tried_at_once else 2)
     assert max(waits, default=0) <= 120.0
-    assert records_of(server) == ({fault.value: 1} if fault in HARMLESS else {fault.value: 2, "whole": 1})
+    counts = {fault.value: 1} if fault in HARMLESS else {fault.value: 2, "whole": 1}
+    assert records_of(server) == ({**counts, "whole": 2} if is_tried_at_once else counts)
 
 
 def records_of(server: FaultyServer) -> dict[str, int]:
