@@ -47,6 +47,7 @@ from studbook.llm.contracts import (
 from studbook.llm.endpoints import EndpointPool, ResolvedCall, Silence
 from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_totals
 from studbook.llm.records import CallRecords, record_key
+from studbook.llm.slots import LONGEST_PAUSE_SECONDS
 from studbook.llm.thoughts import split_thoughts
 
 SEED_RANGE = 2**31
@@ -87,7 +88,7 @@ class RetryPolicy:
     patience_seconds: float | None = 0.0
     first_wait_seconds: float = 1.0
     longest_backoff_seconds: float = 30.0
-    longest_wait_seconds: float = 120.0
+    longest_wait_seconds: float = LONGEST_PAUSE_SECONDS
 
     @property
     def may_blame(self) -> bool:

@@ -9,8 +9,8 @@ The SDK sends requests and reports failures; bodies are built and parsed here. I
 `chat.completions.create` takes twice as long, validates nothing, and is made for many more fields. What an
 endpoint refuses (a field, a schema, tools, unstreamed answers, a limit) is omitted or replaced, reported
 once through `on_notice`, and remembered per model (`dialect`): what harnesses' requests taught, for
-harnesses only. An answer's limit that does not fit the
-context beside the prompt is lowered to what the endpoint's error leaves: see `fit_answer`.
+harnesses only. An answer's limit that does not fit the context beside the prompt is lowered to what the
+endpoint's error leaves: see `fit_answer`.
 
 The HTTP library restarts its timeouts with every byte, so a server that sends a blank now and then (some do,
 to keep a connection open) could hold a call forever. So the body of an answer, but not its head, is limited
