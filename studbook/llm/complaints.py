@@ -332,11 +332,6 @@ def wants_shorter_answer(words: str) -> bool:
     return _ANSWER_TOO_LARGE.search(words) is not None and limits_in(words) == Limits()
 
 
-def find_context_tokens(words: str) -> int | None:
-    """The context length that an error's text names, which a recorded failure holds too."""
-    return limits_in(words).context
-
-
 def _first(pattern: re.Pattern[str], words: str) -> int | None:
     found = pattern.search(words)
     if found is None:

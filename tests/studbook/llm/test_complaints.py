@@ -5,7 +5,6 @@ import pytest
 from studbook.errors import ModelRejected, ModelUnavailable, RequestRefused
 from studbook.llm.complaints import (
     complaint_of_status,
-    find_context_tokens,
     limits_in,
     to_model_error,
     wait_in,
@@ -206,7 +205,7 @@ def test_the_limits_in_an_error_are_read(
 ) -> None:
     limits = limits_in(words)
     assert (limits.context, limits.prompt, limits.answer) == (context, prompt, answer)
-    assert find_context_tokens(words) == context
+    assert limits_in(words).context == context
 
 
 def test_words_without_a_wait_have_none() -> None:
