@@ -13,10 +13,13 @@ question is answered, the request is tried as often again; only if it fails agai
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
+from typing import TypeVar
 
 from studbook.errors import (
     Cause,
@@ -28,6 +31,7 @@ from studbook.errors import (
     RequestFailed,
     RequestRefused,
     SpecError,
+    StorageError,
     StudbookError,
 )
 from studbook.identity import derive_seed
@@ -49,6 +53,8 @@ from studbook.llm.meter import NO_LIMIT, Budget, BudgetGate, Meter, Totals, sum_
 from studbook.llm.records import CallRecords, record_key
 from studbook.llm.slots import LONGEST_PAUSE_SECONDS
 from studbook.llm.thoughts import split_thoughts
+
+T = TypeVar("T")
 
 SEED_RANGE = 2**31
 FORBIDDEN = 403
@@ -148,6 +154,7 @@ class ModelClient:
         self._replay_only = replay_only
         self._lock = Lock()
         self._in_flight: dict[str, Future[ChatReply]] = {}
+        self._unrecorded: StorageError | None = None
 
     @property
     def budget_left(self) -> float:
@@ -215,22 +222,40 @@ class ModelClient:
                 self._pool,
                 policy=self._retry,
                 sleep=self._sleep,
+                on_send=self._check_records,
+                on_answer=lambda answer: self._record(call, answer),
                 on_waste=lambda reply: self._waste(call, reply),
                 on_retry=lambda: self.meter.add(call.role, Totals(retries=1)),
             )
             try:
-                answer = retrying.run()
+                return retrying.run().reply
             except StudbookError as error:  # from the model, or raised by `sleep`
                 self.meter.add(call.role, Totals(failures=1))
                 if isinstance(error, RequestFailed):
-                    self._records.put_failure(call.key, role=call.role, failure=error)
+                    with self._recording():
+                        self._records.put_failure(call.key, role=call.role, failure=error)
                 raise
-            reply, dollars = answer.reply, call.to.cost_dollars(answer.reply.usage)
-            self._gate.paid(reply.usage, dollars)
-            paid = Totals(calls=1, usage=reply.usage, dollars=dollars, seconds=answer.seconds)
-            self.meter.add(call.role, paid)
+
+    def _record(self, call: ResolvedCall, answer: "Answer") -> None:
+        reply, dollars = answer.reply, call.to.cost_dollars(answer.reply.usage)
+        self._gate.paid(reply.usage, dollars)
+        paid = Totals(calls=1, usage=reply.usage, dollars=dollars, seconds=answer.seconds)
+        self.meter.add(call.role, paid)
+        with self._recording():
             self._records.put(call.key, role=call.role, reply=reply, dollars=dollars)
-            return reply
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            self._unrecorded = error
+            raise
+
+    def _check_records(self) -> None:
+        """Raises the StorageError of the first record that could not be written: no more is paid for."""
+        if self._unrecorded is not None:
+            raise StorageError(str(self._unrecorded)) from self._unrecorded
 
     def _sleep(self, seconds: float) -> None:
         """Waits between attempts, at most until the budget's hours end; then raises BudgetExceeded."""
@@ -242,7 +267,8 @@ class ModelClient:
         dollars = call.to.cost_dollars(reply.usage)
         self._gate.paid(reply.usage, dollars)
         self.meter.add(call.role, Totals(usage=reply.usage, dollars=dollars))
-        self._records.put_wasted(role=call.role, usage=reply.usage, dollars=dollars)
+        with self._recording():
+            self._records.put_wasted(role=call.role, usage=reply.usage, dollars=dollars)
         self._gate.check()
 
 
@@ -277,7 +303,12 @@ class Suspicion:
 
 
 class RetryingCall:
-    """Runs one call. `on_waste` is called for every unusable reply that was paid for."""
+    """Runs one call.
+
+    `on_send` is called before every attempt, once it has a slot; it may raise an exception to stop the call.
+    `on_answer` is called with the outcome and `on_waste` for every unusable reply that was paid for, before
+    another call gets the slot: no more replies are paid for and unrecorded than the endpoint has slots.
+    """
 
     def __init__(
         self,
@@ -286,6 +317,8 @@ class RetryingCall:
         *,
         policy: RetryPolicy,
         sleep: Callable[[float], object],
+        on_send: Callable[[], object],
+        on_answer: Callable[[Answer], object],
         on_waste: Callable[[ChatReply], None],
         on_retry: Callable[[], None],
     ) -> None:
@@ -293,6 +326,8 @@ class RetryingCall:
         self._pool = pool
         self._policy = policy
         self._sleep = sleep
+        self._on_send = on_send
+        self._on_answer = on_answer
         self._on_waste = on_waste
         self._on_retry = on_retry
         self._attempts = 0
@@ -321,8 +356,7 @@ class RetryingCall:
         seen: Counter[FailureKind] = Counter()
         while True:
             try:
-                reply = self._send(request)
-                found = self._judge(reply, request, self._pool.clock() - self._began)
+                found = self._send(request, partial(self._settle, request))
             except RequestRefused as error:
                 is_certain = error.status == FORBIDDEN or is_too_large(str(error), error.status)
                 found = Suspicion(kind=FailureKind.REFUSED, error=error, is_certain=is_certain)
@@ -338,6 +372,8 @@ class RetryingCall:
                 return found
             seen[found.kind] += 1
             if self._is_believed(found, seen[found.kind]):
+                if found.fallback is not None:
+                    self._on_answer(found.fallback)
                 return found.fallback or found
             if found.fallback is not None:
                 self._on_waste(found.fallback.reply)
@@ -349,21 +385,30 @@ class RetryingCall:
     def _begin(self, pause_seconds: float) -> None:
         if pause_seconds > 0:  # another call was told to wait
             self._sleep(min(pause_seconds, self._policy.longest_wait_seconds))
+        self._on_send()
         self._began = self._pool.clock()
 
-    def _send(self, request: ChatRequest) -> ChatReply:
-        """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected."""
+    def _send(self, request: ChatRequest, use: Callable[[ChatReply], T]) -> T:
+        """One attempt: what `use` makes of a whole reply, while its slot is held.
+
+        Raises ModelUnavailable, RequestRefused, ModelRejected.
+        """
         self._attempts += 1
         if self._attempts > 1:
             self._on_retry()
         try:
-            reply = self._pool.send(self._call, request, self._begin)
+            return self._pool.send(
+                self._call, request, self._begin, lambda reply: use(self._whole(request, reply))
+            )
         except RequestRefused:
             raise
         except ModelRejected as error:
             if error.status == FORBIDDEN:
                 raise RequestRefused(str(error), status=FORBIDDEN) from error
             raise
+
+    def _whole(self, request: ChatRequest, reply: ChatReply) -> ChatReply:
+        """The reply without thoughts. Raises ModelError for one that is only a part."""
         if is_cut(request, reply):
             self._on_waste(reply)
             raise ModelRejected(
@@ -383,6 +428,12 @@ class RetryingCall:
         if thoughts:
             reply = replace(reply, text=text, thoughts="\n".join(filter(None, [reply.thoughts, thoughts])))
         return reply
+
+    def _settle(self, request: ChatRequest, reply: ChatReply) -> Answer | Suspicion:
+        found = self._judge(reply, request, self._pool.clock() - self._began)
+        if isinstance(found, Answer):
+            self._on_answer(found)
+        return found
 
     def _judge(self, reply: ChatReply, request: ChatRequest, seconds: float) -> Answer | Suspicion:
         """Whether the reply is an answer: also if it ends at our limit, but not if it was cut off earlier."""
@@ -410,9 +461,7 @@ class RetryingCall:
         useless, control = 0, self._call.control
         while True:
             try:
-                reply = self._send(control)
-                self._on_waste(reply)
-                if has_content(reply, control):
+                if self._send(control, self._is_answered):
                     return
                 useless += 1
             except RequestRefused as error:
@@ -428,6 +477,10 @@ class RetryingCall:
             if useless >= self._policy.same_answer:
                 raise suspicion.error
             self._wait(NoticeKind.RETRY, suspicion.error)
+
+    def _is_answered(self, reply: ChatReply) -> bool:
+        self._on_waste(reply)
+        return has_content(reply, self._call.control)
 
     def _wait_for_endpoint(self, error: ModelUnavailable) -> None:
         """Waits before the next attempt; raises if there is to be none."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from studbook.errors import Cause, ModelError, ModelUnavailable, RequestRefused
 from studbook.identity import derive_seed
@@ -33,6 +33,8 @@ from studbook.llm.contracts import (
 from studbook.llm.slots import Slots, Slowdown
 from studbook.llm.thoughts import split_thoughts
 from studbook.registry import Door
+
+T = TypeVar("T")
 
 
 class BackendKind(Protocol):
@@ -192,21 +194,30 @@ class EndpointPool:
         self._reported_models: set[tuple[str, str, str]] = set()
         self._lock = Lock()
 
-    def send(self, call: ResolvedCall, request: ChatRequest, begin: Callable[[float], object]) -> ChatReply:
-        """One attempt; raises ModelUnavailable, RequestRefused, ModelRejected.
+    def send(
+        self,
+        call: ResolvedCall,
+        request: ChatRequest,
+        begin: Callable[[float], object],
+        use: Callable[[ChatReply], T],
+    ) -> T:
+        """One attempt: what `use` makes of the reply. Raises ModelUnavailable, RequestRefused, ModelRejected.
 
         `begin` is called once a slot is free, with the seconds that the endpoint asked for silence, by its
-        last Retry-After: it should wait so long.
+        last Retry-After: it should wait so long. The slot is held until `use` returns.
         """
         slots = self._slots[call.to.endpoint]
-        try:
-            with slots.hold() as slowdowns:
-                begin(slots.pause_seconds)
+        with slots.hold() as slowdowns:
+            begin(slots.pause_seconds)
+            try:
                 reply = self._complete(call, request, slots, slowdowns)
-        except RequestRefused:
-            self._answered(call)
-            raise
-        slots.answered()
+            except RequestRefused:
+                self._answered(call)
+                raise
+            slots.answered()
+            return use(self._checked(call, reply))
+
+    def _checked(self, call: ResolvedCall, reply: ChatReply) -> ChatReply:
         self._check_model(call, reply)
         self._answered(call)
         calls = tuple(

@@ -147,28 +147,32 @@ def test_after_an_early_stop_nothing_is_started_and_what_runs_is_not_waited_for(
             workers=2,
             stop_early=lambda results: True,
         )
-        assert plan.running == 1
+        assert plan.at_gate == 1
         gate.set()
-    assert plan.running == 0
+    assert plan.at_gate == 0
     assert len(plan.started) <= 3
 
 
 class Gated(Planned):
-    """Every paper but the first ends when the gate is opened."""
+    """The first paper ends once another one runs; the others when the gate is opened."""
 
     def __init__(self, gate):
         super().__init__()
         self.gate = gate
+        self.others_run = threading.Event()
+        self.at_gate = 0
 
     def evaluate_paper(self, tree, paper, replicate):
-        result = super().evaluate_paper(tree, paper, replicate)
-        if paper.paper_id != "p0":
-            with self.lock:
-                self.running += 1
-            assert self.gate.wait(10)
-            with self.lock:
-                self.running -= 1
-        return result
+        if paper.paper_id == "p0":
+            assert self.others_run.wait(10)
+            return super().evaluate_paper(tree, paper, replicate)
+        with self.lock:
+            self.at_gate += 1
+        self.others_run.set()
+        assert self.gate.wait(10)
+        with self.lock:
+            self.at_gate -= 1
+        return super().evaluate_paper(tree, paper, replicate)
 
 
 def test_the_first_failure_in_paper_order_is_raised():

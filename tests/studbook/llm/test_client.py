@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from studbook.errors import (
     RequestFailed,
     RequestRefused,
     SpecError,
+    StorageError,
 )
 from studbook.llm.client import ModelClient, RetryPolicy
 from studbook.llm.contracts import (
@@ -97,6 +99,31 @@ def test_what_a_call_sets_itself_wins_over_its_role(bench: Bench) -> None:
     bench.client(backend).chat(replace(CALL, temperature=0.0, max_tokens=7, json_mode=True))
     sent = backend.requests[0]
     assert (sent.temperature, sent.max_tokens, sent.json_mode) == (0.0, 7, True)
+
+
+def test_after_a_record_that_could_not_be_written_nothing_is_paid_for(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    CallRecords.open(path).close()
+    backend = ScriptedBackend([reply("because")] * 5)
+    with CallRecords.read_only(path) as records:
+        client = Bench(records).client(backend)
+        for seed in range(5):
+            with pytest.raises(StorageError, match="cannot use"):
+                client.chat(replace(CALL, seed=seed))
+    assert len(backend.requests) == 1
+
+
+def test_no_more_calls_are_paid_for_and_unrecorded_than_there_are_slots(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    CallRecords.open(path).close()
+    backend = ScriptedBackend([reply("because")] * 6)
+    with CallRecords.read_only(path) as records, ThreadPoolExecutor(6) as pool:
+        client = Bench(records).client(backend, max_concurrent=2)
+        waiting = [pool.submit(client.chat, replace(CALL, seed=seed)) for seed in range(6)]
+        for each in waiting:
+            with pytest.raises(StorageError):
+                each.result(10)
+    assert len(backend.requests) <= 2
 
 
 def test_the_same_call_is_paid_once_and_then_answered_from_the_records(bench: Bench) -> None:
