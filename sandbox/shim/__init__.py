@@ -42,20 +42,23 @@ def shim_source() -> str:
 
 
 @cache
-def kit_source() -> str:
-    """The source of the module that a harness imports as `harness_kit`."""
-    return read_source("studbook.harnesses", "harness_kit")
+def kit_sources() -> dict[str, str]:
+    """What a harness may import, by name, in the order of loading: `harness_kit`, and what it needs."""
+    return {
+        "studbook.llm.json_reader": read_source("studbook.llm", "json_reader"),
+        "harness_kit": read_source("studbook.harnesses", "harness_kit"),
+    }
 
 
 def box_sources() -> dict[str, str]:
     """All source that is injected into a box, by name."""
     shim = {name: read_source(PACKAGE, name) for name in MODULES}
-    return {**shim, "harness_kit": kit_source()}
+    return {**shim, **kit_sources()}
 
 
 def shim_hash() -> str:
     """Identifies the code that runs in the box besides the harness; recorded in a run's environment."""
-    return hash_bytes((shim_source() + kit_source()).encode())
+    return hash_bytes("".join([shim_source(), *kit_sources().values()]).encode())
 
 
 def read_source(package: str, name: str) -> str:

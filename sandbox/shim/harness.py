@@ -100,7 +100,8 @@ def call_entry(folder: str, start: dict[str, Any], port: int, token: str) -> tup
     try:
         if sys.flags.no_site:
             add_names_of_site()
-        kit = load_module("harness_kit", "harness_kit.py", start["kit"])
+        for name, source in start["kit"]:
+            kit = load_module(name, name.rpartition(".")[2] + ".py", source)
         sender = kit.LoopbackSender(("127.0.0.1", port), "/" + token)
         find_entry(folder, start["entry"])(kit.Box(start["payload"], reader_of(folder), sender))
         return "returned", "", ""

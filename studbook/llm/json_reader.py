@@ -7,7 +7,12 @@ missing commas and missing brackets are errors, and nothing within an object tha
 returned.
 
 The time is linear in the length of the text. Decides nothing about what an object means.
+
+Harnesses read with it, too: this module is injected into every box, so it uses the standard library only and
+runs on Python 3.9 (whose `re` has no possessive quantifiers).
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -15,26 +20,24 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from studbook.llm.contracts import valid_text
-
 DEEPEST = 100
 """Levels of nesting; deeper ones are not read."""
 STEPS_PER_CHARACTER = 2
 """How often text may be read again after errors, before reading goes on behind the error instead."""
 
-_STRING = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|“[^”]*+”"""
-_NAME = r"[A-Za-z_$][\w$-]*+"
-_GAP = re.compile(r"(?:\s++|//[^\n]*+|#[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))*+")
+_STRING = r""""[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|“[^”]*”"""
+_NAME = r"[A-Za-z_$][\w$-]*"
+_SPACE_OR_COMMENT = re.compile(r"\s+|//[^\n]*|#[^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/|\Z)")
 """A comment without an end reaches to the end of the text."""
 _KEY = re.compile(rf"(?P<string>{_STRING})|(?P<name>{_NAME})", re.DOTALL)
 _VALUE = re.compile(
-    rf"(?P<string>{_STRING})|(?P<number>-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?(?![\w.]))"
+    rf"(?P<string>{_STRING})|(?P<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))"
     r"|(?P<word>true|false|null|True|False|None|TRUE|FALSE|NULL)\b|(?P<open>[{\[])",
     re.DOTALL,
 )
-_OBJECT = re.compile(rf"""\{{(?=\s*+(?:["'“}}/#]|{_NAME}\s*+:))""")
+_OBJECT = re.compile(rf"""\{{(?=\s*(?:["'“}}/#]|{_NAME}\s*:))""")
 _OBJECT_OR_ARRAY = re.compile(
-    rf"""{_OBJECT.pattern}|\[(?=\s*+(?:["'“\[\]{{/#\-\d]|(?:true|false|null|True|False|None)\b))"""
+    rf"""{_OBJECT.pattern}|\[(?=\s*(?:["'“\[\]{{/#\-\d]|(?:true|false|null|True|False|None)\b))"""
 )
 _WORDS = {
     **dict.fromkeys(["true", "True", "TRUE"], True),
@@ -55,21 +58,33 @@ _LATEX = re.compile(
 
 def find_objects(text: str) -> Iterator[dict[str, Any]]:
     """The JSON objects in a text, in order: the outermost ones, and those of a broken outer one."""
-    for value in _find(text, _OBJECT):
+    for value, _ in _find(text, _OBJECT):
         if isinstance(value, dict):
             yield value
 
 
+def read_longest(text: str) -> dict[str, Any]:
+    """The JSON object that takes most of the text. Raises ValueError that says what is wrong."""
+    longest = max(_find(text, _OBJECT), key=lambda found: found[1], default=None)
+    if longest is not None:
+        value: dict[str, Any] = longest[0]
+        return value
+    if _OBJECT.search(text) is None:
+        raise ValueError("there is no JSON object in it")
+    raise ValueError("its JSON object is broken or cut off")
+
+
 def find_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
     """The JSON objects and arrays in a text, in order, outermost ones only."""
-    yield from _find(text, _OBJECT_OR_ARRAY)
+    for value, _ in _find(text, _OBJECT_OR_ARRAY):
+        yield value
 
 
 def read_flag(value: object) -> bool | None:
     """A claim as models write it: `true`, `"no"`, `1`; None if it is neither true nor false."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, int | float) and value in (0, 1):
+    if isinstance(value, (int, float)) and value in (0, 1):
         return bool(value)
     return _FLAGS.get(" ".join(value.lower().strip(" \n.").split())) if isinstance(value, str) else None
 
@@ -84,7 +99,7 @@ def read_number(value: object) -> int | float | None:
     """A finite number, also one in a string (`"7"`, `"+2.5"`); None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,300}(?:\.\d{0,300})?\s*", value):
         return float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return value
 
@@ -99,11 +114,12 @@ class _BrokenError(Exception):
         self.is_deep = is_deep
 
 
-def _find(text: str, beginning: re.Pattern[str]) -> Iterator[Any]:
+def _find(text: str, beginning: re.Pattern[str]) -> Iterator[tuple[Any, int]]:
+    """Values, and of how many characters they are."""
     reader, position, most = _Reader(text), 0, STEPS_PER_CHARACTER * len(text)
     while opened := beginning.search(text, position):
         try:
-            value, position = reader.container(opened.start(), 1)
+            value, end = reader.container(opened.start(), 1)
         except _BrokenError as broken:
             if broken.is_cut:
                 return
@@ -111,7 +127,8 @@ def _find(text: str, beginning: re.Pattern[str]) -> Iterator[Any]:
             is_affordable = reader.characters <= most and not broken.is_deep
             position = opened.end() if is_affordable else max(opened.end(), broken.position)
             continue
-        yield value
+        yield value, end - opened.start()
+        position = end
 
 
 class _Reader:
@@ -185,17 +202,16 @@ class _Reader:
         return _BrokenError(len(self.text) if is_open else position)
 
     def _gap(self, position: int) -> int:
-        found = _GAP.match(self.text, position)
-        return found.end() if found else position
+        while found := _SPACE_OR_COMMENT.match(self.text, position):
+            position = found.end()
+        return position
 
 
 def _unquote(quoted: str) -> str:
     inner = quoted[1:-1]
     if "\\" not in inner or quoted[0] == "“":
         return inner
-    return valid_text(
-        _ESCAPE.sub(_unescape, inner).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
+    return _ESCAPE.sub(_unescape, inner).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescape(escape: re.Match[str]) -> str:

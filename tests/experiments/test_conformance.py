@@ -305,6 +305,15 @@ def test_an_endpoint_is_tried_and_the_report_is_written(tmp_path: Path, address:
     assert json.loads(printed.stdout)["conformance"]["run"] == "conformance-2"
 
 
+@pytest.mark.slow
+def test_a_trial_that_a_budget_ends_early_has_failed_and_has_a_report(tmp_path: Path, address: str) -> None:
+    spec = spec_over_http(tmp_path, address)
+    done = studbook("conformance", spec.name, "-s", "budget.calls=30", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "the run did not end as planned" in done.stderr
+    assert "(budget reached)" in (tmp_path / "conformance.md").read_text(encoding="utf-8")
+
+
 def test_an_endpoint_that_does_not_answer_is_told_before_anything_is_written(tmp_path: Path) -> None:
     done = studbook("conformance", "http://127.0.0.1:9/v1", "--model", "m", cwd=tmp_path)
     assert done.returncode == 1

@@ -97,6 +97,8 @@ PLAIN = json.dumps(DRAFT)
         f'First {{"plan": "short"}}, then {PLAIN} and {{"ok": true}}',
         PLAIN.replace("3}]", "3,}, ]").replace("{", "{ // the draft\n", 1),
         PLAIN.replace("}]", "}] /* the end, } */"),
+        repr(DRAFT),
+        PLAIN.replace('"context"', "context"),
     ],
 )
 def test_an_object_is_read_as_models_write_it(reply: str):
@@ -135,7 +137,16 @@ def test_no_reply_is_another_error(reply: str):
 
 @pytest.mark.parametrize(
     ("value", "flag"),
-    [(True, True), (False, False), ("false", False), (" Yes ", True), ("FAIL", False), ("", None), (1, None)],
+    [
+        (True, True),
+        (False, False),
+        ("false", False),
+        (" Yes ", True),
+        ("FAIL", False),
+        ("", None),
+        (1, True),
+        (7, None),
+    ],
 )
 def test_a_text_that_says_false_is_not_true(value: object, flag: bool | None):
     assert read_flag(value) is flag

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studbook.sandbox.shim import MAX_BYTES, MODULES, PACKAGE, read_source, shim_source
+from studbook.sandbox.shim import MAX_BYTES, MODULES, PACKAGE, kit_sources, read_source, shim_source
 from studbook.sandbox.shim.endpoint import (
     Head,
     Refused,
@@ -87,9 +87,7 @@ def test_the_shim_imports_the_standard_library_only():
                 assert name.partition(".")[0] in sys.stdlib_module_names or name.startswith(PACKAGE), name
 
 
-@pytest.mark.parametrize(
-    "source", [*(read_source(PACKAGE, m) for m in MODULES), read_source("studbook.harnesses", "harness_kit")]
-)
+@pytest.mark.parametrize("source", [*(read_source(PACKAGE, m) for m in MODULES), *kit_sources().values()])
 def test_what_runs_in_a_box_is_python_3_9(source: str):
     ast.parse(source, feature_version=(3, 9))
 
