@@ -84,7 +84,7 @@ demo-llm: $(VENV)/.run ## a small run with a real 1.5B model (downloads 1.2 GB o
 lock: ## rewrite locks/ after a change in pyproject.toml (needs uv); UPGRADE=--upgrade takes the newest versions
 	UPGRADE="$(UPGRADE)" sh locks/write.sh
 
-bench: $(VENV)/.dev ## measure the overhead of the framework itself, and how busy it keeps an endpoint (docs/speed.md)
+bench: $(VENV)/.dev ## measure the overhead of the framework itself, and how busy it keeps an endpoint (docs/speed.md, docs/endpoint-use.md)
 	$(BIN)/python benchmarks/iterations.py
 	$(BIN)/python -m benchmarks.parallel
 	$(BIN)/python -m benchmarks.in_flight
