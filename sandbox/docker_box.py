@@ -15,9 +15,17 @@ from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus, Handler, Job, Limits, Outcome
 from studbook.sandbox.engine import Engine
 from studbook.sandbox.frames import printable
+from studbook.sandbox.heartbeat import Heartbeat
 from studbook.sandbox.image import Image, choose_image
 from studbook.sandbox.owner import OWNER_LABEL, is_stale, labels_of, this_process
-from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.sandbox.session import (
+    Ended,
+    Place,
+    Session,
+    SessionEnd,
+    job_lines,
+    refuse_after_standstill,
+)
 from studbook.sandbox.shim import shim_hash, shim_source
 
 KINDS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpu", "SwapLimit": "swap"}
@@ -174,7 +182,9 @@ class DockerSandbox:
         look = self.engine.watch.look()
         container, engine_warnings = self.engine.create(acceptable(config, self._missing))
         try:
-            end = self._attend(container, job, handler, lines, look)
+            with Heartbeat(self.engine.is_silent) as heartbeat:
+                end = self._attend(container, job, handler, lines, look, heartbeat)
+                refuse_after_standstill(end, heartbeat.lost_seconds)
         finally:
             self.engine.discard(container)
         return Outcome(
@@ -186,17 +196,25 @@ class DockerSandbox:
         )
 
     def _attend(
-        self, container: str, job: Job, handler: Handler, lines: list[bytes], look: int
+        self,
+        container: str,
+        job: Job,
+        handler: Handler,
+        lines: list[bytes],
+        look: int,
+        heartbeat: Heartbeat,
     ) -> SessionEnd:
         """From attaching to the last reply. Closes the socket; the container may still exist afterwards."""
         channel = self.engine.attach(container)
-        session = Session(channel, job, handler, self._clock)
+        session = Session(channel, job, handler, heartbeat)
         try:
             try:
                 self.engine.start(container)
                 end = session.run(lines)
                 if end.went_silent and self.engine.watch.has_ended_since(look, WATCH_SECONDS):
                     raise SandboxError("the engine lost a box: the engine restarted or the connection broke")
+                if end.status is BoxStatus.TIMED_OUT and self.engine.state(container)["Paused"]:
+                    raise SandboxError("a box was paused from outside")
                 if end.went_silent and self._was_killed_from_outside(container):
                     raise SandboxError("a box was killed from outside")
             except SandboxError as error:

@@ -321,6 +321,16 @@ class Engine:
         self.watch.close()
         self._client.close()
 
+    def is_silent(self, patience_seconds: float) -> bool:
+        """Does the engine take a question without answering it in time? False if it is known to be away."""
+        try:
+            self._client.get(f"{self._client.base_url}/_ping", timeout=patience_seconds).close()
+        except requests.Timeout:
+            return True
+        except (requests.RequestException, DockerException, HTTPError, OSError):
+            return False
+        return False
+
     def info(self) -> dict[str, Any]:
         with engine_errors("info"):
             return dict(self._client.info())

@@ -31,9 +31,17 @@ from pathlib import Path
 from studbook.errors import SandboxError
 from studbook.sandbox.contract import Handler, Job, Limits, Outcome
 from studbook.sandbox.frames import printable
+from studbook.sandbox.heartbeat import Heartbeat
 from studbook.sandbox.image import executable_path
 from studbook.sandbox.owner import is_stale, labels_of, this_process
-from studbook.sandbox.session import Ended, Place, Session, SessionEnd, job_lines
+from studbook.sandbox.session import (
+    Ended,
+    Place,
+    Session,
+    SessionEnd,
+    job_lines,
+    refuse_after_standstill,
+)
 from studbook.sandbox.shim import shim_hash, shim_source
 
 MARKER = "STUDBOOK_BOX"
@@ -372,7 +380,9 @@ class ProcessSandbox:
             except Ended as refusal:
                 status, detail = refusal.args
                 return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
-            end = self._attend(home, job, handler, lines)
+            with Heartbeat() as heartbeat:
+                end = self._attend(home, job, handler, lines, heartbeat)
+                refuse_after_standstill(end, heartbeat.lost_seconds)
         return Outcome(
             status=end.status,
             detail=home.hide_in(end.detail),
@@ -381,10 +391,12 @@ class ProcessSandbox:
             warnings=end.warnings,
         )
 
-    def _attend(self, home: Home, job: Job, handler: Handler, lines: list[bytes]) -> SessionEnd:
+    def _attend(
+        self, home: Home, job: Job, handler: Handler, lines: list[bytes], heartbeat: Heartbeat
+    ) -> SessionEnd:
         ours, theirs = socket.socketpair()
         channel = ProcessChannel(ours)
-        session = Session(channel, job, handler, self._clock)
+        session = Session(channel, job, handler, heartbeat)
         try:
             try:
                 with theirs:

@@ -1,8 +1,9 @@
 """The host side of one box, shared by all sandboxes: sends the job, answers requests, returns the outcome.
 
 One thread moves bytes in both directions and never blocks on the box; handlers run on a few threads of their
-own. The clock of the deadline (`BoxClock`) is paused while the box waits for the host: a slow model or judge
-must never look like a slow harness. A channel moves bytes and knows no frames; this module knows no engine.
+own. The clock of the deadline (`BoxClock`) is paused while the box waits for the host, and stands still while
+this process or the engine does (`heartbeat.py`): neither a slow model or judge nor a suspended machine must
+ever look like a slow harness. A channel moves bytes and knows no frames; this module knows no engine.
 """
 
 import base64
@@ -11,7 +12,6 @@ import os
 import selectors
 import signal
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,6 +30,7 @@ from studbook.sandbox.frames import (
     one_line,
     read_frame,
 )
+from studbook.sandbox.heartbeat import Heartbeat
 from studbook.sandbox.shim import kit_sources
 
 
@@ -43,6 +44,18 @@ class SessionEnd:
     warnings: tuple[str, ...]
     was_killed: bool = False
     went_silent: bool = False
+
+
+LONG_STANDSTILL_SECONDS = 5.0  # after which timeouts of a harness's own may have expired
+
+
+def refuse_after_standstill(end: SessionEnd, lost_seconds: float) -> None:
+    """Raises SandboxError for a box that did not finish and may owe that to a standstill: it is run again."""
+    if end.status is not BoxStatus.FINISHED and lost_seconds >= LONG_STANDSTILL_SECONDS:
+        raise SandboxError(
+            f"Studbook, or the engine, stood still for {lost_seconds:.1f} s while a box ran, "
+            f"which then ended as {end.status}"
+        )
 
 
 class Ended(Exception):
@@ -153,8 +166,9 @@ class Channel(Protocol):
 class Session:
     """One box from job to end. Use each session once: call `run` and use its result."""
 
-    def __init__(self, channel: Channel, job: Job, handler: Handler, clock: Callable[[], float]) -> None:
-        self._channel, self._limits, self._handler, self._now = channel, job.limits, handler, clock
+    def __init__(self, channel: Channel, job: Job, handler: Handler, heartbeat: Heartbeat) -> None:
+        self._channel, self._limits, self._handler = channel, job.limits, handler
+        self._heartbeat, self._now = heartbeat, heartbeat.now
         self._splitter = LineSplitter(job.limits.frame_bytes)
         self._lines: deque[bytes] = deque()  # arrived, but not yet handled because too much is pending
         self._outgoing: deque[memoryview] = deque()
@@ -164,7 +178,7 @@ class Session:
         self._done: deque[tuple[int, Future[Frame]]] = deque()
         self._output = ""
         self._warnings: list[str] = []
-        self._clock = BoxClock(START_SECONDS, clock())
+        self._clock = BoxClock(START_SECONDS, heartbeat.now())
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -213,6 +227,8 @@ class Session:
         self._collect_replies()
         self._take_lines()
         remaining = self._clock.remaining(self._now())
+        if remaining <= 0:  # unless the engine stands still, which is known after asking it
+            remaining = self._clock.remaining(self._heartbeat.settled())
         if remaining <= 0 and not self._is_ready:
             raise Ended(BoxStatus.TIMED_OUT, f"not ready after {START_SECONDS:g} s")
         if remaining <= 0:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from support.boxes import Recorder, job_of
 
 from studbook.errors import ModelUnavailable, SandboxError
 from studbook.sandbox.contract import BoxStatus, Job, Limits
+from studbook.sandbox.heartbeat import Heartbeat
 from studbook.sandbox.process_box import ProcessChannel
 from studbook.sandbox.session import BoxClock, Ended, Place, Session, SessionEnd, job_lines
 
@@ -62,12 +62,13 @@ def meet() -> Iterator[Meet]:
             threads.append(threading.Thread(target=role))
             threads[-1].start()
         job = job_of("", **limits)
-        session = Session(ProcessChannel(ours), job, handler or Recorder({}), time.monotonic)
-        try:
-            return session.run(job_lines(job, PLACE))
-        finally:
-            ours.close()
-            session.close()
+        with Heartbeat() as heartbeat:
+            session = Session(ProcessChannel(ours), job, handler or Recorder({}), heartbeat)
+            try:
+                return session.run(job_lines(job, PLACE))
+            finally:
+                ours.close()
+                session.close()
 
     yield run
     for thread in threads:
@@ -153,10 +154,10 @@ def test_a_failing_handler_ends_the_session_with_its_own_error(meet: Meet):
 
 def test_a_reply_too_large_for_a_frame_becomes_a_refusal():
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with ours, theirs, Heartbeat() as heartbeat:
         theirs.sendall(READY + request(1))
         job = Job(files={}, entry="a.py:main", payload={}, limits=Limits(frame_bytes=20_000, wall_seconds=1))
-        session = Session(ProcessChannel(ours), job, Recorder({"text": "y" * 30_000}), time.monotonic)
+        session = Session(ProcessChannel(ours), job, Recorder({"text": "y" * 30_000}), heartbeat)
         assert session.run([]).status is BoxStatus.TIMED_OUT
         session.close()
         reply = json.loads(theirs.recv(65536))

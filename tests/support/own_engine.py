@@ -27,6 +27,7 @@ NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-pr
 CGROUPS = Path("/sys/fs/cgroup")
 COVERED = ("/run", "/etc/docker")  # where an engine keeps what is not told to it
 SHORT = "/tmp"  # a socket's path has a hundred characters; pytest's folders have more
+FREEZING = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
 FIRST_PASSED = 3  # systemd's number for the first socket that it hands over
 
 Opened = tuple[int, int, str, int, int]
@@ -47,7 +48,8 @@ class OwnEngine:
 
     def say(self, word: str) -> None:
         """Returns when it is done: `start`; `stop` (SIGTERM); `kill` (SIGKILL to the engine, whose containerd
-        goes with it while shims and boxes stay); `crash` (SIGKILL to all of them)."""
+        goes with it while shims and boxes stay); `crash` (SIGKILL to all of them); `freeze` and `thaw`
+        (the engine)."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{word}\n")
@@ -149,6 +151,9 @@ class _Keeper:
     def obey(self, word: str) -> str:
         if word == "start":
             return self._start() or word
+        if word in FREEZING:
+            os.kill(self._engine, FREEZING[word])
+            return word
         target = -1 if word == "crash" else self._engine
         os.kill(target, signal.SIGTERM if word == "stop" else signal.SIGKILL)
         return word if self._has_ended(STOP_SECONDS) else f"still there after {STOP_SECONDS:g} s"

@@ -21,6 +21,22 @@ NO_INODES = "bubblewrap's tmpfs has a size and no limit on inodes"
 
 RESOURCES = (
     Attack(
+        name="keeping the host busy past the deadline",
+        tried="2.5 MB lines from 20 threads at once, to pass for a host that stood still",
+        source="""
+        def attack(box):
+            def talk():
+                while True:
+                    box.log("x" * 2_500_000)
+            for _ in range(20):
+                threading.Thread(target=talk, daemon=True).start()
+            time.sleep(1000)
+        """,
+        ends=LIMITS | TIME,
+        achieved=ANYTHING,
+        limits={"wall_seconds": 1.5},
+    ),
+    Attack(
         name="fork bomb",
         tried="fork for ever, in every child",
         source="""

@@ -1,0 +1,114 @@
+"""Box time: the seconds in which both this process and whatever carries a box were running.
+
+A suspended laptop, a paused virtual machine, Ctrl-Z, a debugger or a frozen engine stop the host's side of a
+box while clocks go on. Such a standstill is nobody's time. A thread beats twice a second; gaps between beats
+and the time in which the carrier was silent are subtracted from the clock. Whether a clock goes on during a
+suspension does not matter.
+
+A harness cannot make a standstill: a gap in which this process was busy is not one, and no box can reach the
+engine that is asked for a sign of life. Knows neither boxes nor engines.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from studbook.errors import SandboxError
+
+BEAT_SECONDS = 0.5
+PATIENCE_SECONDS = 2.0  # for a sign of life: a busy engine answers a ping in milliseconds
+GAP_SECONDS = PATIENCE_SECONDS + 1.0  # between two beats; threads that share an interpreter wait far less
+SILENCE_SECONDS = 120.0  # an engine that gives no sign of life for so long has failed
+
+Silence = Callable[[float], bool]
+"""(seconds to wait) -> whether whatever carries the box took a question and did not answer in that time."""
+
+
+def never_silent(_: float) -> bool:
+    """For a box that nothing but this process and the kernel carries."""
+    return False
+
+
+class Heartbeat:
+    """A clock that stands still when this process or the carrier of a box does. Thread-safe.
+
+    `is_silent` is called from the beating thread. `busy` counts this process's seconds of CPU time.
+    """
+
+    def __init__(
+        self,
+        is_silent: Silence = never_silent,
+        clock: Callable[[], float] = time.monotonic,
+        busy: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._is_silent, self._clock, self._busy = is_silent, clock, busy
+        self._changed = threading.Condition()
+        self._seen, self._worked = clock(), busy()
+        self._lost = 0.0
+        self._asked = self._answered = 0  # beats: numbers of the last one wanted, and the last one made
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._beat, name="box-heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    @property
+    def lost_seconds(self) -> float:
+        """How long everything stood still so far."""
+        with self._changed:
+            self._look()
+            return self._lost
+
+    def now(self) -> float:
+        """The clock's time less all standstills so far."""
+        with self._changed:
+            self._look()
+            return self._clock() - self._lost
+
+    def settled(self) -> float:
+        """`now`, once a sign of life that was asked for after this call has come.
+
+        Raises SandboxError when none comes within SILENCE_SECONDS.
+        """
+        with self._changed:
+            self._asked += 1
+            wanted = self._asked
+            self._changed.notify_all()
+            if not self._changed.wait_for(lambda: self._answered >= wanted, SILENCE_SECONDS):
+                raise SandboxError(f"the engine of a box has not answered for {SILENCE_SECONDS:g} seconds")
+        return self.now()
+
+    def _look(self) -> None:
+        """Count a gap in which no thread of this process ran: a busy process was not stopped."""
+        now, worked = self._clock(), self._busy()
+        gap = now - self._seen
+        if gap > GAP_SECONDS and worked - self._worked < gap / 2:
+            self._lost += gap - BEAT_SECONDS
+        self._seen, self._worked = now, worked
+
+    def _beat(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closed or self._asked > self._answered, BEAT_SECONDS)
+                if self._is_closed:
+                    return
+                self._look()
+                began, lost, asked = self._clock(), self._lost, self._asked
+            is_silent = self._is_silent(PATIENCE_SECONDS)
+            with self._changed:
+                self._look()
+                if is_silent:
+                    self._lost += max(0.0, self._clock() - began - (self._lost - lost))
+                else:
+                    self._answered = asked
+                    self._changed.notify_all()

@@ -1,0 +1,95 @@
+"""Time in which this process or the engine stood still is no box's time, and no harness can make any."""
+
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from studbook.errors import SandboxError
+from studbook.sandbox.contract import BoxStatus
+from studbook.sandbox.heartbeat import BEAT_SECONDS, GAP_SECONDS, Heartbeat
+from studbook.sandbox.session import SessionEnd, refuse_after_standstill
+
+
+class Hands:
+    """A clock and a count of CPU time that the test moves."""
+
+    def __init__(self) -> None:
+        self.time = self.worked = 100.0
+
+    def heartbeat(self) -> Heartbeat:
+        return Heartbeat(clock=lambda: self.time, busy=lambda: self.worked)
+
+    def move(self, seconds: float, worked: float = 0.0) -> None:
+        self.time += seconds
+        self.worked += worked
+
+
+def test_a_gap_in_which_nothing_of_this_process_ran_is_not_counted():
+    hands = Hands()
+    heart = hands.heartbeat()
+    hands.move(1.0)
+    before = heart.now()
+    hands.move(3600.0)
+    assert heart.now() - before == BEAT_SECONDS
+    assert heart.lost_seconds == 3600.0 - BEAT_SECONDS
+
+
+def test_the_first_reader_after_a_gap_finds_it_already_subtracted():
+    hands = Hands()
+    heart = hands.heartbeat()
+    readings = [heart.now()]
+    for gap in (10.0, 0.1, 10.0, GAP_SECONDS):
+        hands.move(gap)
+        readings.append(heart.now())
+    assert [round(b - a, 6) for a, b in pairwise(readings)] == [
+        BEAT_SECONDS,
+        0.1,
+        BEAT_SECONDS,
+        GAP_SECONDS,
+    ]
+
+
+def test_a_gap_in_which_this_process_was_busy_is_counted_in_full():
+    """A harness may keep the host busy, and so keep the beat waiting; it must not win time by it."""
+    hands = Hands()
+    heart = hands.heartbeat()
+    before = heart.now()
+    hands.move(30.0, worked=20.0)
+    assert heart.now() - before == 30.0
+
+
+def test_time_in_which_the_carrier_is_silent_is_not_counted_and_is_waited_for():
+    wakes = threading.Event()
+
+    def is_silent(patience_seconds: float) -> bool:
+        return not wakes.wait(patience_seconds / 10)
+
+    with Heartbeat(is_silent) as heart:
+        began, clock = heart.now(), time.monotonic()
+        threading.Timer(1.0, wakes.set).start()
+        assert heart.settled() - began < 0.5
+        assert time.monotonic() - clock > 0.9
+        assert heart.lost_seconds > 0.5
+
+
+def test_a_carrier_that_stays_silent_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("studbook.sandbox.heartbeat.SILENCE_SECONDS", 0.3)
+    with (
+        Heartbeat(lambda _: threading.Event().wait(0.05) is False) as heart,
+        pytest.raises(SandboxError, match=r"has not answered for 0\.3 seconds"),
+    ):
+        heart.settled()
+
+
+def end(status: BoxStatus) -> SessionEnd:
+    return SessionEnd(status=status, detail="", output="", warnings=())
+
+
+@pytest.mark.parametrize("status", [BoxStatus.CRASHED, BoxStatus.TIMED_OUT])
+def test_a_box_that_ended_badly_after_a_long_standstill_is_run_again(status: BoxStatus):
+    with pytest.raises(SandboxError, match=r"stood still for 600\.0 s while a box ran"):
+        refuse_after_standstill(end(status), 600.0)
+    refuse_after_standstill(end(status), 0.0)
+    refuse_after_standstill(end(BoxStatus.FINISHED), 600.0)
