@@ -19,7 +19,16 @@ from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter, Valida
 from studbook.errors import IntegrityError
 from studbook.identity import Json
 from studbook.llm.contracts import NO_EVIDENCE, Evidence
-from studbook.populations.records import CanaryScore, Decision, Evaluation, Mutant, PaperVerdict
+from studbook.populations.records import (
+    CanaryScore,
+    Decision,
+    Evaluation,
+    HarnessId,
+    Hash,
+    Mutant,
+    PaperId,
+    PaperVerdict,
+)
 from studbook.rate import Rate
 
 T = TypeVar("T")
@@ -52,10 +61,10 @@ class RunStarted:
     """
 
     run_name: str
-    spec_hash: str
-    evaluator_hash: str
-    seed_tree_hash: str
-    splits: dict[str, tuple[str, ...]]
+    spec_hash: Hash
+    evaluator_hash: Hash
+    seed_tree_hash: Hash
+    splits: dict[str, tuple[PaperId, ...]]
     sandbox: str
     isolates_untrusted_code: Annotated[bool, Field(alias="contains_hostile_code")]
     models: dict[str, str] = field(default_factory=dict)
@@ -85,14 +94,14 @@ class ConfirmationOutline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperResultOutline:
-    paper_id: str
+    paper_id: PaperId
     verdict: PaperVerdict
     confirmation: ConfirmationOutline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOutline:
-    harness_id: str
+    harness_id: HarnessId
     split: str
     replicate: int
     results: tuple[PaperResultOutline, ...]
@@ -113,7 +122,7 @@ class DiagnosisMade:
     """`evidence` names the analyzer's call records."""
 
     iteration: int
-    parent_id: str
+    parent_id: HarnessId
     text: str
     evidence: Annotated[Evidence, Field(alias="rests")] = NO_EVIDENCE
 
@@ -165,7 +174,7 @@ ExactFraction = Annotated[Fraction, PlainValidator(_read_fraction), PlainSeriali
 class RankedHarness:
     """One row of the ranking from which the champion was chosen; `shrunk` is the exact shrunk rate."""
 
-    harness_id: str
+    harness_id: HarnessId
     passed: int
     n: int
     shrunk: ExactFraction
@@ -177,7 +186,7 @@ class RankedHarness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChampionChosen:
-    harness_id: str
+    harness_id: HarnessId
     reason: str
     ranking: tuple[RankedHarness, ...]
 

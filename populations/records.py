@@ -1,13 +1,24 @@
 """The records of a run: one paper, one evaluation, one decision, one mutant.
 
-Plain values; `populations/events.py` defines their JSON. Nothing here computes a score.
+Plain values; `populations/events.py` defines their JSON, and reads only ids and hashes of the shapes given
+here. Nothing here computes a score.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from studbook.llm.contracts import Usage
 from studbook.rate import NO_RATE, Rate
+
+HarnessId = Annotated[str, StringConstraints(pattern=r"^(?:seed|m[0-9]{4,9})$")]
+"""The number is the iteration."""
+PaperId = Annotated[str, StringConstraints(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]{1,200}$")]
+"""Of any paper reader, so any printable text."""
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
+ScoreText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,200}(?:/[0-9]{1,200})?$")]
 
 
 class PaperVerdict(StrEnum):
@@ -44,8 +55,8 @@ class RoundResult:
     status: str  # accepted | rejected | undecided
     category: FailureCategory | None
     reason: str
-    weak_average: str | None
-    strong_average: str | None
+    weak_average: ScoreText | None
+    strong_average: ScoreText | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +68,8 @@ class Confirmation:
 
     holds: bool
     reason: str
-    weak_average: str | None
-    strong_average: str | None
+    weak_average: ScoreText | None
+    strong_average: ScoreText | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +79,15 @@ class PaperResult:
     `confirmation` is None if nothing was accepted or rechecks are off.
     """
 
-    key: str
-    paper_id: str
+    key: Hash
+    paper_id: PaperId
     replicate: int
     verdict: PaperVerdict
     reason: str
     rounds: tuple[RoundResult, ...]
     usage: Usage
     calls: int
-    trajectory_hash: str
+    trajectory_hash: Hash
     confirmation: Confirmation | None = None
 
     @property
@@ -92,9 +103,9 @@ class Evaluation:
     order in which they were run.
     """
 
-    harness_id: str
-    tree_hash: str
-    evaluator_hash: str
+    harness_id: HarnessId
+    tree_hash: Hash
+    evaluator_hash: Hash
     split: str
     replicate: int
     results: tuple[PaperResult, ...]
@@ -131,12 +142,12 @@ class MutationKind(StrEnum):
 class Mutant:
     """A harness that was made: the seed (`parent_id` None, iteration 0) or a change of its parent."""
 
-    harness_id: str  # "seed", "m0001", …: the number is the iteration
-    parent_id: str | None
+    harness_id: HarnessId
+    parent_id: HarnessId | None
     iteration: int
     kind: MutationKind
-    tree_hash: str
-    commit: str
+    tree_hash: Hash
+    commit: Hash
     hypothesis: str
     knobs: dict[str, int | float] = field(default_factory=dict)  # an integer knob stays an integer
 
@@ -146,8 +157,8 @@ class Decision:
     """The outcome of an iteration, with its reason and evidence."""
 
     iteration: int
-    parent_id: str
-    mutant_id: str | None
+    parent_id: HarnessId
+    mutant_id: HarnessId | None
     verdict: Verdict
     reason: str
     parent_rate: Rate = NO_RATE

@@ -27,7 +27,7 @@ from studbook.experiments.views.lines import (
     summary_lines,
     tree_lines,
 )
-from studbook.experiments.views.text import clean_block, clean_line, count
+from studbook.experiments.views.text import clean_block, clean_line, count, one_line
 from studbook.experiments.views.views import (
     RunSummary,
     failure_counts,
@@ -90,8 +90,7 @@ def _diff_line(text: str) -> Text:
         if text[:1] == "@"
         else ""
     )
-    shown = text[:1] + "".join(letter for letter in text[1:] if letter == "\t" or letter.isprintable())
-    return line((shown, style))
+    return line((one_line(text), style))
 
 
 def _paper_lines(papers: Sequence[PaperDiff]) -> list[Text]:
@@ -279,6 +278,6 @@ def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) 
         terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
         trajectory = store.get(result.key)
         terminal.verbatim(clean_block(render_for_analyzer(trajectory)).splitlines())
-        terminal.verbatim([clean_block(each) for each in render_confirmation(trajectory)])
+        terminal.verbatim(clean_block("\n".join(render_confirmation(trajectory))).splitlines())
         terminal.result([""])
     return 0

@@ -17,7 +17,6 @@ import os
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TextIO
@@ -213,7 +212,7 @@ def _failed(terminal: Terminal, error: StudbookError | str, code: int, *, is_bug
     """Returns the exit status even if the message cannot be written (full disk, closed terminal)."""
     try:
         if is_bug or (terminal.is_verbose and not isinstance(error, str)):
-            traceback.print_exc()
+            terminal.traceback()
         terminal.error(str(error))
     except OSError:
         _silence(sys.stderr)

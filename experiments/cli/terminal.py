@@ -1,6 +1,7 @@
 """Where the command line's output goes: results to stdout, progress and errors to stderr; and its exit codes.
 
-Besides the displays, only this module writes to the standard streams. Color only on a terminal; NO_COLOR,
+Besides the displays, only this module uses the standard streams, and both write through
+`experiments/views/printing.py`. Color only on a terminal; NO_COLOR,
 FORCE_COLOR and TERM are honored (through rich). On terminals that cannot show every character, our glyphs
 become ASCII with the same meaning and other characters become `?`. This affects streams only, never files.
 """
@@ -8,13 +9,14 @@ become ASCII with the same meaning and other characters become `?`. This affects
 import codecs
 import io
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.text import Text
 
-from studbook.experiments.views.printing import Lines, print_lines
+from studbook.experiments.views.printing import Lines, print_lines, write_plain
 from studbook.experiments.views.text import clean_line
 
 if TYPE_CHECKING:
@@ -80,14 +82,20 @@ class Terminal:
     def json(self, value: Any) -> None:
         from studbook.experiments.views.views import json_text  # imports the population
 
-        sys.stdout.write(json_text(value) + "\n")
+        write_plain(sys.stdout, json_text(value).splitlines())
 
     def progress(self, text: str | Text) -> None:
-        print_lines(Lines(sys.stderr), [text])
+        """A text of ours may have several lines: what it quotes must be cleaned before."""
+        print_lines(Lines(sys.stderr), text.split("\n"))
+
+    def traceback(self) -> None:
+        """Of the exception that is being handled; indented, because a message may have several lines."""
+        lines = traceback.format_exc().splitlines()
+        print_lines(Lines(sys.stderr), (f"  {each}" for each in lines), is_verbatim=True)
 
     def error(self, text: str) -> None:
         """What, where, next step; the first line contains the word "error"."""
-        first, *rest = text.splitlines() or ["unknown error"]
+        first, *rest = (text or "unknown error").split("\n")
         head = Text.assemble(("✗ error: ", "bold red"), clean_line(first, 600))
         print_lines(Lines(sys.stderr), [head, *(_indented(line) for line in rest)])
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from studbook.experiments.run.opening import OpenedRun, is_being_written
 from studbook.experiments.views.lines import line
-from studbook.experiments.views.text import dollars
+from studbook.experiments.views.text import clean_line, dollars
 from studbook.llm.meter import Totals, sum_totals
 from studbook.llm.records import CallRecords
 
@@ -88,7 +88,7 @@ def _row(role: str, paid: Totals) -> RoleCost:
 
 def cost_cells(row: RoleCost) -> tuple[str, ...]:
     return (
-        row.role,
+        clean_line(row.role, 40),
         f"{row.calls:,}",
         f"{row.prompt_tokens:,}" + (f" ({row.cached_tokens:,} cached)" if row.cached_tokens else ""),
         f"{row.completion_tokens:,}",

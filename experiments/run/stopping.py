@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from studbook.evolve.contracts import StopRequested
+from studbook.experiments.views.text import clean_block
 from studbook.llm.contracts import Chat, ChatCall, ChatReply
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -106,7 +107,7 @@ def listening(
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
             with suppress(OSError):  # the reader may be gone
-                os.write(sys.stderr.fileno(), farewell.encode())
+                os.write(sys.stderr.fileno(), clean_block(farewell).encode())
             os._exit(INTERRUPTED)  # second signal: the user does not want to wait
         switch.press(by_signal=True)
         tell("Stopping: wrapping up work in progress (nothing is lost). Press Ctrl-C again to quit now.")

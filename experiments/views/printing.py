@@ -1,15 +1,19 @@
 """Writes lines to a stream: unbroken to a pipe, wrapped between words on a terminal.
 
-On a terminal a line that is too long continues below its second column, so that tables of labels and text
-stay readable at any width.
+The only place that writes to the standard streams, so the only one that must make text fit for a terminal:
+whatever a line quotes, no control character and no line break of its own gets through. Styles are ours and
+are added afterwards. On a terminal a line that is too long continues below its second column, so that tables
+of labels and text stay readable at any width.
 """
 
 import re
 from collections.abc import Iterable
-from typing import TextIO
+from typing import IO, TextIO
 
 from rich.console import Console
 from rich.text import Text
+
+from studbook.experiments.views.text import clean_line, one_line
 
 DEEPEST_INDENT = 24
 
@@ -28,15 +32,34 @@ class Lines(Console):
 
 
 def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: bool = False) -> None:
+    """Each item is one line."""
     if not console.is_terminal:  # no styles and no wrapping: rich is not needed
-        console.file.write("".join(f"{line}\n" for line in lines))
-        console.file.flush()  # the reader of the pipe may be waiting for these
+        write_plain(console.file, lines)
         return
     for line in lines:
-        text = line if isinstance(line, Text) else Text(line)
-        for row in text.split("\n", allow_blank=True):
-            for part in [row] if is_verbatim else broken(row, console):
-                console.print(part, soft_wrap=True)
+        text = fit(line)
+        for part in [text] if is_verbatim else broken(text, console):
+            console.print(part, soft_wrap=True)
+
+
+def write_plain(stream: IO[str], lines: Iterable[Text | str]) -> None:
+    """Without styles and wrapping, also on a terminal."""
+    stream.write("".join(f"{one_line(str(line))}\n" for line in lines))
+    stream.flush()  # the reader of a pipe may be waiting for these
+
+
+def fit(line: Text | str) -> Text:
+    """A line that cannot control a terminal. Text that has to be changed loses its styles within the line."""
+    plain = str(line)
+    fitting = one_line(plain)
+    if isinstance(line, Text):
+        return line if fitting == plain else Text(fitting, style=line.style)
+    return Text(fitting)
+
+
+def status_line(text: str, width: int) -> Text:
+    """For a line that is redrawn in place: it must not wrap."""
+    return Text(clean_line(text, width))
 
 
 def broken(line: Text, console: Console) -> list[Text]:

@@ -1,23 +1,35 @@
-"""Makes untrusted text (from a harness, a model or a paper) safe to print on a terminal.
+"""Makes untrusted text (from a harness, a model, a paper or a run) fit to print on a terminal.
 
-Control characters, escape sequences and bidirectional overrides are removed; nothing is interpreted. The
-report does its own HTML escaping.
+Control characters, escape sequences, bidirectional overrides and invisible characters are removed; nothing is
+interpreted. `experiments/views/printing.py` applies it to everything that is written. The report does its own
+HTML escaping.
 """
 
 import re
 import unicodedata
 
-ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
+"""An operating system command (`]`) only with its end, so that it cannot hide the text behind it."""
 KEPT = frozenset("\n\t")
-FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Characters that are drawn as nothing, although their category is that of letters or marks."""
+LINE_BREAKS = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 
 
 def clean_block(text: str) -> str:
     """Keeps line breaks and tabs, removes everything else that could control a terminal."""
-    if text.isprintable():  # nearly always true, and 100 times faster than checking each letter
-        return text
-    bare = ESCAPE_SEQUENCE.sub("", text)
+    if text.isprintable() and (text.isascii() or not INVISIBLE.search(text)):
+        return text  # nearly always, and 100 times faster than checking each letter
+    bare = INVISIBLE.sub("", ESCAPE_SEQUENCE.sub("", text))
     return "".join(letter for letter in bare if letter in KEPT or _is_visible(letter))
+
+
+def one_line(text: str) -> str:
+    """`clean_block`, with a space in place of every line break, so that no text can add lines of its own."""
+    return clean_block(text if text.isprintable() else LINE_BREAKS.sub(" ", text))
 
 
 def _is_visible(letter: str) -> bool:
@@ -26,7 +38,7 @@ def _is_visible(letter: str) -> bool:
 
 def clean_line(text: str, limit: int = 120) -> str:
     """One line of at most `limit` characters, ending in … if it was cut."""
-    line = " ".join(clean_block(text).split())
+    line = " ".join(one_line(text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

@@ -327,5 +327,5 @@ def as_json(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Pure ASCII, so that untrusted text cannot control a terminal."""
-    return json.dumps(as_json(value), indent=2)
+    """Printable ASCII and line breaks between values, so that untrusted text cannot control a terminal."""
+    return json.dumps(as_json(value), indent=2).replace("\x7f", "\\u007f")

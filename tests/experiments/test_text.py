@@ -13,7 +13,7 @@ from studbook.experiments.views.text import clean_block, clean_line, count, doll
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b]0;title\x07text", "text"),
         ("\x9b31mred", "31mred"),
-        ("over\rwrite", "overwrite"),
+        ("over\rwrite", "over write"),
         ("back\x08space", "backspace"),
         ("right‮to left", "rightto left"),
         ("zero​width", "zerowidth"),

@@ -5,15 +5,13 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from support.any_events import EVENTS
 from support.births import decided, evaluated, mutant, run_started, small_run
 
 from studbook.errors import IntegrityError
 from studbook.identity import canonical_json
 from studbook.populations.events import (
-    KINDS,
     ChampionChosen,
-    DecisionMade,
     DiagnosisMade,
     Event,
     MutantMade,
@@ -21,18 +19,7 @@ from studbook.populations.events import (
     from_json,
     to_json,
 )
-from studbook.populations.records import Decision, Mutant
 from studbook.rate import Rate
-
-RATES = st.integers(0, 10**6).flatmap(lambda n: st.builds(Rate, st.integers(0, n), st.just(n)))
-KNOBS = st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False))
-DECISIONS = st.builds(Decision, parent_rate=RATES, mutant_rate=RATES)
-EVENTS: st.SearchStrategy[Event] = st.one_of(
-    st.builds(MutantMade, mutant=st.builds(Mutant, knobs=KNOBS)),
-    st.builds(DecisionMade, decision=DECISIONS),
-    *(st.builds(kind) for kind in KINDS.values() if kind not in (MutantMade, DecisionMade)),
-)
-"""Anything the annotations allow: deep records, odd texts, large numbers."""
 
 
 @given(EVENTS)

@@ -102,7 +102,7 @@ def test_any_sequence_of_appends_is_read_back(tmp_path, sizes, text):
     path = tmp_path / "any.jsonl"
     path.unlink(missing_ok=True)
     appends = [
-        [DiagnosisMade(iteration=i, parent_id=str(j), text=text) for j in range(size)]
+        [DiagnosisMade(iteration=i, parent_id=f"m{j:04d}", text=text) for j in range(size)]
         for i, size in enumerate(sizes)
     ]
     write(path, appends)
@@ -328,8 +328,8 @@ from studbook.populations.journal import Journal
 from support.births import clock
 with Journal(Path(sys.argv[1]), clock=clock, holder="the killed one") as journal:
     while True:
-        number = journal.length // 3
-        journal.append([DiagnosisMade(iteration=number, parent_id=str(i), text="x" * 9000) for i in range(3)])
+        number, text = journal.length // 3, "x" * 9000
+        journal.append([DiagnosisMade(iteration=number, parent_id=f"m{i:04d}", text=text) for i in range(3)])
         print(number, flush=True)
 """
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.any_events import EVALUATIONS
 from support.births import (
     decided,
     evaluated,
@@ -264,7 +265,7 @@ def test_a_journal_that_is_read_is_the_fold_of_its_events():
     assert read(entries_of(*small_run())) == fold(small_run())
 
 
-@given(st.builds(EvaluationDone))
+@given(EVALUATIONS)
 def test_an_outline_says_of_an_evaluation_what_a_population_keeps(event):
     (each,) = entries_of(event)
     assert isinstance(each.outline, EvaluationDoneOutline)

@@ -2,7 +2,7 @@
 
 from typing import TextIO
 
-from studbook.experiments.views.printing import Lines, print_lines
+from studbook.experiments.views.printing import Lines, print_lines, write_plain
 from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView, json_text
 from studbook.rate import Rate
 
@@ -44,7 +44,7 @@ class JsonDisplay:
             "iterations": self._iterations,
             "end": view,
         }
-        self._results.write(json_text(whole) + "\n")
+        write_plain(self._results, json_text(whole).splitlines())
 
     def close(self) -> None:
         """Nothing to restore."""

@@ -6,8 +6,7 @@ from rich.status import Status
 from rich.text import Text
 
 from studbook.experiments.views import lines as run_lines
-from studbook.experiments.views.printing import Lines, print_lines
-from studbook.experiments.views.text import clean_line
+from studbook.experiments.views.printing import Lines, print_lines, status_line
 from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
 
@@ -37,7 +36,7 @@ class LiveDisplay:
         room = max(
             20, self._progress.width - SPINNER_COLUMNS - CTRL_C_COLUMNS
         )  # a single line: several would flicker
-        self._status.update(Text(clean_line(f"{what}{self._standing}", room)))
+        self._status.update(status_line(f"{what}{self._standing}", room))
 
     def iteration_ended(self, view: IterationView, progress: ProgressView) -> None:
         self._print(run_lines.iteration_lines(view))

@@ -5,6 +5,7 @@ from typing import TextIO
 from rich.text import Text
 
 from studbook.experiments.views import lines as run_lines
+from studbook.experiments.views.printing import write_plain
 from studbook.experiments.views.views import EndView, IterationView, ProgressView, StartView
 from studbook.rate import Rate
 
@@ -41,9 +42,7 @@ class PlainDisplay:
 
     @staticmethod
     def _write(stream: TextIO, lines: list[Text]) -> None:
-        for line in lines:
-            stream.write(line.plain.rstrip() + "\n")
-        stream.flush()
+        write_plain(stream, [line.plain.rstrip() for line in lines])
 
 
 plugin = PlainDisplay
