@@ -132,6 +132,32 @@ CHANGES: Mapping[str, Change] = {
 }
 
 
+def padded(example: Example, random: Random) -> Example:
+    """Both padded by more than their own length, with other words each time; the rubric to the letter."""
+
+    def pad(text: str) -> str:
+        count = 2 * len(text.split()) + 20
+        return f"{' '.join(random.choices(example.context.split(), k=count))} {text}"
+
+    return replace(example, question=pad(example.question), context=pad(example.context))
+
+
+def padded_and_exchanged(example: Example, random: Random) -> Example:
+    """The same, and the lightest criterion that is rewarded is another each time."""
+    lightest = min((item for item in example.rubric if item.weight > 0), key=lambda item: item.weight)
+    words = " ".join(random.choices(example.context.split(), k=12))
+    other = replace(lightest, criterion=f"Says {words}")
+    rubric = tuple(other if item is lightest else item for item in example.rubric)
+    return replace(padded(example, random), rubric=rubric)
+
+
+ANEW: Mapping[str, Change] = {
+    "question and context padded": padded,
+    "and a criterion exchanged": padded_and_exchanged,
+}
+"""Compared with another change of the same kind: what was added has nothing in common."""
+
+
 def near_duplicates(played: Mapping[str, Sequence[Rounds]], show: Callable[[str], object]) -> None:
     show("\nnear-duplicates")
     for name, papers in played.items():
@@ -140,9 +166,21 @@ def near_duplicates(played: Mapping[str, Sequence[Rounds]], show: Callable[[str]
         show(f"  honest rounds of {name:<14} {flagged:>3} of {len(rounds)}")
     first = [each.examples[0] for papers in played.values() for each in papers if each.examples]
     for name, change in CHANGES.items():
-        pairs = [(example, change(example, Random(number))) for number, example in enumerate(first)]
-        found = sum(find_near(fingerprint(new), [(1, fingerprint(old))]) is not None for old, new in pairs)
-        show(f"  {name:<32} {found:>3} of {len(pairs)}")
+        _count(
+            name, [(example, change(example, Random(number))) for number, example in enumerate(first)], show
+        )
+    for name, change in ANEW.items():
+        drawn = [(Random(2 * number), Random(2 * number + 1)) for number in range(len(first))]
+        pairs = [
+            (change(example, one), change(example, two))
+            for example, (one, two) in zip(first, drawn, strict=True)
+        ]
+        _count(name, pairs, show)
+
+
+def _count(name: str, pairs: Sequence[tuple[Example, Example]], show: Callable[[str], object]) -> None:
+    found = sum(find_near(fingerprint(new), [(1, fingerprint(old))]) is not None for old, new in pairs)
+    show(f"  {name:<32} {found:>3} of {len(pairs)}")
 
 
 def screening(

@@ -46,7 +46,8 @@ def unreadable(role: str, attempts: int, *, is_truncated: bool) -> Unreadable:
 class Unmeasurable(Exception):
     """The example cannot be measured. A verdict, so it never leaves the relay.
 
-    `is_role_fault`: the role gave no readable reply about an ordinary example either.
+    `is_role_fault`: the role gave no readable reply about an ordinary example either. `is_undrawn`: every
+    rollout was refused before any solver answered, so no outcome depended on chance.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Unmeasurable(Exception):
         *,
         is_stuck: bool = False,
         is_role_fault: bool = False,
+        is_undrawn: bool = False,
     ) -> None:
         super().__init__(message)
         self.category = category
         self.is_stuck = is_stuck
         self.is_role_fault = is_role_fault
+        self.is_undrawn = is_undrawn
 
 
 TRUNCATED = "does not come to an end about it within its token limit"
@@ -72,6 +75,10 @@ WORDS = {
     FailureKind.TRUNCATED: TRUNCATED,
     FailureKind.STUCK: "does not answer it in time, or fails on it, while it answers others",
 }
+
+
+FIRST_ROLE = "weak"
+"""The solver that is asked before all other frozen roles."""
 
 
 def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], object]) -> T:
@@ -99,7 +106,12 @@ def ask_fairly(role: str, ask: Callable[[int], T], ask_control: Callable[[], obj
 def _of_request(role: str, error: RequestFailed) -> Unmeasurable:
     kind = FailureKind(error.kind)
     category = FailureCategory.TRUNCATED if kind is FailureKind.TRUNCATED else FailureCategory.MALFORMED
-    return Unmeasurable(_told(role, WORDS[kind]), category, is_stuck=kind is FailureKind.STUCK)
+    return Unmeasurable(
+        _told(role, WORDS[kind]),
+        category,
+        is_stuck=kind is FailureKind.STUCK,
+        is_undrawn=role == FIRST_ROLE and kind is FailureKind.REFUSED,
+    )
 
 
 def _told(role: str, words: str) -> str:

@@ -128,9 +128,11 @@ class Evaluator:
                 return problem
 
         outcomes = list(map(run, range(count)) if self._pool is None else self._pool.map(run, range(count)))
-        for outcome in outcomes:
-            if isinstance(outcome, Unmeasurable):
-                raise outcome
+        problems = [outcome for outcome in outcomes if isinstance(outcome, Unmeasurable)]
+        if problems:
+            problem = problems[0]
+            problem.is_undrawn = len(problems) == count and all(each.is_undrawn for each in problems)
+            raise problem
         return tuple(outcome for outcome in outcomes if isinstance(outcome, Rollout))
 
     def _rollout(self, example: Example, number: int, solver: str, index: int) -> Rollout:

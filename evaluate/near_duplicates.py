@@ -5,20 +5,25 @@ are compared by the containment of their sets of character 5-shingles, c(A, B) =
 (Broder, "On the resemblance and containment of documents", 1997; character shingles as in Leskovec, Rajaraman
 and Ullman, "Mining of Massive Datasets", section 3.2), in whichever direction is larger. Containment is used
 instead of resemblance, because appended noise lowers resemblance arbitrarily; shingles leave out spaces and
-punctuation, so that hyphens, spaces and word order within a line matter little.
+punctuation, so that hyphens, spaces and word order within a line matter little. Noise of its own in each text
+lowers containment too, so that a long common run of letters (QUESTION_RUN, CRITERION_RUN) counts as alike.
 
 Two examples are near duplicates when one of these holds:
 
 - the questions are alike (QUESTION), and in each rubric a share RUBRIC of the positive weight is on criteria
-  that also occur in the other (CRITERION). Weights, order, negative criteria, context and reference answer do
-  not matter: the solver is asked and rewarded for the same thing, and a padded context looks like real work;
+  that also occur in the other (CRITERION);
 - the question is reworded (REWORDED), and all criteria occur again (WHOLE);
-- the criteria are copied verbatim (VERBATIM) in the same context (CONTEXT), whatever the question.
+- the criteria return to the letter: all of them on average (VERBATIM), or a share RUBRIC of the weight
+  (COPIED), whatever the question.
 
-A different question in the same context, or a truly rewritten rubric for the same question, is a new example.
+Weights, order, negative criteria, context and reference answer do not matter: the solver is asked or rewarded
+for the same thing, and a padded or exchanged context looks like real work. A different question with other
+criteria in the same context, or a truly rewritten rubric for the same question, is a new example.
 
 Measured with the testbed on 24 real papers (benchmarks/defences.py prints the table; see
-docs/decisions/009-near-duplicates.md). Limit: does not detect an example paraphrased word by word throughout.
+docs/decisions/009-near-duplicates.md). Limits: does not detect an example paraphrased throughout, nor one of
+which question and criteria are both reworded a little each time, nor one that exchanges more than a share
+1 - RUBRIC of its weight.
 """
 
 from collections.abc import Iterable
@@ -31,54 +36,75 @@ SHINGLE = 5
 QUESTION, RUBRIC = 0.8, 0.85
 REWORDED, WHOLE = 0.6, 0.95
 CRITERION = 0.5
-VERBATIM, CONTEXT = 0.985, 0.9
+VERBATIM, COPIED = 0.985, 0.995
+QUESTION_RUN, CRITERION_RUN = 50, 40
+"""In letters and digits."""
 
 Shingles = frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Print:
+    """One text: its shingles, and its runs of the length that makes two texts alike (none if too short)."""
+
+    shingles: Shingles
+    runs: Shingles
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """The shingles of one example. `criteria` holds (weight, shingles) of the positive ones."""
+    """One example: its question, and the weights and texts of its positive criteria."""
 
-    question: Shingles
-    criteria: tuple[tuple[int, Shingles], ...]
-    context: Shingles
+    question: Print
+    criteria: tuple[tuple[int, Print], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
-    """Similarity of two examples, in [0, 1]; `shared` and `verbatim` are weighted by the positive weights."""
+    """Similarity of two examples, in [0, 1]; all but `question` are weighted by the positive weights.
+
+    `copied` is `verbatim` of the share RUBRIC of the weight that agrees best.
+    """
 
     question: float
     shared: float
     verbatim: float
-    context: float
+    copied: float
 
     @property
     def is_near(self) -> bool:
         return (
             (self.question >= QUESTION and self.shared >= RUBRIC)
             or (self.question >= REWORDED and self.shared >= WHOLE)
-            or (self.verbatim >= VERBATIM and self.context >= CONTEXT)
+            or self.verbatim >= VERBATIM
+            or self.copied >= COPIED
         )
 
 
 def fingerprint(example: Example) -> Fingerprint:
     return Fingerprint(
-        question=shingles(example.question),
-        criteria=tuple((item.weight, shingles(item.criterion)) for item in example.rubric if item.weight > 0),
-        context=shingles(example.context),
+        question=_print(example.question, QUESTION_RUN),
+        criteria=tuple(
+            (item.weight, _print(item.criterion, CRITERION_RUN)) for item in example.rubric if item.weight > 0
+        ),
     )
+
+
+def _print(text: str, run: int) -> Print:
+    letters = _letters(text)
+    runs = _windows(letters, run) if len(letters) >= run else frozenset()
+    return Print(shingles=_windows(letters, SHINGLE), runs=runs)
 
 
 def compare(one: Fingerprint, other: Fingerprint) -> Likeness:
     """Symmetric."""
     there, back = _best_matches(one, other), _best_matches(other, one)
+    has_run = not one.question.runs.isdisjoint(other.question.runs)
     return Likeness(
-        question=overlap(one.question, other.question),
+        question=1.0 if has_run else overlap(one.question.shingles, other.question.shingles),
         shared=min(_share(there), _share(back)),
-        verbatim=min(_mean(there), _mean(back)),
-        context=overlap(one.context, other.context),
+        verbatim=min(_mean(there, 1.0), _mean(back, 1.0)),
+        copied=min(_mean(there, RUBRIC), _mean(back, RUBRIC)),
     )
 
 
@@ -89,9 +115,16 @@ def find_near(example: Fingerprint, earlier: Iterable[tuple[int, Fingerprint]]) 
 
 def shingles(text: str) -> Shingles:
     """Runs of SHINGLE letters and digits, or of any characters if there are no letters or digits."""
+    return _windows(_letters(text), SHINGLE)
+
+
+def _letters(text: str) -> str:
     read = skeleton(text)
-    letters = "".join(filter(str.isalnum, read)) or "".join(read.split())
-    return frozenset(letters[start : start + SHINGLE] for start in range(max(1, len(letters) - SHINGLE + 1)))
+    return "".join(filter(str.isalnum, read)) or "".join(read.split())
+
+
+def _windows(letters: str, length: int) -> Shingles:
+    return frozenset(letters[start : start + length] for start in range(max(1, len(letters) - length + 1)))
 
 
 def overlap(one: Shingles, other: Shingles) -> float:
@@ -99,18 +132,36 @@ def overlap(one: Shingles, other: Shingles) -> float:
     return len(one & other) / min(len(one), len(other))
 
 
-def _best_matches(one: Fingerprint, other: Fingerprint) -> list[tuple[int, float]]:
-    return [
-        (weight, max((overlap(text, known) for _, known in other.criteria), default=0.0))
-        for weight, text in one.criteria
-    ]
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A criterion of one rubric: its weight, how much of it returns in the other, and whether it is found."""
+
+    weight: int
+    likeness: float
+    is_found: bool
 
 
-def _share(matches: list[tuple[int, float]]) -> float:
-    total = sum(weight for weight, _ in matches)
-    return sum(weight for weight, match in matches if match >= CRITERION) / total if total else 0.0
+def _best_matches(one: Fingerprint, other: Fingerprint) -> list[_Match]:
+    return [_best_match(weight, text, other) for weight, text in one.criteria]
 
 
-def _mean(matches: list[tuple[int, float]]) -> float:
-    total = sum(weight for weight, _ in matches)
-    return sum(weight * match for weight, match in matches) / total if total else 0.0
+def _best_match(weight: int, text: Print, other: Fingerprint) -> _Match:
+    likeness = max((overlap(text.shingles, known.shingles) for _, known in other.criteria), default=0.0)
+    has_run = any(not text.runs.isdisjoint(known.runs) for _, known in other.criteria)
+    return _Match(weight, likeness, has_run or likeness >= CRITERION)
+
+
+def _share(matches: list[_Match]) -> float:
+    total = sum(match.weight for match in matches)
+    return sum(match.weight for match in matches if match.is_found) / total if total else 0.0
+
+
+def _mean(matches: list[_Match], share: float) -> float:
+    """The weighted mean of the likenesses, over the share of the weight that agrees best."""
+    left = counted = share * sum(match.weight for match in matches)
+    total = 0.0
+    for match in sorted(matches, key=lambda match: -match.likeness):
+        taken = min(left, match.weight)
+        total += taken * match.likeness
+        left -= taken
+    return min(1.0, total / counted) if counted else 0.0

@@ -22,7 +22,6 @@ from studbook.evaluate.examples import (
     Malformed,
     ReadExample,
     example_hash,
-    example_to_json,
     read_example,
     submission_hash,
 )
@@ -85,8 +84,9 @@ class Refusal(Exception):
 class _Round:
     """One distinct example: its number, and its report or the reason why there is none.
 
-    `likeness` is what later examples are compared with. It is None when nothing was measured: fixing an
-    example that could not be read or measured is not a second draw.
+    `likeness` is what later examples are compared with. It is None when nothing was drawn: fixing an example
+    that could not be read, or that the weak solver refused every time, is not a second draw. Any other
+    example that could not be measured is compared with, even if only a solver's silence was drawn.
     """
 
     number: int
@@ -282,12 +282,17 @@ class Relay:
                     number=item.number,
                     example=example,
                     problem=str(problem),
+                    likeness=None if problem.is_undrawn else item.likeness,
                     category=problem.category,
                 )
                 account.stuck += problem.is_stuck
                 account.role_faults += problem.is_role_fault
-                self._transcript.malformed(
-                    item.number, example_to_json(example), str(problem), problem.category
+                self._transcript.unmeasured(
+                    item.number,
+                    example,
+                    str(problem),
+                    problem.category,
+                    is_compared_with=not problem.is_undrawn,
                 )
                 raise Refusal("malformed_example", str(problem)) from problem
             account.rounds[key] = replace(item, report=report)

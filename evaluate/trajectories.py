@@ -21,7 +21,7 @@ from typing import Any
 from studbook.compression import compress, decompress
 from studbook.errors import IntegrityError
 from studbook.evaluate.confirmation import Confirmed
-from studbook.evaluate.contracts import Paper, Report, Rollout
+from studbook.evaluate.contracts import Example, Paper, Report, Rollout
 from studbook.evaluate.examples import ReadExample, example_to_json
 from studbook.evaluate.rubric import average
 from studbook.identity import canonical_json, hash_bytes, hash_json
@@ -93,11 +93,27 @@ class Transcript:
         )
 
     def malformed(
-        self, number: int, raw: Any, reason: str, category: FailureCategory = FailureCategory.MALFORMED
+        self,
+        number: int,
+        raw: Any,
+        reason: str,
+        category: FailureCategory = FailureCategory.MALFORMED,
+        **more: Any,
     ) -> None:
-        """A round without a report, because the example could not be parsed or measured."""
+        """A round without a report, because the example could not be parsed."""
         text = str(raw)[:MAX_RAW_CHARACTERS]
-        self._add("malformed", round=number, raw=text, reason=reason, category=category.value)
+        self._add("malformed", round=number, raw=text, reason=reason, category=category.value, **more)
+
+    def unmeasured(
+        self, number: int, example: Example, reason: str, category: FailureCategory, *, is_compared_with: bool
+    ) -> None:
+        """A round without a report, because the example could not be measured.
+
+        The event has an `example` if later examples are compared with it for near-duplicates.
+        """
+        content = example_to_json(example)
+        compared = {"example": content} if is_compared_with else {}
+        self.malformed(number, content, reason, category, **compared)
 
     def refused(self, request: str, kind: str, message: str) -> None:
         self._refusals += 1

@@ -326,7 +326,8 @@ class _Remeasured:
                 if event["kind"] == "report":
                     self._report(evaluator, event, place)
                 elif event["kind"] == "malformed":
-                    self._known.pop(event["round"], None)  # an unmeasured example cannot be duplicated
+                    if "example" in event:  # not measured, but drawn: later examples are compared with it
+                        self._known[event["round"]] = example_from_json(event["example"])
                 elif event["kind"] == "confirmation":
                     self._confirmation(event, place)
             except ReplayDifference as error:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.evaluation import EXAMPLE as SMALL
-from support.evaluation import PAPER, example_body, harness
+from support.evaluation import PAPER, example_body, facts, harness
 
+from studbook.errors import RequestRefused
 from studbook.evaluate.contracts import Criterion, Example
 from studbook.evaluate.near_duplicates import compare, find_near, fingerprint, overlap, shingles
 from studbook.populations.records import FailureCategory
@@ -33,6 +34,7 @@ EXAMPLE = Example(
     question_type="explanation",
     tags=(),
 )
+TOO_LONG = RequestRefused("too long: maximum is 8192\nendpoint 'e', model 'm'\nstep")
 NOISE = "Meanwhile the harbour clock was repaired twice and the mayor bought a new hat for the parade."
 CYRILLIC = str.maketrans("aeopcxy", "аеорсху")
 
@@ -122,6 +124,64 @@ def test_the_same_exam_in_another_guise_is_near(name):
     assert near(REPEATS[name](EXAMPLE), EXAMPLE)
 
 
+ANOTHER_QUESTION = "Summarise for a council what was learned about the lower edge of the marshes."
+SENTENCES = (
+    "A tide gauge at the quay has been read by hand since the year of the great storm.",
+    "Farmers of the parish pay a small fee for every animal they drive across the dyke.",
+    "Boats with a deep keel have to wait at the sandbank until the water is high enough.",
+    "The school keeps a list of the birds that children have seen on their way in winter.",
+    "Nobody remembers who planted the poplars that mark the bend of the old road inland.",
+)
+
+
+def noise(number):
+    """Noise of its own for each number, longer than any question or criterion."""
+    return " ".join(SENTENCES[(number + step) % len(SENTENCES)] for step in range(2))
+
+
+def redress(example, number):
+    """Another question, another context and another reference answer; every criterion to the letter."""
+    return replace(
+        example,
+        question=f"{ANOTHER_QUESTION} {noise(number)}" if number else ANOTHER_QUESTION,
+        context=noise(number) * 4,
+        reference_answer=noise(number + 1),
+    )
+
+
+def exchange_one(example, number):
+    """The same, and the lightest criterion that is rewarded is another each time."""
+    other = Criterion(criterion=f"Mentions {noise(number)}", weight=2, category="")
+    return replace(redress(example, number), rubric=(*example.rubric[:4], other, example.rubric[5]))
+
+
+AGAIN_AND_AGAIN = {
+    "question and context padded": lambda e, n: replace(
+        e, question=f"{noise(n)} {e.question}", context=f"{noise(n) * 4} {e.context}"
+    ),
+    "every text padded": lambda e, n: with_texts(e, lambda text: f"{noise(n)} {text} {noise(n + 1)}"),
+    "question and context replaced": redress,
+    "question, context and a criterion replaced": exchange_one,
+    "other weights, question and context": lambda e, n: redress(
+        replace(
+            e,
+            rubric=tuple(
+                replace(item, weight=1 + (n + item.weight) % 7) for item in e.rubric if item.weight > 0
+            ),
+        ),
+        n,
+    ),
+}
+"""Changed anew every time, so that no two submissions have the changed texts in common."""
+
+
+@pytest.mark.parametrize("name", AGAIN_AND_AGAIN)
+def test_a_rubric_that_returns_to_the_letter_is_the_same_exam_however_the_rest_is_changed(name):
+    change = AGAIN_AND_AGAIN[name]
+    assert near(change(EXAMPLE, 1), change(EXAMPLE, 3))
+    assert near(change(EXAMPLE, 3), EXAMPLE)
+
+
 @pytest.mark.parametrize("name", NEW)
 def test_another_exam_is_not_near(name):
     assert not near(EXAMPLE, NEW[name](EXAMPLE))
@@ -162,7 +222,7 @@ def test_every_example_is_near_itself_whatever_stands_in_it(example):
 def test_likeness_is_symmetric_and_within_bounds(one, other):
     there, back = compare(fingerprint(one), fingerprint(other)), compare(fingerprint(other), fingerprint(one))
     assert there == back
-    assert all(0 <= part <= 1 for part in (there.question, there.shared, there.verbatim, there.context))
+    assert all(0 <= part <= 1 for part in (there.question, there.shared, there.verbatim, there.copied))
 
 
 @given(st.text(alphabet="abcdefgh ", min_size=20).filter(lambda text: len(text.replace(" ", "")) >= 5), TEXTS)
@@ -170,10 +230,16 @@ def test_appending_never_hides_what_was_there(text, more):
     assert overlap(shingles(text), shingles(f"{text}{more}")) == 1
 
 
-def test_a_megabyte_is_compared_in_a_moment():
-    huge = replace(EXAMPLE, context="".join(Random(3).choices("abcdefgh ", k=1_000_000)))
+def test_the_largest_examples_are_compared_in_a_moment():
+    letters = Random(3).choices("abcdefgh ", k=100_000)
+    pieces = ["".join(letters[start : start + 1_000]) for start in range(0, 40_000, 1_000)]
+    huge = replace(
+        EXAMPLE,
+        question="".join(letters),
+        rubric=tuple(Criterion(criterion=text, weight=1, category="") for text in pieces),
+    )
     started = time.process_time()
-    assert near(huge, huge)
+    assert near(huge, replace(huge, question="What else?", rubric=huge.rubric[::-1]))
     assert time.process_time() - started < 10
 
 
@@ -213,6 +279,68 @@ def test_near_duplicates_are_compared_with_every_round_and_with_each_other(rig):
 def test_mending_an_example_that_could_not_be_read_is_no_repeat(rig):
     relay = rig.relay()
     relay.evaluate({**example_body(), "tags": "no list"})
+    assert relay.evaluate(example_body())["status"] == "accepted"
+
+
+POISON = "poison"  # stands in the context only: a mended context is what an honest harness would send next
+
+
+def failing_on_poison(good, answer=" "):
+    """Gives `answer`, or raises it, whenever the poison is there."""
+
+    def reply(request):
+        if not any(POISON in message.content for message in request.messages):
+            return good(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return reply
+
+
+def poisoned():
+    return {**example_body(), "context": f"The setting, {POISON}."}
+
+
+@pytest.mark.parametrize("first", ["weak", "both"])
+@pytest.mark.parametrize("role", ["strong", "final_verifier"])
+def test_weak_draws_are_not_repeated_after_a_phase_that_could_not_be_measured(rig, role, first):
+    good = {"strong": lambda _: facts(8), "final_verifier": lambda _: '{"pass": true, "reason": "sound"}'}
+    rig.models.answers = {role: failing_on_poison(good[role], " " if role == "strong" else "no JSON")}
+    relay = rig.relay()
+    relay.evaluate(poisoned(), first)
+    assert relay.evaluate(poisoned())["error"]["type"] == "malformed_example"
+    weak = len(rig.models.of("weak"))
+    again = relay.evaluate(example_body(), "weak")
+    assert (again["category"], len(rig.models.of("weak"))) == ("near_duplicate", weak)
+    assert again["reason"].startswith("nearly the example of round 1")
+
+
+def test_a_weak_phase_of_which_anything_was_drawn_is_not_drawn_again(rig):
+    rig.models.answers = {"weak": failing_on_poison(lambda _: facts(4))}
+    relay = rig.relay()
+    assert "answers it with nothing" in relay.evaluate(poisoned())["error"]["message"]
+    assert relay.evaluate(example_body())["category"] == "near_duplicate"
+
+
+def test_one_answer_of_three_is_a_draw(rig):
+    refused = rig.seeds().seed("rollout", 1, "weak", 1)
+
+    def answer(request):
+        if request.seed == refused:
+            raise TOO_LONG
+        return facts(4)
+
+    rig.models.answers = {"weak": answer}
+    relay = rig.relay()
+    assert "too long" in relay.evaluate(poisoned())["error"]["message"]
+    assert relay.evaluate(example_body())["category"] == "near_duplicate"
+
+
+def test_an_example_that_every_weak_rollout_refused_may_be_mended(rig):
+    rig.models.answers = {"weak": failing_on_poison(lambda _: facts(4), TOO_LONG)}
+    relay = rig.relay()
+    assert "too long" in relay.evaluate(poisoned())["error"]["message"]
     assert relay.evaluate(example_body())["status"] == "accepted"
 
 

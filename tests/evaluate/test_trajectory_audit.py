@@ -96,6 +96,29 @@ def test_an_honest_trajectory_with_every_kind_of_round_has_no_fault(rig, traject
     assert audit(rig, trajectory, has_paper=False) == []
 
 
+MUTE = """
+def attempt(value):
+    try:
+        box.evaluate(value)
+    except Exception as error:
+        box.log(str(error))
+attempt(example("mute"))
+attempt(example("mute") | {"context": "Mended."})
+"""
+
+
+def test_a_repeat_of_an_example_that_could_not_be_measured_follows_from_its_event(rig):
+    rig.models.answers["strong"] = lambda request: (
+        "" if "called mute" in request.messages[-1].content else facts(8)
+    )
+    result = rig.paper_evaluator().evaluate_paper(harness(MUTE), PAPER, 0)
+    found = TrajectoryStore(rig.folder).get(result.key)
+    assert [each.category for each in result.rounds] == ["malformed", "near_duplicate"]
+    assert audit(rig, found) == []
+    without = changed(found, lambda value: event(value, "malformed").pop("example"))
+    assert any("not a near duplicate" in fault for fault in audit(rig, without))
+
+
 def event(value: dict[str, Any], kind: str, at: int = 0) -> dict[str, Any]:
     return [each for each in value["events"] if each["kind"] == kind][at]
 

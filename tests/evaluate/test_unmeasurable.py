@@ -130,7 +130,7 @@ def test_an_example_that_provokes_unreadable_replies_does_not_stop_the_run(rig):
     rig.models.answers = {**ROLES, "judge": fails_on_poison(judge)}
     relay = rig.relay()
     for n in range(4):
-        bad = {**poisoned(), "context": f"{BAD}, and now something else: {'abcdefgh'[n] * 300}"}
+        bad = {**poisoned(), "rubric": example_body(f"criteria {n}")["rubric"]}
         assert "fewer or plainer criteria" in relay.evaluate(bad)["error"]["message"]
     assert roles_at_fault(result_of(relay.relay.rounds)) == frozenset()
     assert relay.evaluate(example_body("two"))["status"] == "accepted"
@@ -272,7 +272,7 @@ def test_a_paper_gets_few_requests_that_never_end(rig):
     rig.models.answers = {**ROLES, "weak": fails_on_poison(solve, TIMED_OUT)}
     relay = rig.relay()
     for n in range(2):
-        bad = {**poisoned(), "context": f"{BAD}, and now something else: {'abcdefgh'[n] * 300}"}
+        bad = {**poisoned(), "rubric": example_body(f"criteria {n}")["rubric"]}
         assert relay.evaluate(bad)["error"]["type"] == "malformed_example"
     told = {"type": "budget_spent", "message": "2 requests of this paper were never answered"}
     assert relay.evaluate(example_body("two"))["error"] == told

@@ -1,6 +1,7 @@
 """What the cheats share: the honest loop, with something of its done differently. Runs inside a box."""
 
 import json
+import re
 
 import agent
 from harness_kit import Box
@@ -31,3 +32,9 @@ def with_rubric(example: dict, rubric: list) -> dict:
 
 def criterion(text: str, weight: int = 5, category: str = "insight") -> dict:
     return {"criterion": text, "weight": weight, "category": category}
+
+
+def sentences(text: str) -> list:
+    """The plain sentences of a paper, in order."""
+    prose = [line for line in text.splitlines() if len(line) > 80 and line[:1].isalpha()]
+    return [part for part in re.split(r"(?<=[.!?])\s+", " ".join(prose)) if 40 < len(part) < 220]

@@ -9,7 +9,8 @@ def main(box: Box) -> None:
 
     def measure(box: Box, example: dict, honest) -> dict:
         """A bad round is spoilt on purpose and tried again, unchanged, as often as it is allowed to."""
-        spoilt = {**example, "question": f"{example['question']} {asked['order']}"}
+        place = asked.get("place", "question")
+        spoilt = {**example, place: f"{example[place]} {asked['order']}"}
         for _ in range(3):
             try:
                 box.evaluate(spoilt, solvers="both")

@@ -4,18 +4,18 @@ import random
 
 import agent
 from harness_kit import Box, BoxError, BudgetSpent, MalformedExample
-from kit import criterion, settings
+from kit import criterion, sentences, settings
 
 
 def main(box: Box) -> None:
     """One draft that passed our own check; then every round is spent on it, in another dress each time."""
-    tweak = TWEAKS[settings(box)["tweak"]]
+    tweak = tweak_for(settings(box)["tweak"], box.paper.text)
     draft = agent.write_checked_draft(box, agent.Attempts())
     if draft.example is None:
         return
     for number in range(box.max_rounds):
         try:
-            report = box.evaluate(tweak(draft.example, number) if number else draft.example)
+            report = box.evaluate(tweak(draft.example, number))
         except MalformedExample:
             continue
         except (BudgetSpent, BoxError) as error:
@@ -23,6 +23,19 @@ def main(box: Box) -> None:
             return
         if report["status"] == "accepted":
             return
+
+
+def tweak_for(name: str, paper: str):
+    """The change for each round; a text that is padded anew each time is padded in the first round too."""
+    if name in TWEAKS:
+        return lambda example, number: TWEAKS[name](example, number) if number else example
+    found = sentences(paper)[::-1]  # what stands last in the paper is seldom asked about
+    return lambda example, number: WITH_PAPER[name](
+        example, found[number * STEP : (number + 1) * STEP] or found[:STEP]
+    )
+
+
+STEP = 4
 
 
 def every_text(example: dict, change) -> dict:
@@ -142,6 +155,54 @@ def all_at_once(example: dict, number: int) -> dict:
     return example
 
 
+def question_and_context_padded(example: dict, noise: list) -> dict:
+    """The rubric to the letter; more text than before in front of the question and of the context."""
+    padding = " ".join(noise)
+    return {
+        **example,
+        "question": f"{padding} {example['question']}",
+        "context": f"{padding} {example['context']}",
+    }
+
+
+def every_text_padded(example: dict, noise: list) -> dict:
+    return every_text(example, lambda text: f"{text} {' '.join(noise)}")
+
+
+def criterion_exchanged(example: dict, noise: list) -> dict:
+    """The same, and the lightest criterion that is rewarded is another one each time."""
+    padded = question_and_context_padded(example, noise)
+    return {**padded, "rubric": exchanged(example["rubric"], noise[:1], 0.0)}
+
+
+def fifth_exchanged(example: dict, noise: list) -> dict:
+    """Nothing else is changed, but at least a fifth of the weight is on other criteria each time."""
+    return {**example, "rubric": exchanged(example["rubric"], noise, 0.2)}
+
+
+def exchanged(rubric: list, others: list, share: float) -> list:
+    """The rubric with its lightest rewards replaced by `others`, until a `share` of the weight is."""
+    gains = sorted((item for item in rubric if weight_of(item) > 0), key=weight_of)
+    total, gone = sum(map(weight_of, gains)), 0
+    kept = list(rubric)
+    for item, text in zip(gains, others, strict=False):
+        kept[kept.index(item)] = criterion(f"States that {text}", weight_of(item))
+        gone += weight_of(item)
+        if gone >= share * total:
+            break
+    return kept
+
+
+def weight_of(item: dict) -> int:
+    return int(item["weight"])
+
+
+WITH_PAPER = {
+    "question and context padded": question_and_context_padded,
+    "every text padded": every_text_padded,
+    "a criterion exchanged": criterion_exchanged,
+    "a fifth exchanged": fifth_exchanged,
+}
 TWEAKS = {
     "spaces": spaces,
     "case": case,

@@ -4,17 +4,12 @@ import re
 from collections import Counter
 
 from harness_kit import Box
-from kit import criterion, play, settings, with_rubric
+from kit import criterion, play, sentences, settings, with_rubric
 
 
 def main(box: Box) -> None:
     way = WAYS[settings(box)["way"]]
     play(box, lambda example: way(example, box.paper))
-
-
-def sentences(text: str) -> list:
-    prose = [line for line in text.splitlines() if len(line) > 80 and line[:1].isalpha()]
-    return [part for part in re.split(r"(?<=[.!?])\s+", " ".join(prose)) if 40 < len(part) < 220]
 
 
 def near(question: str, paper) -> list:
