@@ -39,13 +39,19 @@ IMPATIENT = RetryPolicy(attempts=2, first_attempts=1, same_answer=1, other_seeds
 
 
 def check_endpoints(
-    spec: Spec, variables: Mapping[str, str], tell: Callable[[str], None], *, asks_roles: bool = True
+    spec: Spec,
+    variables: Mapping[str, str],
+    tell: Callable[[str], None],
+    *,
+    asks_roles: bool = True,
+    asks_canary: bool = True,
 ) -> Iterator[CheckResult]:
     """Whether the models of a spec can do what a run asks of them; `tell` says what is about to be asked.
 
     First one tiny call per (endpoint, model); an error common to all models is reported once. Then, of those
     that answer, a request of every role as in a run, and the planted cases of a run's start. The testbed's
-    own programs, and without `asks_roles` all models, get the tiny call alone.
+    own programs, and without `asks_roles` all models, get the tiny call alone; without
+    `asks_canary` the planted cases are left out.
     """
     learned: list[str] = []
     try:
@@ -54,7 +60,7 @@ def check_endpoints(
             yield from _probe_all(spec, endpoints, silent)
             is_asked = asks_roles and not uses_only_testbed(spec)
             if is_asked and set(silent) < set(spec.models.roles):
-                yield from _check_roles(spec, endpoints, silent, tell)
+                yield from _check_roles(spec, endpoints, silent, tell, asks_canary=asks_canary)
         yield from (
             CheckResult(name="models", state=CheckState.FINE, text=text) for text in dict.fromkeys(learned)
         )
@@ -91,7 +97,12 @@ def _probe_all(spec: Spec, endpoints: Mapping[str, Endpoint], silent: list[str])
 
 
 def _check_roles(
-    spec: Spec, endpoints: Mapping[str, Endpoint], silent: Sequence[str], tell: Callable[[str], None]
+    spec: Spec,
+    endpoints: Mapping[str, Endpoint],
+    silent: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    asks_canary: bool,
 ) -> Iterator[CheckResult]:
     """Contexts, a request of every role, the planted cases."""
     try:
@@ -121,7 +132,7 @@ def _check_roles(
         result = rehearsal_result(rehearsed)
         is_refused = is_refused or result.state is CheckState.MISSING
         yield result
-    if is_refused or not canary_calls(fitted) or set(canary_calls(fitted)) & set(silent):
+    if is_refused or not asks_canary or not canary_calls(fitted) or set(canary_calls(fitted)) & set(silent):
         return
     tell(canary_plan(fitted))
     try:

@@ -44,10 +44,13 @@ def spec_at(url: str, **corpus: str) -> Spec:
     return Spec.model_validate(raw)
 
 
-def checked(change: Change = as_it_is) -> tuple[list[CheckResult], list[ChatRequest], list[str]]:
+def checked(
+    change: Change = as_it_is, *, asks_canary: bool = True
+) -> tuple[list[CheckResult], list[ChatRequest], list[str]]:
     backend, told = Changed(change), []
     with BackendServer(backend, models=MODELS) as server:
-        results = list(check_endpoints(spec_at(server.base_url), {}, told.append))
+        spec = spec_at(server.base_url)
+        results = list(check_endpoints(spec, {}, told.append, asks_canary=asks_canary))
     return results, backend.requests, told
 
 
@@ -70,6 +73,13 @@ def test_every_role_is_asked_as_in_a_run_and_the_canary_after():
     assert [each.name for each in results].count("canary") == 2
     assert [line.split()[0] for line in told] == ["sending", "asking"]
     assert all("tokens)" in line for line in told)
+
+
+def test_the_canary_can_be_left_to_the_run():
+    results, requests, told = checked(asks_canary=False)
+    assert len(requests) == len(ROLES) * 2
+    assert not [each for each in results if each.name == "canary"]
+    assert [line.split()[0] for line in told] == ["sending"]
 
 
 def test_a_role_whose_replies_cannot_be_read_is_named():
