@@ -1,81 +1,24 @@
-"""Reads papers from a folder or a file and draws disjoint splits.
+"""Reads papers from a folder or a file.
 
 A paper is identified by its content, so it stays the same paper under any file name and line wrapping. A file
-that cannot be read is skipped with a reason; parsing a format is up to its reader (`readers/`). The training,
-validation and test splits are disjoint by content, and a seeded split depends only on the contents, not on
-file names or their order.
+that cannot be read is skipped with a reason; parsing a format is up to its reader (`readers/`), and which
+files there are to `paper_files.py`.
 """
 
-import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from statistics import median
 
 from studbook.errors import CorpusError, PluginError
 from studbook.evaluate.contracts import Paper, PaperReader, ReadPaper
+from studbook.evaluate.paper_files import FoundFile, Skipped, UnreadableFile, find_files, read_file
 from studbook.evaluate.readers.text import SUFFIXES, TextReader
 from studbook.evaluate.text import strip_hidden
-from studbook.identity import Json, hash_bytes, hash_json
-
-SPLIT_NAMES = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitSizes:
-    train: int
-    validation: int
-    test: int
-
-    @property
-    def total(self) -> int:
-        return self.train + self.validation + self.test
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    train: tuple[Paper, ...]
-    validation: tuple[Paper, ...]
-    test: tuple[Paper, ...]
-
-    def paper_ids(self) -> dict[str, tuple[str, ...]]:
-        """The paper ids of each split, as recorded in the run."""
-        return {name: tuple(paper.paper_id for paper in getattr(self, name)) for name in SPLIT_NAMES}
-
-
-def draw_splits(papers: Sequence[Paper], sizes: SplitSizes, seed: int) -> Splits:
-    """Draw without replacement; raises CorpusError when there are fewer papers than the splits need."""
-    unique = {paper.paper_id: paper for paper in papers}
-    if len(unique) < sizes.total:
-        raise CorpusError(
-            f"the splits need {sizes.total} papers ({sizes.train} train + {sizes.validation} validation + "
-            f"{sizes.test} test), and the corpus has {len(unique)}.\nAdd papers, or make the splits smaller."
-        )
-    drawn = [unique[key] for key in sorted(unique, key=lambda key: hash_json(["split", seed, key]))]
-    end_of_validation = sizes.train + sizes.validation
-    return Splits(
-        train=tuple(drawn[: sizes.train]),
-        validation=tuple(drawn[sizes.train : end_of_validation]),
-        test=tuple(drawn[end_of_validation : sizes.total]),
-    )
-
-
-def listed_splits(listed: Mapping[str, Sequence[Paper]]) -> Splits:
-    """Splits as the user listed them; raises CorpusError naming a paper that is in two of them."""
-    seen: dict[str, tuple[str, Paper]] = {}
-    for name in SPLIT_NAMES:
-        for paper in listed.get(name, ()):
-            other, twin = seen.setdefault(paper.paper_id, (name, paper))
-            if other != name:
-                raise CorpusError(
-                    f"one paper is in two splits: {twin.source} ({other}) and {paper.source} ({name}) "
-                    "have the same content.\nRemove it from one of them: splits must be disjoint."
-                )
-    return Splits(**{name: tuple(listed.get(name, ())) for name in SPLIT_NAMES})
-
+from studbook.identity import Json, hash_bytes
 
 MIN_CHARACTERS = 2_000
 MAX_CHARACTERS = 500_000
@@ -83,14 +26,6 @@ MAX_FILE_BYTES = 8 * 1024 * 1024
 
 _UNDERLINE = re.compile(r"([=\-~^*+#\"'.:_])\1{3,}\s*\Z")
 _BLANK_LINES = re.compile(r"\n{3,}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """A file that was not read as a paper, and why."""
-
-    source: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +43,12 @@ def read_corpus(path: Path, readers: Sequence[PaperReader] = (TextReader(),)) ->
     """
     if not path.exists():
         raise CorpusError(f"{path} does not exist: give a folder of papers, or one file.")
-    root = path if path.is_dir() else path.parent
     papers: dict[str, Paper] = {}
     skipped: list[Skipped] = []
-    for file in _files_under(path):
-        source = file.relative_to(root).as_posix()
-        read = _read_file(file, source, readers)
+    for found in find_files(path):
+        read = _read(found, readers) if isinstance(found, FoundFile) else found
         if isinstance(read, Paper) and read.paper_id in papers:
-            read = Skipped(source=source, reason=f"the same content as {papers[read.paper_id].source}")
+            read = Skipped(source=read.source, reason=f"the same content as {papers[read.paper_id].source}")
         if isinstance(read, Paper):
             papers[read.paper_id] = read
         else:
@@ -149,35 +82,20 @@ def find_title(text: str) -> str | None:
     return next((line[:300] for line in lines if re.match(r"[^\W_].{3,200}\Z", line)), None)
 
 
-def _files_under(path: Path) -> Iterator[Path]:
-    """Regular files in name order; hidden files and folders and linked folders are skipped."""
-    if path.is_file():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            file = Path(folder) / name
-            if not name.startswith(".") and file.is_file():
-                yield file
-
-
-def _read_file(file: Path, source: str, readers: Sequence[PaperReader]) -> Paper | Skipped:
-    reader = next((each for each in readers if each.reads(file.name)), None)
+def _read(found: FoundFile, readers: Sequence[PaperReader]) -> Paper | Skipped:
+    source, name = found.source, PurePosixPath(found.source).name
+    reader = next((each for each in readers if each.reads(name)), None)
     if reader is None:
-        return Skipped(
-            source=source, reason=f"unsupported format {file.suffix or '(none)'} (read: {_formats(readers)})"
-        )
+        suffix = PurePosixPath(name).suffix or "(none)"
+        return Skipped(source=source, reason=f"unsupported format {suffix} (read: {_formats(readers)})")
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            return Skipped(source=source, reason=f"larger than {MAX_FILE_BYTES:,} bytes")
-        data = file.read_bytes()
-    except OSError as error:
-        return Skipped(source=source, reason=f"cannot be read: {error.strerror}")
+        data = read_file(found.place, MAX_FILE_BYTES)
+    except UnreadableFile as error:
+        return Skipped(source=source, reason=str(error))
     if not data.strip():
         return Skipped(source=source, reason="empty")
     try:
-        read = reader.read(data, file.name)
+        read = reader.read(data, name)
     except ValueError as error:
         return Skipped(source=source, reason=str(error))
     except PluginError as error:

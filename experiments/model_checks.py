@@ -50,7 +50,7 @@ def check_endpoints(
 
     First one tiny call per (endpoint, model); an error common to all models is reported once. Then, of those
     that answer, a request of every role as in a run, and the planted cases of a run's start. The testbed's
-    own programs, and without `asks_roles` all models, get the tiny call alone; without
+    own programs, and without `asks_roles` all models, get the tiny call alone, and the papers are read; without
     `asks_canary` the planted cases are left out.
     """
     learned: list[str] = []
@@ -61,6 +61,8 @@ def check_endpoints(
             is_asked = asks_roles and not uses_only_testbed(spec)
             if is_asked and set(silent) < set(spec.models.roles):
                 yield from _check_roles(spec, endpoints, silent, tell, asks_canary=asks_canary)
+            elif asks_roles and (spec.corpus.path or spec.corpus.train):
+                yield check_papers(spec)
         yield from (
             CheckResult(name="models", state=CheckState.FINE, text=text) for text in dict.fromkeys(learned)
         )
@@ -140,6 +142,20 @@ def _check_roles(
     except ModelError as error:
         text, *rest = str(error).splitlines()
         yield CheckResult(name="canary", state=CheckState.MISSING, text=text, next_step="; ".join(rest))
+
+
+def check_papers(spec: Spec) -> CheckResult:
+    """Whether the papers of a spec can be read and fill its splits, and what is odd about them."""
+    try:
+        papers = load_papers(spec.corpus, spec.seed)
+    except CorpusError as error:
+        return _problem("papers", CheckState.WARNING, error)
+    sizes = " · ".join(f"{len(ids)} {name}" for name, ids in papers.splits.paper_ids().items())
+    return CheckResult(
+        name="papers",
+        state=CheckState.WARNING if papers.notes else CheckState.FINE,
+        text="; ".join([f"{papers.description}: {sizes}", *papers.notes]),
+    )
 
 
 GENERATED = CorpusSpec(splits=SplitsSpec(train=1, validation=1, test=1))

@@ -57,7 +57,8 @@ class RunStarted:
     `sandbox_fingerprint` identifies the image or Python of the boxes; "" in older journals. `harness_roles`
     are those named in the seed's manifest; `plugins` maps each door to the plug-in and its code.
     `sandbox_reason` is why `sandbox: auto` did not use Docker, `canary` what judge and final verifier were
-    worth before the run; both are written only if there is something to say.
+    worth before the run, `near_duplicates` groups of papers of the splits that are versions of one another;
+    all three are written only if there is something to say.
     """
 
     run_name: str
@@ -73,6 +74,7 @@ class RunStarted:
     plugins: dict[str, str] = field(default_factory=dict)
     sandbox_reason: Annotated[str, Field(exclude_if=_is_empty)] = ""
     canary: Annotated[tuple[CanaryScore, ...], Field(exclude_if=_is_empty)] = ()
+    near_duplicates: Annotated[tuple[tuple[PaperId, ...], ...], Field(exclude_if=_is_empty)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from studbook.errors import CorpusError, UsageError
 from studbook.evaluate.evaluations import Summary
+from studbook.evaluate.near_duplicate_papers import find_near_duplicates
 from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evolve.contracts import StopRequested
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
@@ -17,7 +18,7 @@ from studbook.experiments.cli.outputs import output_file
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
 from studbook.experiments.library.working import evaluation_store, find_harness
 from studbook.experiments.run.bench import open_clean_sandbox
-from studbook.experiments.run.corpus import skipped_note
+from studbook.experiments.run.corpus import near_duplicates_note, skipped_note
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.lengths import fit_corpus, fit_spec
 from studbook.experiments.run.measuring import FIRST_KEYS, Breakdown, evaluate_harness, write_examples
@@ -132,6 +133,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
         spec = fit_spec(spec, endpoints, harness.manifest.roles)
     corpus, too_long = fit_corpus(read_corpus(Path(options.papers)), spec.corpus)
     corpus = limited(corpus, options.limit)
+    alike = near_duplicates_note(find_near_duplicates(corpus.papers))
     store = evaluation_store(runs_dir)
     switch, display = StopSwitch(), terminal.display(spec.display.name, spec.display.params)
     sandbox = open_clean_sandbox(spec.sandbox)
@@ -142,6 +144,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
         labelled("papers", count(len(corpus.papers), "paper")),
         *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),
         *([notice_line(too_long)] if too_long else []),
+        *([notice_line(alike)] if alike else []),
     ):
         terminal.progress(told)
     try:

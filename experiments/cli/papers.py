@@ -5,11 +5,12 @@ from pathlib import Path
 
 from studbook.errors import CorpusError, UsageError
 from studbook.evaluate.contracts import Paper
+from studbook.evaluate.near_duplicate_papers import find_near_duplicates
 from studbook.evaluate.papers import Corpus, corpus_stats, read_corpus
 from studbook.evaluate.readers import SOURCE
 from studbook.experiments.cli.command import command, flag
 from studbook.experiments.cli.terminal import Terminal
-from studbook.experiments.run.corpus import skipped_note
+from studbook.experiments.run.corpus import group_words, near_duplicates_note, skipped_note
 from studbook.experiments.views.lines import labelled, notice_line, table
 from studbook.experiments.views.text import clean_block, clean_line, count
 
@@ -55,8 +56,10 @@ def show(options: Namespace, terminal: Terminal) -> int:
 def stats(options: Namespace, terminal: Terminal) -> int:
     corpus = read_corpus(Path(options.papers))
     figures = corpus_stats(corpus)
+    groups = find_near_duplicates(corpus.papers)
     if terminal.wants_json:
-        terminal.json({"schema": 1, "stats": figures})
+        near = [[paper.paper_id for paper in group] for group in groups]
+        terminal.json({"schema": 1, "stats": {**figures.to_json(), "near_duplicates": near}})
         return 0
     formats = ", ".join(f"{number} {clean_line(name, 20)}" for name, number in figures.formats.items())
     terminal.result(
@@ -71,6 +74,10 @@ def stats(options: Namespace, terminal: Terminal) -> int:
             labelled("skipped", count(figures.skipped, "file")),
         ]
     )
+    if groups:
+        terminal.result([labelled("alike", clean_line(near_duplicates_note(groups).partition(":")[0]))])
+    for group in groups:
+        terminal.result([f"  {clean_line(group_words(group, {}), 160)}: near-duplicates"])
     for skipped in corpus.skipped:
         terminal.result([f"  {clean_line(skipped.source, 80)}: {clean_line(skipped.reason)}"])
     return 0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from studbook.evaluate.evaluator import TURNS
 from studbook.evaluate.examples import MAX_CHARACTERS
-from studbook.evaluate.papers import SPLIT_NAMES
 from studbook.evaluate.settings import EvaluatorSettings
+from studbook.evaluate.splits import SPLIT_NAMES
 from studbook.evolve.contracts import PromotionSettings, SearchSettings
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
 from studbook.evolve.policies.implementers.chat import DialogueLimits

@@ -4,23 +4,25 @@ A new run draws its splits; an existing run has its papers by their ids, whereve
 are too long for the models are left out or shortened before that (`experiments/run/lengths.py`).
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import CorpusError
 from studbook.evaluate.contracts import Paper, PaperReader
-from studbook.evaluate.papers import (
+from studbook.evaluate.near_duplicate_papers import find_near_duplicates
+from studbook.evaluate.paper_files import Skipped
+from studbook.evaluate.papers import Corpus, read_corpus
+from studbook.evaluate.readers import READER, SOURCE
+from studbook.evaluate.splits import (
     SPLIT_NAMES,
-    Corpus,
-    Skipped,
+    Groups,
     Splits,
     SplitSizes,
     draw_splits,
     listed_splits,
-    read_corpus,
 )
-from studbook.evaluate.readers import READER, SOURCE
 from studbook.experiments.run.lengths import INSTEAD_OF_REFUSING, LongPaper, fit_papers, length_note
 from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.spec.model import CorpusSpec
@@ -31,24 +33,33 @@ from studbook.experiments.views.text import count
 class LoadedPapers:
     """`skipped` are files that are not papers, `notes` what to tell the user before the run starts.
 
-    `long` are the papers that were excluded or shortened.
+    `long` are the papers that were excluded or shortened, `near_duplicates` groups of ids within the splits.
     """
 
     splits: Splits
     description: str
     skipped: tuple[Skipped, ...] = ()
     long: tuple[LongPaper, ...] = ()
+    near_duplicates: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """Papers by split, or all of them under `ALL`; only those that fit, long ones shortened if asked."""
+    """Papers by split, or all of them under `ALL`; only those that fit, long ones shortened if asked.
+
+    `is_generated`: papers made here, which are different ones by construction.
+    """
 
     papers: Mapping[str, tuple[Paper, ...]]
     description: str
     skipped: tuple[Skipped, ...]
     long: tuple[LongPaper, ...]
+    is_generated: bool
+
+    def near_duplicates(self) -> Groups:
+        every = (paper for papers in self.papers.values() for paper in papers)
+        return () if self.is_generated else find_near_duplicates(every)
 
 
 ALL = "all"
@@ -64,11 +75,12 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
         raise CorpusError(
             f"{length_note(read.long, spec.longest_tokens, spec.too_long)}\n  {INSTEAD_OF_REFUSING}"
         )
+    groups = read.near_duplicates()
     if ALL in read.papers:
-        splits = _drawn(read, SplitSizes(**spec.splits.model_dump()), run_seed, spec)
+        splits = _drawn(read, SplitSizes(**spec.splits.model_dump()), run_seed, spec, groups)
     else:
-        splits = listed_splits(read.papers)
-    return _loaded(spec, read, splits)
+        splits = listed_splits(read.papers, groups)
+    return _loaded(spec, read, splits, groups)
 
 
 def find_recorded_papers(
@@ -95,7 +107,7 @@ def find_recorded_papers(
             "  papers are identified by content: give a folder with the same texts, with --papers PATH"
         )
     splits = Splits(**{name: tuple(known[each] for each in recorded[name]) for name in SPLIT_NAMES})
-    return _loaded(spec, read, splits)
+    return _loaded(spec, read, splits, read.near_duplicates())
 
 
 def papers_at(spec: CorpusSpec, path: Path) -> CorpusSpec:
@@ -130,40 +142,95 @@ def _read(spec: CorpusSpec) -> _Read:
         description=description,
         skipped=tuple(each for corpus in corpora.values() for each in corpus.skipped),
         long=tuple(each for fit in fitted.values() for each in fit.long),
+        is_generated=spec.path is None and not spec.train,
     )
 
 
-def _loaded(spec: CorpusSpec, read: _Read, splits: Splits) -> LoadedPapers:
-    note = length_note(read.long, spec.longest_tokens, spec.too_long)
-    notes = tuple(filter(None, (skipped_note(read.skipped), note)))
+def _loaded(spec: CorpusSpec, read: _Read, splits: Splits, groups: Groups) -> LoadedPapers:
+    notes = (
+        skipped_note(read.skipped),
+        near_duplicates_note(groups, splits),
+        length_note(read.long, spec.longest_tokens, spec.too_long),
+    )
+    used = {paper_id for ids in splits.paper_ids().values() for paper_id in ids}
+    within = (tuple(paper.paper_id for paper in group if paper.paper_id in used) for group in groups)
     return LoadedPapers(
-        splits=splits, description=read.description, skipped=read.skipped, long=read.long, notes=notes
+        splits=splits,
+        description=read.description,
+        skipped=read.skipped,
+        long=read.long,
+        near_duplicates=tuple(sorted(tuple(sorted(ids)) for ids in within if len(ids) > 1)),
+        notes=tuple(filter(None, notes)),
     )
 
 
-def _drawn(read: _Read, sizes: SplitSizes, run_seed: int, spec: CorpusSpec) -> Splits:
+def _drawn(read: _Read, sizes: SplitSizes, run_seed: int, spec: CorpusSpec, groups: Groups) -> Splits:
     papers = read.papers[ALL]
     try:
-        return draw_splits(papers, sizes, run_seed)
+        return draw_splits(papers, sizes, run_seed, groups)
     except CorpusError as error:
         problem, _, step = str(error).partition("\n")
         notes = [
-            smaller_splits(len({each.paper_id for each in papers}), sizes) or step,
+            smaller_splits(papers, sizes, run_seed, groups) or step,
+            near_duplicates_note(groups),
             skipped_note(read.skipped),
             length_note(read.long, spec.longest_tokens, spec.too_long),
         ]
         raise CorpusError("\n  ".join([problem, *filter(None, notes)])) from error
 
 
-def smaller_splits(papers: int, sizes: SplitSizes) -> str:
-    """Splits in the same proportions that this many papers are enough for; "" for fewer than three."""
-    if papers < len(SPLIT_NAMES):
+def smaller_splits(papers: Sequence[Paper], sizes: SplitSizes, seed: int, groups: Groups = ()) -> str:
+    """The largest splits in the same proportions that these papers fill; "" if there are none."""
+    most = min(len({paper.paper_id for paper in papers}), sizes.total - 1)
+    for total in range(most, len(SPLIT_NAMES) - 1, -1):
+        smaller = _in_proportion(total, sizes)
+        try:
+            draw_splits(papers, smaller, seed, groups)
+        except CorpusError:
+            continue
+        splits = f"{{train: {smaller.train}, validation: {smaller.validation}, test: {smaller.test}}}"
+        return f'add papers, or make the splits smaller: -s "corpus.splits={splits}"'
+    return ""
+
+
+def _in_proportion(total: int, sizes: SplitSizes) -> SplitSizes:
+    validation = max(1, total * sizes.validation // sizes.total)
+    test = max(1, total * sizes.test // sizes.total)
+    return SplitSizes(train=total - validation - test, validation=validation, test=test)
+
+
+MOST_GROUPS, MOST_NAMES = 2, 3
+
+
+def near_duplicates_note(groups: Groups, splits: Splits | None = None) -> str:
+    """One line for the user, with the split of each group if they are drawn; "" if there are no groups."""
+    if not groups:
         return ""
-    validation = max(1, papers * sizes.validation // sizes.total)
-    test = max(1, papers * sizes.test // sizes.total)
-    sizes = SplitSizes(train=papers - validation - test, validation=validation, test=test)
-    splits = f"{{train: {sizes.train}, validation: {validation}, test: {test}}}"
-    return f'add papers, or make the splits smaller: -s "corpus.splits={splits}"'
+    homes = {} if splits is None else {key: name for name, ids in splits.paper_ids().items() for key in ids}
+    shown = "; ".join(group_words(group, homes) for group in groups[:MOST_GROUPS])
+    more = f"; and {len(groups) - MOST_GROUPS} more" if len(groups) > MOST_GROUPS else ""
+    told = f"{sum(map(len, groups))} papers are near-duplicates ({count(len(groups), 'group')})"
+    apart = sum(
+        len({homes[each.paper_id] for each in group if each.paper_id in homes}) > 1 for group in groups
+    )
+    if apart:
+        told += f", {count(apart, 'group')} in more than one split"
+    elif splits is not None:
+        told += ", each group in one split"
+    return f"{told}: {shown}{more}"
+
+
+def group_words(group: Sequence[Paper], homes: Mapping[str, str]) -> str:
+    """The names of near-duplicates, and how many are in which split if `homes` says so."""
+    names = ", ".join(paper.source for paper in group[:MOST_NAMES])
+    more = f" and {len(group) - MOST_NAMES} more" if len(group) > MOST_NAMES else ""
+    if not homes:
+        return names + more
+    places = Counter(homes.get(paper.paper_id, "") for paper in group)
+    told = ", ".join(
+        f"{number} in {name}" if name else f"{number} not drawn" for name, number in places.items()
+    )
+    return f"{names}{more} ({told})"
 
 
 def skipped_note(skipped: tuple[Skipped, ...]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studbook.errors import BudgetExceeded, InfrastructureError, IntegrityError, UsageError
 from studbook.evaluate.contracts import Paper
-from studbook.evaluate.papers import Splits
+from studbook.evaluate.splits import Splits
 from studbook.evaluate.trajectories import render_for_analyzer
 from studbook.evolve.champion import Promotion, conclude, why_no_champion
 from studbook.evolve.contracts import (
@@ -92,6 +92,7 @@ class Prepared:
     changes: tuple[str, ...] = ()
     sandbox_reason: str = ""
     canary: tuple[CanaryScore, ...] | None = None
+    near_duplicates: tuple[tuple[str, ...], ...] = ()
 
 
 def prepare(
@@ -131,6 +132,7 @@ def prepare(
         changes=changes,
         sandbox_reason=replayed.sandbox_reason if replayed else sandbox.identity.get(WHY_NOT_DOCKER, ""),
         canary=replayed.canary if replayed else None,
+        near_duplicates=replayed.near_duplicates if replayed else papers.near_duplicates,
     )
 
 
@@ -192,6 +194,7 @@ class ActiveRun:
     tell: Callable[[str], None]
     sandbox_reason: str = ""
     canary: tuple[CanaryScore, ...] | None = None
+    near_duplicates: tuple[tuple[str, ...], ...] = ()
     legs: tuple[SearchEnded, ...] = ()
     is_replay: bool = False
 
@@ -247,6 +250,8 @@ def opened_run(
             forget_open_failures(folder.journal, bench.records)
         for skipped in prepared.papers.skipped:
             notices.quietly("skipped", f"{skipped.source}: {skipped.reason}")
+        for group in prepared.papers.near_duplicates:
+            notices.quietly("near-duplicates", ", ".join(group))
         for long in prepared.papers.long:
             notices.quietly("too long", f"{long.source}: about {long.tokens:,} tokens")
         for change in prepared.changes:
@@ -267,6 +272,7 @@ def opened_run(
             tell=lambda text: notices.add("canary", text),
             sandbox_reason=prepared.sandbox_reason,
             canary=prepared.canary,
+            near_duplicates=prepared.near_duplicates,
         )
 
 
@@ -347,6 +353,7 @@ def run_started(run: ActiveRun, canary: tuple[CanaryScore, ...] = ()) -> RunStar
         plugins=identities(run.spec),
         sandbox_reason=run.sandbox_reason,
         canary=canary,
+        near_duplicates=run.near_duplicates,
     )
 
 

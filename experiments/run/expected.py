@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any
 
-from studbook.evaluate.papers import SPLIT_NAMES, Splits
+from studbook.evaluate.splits import SPLIT_NAMES, Splits
 from studbook.evolve.measuring import TEST, TRAIN, VALIDATION
 from studbook.evolve.prompting import room_in
 from studbook.experiments.run.canary import TOKENS as CANARY_TOKENS

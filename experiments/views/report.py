@@ -12,7 +12,7 @@ from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
-from studbook.evaluate.papers import SPLIT_NAMES
+from studbook.evaluate.splits import SPLIT_NAMES
 from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs, state_of
 from studbook.experiments.run.models import uses_only_testbed
 from studbook.experiments.run.opening import OpenedRun
@@ -39,6 +39,8 @@ from studbook.experiments.views.views import (
     failure_counts,
     iteration_views,
     lineage_steps,
+    near_duplicate_words,
+    near_duplicates,
     pooled_rate,
     sealed_difference,
     verdict_counts,
@@ -237,7 +239,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
-    """The content of the report. `diff` is a unified diff of seed and best; `failures` are per harness."""
+    """The content of the report. `diff` is a unified diff of seed and best; `failures` are per harness.
+
+    `near_duplicates`: the splits and the paper ids of each group of versions of one paper.
+    """
 
     run: str
     state: str
@@ -248,6 +253,7 @@ class ReportView:
     isolates_untrusted_code: bool
     canary: tuple[CanaryScore, ...]
     splits: dict[str, int]
+    near_duplicates: tuple[tuple[str, tuple[str, ...]], ...]
     evaluator_hash: str
     iterations: tuple[IterationView, ...]
     verdicts: dict[str, int]
@@ -318,6 +324,7 @@ def _head(view: ReportView) -> str:
         ("Sandbox", f"{view.sandbox}: {_sandbox_words(view)}"),
         ("Papers", splits),
         ("Iterations", f"{len(view.iterations)} ({verdicts})"),
+        *(("Near-duplicates", text) for text in near_duplicate_words(view.near_duplicates)),
         ("Evaluator", view.evaluator_hash[:16]),
         *(("On planted cases", canary_line(score)) for score in view.canary),
     ]
@@ -407,6 +414,7 @@ def report_view(run: OpenedRun) -> ReportView:
         canary=start.canary,
         isolates_untrusted_code=start.isolates_untrusted_code,
         splits={name: len(start.splits[name]) for name in SPLIT_NAMES if name in start.splits},
+        near_duplicates=near_duplicates(start),
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population, spec.search.iterations),
         verdicts=verdict_counts(population),

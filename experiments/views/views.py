@@ -6,14 +6,15 @@ draw it.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from fractions import Fraction
 from typing import Any
 
+from studbook.experiments.views.text import count
 from studbook.populations.diff import ScoreDiff, diff_evaluations
-from studbook.populations.events import EvaluationDone, Event, Purpose
+from studbook.populations.events import EvaluationDone, Event, Purpose, RunStarted
 from studbook.populations.family import lineage_chain
 from studbook.populations.population import SEED_ID, Population
 from studbook.populations.records import Decision, MutationKind, PaperVerdict, Verdict
@@ -329,3 +330,26 @@ def as_json(value: Any) -> Any:
 def json_text(value: Any) -> str:
     """Printable ASCII and line breaks between values, so that untrusted text cannot control a terminal."""
     return json.dumps(as_json(value), indent=2).replace("\x7f", "\\u007f")
+
+
+def near_duplicates(start: RunStarted) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The splits and the paper ids of each group of near-duplicates."""
+    homes = {paper_id: name for name, ids in start.splits.items() for paper_id in ids}
+    return tuple(
+        (", ".join(dict.fromkeys(homes.get(paper_id, "?") for paper_id in group)), group)
+        for group in start.near_duplicates
+    )
+
+
+MOST_GROUPS = 8
+
+
+def near_duplicate_words(groups: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """One line per group; at most MOST_GROUPS."""
+    lines = [
+        f"{count(len(ids), 'paper')} of {place} are versions of one paper, but count as "
+        f"independent ({', '.join(ids)})"
+        for place, ids in groups[:MOST_GROUPS]
+    ]
+    left = len(groups) - MOST_GROUPS
+    return [*lines, f"and {count(left, 'group')} more"] if left > 0 else lines

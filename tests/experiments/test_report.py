@@ -14,6 +14,8 @@ from studbook.experiments.views.views import (
     failure_counts,
     iteration_views,
     lineage_steps,
+    near_duplicate_words,
+    near_duplicates,
     sealed_difference,
     verdict_counts,
 )
@@ -40,6 +42,7 @@ def view_of(events, **changes) -> ReportView:
         canary=(),
         isolates_untrusted_code=True,
         splits={name: len(papers) for name, papers in start.splits.items()},
+        near_duplicates=near_duplicates(start),
         evaluator_hash=start.evaluator_hash,
         iterations=iteration_views(population),
         verdicts=verdict_counts(population),
@@ -221,3 +224,20 @@ def test_failures_are_counted_over_all_evaluations_of_a_harness():
 def test_what_was_paid_is_shown_by_role():
     html = report_html(view_of(small_run()))
     assert "<td>judge</td><td>1,200</td><td>34,567</td><td>89</td><td>$0.12</td>" in html
+
+
+def test_near_duplicates_are_told_with_their_split():
+    events = list(seed_events())
+    splits = {"train": ("a", "b"), "validation": ("c", "d", "e"), "test": ("f",)}
+    events[0] = replace(run_started(), splits=splits, near_duplicates=(("c", "d", "e"),))
+    html = report_html(view_of(events))
+    assert "3 papers of validation are versions of one paper, but count as independent (c, d, e)" in html
+    assert "Near-duplicates" not in report_html(view_of(seed_events()))
+
+
+def test_many_groups_of_near_duplicates_are_counted():
+    groups = tuple((f"{n}a", f"{n}b") for n in range(11))
+    start = replace(run_started(), splits={"train": sum(groups, ())}, near_duplicates=groups)
+    lines = near_duplicate_words(near_duplicates(start))
+    assert lines[0] == "2 papers of train are versions of one paper, but count as independent (0a, 0b)"
+    assert (len(lines), lines[-1]) == (9, "and 3 groups more")

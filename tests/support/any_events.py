@@ -55,6 +55,7 @@ SHAPES: dict[type, dict[str, st.SearchStrategy[object]]] = {
         "evaluator_hash": HASHES,
         "seed_tree_hash": HASHES,
         "splits": st.dictionaries(st.text(), st.lists(PAPERS).map(tuple)),
+        "near_duplicates": st.lists(st.lists(PAPERS).map(tuple)).map(tuple),
     },
 }
 for _kind, _fields in SHAPES.items():

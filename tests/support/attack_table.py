@@ -23,6 +23,7 @@ SUITES = {
     "record": "Against the record",
     "secrets": "Secrets",
     "implementer": "The implementer's edits",
+    "paths": "Papers, folders and paths",
     "other": "Other",
 }
 PLAIN_WIDTH = 140  # where no terminal says how wide it is
