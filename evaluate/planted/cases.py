@@ -31,6 +31,7 @@ EXAMPLE_KINDS: Mapping[str, str] = MappingProxyType(
         "contradictory_reference": "the reference answer contradicts itself",
         "unsupported_reference": "the reference answer is about something else, or contradicts the context",
         "wrong_everywhere": "reference and rubric are wrong alike",
+        "wrong_context": "the context contradicts the paper",
         "rubric_trivia": "the rubric asks for trivia",
         "rubric_form": "the rubric asks for form",
         "rubric_everything": "every answer meets the rubric",
@@ -173,7 +174,13 @@ def _bad(item: Mapping[str, Any], good: Mapping[str, Submission], source: str) -
     for key, name in _APPENDED.items():
         if key in item:
             changed[name] = f"{changed[name]} {item[key]}"
-    return PlantedExample(source=source, origin=origin, kind=kind, submission=_submission(changed))
+    return PlantedExample(
+        source=source,
+        origin=origin,
+        kind=kind,
+        submission=_submission(changed),
+        document=" ".join(item.get("document", "").split()),
+    )
 
 
 def _answer(item: Mapping[str, Any], good: Mapping[str, Submission], source: str) -> PlantedAnswer:

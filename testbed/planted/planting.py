@@ -67,6 +67,8 @@ def _random(seed: int, paper_id: str, purpose: str) -> Random:
     return Random(derive_seed("planted", seed, paper_id, purpose))
 
 
+WRONG_SENTENCES = 3
+
 Spoil = Callable[[Material], dict[str, Any]]
 
 
@@ -110,6 +112,16 @@ def _wrong_everywhere(given: Material) -> dict[str, Any]:
     wrong = [made_wrong(clause, given.random) for clause in given.made.clauses]
     sentences = [text[:1].upper() + text[1:] + "." for text in wrong]
     return {"reference_answer": " ".join(sentences), "rubric": _rubric(wrong, "States that {}")}
+
+
+def _wrong_context(given: Material) -> dict[str, Any]:
+    """Some of its sentences say the opposite, or other figures, of what the paper says in the same words."""
+    wrong = given.random.sample(range(len(given.made.setting)), WRONG_SENTENCES)
+    said = [
+        made_wrong(text, given.random) if place in wrong else text
+        for place, text in enumerate(given.made.setting)
+    ]
+    return {"context": " ".join(said)}
 
 
 def _rubric_trivia(given: Material) -> dict[str, Any]:
@@ -189,6 +201,7 @@ SPOILS: Mapping[str, Spoil] = MappingProxyType(
         "contradictory_reference": _contradictory_reference,
         "unsupported_reference": _unsupported_reference,
         "wrong_everywhere": _wrong_everywhere,
+        "wrong_context": _wrong_context,
         "rubric_trivia": _rubric_trivia,
         "rubric_form": _rubric_form,
         "rubric_everything": _rubric_everything,

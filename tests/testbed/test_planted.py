@@ -79,6 +79,20 @@ def test_a_wrong_reference_leaves_rubric_and_context_as_they_were():
         )
 
 
+def test_a_wrong_context_leaves_all_else_and_some_of_its_sentences_as_they_were():
+    for good, bad in zip(GOOD, examples_of("wrong_context"), strict=True):
+        assert {**bad, "context": ""} == {**good, "context": ""}
+        kept = [sentence for sentence in good["context"].split(". ") if sentence in bad["context"]]
+        assert 0 < len(kept) < len(good["context"].split(". "))
+
+
+def test_a_case_by_hand_has_a_document_where_its_fault_needs_one():
+    for name in SETS:
+        cases = shipped_cases(name)[0]
+        assert {case.kind for case in cases if case.document} == {"wrong_context"}
+        assert all(case.document for case in cases if case.kind == "wrong_context")
+
+
 def test_every_answer_has_one_truth_a_criterion():
     written = [case for name in SETS for case in shipped_cases(name)[1]]
     for case in [*ANSWERS, *written]:
