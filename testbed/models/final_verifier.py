@@ -1,8 +1,8 @@
 """The evaluator's frozen final verifier: finds what is wrong with an example by reading it.
 
 It sees the paper, context, question, reference answer, rubric and the evaluator's screening. It uses the
-paper only to check whether the criteria occur in it. It knows no synonyms and no list of cases, and sometimes
-misses faults, depending on the seed alone.
+paper only to check whether the criteria occur in it and whether the context contradicts it. It knows no
+synonyms and no list of cases, and sometimes misses faults, depending on the seed alone.
 """
 
 import json
@@ -252,6 +252,18 @@ def _source(example: Submitted) -> Iterator[str]:
     paper = split_sentences(example.source)
     if paper and _share(example, lambda point: _stands_in(point, paper)) < LEAST_FROM_SOURCE:
         yield "The rubric asks for what the source document does not say."
+    if any(_contradicts(said, paper) for said in split_sentences(example.context)):
+        yield "The context contradicts the source document."
+
+
+def _contradicts(said: Sentence, paper: Sequence[Sentence]) -> bool:
+    """Does the paper discuss the same thing, and nowhere agree with the sentence?"""
+    about = [
+        sentence
+        for sentence in paper
+        if min(_coverage(said, sentence), _coverage(sentence, said)) >= SAME_SENTENCE
+    ]
+    return bool(about) and all(_differ(said, sentence) for sentence in about)
 
 
 def _stands_in(point: Point, paper: Sequence[Sentence]) -> bool:

@@ -35,14 +35,14 @@ def test_the_testbeds_verifier_lets_few_bad_examples_pass_and_fails_few_good_one
     assert good[1] == 12 and good[0] <= 3
     assert held_out_good[0] <= 4
     bad, written, held_out = counts(table, "bad")
-    assert bad[1] == 240 and bad[0] <= 0.25 * bad[1]
+    assert bad[1] == 252 and bad[0] <= 0.25 * bad[1]
     assert written[0] <= 0.25 * written[1]
-    assert held_out[1] == 34 and held_out[0] <= 0.35 * held_out[1]
+    assert held_out[1] == 36 and held_out[0] <= 0.35 * held_out[1]
 
 
 def test_it_errs_sometimes_and_sees_what_only_the_paper_shows(table):
     assert counts(table, "bad")[0][0] > 0
-    for kind in ("wrong_everywhere", "foreign"):
+    for kind in ("wrong_everywhere", "wrong_context", "foreign"):
         wrong, n = counts(table, kind)[0]
         assert n == 12 and wrong <= 0.35 * n
 
@@ -63,7 +63,7 @@ def test_the_testbed_is_named_and_the_table_repeats():
 def test_a_plan_counts_the_calls_and_makes_none():
     code, out, told = run("--n", "2", "--plan", "--draws", "3")
     assert (code, told) == (0, "")
-    assert out.splitlines()[1] == ("cases: 113 examples, 70 answers; draws: 3; seed 1; at least 549 calls")
+    assert out.splitlines()[1] == ("cases: 118 examples, 70 answers; draws: 3; seed 1; at least 564 calls")
 
 
 def test_kinds_are_chosen_and_outcomes_written(tmp_path):

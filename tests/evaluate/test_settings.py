@@ -93,3 +93,7 @@ def test_what_scores_is_found_from_its_imports_and_what_keeps_or_shows_results_i
         name.startswith(("studbook.experiments", "studbook.evolve", "studbook.testbed")) for name in found
     )
     assert not {name for name in found if "journal" in name or "trajectories" in name}
+
+
+def test_the_final_verifier_is_told_that_a_context_must_not_contradict_the_paper():
+    assert "the context contradicts the document" in " ".join(read_prompts()["final_verifier"].split())

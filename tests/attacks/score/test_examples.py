@@ -4,6 +4,8 @@ import pytest
 from attacks.score.arena import World
 from attacks.score.rows import Expect, cheat
 
+from studbook.populations.records import FailureCategory
+
 PADDING = "a long context is no offence, and neither helps nor harms: on 120 other papers 59 % against 61 %"
 QUOTING = (
     "criteria that are sentences of the paper are about the paper, and no program tells words from content; "
@@ -56,7 +58,21 @@ SHAPES = [
     way("shape", "criteria without words", "criteria of punctuation and function words"),
 ]
 
+MISLEADING = cheat(
+    "context against the paper",
+    "mislead",
+    "every second sentence of the context denied, or with other figures than the paper's",
+    settings={},
+    expect=Expect.REFUSED,
+    counted=(FailureCategory.QUALITY.value,),
+)
+
 
 @pytest.mark.parametrize("row", [*LEAKS, *RUBRICS, *SHAPES], ids=lambda row: row.name)
 def test_example(row, check_row):
     check_row(row)
+
+
+def test_a_context_that_contradicts_the_paper_seldom_passes(check_row):
+    """The testbed's verifier overlooks a fault one time in ten, and a paper has three rounds."""
+    assert check_row(MISLEADING).rate.passed <= 8

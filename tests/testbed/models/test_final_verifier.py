@@ -122,3 +122,35 @@ def test_an_error_that_reference_and_rubric_share_cannot_be_seen():
         rubric=(Point(GOOD.rubric[0].text.replace("70", "20"), 6), *GOOD.rubric[1:]),
     )
     assert find_faults(wrong) == []
+
+
+PAPER = (
+    f"{GOOD.context} {GOOD.reference} The new pipes of the lower streets took 70 per cent of the flow. "
+    "Narrowing the lower branch restored the heat of the upper streets. The inspection took 12 days in May. "
+    "The inspection took 9 days in June."
+)
+FALSE = "The context contradicts the source document."
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        ("had been replaced last summer", "had not been replaced last summer"),
+        ("In the cold winter", "In the hot winter"),
+        ("below the church. In", "below the church. A valve opens at 9 bar. In"),
+    ],
+)
+def test_a_context_that_contradicts_the_paper_is_a_fault(true, false):
+    assert true in GOOD.context
+    wrong = replace(GOOD, context=GOOD.context.replace(true, false), reference="The spring was warm.")
+    assert FALSE in find_faults(replace(wrong, source=PAPER))
+    assert FALSE not in find_faults(replace(wrong, source=""))
+
+
+def test_a_context_may_leave_out_add_and_repeat_what_the_paper_says_of_several_things():
+    example = replace(
+        GOOD,
+        context=f"{GOOD.context} The inspection took 9 days in June. Nobody complained.",
+        source=PAPER,
+    )
+    assert find_faults(example) == []
