@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from studbook.errors import SandboxError
+from studbook.errors import BoxRefused, SandboxError
 from studbook.evaluate.confirmation import confirm
 from studbook.evaluate.contracts import Example, Paper
 from studbook.evaluate.evaluator import Evaluator
@@ -34,11 +34,11 @@ _VERDICTS = {
     BoxStatus.PROTOCOL_ERROR: PaperVerdict.PROTOCOL_ERROR,
 }
 
-OnLostBox = Callable[[str], None]
-"""Called with one line about a box that is run again: a notice, never part of a result."""
+OnBoxNotice = Callable[[str], None]
+"""Called with one line about a box that is run again, or a warning of one: never part of a result."""
 
 
-def ignore_lost_box(_: str) -> None:
+def ignore_box_notice(_: str) -> None:
     """For callers that do not show notices."""
 
 
@@ -64,7 +64,7 @@ class SandboxedEvaluator:
         store: TrajectoryStore,
         frozen: Frozen,
         rollout_pool: Executor | None = None,
-        on_lost_box: OnLostBox = ignore_lost_box,
+        on_box_notice: OnBoxNotice = ignore_box_notice,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.evaluator_hash = frozen.evaluator_hash
@@ -73,7 +73,8 @@ class SandboxedEvaluator:
         self._sandbox = sandbox
         self._frozen = frozen
         self._pool = rollout_pool
-        self._on_lost_box = on_lost_box
+        self._on_box_notice = on_box_notice
+        self._warnings: set[str] = set()
         self._sleep = sleep
 
     def evaluate_paper(self, harness: HarnessTree, paper: Paper, replicate: int) -> PaperResult:
@@ -99,8 +100,10 @@ class SandboxedEvaluator:
         for attempt, pause in enumerate(BOX_PAUSES_SECONDS, start=1):
             try:
                 return self._run_box(harness, paper, replicate, redraws)
+            except BoxRefused:
+                raise
             except SandboxError as error:
-                self._on_lost_box(f"box for paper {paper.paper_id} lost (attempt {attempt}): {error}")
+                self._on_box_notice(f"box for paper {paper.paper_id} lost (attempt {attempt}): {error}")
             self._sleep(pause)
         return self._run_box(harness, paper, replicate, redraws)
 
@@ -127,6 +130,9 @@ class SandboxedEvaluator:
             limits=self._frozen.limits,
         )
         outcome = self._sandbox.run(job, relay.handle)
+        for warning in {*outcome.warnings} - self._warnings:
+            self._warnings.add(warning)
+            self._on_box_notice(f"every box: {warning}")
         transcript.box(outcome)
         return _Session(relay=relay, transcript=transcript, meter=meter, outcome=outcome, redraws=redraws)
 

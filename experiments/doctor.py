@@ -61,6 +61,7 @@ class BoxCheck:
 
     kind: str
     image: str | None
+    runtime: str | None
     is_deep: bool
     environment: Mapping[str, str]
     told: Callable[[LimitReading], None]
@@ -68,7 +69,7 @@ class BoxCheck:
 
 def check_docker(check: BoxCheck) -> Iterator[CheckResult]:
     try:
-        sandbox = DockerSandbox.connect(check.image)
+        sandbox = DockerSandbox.connect(check.image, check.runtime)
     except StudbookError as error:
         state = CheckState.MISSING if check.kind == "docker" else CheckState.WARNING
         yield CheckResult(name="docker", state=state, text=_first(error), next_step=NO_ENGINE)

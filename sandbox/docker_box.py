@@ -6,18 +6,28 @@ run. `probes/` tests what the engine really enforces, which takes longer. `sessi
 `image.py` chooses its image.
 """
 
+import contextlib
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from studbook.errors import SandboxError
+from studbook.errors import BoxRefused, SandboxError
 from studbook.sandbox.contract import BoxStatus, Handler, Job, Limits, Outcome
-from studbook.sandbox.engine import Engine
+from studbook.sandbox.engine import DockerChannel, Engine, EngineFault, refusal
 from studbook.sandbox.frames import printable
 from studbook.sandbox.heartbeat import Heartbeat
 from studbook.sandbox.image import Image, choose_image
-from studbook.sandbox.owner import OWNER_LABEL, is_stale, labels_of, this_process
+from studbook.sandbox.keeper import MOST_BYTES, Keeper, keep_source
+from studbook.sandbox.owner import (
+    DEADLINE_LABEL,
+    KEEPER_LABEL,
+    OWNER_LABEL,
+    is_stale,
+    labels_of,
+    this_process,
+)
 from studbook.sandbox.session import (
     Ended,
     Place,
@@ -113,6 +123,37 @@ def _ulimit(name: str, value: int) -> dict[str, Any]:
     return {"Name": name, "Soft": value, "Hard": value}
 
 
+AGAIN_SECONDS = 0.5  # between two failures that are not one and the same
+NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")  # ids, among others
+KEEPER_LIMITS = Limits(memory_bytes=MOST_BYTES + (256 << 20), processes=16, tmpfs_bytes=4096, tmpfs_inodes=8)
+KEEPER_SECONDS = 24 * 3600.0  # after which another machine's reaper may end it; it is then opened again
+
+
+def keeper_config(
+    image: str, labels: dict[str, str], volumes: Iterable[str], *, may_lock: bool
+) -> dict[str, Any]:
+    """A container like a box, with a program of ours that has no right but to lock memory, if that."""
+    config = box_config(image, KEEPER_LIMITS, labels, volumes)
+    config["Entrypoint"] = ["python3", "-I", "-u", "-c", keep_source(), str(MOST_BYTES)]
+    if may_lock:
+        config["User"] = "0:0"  # another user would not get the capability
+        config["HostConfig"]["CapAdd"] = ["IPC_LOCK"]
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerKeeper:
+    """The keeper's container, and the connection on which it lives."""
+
+    engine: Engine
+    container: str
+    channel: DockerChannel
+
+    def close(self) -> None:
+        self.channel.close()
+        self.engine.discard(self.container)
+
+
 OOM_SECONDS = 0.5  # the engine reports an out-of-memory kill slightly after it happens
 LATE_SECONDS = 3.0  # the same on a busy machine
 WATCH_SECONDS = 1.0  # an engine that stopped is noticed within this time after its box went silent
@@ -128,6 +169,7 @@ class DockerSandbox:
         self,
         engine: Engine,
         image: Image,
+        runtime: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -143,32 +185,80 @@ class DockerSandbox:
             "image_id": image.image_id,
             "image_digest": image.digest,
             "shim": shim_hash(),
+            **({"runtime": runtime} if runtime else {}),
         }
-        self.fingerprint = f"docker, image {image.contents}"
+        around = f", runtime {runtime}" if runtime else ""
+        self.fingerprint = f"docker{around}, image {image.contents}"
         self.statement = (
-            f"docker {version}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
+            f"docker {version}{around}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
             "a fresh container for every paper, no network, no mounts, no capabilities"
         )
         self.image = image
+        self._runtime = runtime
         self.engine = engine
+        self.keeper = Keeper(self.open_keeper)
+        self._has_started = False  # any box
+        self._faults: dict[str, float] = {}  # of an engine that has started none: words and time
         self._clock, self._wall_clock = clock, wall_clock
 
     @staticmethod
-    def connect(image: str | None = None) -> "DockerSandbox":
+    def connect(image: str | None = None, runtime: str | None = None) -> "DockerSandbox":
         """Connect to the engine the `docker` command would use, with `image` or the best available Python."""
-        return DockerSandbox.on(Engine.connect(), image)
+        return DockerSandbox.on(Engine.connect(), image, runtime)
 
     @staticmethod
-    def on(engine: Engine, image: str | None = None) -> "DockerSandbox":
+    def on(engine: Engine, image: str | None = None, runtime: str | None = None) -> "DockerSandbox":
         """Like `connect`, with a given engine, which `close` closes."""
         try:
-            return DockerSandbox(engine, choose_image(engine, image))
+            return DockerSandbox(engine, choose_image(engine, image), runtime)
         except SandboxError:
             engine.close()
             raise
 
     def close(self) -> None:
+        self.keeper.close()
         self.engine.close()
+
+    def _adapted(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What this engine takes, with the runtime that was asked for."""
+        config = acceptable(config, self._missing)
+        if self._runtime:
+            config["HostConfig"]["Runtime"] = self._runtime
+        return config
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """An engine that never started a box and fails in the same words again refuses it, whatever it says.
+
+        Some engines answer with a server error to what they do not know.
+        """
+        try:
+            yield
+        except EngineFault as fault:
+            words, now = NUMBERS.sub("", str(fault)), self._clock()
+            if not self._has_started and now - self._faults.setdefault(words, now) >= AGAIN_SECONDS:
+                raise refusal(str(fault)) from fault
+            raise
+
+    def open_keeper(self) -> ContainerKeeper:
+        """Raises SandboxError. An engine that does not let memory be locked gets a keeper that does not."""
+        try:
+            return self._start_keeper(may_lock=True)
+        except (BoxRefused, EngineFault):
+            return self._start_keeper(may_lock=False)
+
+    def _start_keeper(self, *, may_lock: bool) -> ContainerKeeper:
+        labels = labels_of(this_process(), KEEPER_SECONDS, self._wall_clock())
+        labels = {KEEPER_LABEL: labels[OWNER_LABEL], DEADLINE_LABEL: labels[DEADLINE_LABEL]}
+        config = keeper_config(self.image.image_id, labels, self.image.volumes, may_lock=may_lock)
+        container, _ = self.engine.make(self._adapted(config))
+        try:
+            channel = self.engine.attach(container)
+            self.engine.start(container)
+        except SandboxError:
+            self.engine.discard(container)
+            raise
+        return ContainerKeeper(self.engine, container, channel)
 
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
@@ -177,10 +267,12 @@ class DockerSandbox:
         except Ended as refusal:
             status, detail = refusal.args
             return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
+        warning = self.keeper.hold()
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
-        config = box_config(self.image.image_id, job.limits, labels, self.image.volumes)
+        config = self._adapted(box_config(self.image.image_id, job.limits, labels, self.image.volumes))
         look = self.engine.watch.look()
-        container, engine_warnings = self.engine.create(acceptable(config, self._missing))
+        with self._refusals():
+            container, engine_warnings = self.engine.create(config)
         try:
             with Heartbeat(self.engine.is_silent) as heartbeat:
                 end = self._attend(container, job, handler, lines, look, heartbeat)
@@ -192,7 +284,7 @@ class DockerSandbox:
             detail=end.detail,
             stderr_tail=printable(end.output),
             seconds=self._clock() - began,
-            warnings=(*end.warnings, *engine_warnings),
+            warnings=(*end.warnings, *engine_warnings, *([warning] if warning else [])),
         )
 
     def _attend(
@@ -209,7 +301,9 @@ class DockerSandbox:
         session = Session(channel, job, handler, heartbeat)
         try:
             try:
-                self.engine.start(container)
+                with self._refusals():
+                    self.engine.start(container)
+                self._has_started = True
                 end = session.run(lines)
                 if end.went_silent and self.engine.watch.has_ended_since(look, WATCH_SECONDS):
                     raise SandboxError("the engine lost a box: the engine restarted or the connection broke")
@@ -217,6 +311,8 @@ class DockerSandbox:
                     raise SandboxError("a box was paused from outside")
                 if end.went_silent and self._was_killed_from_outside(container):
                     raise SandboxError("a box was killed from outside")
+            except BoxRefused:
+                raise
             except SandboxError as error:
                 raise SandboxError(f"{error} {printable(channel.diagnostics)}".strip()) from error
             finally:
@@ -269,7 +365,8 @@ def _lacks(missing: tuple[str, ...]) -> str:
 def reap_containers(engine: Engine, now: float | None = None) -> list[str]:
     """Remove containers left behind by a crash, whose owner process is gone. Returns their ids."""
     moment = time.time() if now is None else now
-    stale = [box for box, labels in engine.labelled(OWNER_LABEL).items() if is_stale(labels, moment)]
+    found = {**engine.labelled(OWNER_LABEL), **engine.labelled(KEEPER_LABEL)}
+    stale = [box for box, labels in found.items() if is_stale(labels, moment)]
     for box in stale:
         engine.remove(box)
     return stale

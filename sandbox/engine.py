@@ -21,7 +21,7 @@ import struct
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_host, parse_repository_tag
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from studbook.errors import SandboxError
+from studbook.errors import BoxRefused, SandboxError
 from studbook.sandbox.frames import one_line
 
 NOTHING = {"type": ["plugin"], "event": ["none"]}
@@ -277,15 +277,36 @@ REMOVALS = 3
 STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
 
+class EngineFault(SandboxError):
+    """The engine answered that it failed; it may not fail the next time."""
+
+
+REFUSALS = frozenset({400, 401, 403, 405, 406, 415, 422, 501})
+"""HTTP statuses of an engine that does not take what it was asked for, now or later."""
+NO_IMAGE = 404  # when a box is created; later it means that somebody removed the box
+
+
+def refusal(told: str) -> BoxRefused:
+    return BoxRefused(
+        f"{told}\nThe engine refuses such a box, so trying again cannot help: change the engine's settings, "
+        "use another engine (DOCKER_HOST),\nor continue without isolating untrusted code: -s sandbox=process"
+    )
+
+
 @contextlib.contextmanager
-def engine_errors(doing: str) -> Iterator[None]:
-    """Turns engine failures, including HTTP and socket errors, into SandboxError: they are never a score."""
+def engine_errors(doing: str, refusals: Collection[int] = ()) -> Iterator[None]:
+    """Turns engine failures, including HTTP and socket errors, into SandboxError: they are never a score.
+
+    An answer with one of the statuses in `refusals` becomes BoxRefused, any other answer EngineFault.
+    """
     try:
         yield
     except (DockerException, HTTPError, OSError) as error:
         said = getattr(error, "explanation", None) or error  # the rest of an APIError is a long URL
-        told = without_credentials(one_line(str(said)))
-        raise SandboxError(f"Docker, {doing}: {told}") from error
+        told = f"Docker, {doing}: {without_credentials(one_line(str(said)))}"
+        if not isinstance(error, APIError):
+            raise SandboxError(told) from error
+        raise (refusal(told) if error.status_code in refusals else EngineFault(told)) from error
 
 
 def be_patient(api: Any, seconds: int) -> None:
@@ -368,9 +389,13 @@ class Engine:
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
         """(container id, the engine's warnings). First removes boxes left from when the engine was away."""
         self._remove_left()
+        return self.make(config)
+
+    def make(self, config: dict[str, Any]) -> tuple[str, list[str]]:
+        """Make a container: a box, or what a sandbox needs beside its boxes."""
         name = f"studbook-{uuid.uuid4().hex}"  # lets us find a box whose id never arrived
         try:
-            with self.gate, engine_errors("creating a box"):
+            with self.gate, engine_errors("creating a box", {*REFUSALS, NO_IMAGE}):
                 made = self._client.create_container_from_config(config, name)
         except SandboxError:
             self._left.append(name)
@@ -382,7 +407,7 @@ class Engine:
             return DockerChannel(self._client.attach_socket(container, params=STREAMS))
 
     def start(self, container: str) -> None:
-        with self.gate, engine_errors("starting a box"):
+        with self.gate, engine_errors("starting a box", REFUSALS):
             self._client.start(container)
 
     def state(self, container: str) -> dict[str, Any]:

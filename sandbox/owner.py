@@ -1,6 +1,7 @@
 """Identifies the process that owns a box, and whether it still runs. A pid alone may be reused."""
 
 import functools
+import json
 import os
 import platform
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OWNER_LABEL = "studbook.owner"
+KEEPER_LABEL = "studbook.keeper"  # the same for what is no box: `sandbox/keeper.py`
 DEADLINE_LABEL = "studbook.deadline"
 GRACE_SECONDS = 6 * 3600  # a box's clock is paused while a model answers, so a box may outlive its deadline
 
@@ -38,7 +40,7 @@ def this_process() -> Owner:
 
 def is_stale(labels: Mapping[str, str], now: float) -> bool:
     """True when the owner is known to be gone, or is unknown and the deadline is long past."""
-    owner = Owner.find(labels.get(OWNER_LABEL, ""))
+    owner = Owner.find(labels.get(OWNER_LABEL) or labels.get(KEEPER_LABEL, ""))
     if owner is not None and owner.boot == boot_id():
         return find_start(owner.pid) != owner.start
     deadline = labels.get(DEADLINE_LABEL, "")
@@ -47,6 +49,25 @@ def is_stale(labels: Mapping[str, str], now: float) -> bool:
 
 def labels_of(owner: Owner, wall_seconds: float, now: float) -> dict[str, str]:
     return {OWNER_LABEL: str(owner), DEADLINE_LABEL: str(int(now + wall_seconds + GRACE_SECONDS))}
+
+
+OWNER_FILE = "owner.json"
+
+
+def write_labels(folder: Path, labels: Mapping[str, str]) -> None:
+    """A note of who owns the folder. Raises OSError."""
+    (folder / OWNER_FILE).write_text(json.dumps(labels), encoding="utf-8")
+
+
+def labels_on(folder: Path) -> dict[str, str]:
+    """The owner labels of a folder; empty if it is not ours, or its note is still being written."""
+    if folder.is_symlink():
+        return {}
+    try:
+        labels = json.loads((folder / OWNER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def find_start(pid: int) -> str | None:

@@ -1,9 +1,9 @@
 """Boxes as child processes: for tests and for machines without Docker. They do not isolate untrusted code.
 
 They use the same shim and protocol as containers, in a clean environment, with kernel limits per process and
-a folder of their own. Where bubblewrap works, it adds namespaces, a read-only view of the system's folders
-and the interpreter, and a tmpfs. They lack limits on the memory, processes and disk of the box as a whole,
-and, without bubblewrap, any isolation from the host's files and network.
+a folder of their own. Where bubblewrap works, it adds walls (`bubblewrap.py`). They lack limits on memory,
+processes and disk of the box as a whole, and, without bubblewrap, any isolation from the host's files and
+network.
 
 The shim is the subreaper of all its descendants, so a daemon that forks twice remains a descendant while the
 shim runs; after that only the marker in the environment shows which box it belongs to. Both are read from
@@ -11,13 +11,10 @@ Linux's /proc; on other systems only the process group is killed.
 """
 
 import contextlib
-import json
 import math
 import os
 import re
 import resource
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,11 +26,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import SandboxError
+from studbook.sandbox.bubblewrap import (
+    FOLDER,
+    PythonCopy,
+    find_bubblewrap,
+    new_user,
+    wrapped,
+)
 from studbook.sandbox.contract import Handler, Job, Limits, Outcome
 from studbook.sandbox.frames import printable
 from studbook.sandbox.heartbeat import Heartbeat
-from studbook.sandbox.image import executable_path
-from studbook.sandbox.owner import is_stale, labels_of, this_process
+from studbook.sandbox.host_python import executable_path
+from studbook.sandbox.owner import is_stale, labels_of, labels_on, this_process, write_labels
 from studbook.sandbox.session import (
     Ended,
     Place,
@@ -117,74 +121,6 @@ def _strings(pid: int, file: str) -> bytes:
         return b""
 
 
-FIRST_USER = 1 << 30  # start of a range that no machine assigns to users or services
-FOLDER = "/tmp"  # inside the box, a tmpfs
-PYTHON = "/python"
-SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
-SHARED_BYTES = 1 << 20  # size of /dev/shm, as in a container
-TRIAL_SECONDS = 10
-
-
-def find_bubblewrap() -> str | None:
-    """Path of a bwrap that passed a trial run of Python in a box; None without one."""
-    program = shutil.which("bwrap")
-    if program is None or sys.platform != "linux":
-        return None
-    trial = "import json, ctypes"
-    if os.geteuid() == 0:
-        trial = f"import os; os.setgroups([]); os.setgid({FIRST_USER}); os.setuid({FIRST_USER}); {trial}"
-    command = [*wrapped(program, 1 << 20), "-I", "-c", trial]
-    try:
-        run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
-    except subprocess.TimeoutExpired:
-        return None
-    return program if run.returncode == 0 else None
-
-
-def new_user() -> int:
-    """A user id for one box: the kernel counts processes per user, so a fork bomb affects only its box."""
-    return FIRST_USER + secrets.randbelow(FIRST_USER)
-
-
-def wrapped(program: str, tmpfs_bytes: int) -> list[str]:
-    """The command line up to the interpreter, which is PID 1 of its namespace and dies with its parent."""
-    command = [program, "--die-with-parent", "--as-pid-1", "--new-session", "--unshare-ipc", "--unshare-pid"]
-    command += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"]
-    if os.geteuid() != 0:  # root switches to another user inside instead; a user namespace would prevent that
-        command += ["--unshare-user", "--cap-drop", "ALL"]
-    for folder in SYSTEM_FOLDERS:
-        command += ["--ro-bind-try", folder, folder]
-    command += ["--proc", "/proc", "--dev", "/dev"]
-    command += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs(FOLDER, tmpfs_bytes)
-    command += [
-        *_python(),
-        "--remount-ro",
-        "/dev",
-        "--remount-ro",
-        "/",
-    ]  # both are in memory and unlimited
-    return [*command, "--chdir", "/", "--", _python_in_box()]
-
-
-def _tmpfs(folder: str, size_bytes: int) -> list[str]:
-    return ["--perms", "1777", "--size", str(size_bytes), "--tmpfs", folder]
-
-
-def _python() -> list[str]:
-    """A Python outside the system's folders is mounted at a path that does not reveal its owner."""
-    prefix = Path(sys.base_prefix).resolve()
-    if prefix.is_relative_to("/usr"):
-        return []
-    return ["--ro-bind", str(prefix), PYTHON, "--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib"]
-
-
-def _python_in_box() -> str:
-    prefix, executable = Path(sys.base_prefix).resolve(), executable_path()
-    if prefix.is_relative_to("/usr") or not executable.is_relative_to(prefix):
-        return str(executable)
-    return f"{PYTHON}/{executable.relative_to(prefix)}"
-
-
 SPARE_PROCESSES = 256  # processes of the same user that may start while the box runs
 
 
@@ -219,7 +155,6 @@ def tasks_of(user: int) -> int:
 
 
 PREFIX = "studbook-box-"
-OWNER_FILE = "owner.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +189,7 @@ def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
     """A new folder with a note naming its owner; it is removed afterwards with everything in it."""
     try:
         home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)))
-        (home.root / OWNER_FILE).write_text(json.dumps(labels), encoding="utf-8")
+        write_labels(home.root, labels)
         home.work.mkdir()
     except OSError as error:
         raise SandboxError(f"no folder for a box: {error}") from error
@@ -262,17 +197,6 @@ def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
         yield home
     finally:
         remove_folder(home.root)
-
-
-def labels_on(root: Path) -> dict[str, str]:
-    """The owner labels of a box's folder; empty if it is not a box, or its note is still being written."""
-    if root.is_symlink():
-        return {}
-    try:
-        labels = json.loads((root / OWNER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def box_folders(folder: Path | None) -> list[Path]:
@@ -360,6 +284,7 @@ class ProcessSandbox:
         self.fingerprint = f"process, {around}, Python {self.identity['python']}"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
         self._bubblewrap, self.folder = bubblewrap, folder
+        self.copy = PythonCopy()
         self._python = [str(python), "-I"] if python else [str(executable_path()), *ISOLATED]
         self._clock, self._wall_clock = clock, wall_clock
 
@@ -369,7 +294,7 @@ class ProcessSandbox:
         return ProcessSandbox(find_bubblewrap())
 
     def close(self) -> None:
-        """Does nothing: no state is kept between boxes."""
+        self.copy.close()
 
     def run(self, job: Job, handler: Handler) -> Outcome:
         began = self._clock()
@@ -417,7 +342,7 @@ class ProcessSandbox:
     def _launch(self, home: Home, limits: Limits, theirs: socket.socket) -> "subprocess.Popen[bytes]":
         python = self._python
         if self._bubblewrap:
-            python = [*wrapped(self._bubblewrap, limits.tmpfs_bytes), *ISOLATED]
+            python = [*wrapped(self._bubblewrap, self.copy.root(), limits.tmpfs_bytes), *ISOLATED]
         command = [*python, "-u", "-c", shim_source()]
         environment = {"LANG": "C.UTF-8", "PATH": os.defpath, MARKER: home.marker}
         try:

@@ -14,7 +14,8 @@
     │   │   ├── ModelRejected      wrong key, unknown model, request refused: retrying cannot help
     │   │   │   └── RequestRefused the endpoint refuses this one request: too long, filtered
     │   │   └── RequestFailed      this one request cannot be answered, as a control question showed; recorded
-    │   ├── SandboxError           engine, image, start, attach
+    │   ├── SandboxError           engine, image, start, attach: the box is run again
+    │   │   └── BoxRefused         the engine does not take such a box: trying again cannot help
     │   └── StorageError           full disk, unwritable folder, second writer
     ├── BudgetExceeded             a limit of the spec was reached
     ├── IntegrityError             a record does not hash, a journal line is damaged (names the place)
@@ -116,6 +117,10 @@ class RequestFailed(ModelError):
 
 class SandboxError(InfrastructureError):
     """The sandbox itself failed: engine, image, start, attach."""
+
+
+class BoxRefused(SandboxError):
+    """The engine said that it does not take such a box; it would say so again."""
 
 
 class StorageError(InfrastructureError):

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 from support.engines import engine_answers
 
-from studbook.sandbox.process_box import find_bubblewrap
+from studbook.sandbox.bubblewrap import find_bubblewrap
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
 

@@ -140,7 +140,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
     for told in (
         labelled("harness", clean_line(f"{harness.manifest.name} ({options.harness})")),
         labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 800)),
-        labelled("sandbox", clean_line(sandbox.statement, 200)),
+        labelled("sandbox", clean_line(sandbox.statement, 400)),
         labelled("papers", count(len(corpus.papers), "paper")),
         *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),
         *([notice_line(too_long)] if too_long else []),

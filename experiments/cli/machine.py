@@ -71,6 +71,7 @@ def _doctor(options: Namespace, terminal: Terminal) -> int:
     boxes = BoxCheck(
         kind=spec.sandbox.kind,
         image=spec.sandbox.image,
+        runtime=spec.sandbox.runtime,
         is_deep=options.deep,
         environment=user.variables,
         told=lambda found: _tell(found, limits, terminal, options.deep),

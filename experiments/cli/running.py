@@ -264,13 +264,13 @@ def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> Star
 
 
 def sandbox_note(reason: str) -> str:
-    """One line for the user; "" if `auto` chose Docker, or another sandbox was asked for."""
+    """One line for the user; "" if `auto` chose Docker, or another sandbox was asked for.
+
+    The sandbox's own statement, above it, has the reason.
+    """
     if not reason:
         return ""
-    return (
-        f"no Docker: {reason}; start Docker to isolate untrusted code, or choose child processes with "
-        "-s sandbox=process"
-    )
+    return "start Docker to isolate untrusted code, or choose child processes with -s sandbox=process"
 
 
 def search_line(spec: Spec) -> str:

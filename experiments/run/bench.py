@@ -29,6 +29,7 @@ from studbook.llm.contracts import Chat, Endpoint
 from studbook.llm.records import CallRecords
 from studbook.populations.events import RunStarted
 from studbook.populations.records import Evaluation, PaperResult
+from studbook.sandbox.bubblewrap import reap_copies
 from studbook.sandbox.contract import Limits, Sandbox, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox, reap_containers
 from studbook.sandbox.kinds import SANDBOX
@@ -39,10 +40,11 @@ from studbook.sandbox.shim import box_sources
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
     """Keeps boxes whose owner is still running. Raises UsageError, SandboxError."""
     found = SANDBOX.find(spec.kind, spec.params, plugin_folders())
-    sandbox = SANDBOX.build(found, image=spec.image)
+    sandbox = SANDBOX.build(found, image=spec.image, runtime=spec.runtime)
     if isinstance(sandbox, DockerSandbox):
         reap_containers(sandbox.engine)
     reap_processes()
+    reap_copies()
     return sandbox
 
 
@@ -146,7 +148,7 @@ def open_bench(
             store=store,
             frozen=frozen,
             rollout_pool=rollout_pool,
-            on_lost_box=lambda text: notices.add("box", text),
+            on_box_notice=lambda text: notices.add("box", text),
             sleep=switch.sleep,
         )
         yield Bench(

@@ -118,7 +118,7 @@ def plan_lines(view: PlanView) -> list[Text]:
     limits = ", ".join(f"{name} {value:,}" for name, value in view.limits.items() if value is not None)
     return [
         labelled("models", clean_line(view.models, 800)),
-        labelled("sandbox", clean_line(view.sandbox, 200)),
+        labelled("sandbox", clean_line(view.sandbox, 400)),
         papers_line(view.papers, view.splits),
         *(notice_line(note) for note in view.notes),
         *_slots_lines(view),

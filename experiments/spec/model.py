@@ -393,6 +393,7 @@ class SandboxSpec(Section):
 
     kind: Annotated[str, name_of(SANDBOX)] = "auto"
     image: str | None = None
+    runtime: str | None = None
     params: dict[str, Any] = {}
     limits: LimitsSpec = LimitsSpec()
 

@@ -95,6 +95,7 @@ MEANINGS = {
     "sandbox.kind": "Where harness code runs; `auto` is Docker if an engine responds. `sandbox: docker` is short "
     "for `sandbox: {kind: docker}`.",
     "sandbox.image": "The image of Docker boxes; null: the best Python image available.",
+    "sandbox.runtime": "The engine's runtime for Docker boxes, such as `runsc` (gVisor); null: the engine's default.",
     "sandbox.params": "Parameters of your own sandbox.",
     "sandbox.limits.wall_seconds": "Wall time of a box, excluding waits for models.",
     "sandbox.limits.memory_megabytes": "Memory of a box.",

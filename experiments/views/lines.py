@@ -86,7 +86,7 @@ def start_lines(view: StartView) -> list[Text]:
     lines = [
         labelled("run", f"{view.run}  →  {view.folder}"),
         labelled("models", clean_line(view.models, 800), "yellow" if view.is_testbed else ""),
-        labelled("sandbox", clean_line(view.sandbox, 200), "" if view.isolates_untrusted_code else "yellow"),
+        labelled("sandbox", clean_line(view.sandbox, 400), "" if view.isolates_untrusted_code else "yellow"),
         papers_line(view.papers, view.splits),
         labelled("harness", clean_line(view.harness)),
         labelled("search", view.search),

@@ -9,10 +9,10 @@ Start Docker (is the engine running, may this user use it?),
 or continue without isolating untrusted code: -s sandbox=process"""
 
 
-def plugin(image: str | None = None) -> DockerSandbox:
+def plugin(image: str | None = None, runtime: str | None = None) -> DockerSandbox:
     """Raises UsageError without an engine, SandboxError without an image."""
     try:
         engine = Engine.connect()
     except SandboxError as error:
         raise UsageError(NO_DOCKER.format(error=error)) from error
-    return DockerSandbox.on(engine, image)
+    return DockerSandbox.on(engine, image, runtime)

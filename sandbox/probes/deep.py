@@ -17,7 +17,7 @@ from typing import Any
 from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus, Frame, Job, Limits, Outcome, Sandbox
 from studbook.sandbox.docker_box import DockerSandbox
-from studbook.sandbox.owner import OWNER_LABEL, this_process
+from studbook.sandbox.owner import OWNER_LABEL, labels_on, this_process
 from studbook.sandbox.probes.judges import (
     BOX_LIMITS,
     SECTIONS,
@@ -32,7 +32,7 @@ from studbook.sandbox.probes.judges import (
     secrets_of,
     untried,
 )
-from studbook.sandbox.process_box import ProcessSandbox, all_pids, box_folders, command_line, labels_on
+from studbook.sandbox.process_box import ProcessSandbox, all_pids, box_folders, command_line
 from studbook.sandbox.shim import read_source
 
 PACKAGE = "studbook.sandbox.probes.guest"

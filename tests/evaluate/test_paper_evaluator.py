@@ -1,7 +1,7 @@
 import pytest
-from support.evaluation import EXAMPLE, HOPELESS, PAPER, LossySandbox, harness
+from support.evaluation import EXAMPLE, HOPELESS, PAPER, LossySandbox, WarningSandbox, harness
 
-from studbook.errors import ModelUnavailable, SandboxError
+from studbook.errors import BoxRefused, ModelUnavailable, SandboxError
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator, accepted_example, rule_on_box
 from studbook.evaluate.papers import make_paper
 from studbook.evaluate.settings import EvaluatorSettings, Frozen
@@ -133,6 +133,21 @@ def test_a_box_lost_five_times_is_raised_and_leaves_no_result(rig):
     with pytest.raises(SandboxError, match="engine went away"):
         evaluator.evaluate_paper(GOOD_HARNESS, PAPER, 0)
     assert list(rig.folder.rglob("*")) == []
+
+
+def test_a_box_that_the_engine_refuses_is_not_tried_again(rig):
+    rig.sandbox = LossySandbox(losses=5, error=BoxRefused("unknown option"))
+    with pytest.raises(BoxRefused, match="unknown option"):
+        rig.paper_evaluator().evaluate_paper(GOOD_HARNESS, PAPER, 0)
+    assert (rig.pauses, rig.notices) == ([], [])
+
+
+def test_a_warning_of_every_box_is_told_once(rig):
+    rig.sandbox = WarningSandbox()
+    evaluator = rig.paper_evaluator()
+    for replicate in range(2):
+        evaluator.evaluate_paper(GOOD_HARNESS, PAPER, replicate)
+    assert rig.notices == ["every box: no system call filter"]
 
 
 def test_a_model_that_is_down_is_raised_and_leaves_no_result(rig):

@@ -21,7 +21,9 @@ from studbook.sandbox.probes.judges import State as Limit
 
 
 def check(**changes) -> BoxCheck:
-    plain = BoxCheck(kind="auto", image=None, is_deep=True, environment={}, told=lambda found: None)
+    plain = BoxCheck(
+        kind="auto", image=None, runtime=None, is_deep=True, environment={}, told=lambda found: None
+    )
     return replace(plain, **changes)
 
 

@@ -1,8 +1,7 @@
-"""The four ways to an image, with an engine that is a table; and the host's own Python as a tar."""
+"""The four ways to an image, with an engine that is a table."""
 
 import platform
 import sys
-import tarfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,7 @@ from typing import Any
 import pytest
 
 from studbook.errors import SandboxError
-from studbook.sandbox.image import (
-    DEFAULT,
-    PINNED,
-    choose_image,
-    closure,
-    executable_path,
-    host_reference,
-    write_host_python,
-)
+from studbook.sandbox.image import DEFAULT, PINNED, choose_image, host_reference
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's own Python runs in containers")
 
@@ -99,24 +90,3 @@ def test_when_no_way_is_left_the_error_names_them_all():
         choose_image(engine, None)
     for word in (DEFAULT, PINNED, "toomanyrequests", "riscv128", "docker load", "-s sandbox.image=NAME"):
         assert word in str(caught.value)
-
-
-@LINUX
-def test_the_hosts_python_is_a_small_readable_tree_without_the_hosts_paths(tmp_path: Path):
-    write_host_python(tmp_path / "python.tar")
-    with tarfile.open(tmp_path / "python.tar") as tar:
-        members = tar.getmembers()
-    names = {member.name for member in members}
-    major_minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    assert {"usr/local/bin/python3", f"usr/local/lib/{major_minor}/os.py", "tmp", "etc/passwd"} <= names
-    assert f"usr/local/lib/{major_minor}/__pycache__/os.{sys.implementation.cache_tag}.pyc" in names
-    assert all(member.mode & 0o444 == 0o444 or member.issym() for member in members)
-    assert not [name for name in names if "site-packages" in name or "root" in name or "/test/" in name]
-    assert sum(member.size for member in members) < 120_000_000
-
-
-@LINUX
-def test_the_closure_holds_the_loader_and_the_c_library():
-    names = {path.name for path in closure({executable_path()})}
-    assert any(name.startswith(("ld-", "ld.")) for name in names)
-    assert any(name.startswith(("libc.", "libc-")) for name in names)

@@ -17,7 +17,8 @@ from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.engine import Engine
-from studbook.sandbox.image import DEFAULT, PINNED, choose_image, host_reference, write_host_python
+from studbook.sandbox.host_python import write_tar
+from studbook.sandbox.image import DEFAULT, PINNED, choose_image, host_reference
 
 pytestmark = pytest.mark.docker
 BOX = "def main(box): box.log('alive')"
@@ -26,7 +27,7 @@ BOX = "def main(box): box.log('alive')"
 def tar_of(path: Path, *, with_python: bool) -> Path:
     """Files that no engine has seen before, so that it must fetch them: it keeps layers by their digest."""
     if with_python:
-        write_host_python(path)
+        write_tar(path)
     with tarfile.open(path, "a") as tar:
         entry, text = tarfile.TarInfo("made-for-a-test"), secrets.token_bytes(64)
         entry.size = len(text)

@@ -21,8 +21,15 @@ def test_auto_without_an_engine_is_the_process_sandbox_and_says_why(monkeypatch:
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
     sandbox = auto.plugin()
     assert sandbox.name == "process"
-    assert sandbox.statement.endswith("it does not isolate untrusted code")
+    assert "it does not isolate untrusted code (no Docker: " in sandbox.statement
+    assert NOWHERE in sandbox.statement
     assert NOWHERE in sandbox.identity[WHY_NOT_DOCKER]
+
+
+def test_a_runtime_that_was_named_is_never_replaced_by_child_processes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    with pytest.raises(UsageError, match="Start Docker"):
+        auto.plugin(runtime="runsc")
 
 
 @pytest.mark.docker

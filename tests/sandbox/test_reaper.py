@@ -13,8 +13,8 @@ import pytest
 from support.boxes import job_of
 
 from studbook.sandbox.docker_box import DockerSandbox, reap_containers
-from studbook.sandbox.owner import OWNER_LABEL
-from studbook.sandbox.process_box import OWNER_FILE, ProcessSandbox, marked, reap_processes
+from studbook.sandbox.owner import OWNER_FILE, OWNER_LABEL
+from studbook.sandbox.process_box import ProcessSandbox, marked, reap_processes
 
 HOST = """
 import sys

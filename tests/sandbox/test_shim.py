@@ -26,10 +26,10 @@ ALLOWED = 0x7FFF0000
 POST = b"POST /t/log HTTP/1.1\r\nHost: box\r\nContent-Length: 5\r\n\r\n"
 
 
-def verdict(machine: str, call: int, argument: int = 0, architecture: int | None = None) -> int:
+def verdict(machine: str, call: int, *arguments: int, architecture: int | None = None) -> int:
     """What the filter says of a system call: `ALLOWED`, or the error number it returns."""
     arch = ARCHITECTURES[machine] if architecture is None else architecture
-    data = struct.pack("=IIQQ", call, arch, 0, argument)
+    data = struct.pack("=IIQ6Q", call, arch, 0, *arguments, *[0] * (6 - len(arguments)))
     steps, at, value = filter_steps(machine), 0, 0
     while True:
         code, if_true, if_false, operand = steps[at]
@@ -66,11 +66,33 @@ def verdict(machine: str, call: int, argument: int = 0, architecture: int | None
         ("aarch64", 198, 40, errno.EAFNOSUPPORT),
         ("aarch64", 220, 0x20000, errno.EPERM),
         ("aarch64", 426, 0, errno.ENOSYS),
+        ("aarch64", 0, 0, errno.ENOSYS),  # io_setup
     ],
 )
 def test_the_filter_answers(machine: str, call: int, argument: int, expected: int):
     # the first argument stands at offset 16; struct seccomp_data has the instruction pointer before it
     assert verdict(machine, call, argument) == expected
+
+
+CACHE_CALLS = {
+    "x86_64": {"fadvise64": 221, "readahead": 187, "sync_file_range": 277, "mincore": 27, "cachestat": 451},
+    "aarch64": {"fadvise64": 223, "readahead": 213, "sync_file_range": 84, "mincore": 232, "cachestat": 451},
+}
+MADVISE = {"x86_64": 28, "aarch64": 233}
+PREADV2 = {"x86_64": 327, "aarch64": 286}
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_no_call_evicts_a_page_of_the_cache_or_tells_whether_it_is_there(machine: str):
+    for name, number in CACHE_CALLS[machine].items():
+        assert verdict(machine, number) == errno.EPERM, name
+    for advice in (20, 21):  # MADV_COLD, MADV_PAGEOUT
+        assert verdict(machine, MADVISE[machine], 4096, 4096, advice) == errno.EPERM
+    for advice in (0, 3, 4, 8, 14):  # normal, willneed, dontneed, free, hugepage: what allocators use
+        assert verdict(machine, MADVISE[machine], 4096, 4096, advice) == ALLOWED
+    for flags in (8, 0x80):  # RWF_NOWAIT, RWF_DONTCACHE
+        assert verdict(machine, PREADV2[machine], 3, 0, 1, 0, 0, flags) == errno.ENOSYS
+    assert verdict(machine, PREADV2[machine], 3, 0, 1, 0, 0, 0) == ALLOWED
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)

@@ -7,7 +7,7 @@ told to know, and the judge marks a criterion as met when its fact stands in the
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -175,7 +175,7 @@ class Rig:
             sandbox=self.sandbox,
             store=TrajectoryStore(self.folder),
             frozen=Frozen(settings=self.settings, run_seed=7, models={"weak": "small"}),
-            on_lost_box=self.notices.append,
+            on_box_notice=self.notices.append,
             sleep=self.pauses.append,
             **more,
         )
@@ -198,16 +198,24 @@ class RelayRig:
 class LossySandbox(InlineSandbox):
     """Loses its first `losses` boxes, after they have run."""
 
-    def __init__(self, losses: int) -> None:
+    def __init__(self, losses: int, error: SandboxError | None = None) -> None:
         super().__init__()
         self.losses = losses
+        self.error = error or SandboxError("the engine went away")
 
     def run(self, job: Job, handler: Handler) -> Outcome:
         outcome = super().run(job, handler)
         if self.losses:
             self.losses -= 1
-            raise SandboxError("the engine went away")
+            raise self.error
         return outcome
+
+
+class WarningSandbox(InlineSandbox):
+    """Warns of the same in every box."""
+
+    def run(self, job: Job, handler: Handler) -> Outcome:
+        return replace(super().run(job, handler), warnings=("no system call filter",))
 
 
 def harness(body: str) -> HarnessTree:

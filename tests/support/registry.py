@@ -1,6 +1,6 @@
 """A container registry of one image, read only, on this machine: the part of the API that a pull uses.
 
-The image is a tar of files (`write_host_python`) as one gzip layer, with config, manifest and index. Every
+The image is a tar of files (`write_tar`) as one gzip layer, with config, manifest and index. Every
 answer can be replaced: by other bytes, a refusal, or silence.
 """
 

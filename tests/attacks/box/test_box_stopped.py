@@ -16,7 +16,7 @@ from studbook.sandbox.heartbeat import GAP_SECONDS
 HOST = """
 import sys
 from pathlib import Path
-from studbook.sandbox.process_box import find_bubblewrap
+from studbook.sandbox.bubblewrap import find_bubblewrap
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.process_box import ProcessSandbox
 from support.boxes import job_of

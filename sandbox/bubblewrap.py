@@ -1,0 +1,133 @@
+"""Bubblewrap's walls around a child process: namespaces, and a private copy of this machine's Python as root.
+
+The copy lives in memory where there is a tmpfs: all of it is always cached, and no other program reads it. So
+no box finds out what an earlier one read, which the host's own folders would tell (docs/security.md).
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from pathlib import Path
+
+from studbook.errors import SandboxError
+from studbook.sandbox.host_python import LIBRARIES, copy_to, executable_path
+from studbook.sandbox.owner import is_stale, labels_of, labels_on, this_process, write_labels
+
+FIRST_USER = 1 << 30  # start of a range that no machine assigns to users or services
+FOLDER = "/tmp"  # inside the box, a tmpfs
+SHARED_BYTES = 1 << 20  # size of /dev/shm, as in a container
+TRIAL_SECONDS = 10
+NAMESPACES = (
+    *("--die-with-parent", "--as-pid-1", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
+    *("--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"),
+)
+
+
+def find_bubblewrap() -> str | None:
+    """Path of a bwrap that passed a trial run of Python in its namespaces; None without one."""
+    program = shutil.which("bwrap")
+    if program is None or sys.platform != "linux":
+        return None
+    trial = "import json, ctypes, os"
+    if os.geteuid() == 0:
+        trial += f"; os.setgroups([]); os.setgid({FIRST_USER}); os.setuid({FIRST_USER})"
+    around = [*_namespaces(program), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--"]
+    command = [*around, str(executable_path()), "-I", "-S", "-c", trial]
+    try:
+        run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
+    except subprocess.TimeoutExpired:
+        return None
+    return program if run.returncode == 0 else None
+
+
+def new_user() -> int:
+    """A user id for one box: the kernel counts processes per user, so a fork bomb affects only its box."""
+    return FIRST_USER + secrets.randbelow(FIRST_USER)
+
+
+def wrapped(program: str, root: Path, tmpfs_bytes: int) -> list[str]:
+    """The command line up to the interpreter, which is PID 1 of its namespace and dies with its parent."""
+    command = [*_namespaces(program), "--ro-bind", str(root), "/", "--proc", "/proc", "--dev", "/dev"]
+    command += _tmpfs("/dev/shm", SHARED_BYTES) + _tmpfs(FOLDER, tmpfs_bytes)
+    command += ["--remount-ro", "/dev"]  # it is in memory and unlimited
+    command += ["--setenv", "LD_LIBRARY_PATH", LIBRARIES, "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin"]
+    return [*command, "--chdir", "/", "--", "/usr/local/bin/python3"]
+
+
+def _namespaces(program: str) -> list[str]:
+    if os.geteuid() == 0:  # root switches to another user inside instead; a user namespace would prevent that
+        return [program, *NAMESPACES]
+    return [program, *NAMESPACES, "--unshare-user", "--cap-drop", "ALL"]
+
+
+def _tmpfs(folder: str, size_bytes: int) -> list[str]:
+    return ["--perms", "1777", "--size", str(size_bytes), "--tmpfs", folder]
+
+
+MEMORY = Path("/dev/shm")
+COPY_BYTES = 256 << 20  # free memory wanted for the copy, which needs a third of it
+COPY_PREFIX = "studbook-python-"
+COPY_SECONDS = 24 * 3600.0  # after which another machine's reaper may take it for abandoned
+
+
+class PythonCopy:
+    """Made with the first `root`; removed by `close`, or when this object or process ends. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._root: Path | None = None
+        self._remover: weakref.finalize | None = None  # type: ignore[type-arg]  # not generic when it runs
+
+    def root(self) -> Path:
+        """The folder that is a box's root. Raises SandboxError."""
+        with self._lock:
+            if self._root is None:
+                try:
+                    folder = Path(tempfile.mkdtemp(prefix=COPY_PREFIX, dir=place_for_copy()))
+                    self._remover = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+                    labels = labels_of(this_process(), COPY_SECONDS, time.time())
+                    write_labels(folder, labels)
+                    copy_to(folder / "root")
+                except (OSError, SandboxError, subprocess.SubprocessError) as error:
+                    self._remove()
+                    raise SandboxError(f"no copy of Python for the boxes: {error}") from error
+                self._root = folder / "root"
+            return self._root
+
+    def close(self) -> None:
+        with self._lock:
+            self._remove()
+            self._root = None
+
+    def _remove(self) -> None:
+        if self._remover is not None:
+            self._remover()
+            self._remover = None
+
+
+def place_for_copy() -> Path:
+    """In memory, if there is room."""
+    with contextlib.suppress(OSError):
+        found = os.statvfs(MEMORY)
+        if found.f_bavail * found.f_frsize >= COPY_BYTES and os.access(MEMORY, os.W_OK):
+            return MEMORY
+    return Path(tempfile.gettempdir())
+
+
+def reap_copies(now: float | None = None) -> list[str]:
+    """Remove copies left behind by a crash, whose owner process is gone; returns their names."""
+    moment = time.time() if now is None else now
+    removed = []
+    for place in (MEMORY, Path(tempfile.gettempdir())):
+        for folder in place.glob(f"{COPY_PREFIX}*"):
+            if (labels := labels_on(folder)) and is_stale(labels, moment):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder.name)
+    return removed

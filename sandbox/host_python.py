@@ -1,0 +1,176 @@
+"""The files of a small Linux system with this machine's Python, for boxes: an image, or their root folder.
+
+Standard library, interpreter and the shared libraries they need, under /usr/local with readable modes, so a
+Python in a private home (pyenv, uv) works too. Contains no installed packages and none of the host's paths.
+"""
+
+import importlib.util
+import io
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from studbook.errors import SandboxError
+
+LEFT_OUT = {
+    "__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo",
+    "ensurepip", "lib2to3", "pydoc_data", "config",
+}  # fmt: skip
+LIBRARIES = "/usr/local/lib"
+FOLDERS = ("tmp", "proc", "dev", "sys", "etc", "usr/local/bin", "usr/local/lib")
+PASSWD = b"root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/tmp:/bin/false\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file. `name` is its path below the root; `content` is a file of this machine, or its bytes."""
+
+    name: str
+    content: Path | bytes
+    mode: int = 0o644
+
+
+def write_tar(path: Path) -> None:
+    """All files as a tar; about 70 MB, takes one to three seconds. Raises SandboxError."""
+    with (
+        tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        for name in FOLDERS:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        for item in items(Path(scratch)):
+            add_item(tar, item)
+        entry = tarfile.TarInfo("usr/local/bin/python3")
+        entry.type, entry.linkname = tarfile.SYMTYPE, python_name()
+        tar.addfile(entry)
+
+
+def add_item(tar: tarfile.TarFile, item: Item) -> None:
+    entry = tarfile.TarInfo(item.name)
+    entry.mode = item.mode
+    if isinstance(item.content, bytes):
+        entry.size = len(item.content)
+        tar.addfile(entry, io.BytesIO(item.content))
+        return
+    with item.content.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        entry.size, entry.mtime = stat.st_size, int(stat.st_mtime)
+        tar.addfile(entry, file)
+
+
+def copy_to(root: Path) -> None:
+    """All files in a folder, which is created. Raises SandboxError, OSError."""
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        for item in items(Path(scratch)):
+            target = root / item.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(item.content, bytes):
+                target.write_bytes(item.content)
+            else:
+                shutil.copyfile(item.content, target)
+                modified = int(item.content.stat().st_mtime)
+                os.utime(target, (modified, modified))  # bytecode names its source's time
+            target.chmod(item.mode)
+    (root / "usr/local/bin/python3").symlink_to(python_name())
+    for folder, _, _ in os.walk(root):
+        Path(folder).chmod(0o755)
+
+
+def items(scratch: Path) -> Iterator[Item]:
+    """`scratch` is a folder for bytecode, of which each file is gone with the next item."""
+    yield Item("etc/passwd", PASSWD)
+    executable, name = executable_path(), python_name()
+    yield Item(f"usr/local/bin/{name}", executable, 0o755)
+    libraries = {executable}
+    for relative, path in library_files():
+        place = f"{LIBRARIES.lstrip('/')}/{name}/{relative}"
+        yield Item(place, path)
+        if path.suffix == ".py":
+            yield from bytecode(place, path, scratch)
+        elif path.suffix == ".so":
+            libraries.add(path)
+    for path in sorted(closure(libraries)):
+        yield Item(f"{library_folder(path)}/{path.name}", path, 0o755)
+
+
+def executable_path() -> Path:
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def python_name() -> str:
+    return f"python{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def library_files() -> Iterator[tuple[str, Path]]:
+    """(path below the standard library, file), including extension modules."""
+    root = Path(sysconfig.get_path("stdlib"))
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if f not in LEFT_OUT and not f.startswith("config-"))
+        for file in sorted(files):
+            path = Path(folder, file)
+            if (
+                path.suffix in {".py", ".so"}
+                and path.is_file()
+                and not file.startswith(("_tkinter", "_test", "_xxtest"))
+            ):
+                yield path.relative_to(root).as_posix(), path
+
+
+def closure(binaries: set[Path]) -> set[Path]:
+    """The shared libraries that the binaries are linked to, and the program loader."""
+    run = subprocess.run(
+        ["ldd", *map(str, sorted(binaries))], capture_output=True, text=True, check=False, timeout=60
+    )
+    words = (word for line in run.stdout.splitlines() if not line.endswith(":") for word in line.split())
+    found = {Path(word) for word in words if word.startswith("/")}
+    if not found and run.returncode != 0 and "not a dynamic executable" not in run.stderr:
+        raise SandboxError(
+            f"ldd could not list the libraries that {executable_path()} needs: {run.stderr.strip()[:200]}"
+        )
+    return {path for path in found if path.is_file()}
+
+
+def library_folder(path: Path) -> str:
+    """The loader keeps its path, which every binary contains; LD_LIBRARY_PATH finds all other libraries."""
+    is_loader = path.name.startswith(("ld-", "ld."))
+    return path.parent.as_posix().lstrip("/") if is_loader else LIBRARIES.lstrip("/")
+
+
+def bytecode(name: str, path: Path, scratch: Path) -> Iterator[Item]:
+    """Bytecode, compiled here if the host has none; otherwise every box compiles its imports (370 ms)."""
+    cached = Path(importlib.util.cache_from_source(str(path)))
+    if not is_fresh(cached, path):
+        cached = scratch / "module.pyc"
+        try:
+            py_compile.compile(str(path), cfile=str(cached), doraise=True)
+        except (py_compile.PyCompileError, UnicodeDecodeError):
+            return  # a template or a deliberately invalid file: never imported
+    folder, _, file = name.rpartition("/")
+    yield Item(f"{folder}/__pycache__/{Path(importlib.util.cache_from_source(file)).name}", cached)
+
+
+def is_fresh(cached: Path, source: Path) -> bool:
+    """Does the bytecode's header (flags, time, size) match this source?"""
+    try:
+        with cached.open("rb") as file:
+            header = file.read(16)
+    except FileNotFoundError:
+        return False
+    stat = source.stat()
+    expected = importlib.util.MAGIC_NUMBER + b"".join(
+        number.to_bytes(4, "little")
+        for number in (0, int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF)
+    )
+    return header == expected
