@@ -50,7 +50,7 @@ def check_endpoints(
 
     First one tiny call per (endpoint, model); an error common to all models is reported once. Then, of those
     that answer, a request of every role as in a run, and the planted cases of a run's start. The testbed's
-    own programs, and without `asks_roles` all models, get the tiny call alone, and the papers are read; without
+    own programs, and without `asks_roles` all models, get the tiny call alone, and papers are read; without
     `asks_canary` the planted cases are left out.
     """
     learned: list[str] = []

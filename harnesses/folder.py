@@ -121,7 +121,7 @@ def _named(folder: Path, error: ManifestError) -> ManifestError:
 def write_harness(tree: HarnessTree, folder: Path) -> None:
     """Write into a new or empty folder; raises ManifestError if it is not, StorageError if writing fails."""
     check_files(tree.files)
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise ManifestError(f"{folder} exists and is not an empty folder; choose another name.")
     try:
         folder.mkdir(parents=True, exist_ok=True)

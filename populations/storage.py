@@ -8,7 +8,8 @@ holds it. The kernel releases it when its holder dies, so a leftover lock file h
 import fcntl
 import os
 import platform
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,28 +103,45 @@ def write_all(handle: int, data: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
+def create_beside(path: Path, folder: Path | None = None) -> tuple[int, Path]:
+    """Creates a temporary file for `path`, in its folder or another one: its descriptor and place.
+
+    The user's umask applies to it, as to every file that a program creates.
+    """
+    temporary = (folder or path.parent) / f".{path.name[:200]}.{secrets.token_hex(6)}.part"
+    return os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
+
+
 @contextmanager
 def atomic_file(path: Path, *, temporary_in: Path | None = None) -> Iterator[int]:
     """Writes the whole file or changes nothing: yields the descriptor of a temporary file, then renames it.
 
-    The file is fsynced before the rename, its folder after it. `temporary_in`: another folder of the same
-    file system, where leftovers of a crash do no harm.
+    The file is fsynced before the rename, its folder after it. A file that is replaced keeps its mode.
+    `temporary_in`: another folder of the same file system, where leftovers of a crash do no harm.
     """
     with storage_errors(path, "write"):
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=".part", dir=temporary_in or path.parent
-        )
+        handle, temporary = create_beside(path, temporary_in)
         try:
             try:
                 yield handle
-                os.fchmod(handle, 0o644)
+                if (mode := _mode_of(path)) is not None:
+                    os.fchmod(handle, mode)
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def _mode_of(path: Path) -> int | None:
+    """The permissions of a plain file that exists."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
 
 
 def atomic_write(path: Path, data: bytes, *, temporary_in: Path | None = None) -> None:

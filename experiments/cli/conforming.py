@@ -2,20 +2,21 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studbook.errors import UsageError
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
 from studbook.experiments.cli.machine import result_lines
-from studbook.experiments.cli.outputs import output_file
 from studbook.experiments.cli.running import execute_shown, resume_command
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_UNMEASURED, Terminal
 from studbook.experiments.conformance.figures import read_figures
 from studbook.experiments.conformance.page import PAGE_TITLE, Conformance, conformance_json, conformance_page
 from studbook.experiments.doctor import CheckState
 from studbook.experiments.model_checks import check_endpoints
+from studbook.experiments.outputs import Output, opened_output
 from studbook.experiments.run.environment import UserEnvironment, read_user_environment
 from studbook.experiments.run.execute import ActiveRun, prepare, write_beginning
 from studbook.experiments.run.opening import create_run, open_run
@@ -24,7 +25,6 @@ from studbook.experiments.spec.loading import parse_override
 from studbook.experiments.spec.model import Choice, Spec
 from studbook.experiments.views.views import json_text
 from studbook.llm.meter import Totals
-from studbook.populations.storage import atomic_write
 
 TRIAL = "conformance"
 """The bundled spec of the small run."""
@@ -64,19 +64,19 @@ def conformance(options: Namespace, terminal: Terminal) -> int:
             f"--out {options.out}: the report is Markdown, and the same as JSON is written beside it\n"
             f"  name the report: --out {out.with_suffix('.md')}"
         )
-    _places(out)
-    if options.of is not None:
-        if options.target is not None or options.model is not None:
-            raise UsageError("--of RUN reports on a run that was made: give no spec, address or --model")
-        figures = read_figures(open_run(options.of, Path(options.runs_dir)))
-        _write(Conformance(figures=figures, names_host=options.name_host), out, terminal)
-        return 0
-    is_spec = options.target is not None and not _is_address(options.target)
-    with plugging(options.plugins, spec=options.target if is_spec else None):
-        return _try_out(options, out, terminal)
+    with _opened_report(out) as report:
+        if options.of is not None:
+            if options.target is not None or options.model is not None:
+                raise UsageError("--of RUN reports on a run that was made: give no spec, address or --model")
+            figures = read_figures(open_run(options.of, Path(options.runs_dir)))
+            _write(Conformance(figures=figures, names_host=options.name_host), report, terminal)
+            return 0
+        is_spec = options.target is not None and not _is_address(options.target)
+        with plugging(options.plugins, spec=options.target if is_spec else None):
+            return _try_out(options, report, terminal)
 
 
-def _try_out(options: Namespace, out: Path, terminal: Terminal) -> int:
+def _try_out(options: Namespace, report: "_Report", terminal: Terminal) -> int:
     user = read_user_environment()
     spec = trial_spec(user, options.target, options.model, options.overrides)
     findings = tuple(check_endpoints(spec, user.variables, terminal.progress, asks_roles=False))
@@ -103,7 +103,7 @@ def _try_out(options: Namespace, out: Path, terminal: Terminal) -> int:
     )
     run = open_run(folder.root.as_posix(), Path(options.runs_dir))
     found = Conformance(figures=read_figures(run, meter), findings=findings, names_host=options.name_host)
-    _write(found, out, terminal)
+    _write(found, report, terminal)
     if code == EXIT_UNMEASURED:  # that no mutant could be measured is a finding like others
         return EXIT_DONE
     if code == EXIT_DONE and run.population.finish is None:  # a budget is no end of a trial
@@ -149,18 +149,33 @@ def trial_spec(
     return user.load(TRIAL, [*address, *chosen, *given])
 
 
-def _places(out: Path) -> tuple[Path, Path]:
-    """The files of page and JSON. Raises UsageError if one cannot be written, or would be lost."""
-    beside = output_file(out.with_suffix(".json"), JSON_BEGINNING, "the JSON beside --out:")
-    return output_file(out, PAGE_TITLE.encode()), beside
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    """`beside`: where the same goes as JSON; None if the page goes to a pipe or a terminal."""
+
+    page: Output
+    beside: Output | None
 
 
-def _write(found: Conformance, out: Path, terminal: Terminal) -> None:
+@contextmanager
+def _opened_report(out: Path) -> Iterator[_Report]:
+    """Raises UsageError if a file cannot be written, or would be lost."""
+    with opened_output(out, PAGE_TITLE.encode()) as page:
+        if not page.is_file:
+            yield _Report(page=page, beside=None)
+            return
+        with opened_output(out.with_suffix(".json"), JSON_BEGINNING, "the JSON beside --out:") as beside:
+            yield _Report(page=page, beside=beside)
+
+
+def _write(found: Conformance, report: _Report, terminal: Terminal) -> None:
     page, told = conformance_page(found), conformance_json(found)
-    for path, text in zip(_places(out), (page, json_text(told) + "\n"), strict=True):
-        atomic_write(path, text.encode("utf-8"))
+    report.page.write(page.encode("utf-8"))
+    if report.beside is not None:
+        report.beside.write((json_text(told) + "\n").encode("utf-8"))
     if terminal.wants_json:
-        terminal.json({"schema": 1, "conformance": told, "report": out.as_posix()})
+        terminal.json({"schema": 1, "conformance": told, "report": report.page.named.as_posix()})
     else:
         terminal.verbatim(page.splitlines())
-        terminal.progress(f"report: {out}, {out.with_suffix('.json')}")
+        written = [each.named.as_posix() for each in (report.page, report.beside) if each is not None]
+        terminal.progress(f"report: {', '.join(written)}")

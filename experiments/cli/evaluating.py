@@ -3,25 +3,32 @@
 import shlex
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 
 from rich.text import Text
 
-from studbook.errors import CorpusError, UsageError
+from studbook.errors import CorpusError, StudbookError, UsageError
 from studbook.evaluate.evaluations import Summary
 from studbook.evaluate.near_duplicate_papers import find_near_duplicates
 from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evolve.contracts import StopRequested
 from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
-from studbook.experiments.cli.outputs import output_file
-from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
+from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
 from studbook.experiments.library.working import evaluation_store, find_harness
+from studbook.experiments.outputs import Output, opened_output
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.corpus import near_duplicates_note, skipped_note
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.lengths import fit_corpus, fit_spec
-from studbook.experiments.run.measuring import FIRST_KEYS, Breakdown, evaluate_harness, write_examples
+from studbook.experiments.run.measuring import (
+    FIRST_KEYS,
+    Breakdown,
+    Measured,
+    evaluate_harness,
+    example_lines,
+)
 from studbook.experiments.run.models import models_line, open_endpoints
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import StopSwitch, listening
@@ -29,6 +36,7 @@ from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
 from studbook.experiments.views.text import clean_block, clean_line, count, duration
 from studbook.harnesses.folder import read_harness, write_harness
+from studbook.populations.storage import atomic_write
 from studbook.rate import Rate
 
 MOST, LAST, WIDEST = 3, 6, 160
@@ -118,13 +126,14 @@ def _number(value: Fraction | None) -> str:
 def evaluate(options: Namespace, terminal: Terminal) -> int:
     if options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: must be at least 1")
-    if options.out:
-        output_file(Path(options.out), FIRST_KEYS)
-    with plugging(options.plugins, spec=options.spec):
-        return _evaluate(options, terminal)
+    with (
+        opened_output(Path(options.out), FIRST_KEYS) if options.out else nullcontext() as out,
+        plugging(options.plugins, spec=options.spec),
+    ):
+        return _evaluate(options, terminal, out)
 
 
-def _evaluate(options: Namespace, terminal: Terminal) -> int:
+def _evaluate(options: Namespace, terminal: Terminal, out: Output | None) -> int:
     runs_dir = Path(options.runs_dir)
     user = read_user_environment()
     spec = user.load(options.spec, options.overrides)
@@ -166,8 +175,7 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
         return EXIT_INTERRUPTED
     finally:
         display.close()
-    out = Path(options.out) if options.out else store / f"{measured.name}.jsonl"
-    write_examples(output_file(out, FIRST_KEYS), measured.examples)
+    place, problem = _write_examples(measured, out, store)
     if terminal.wants_json:
         summary = {**measured.summary.to_json(), "seconds": round(measured.seconds, 3)}
         terminal.json(
@@ -176,14 +184,30 @@ def _evaluate(options: Namespace, terminal: Terminal) -> int:
                 "harness": harness.manifest.name,
                 "summary": summary,
                 "breakdowns": measured.breakdowns,
-                "accepted": out.as_posix(),
+                "accepted": place.as_posix(),
             }
         )
     else:
         terminal.result(summary_lines(measured.summary, measured.seconds))
         terminal.result(breakdown_lines(measured.breakdowns))
-        terminal.result([labelled("accepted", f"{count(len(measured.examples), 'example')} in {out}")])
-    return 0
+        terminal.result([labelled("accepted", f"{count(len(measured.examples), 'example')} in {place}")])
+    if problem:
+        terminal.error(f"{problem}\n  the examples are in {place} instead")
+    return EXIT_FAILED if problem else EXIT_DONE
+
+
+def _write_examples(measured: Measured, out: Output | None, store: Path) -> tuple[Path, str]:
+    """Where they were written, and what prevented another place: what was paid for is kept."""
+    content, kept = example_lines(measured.examples), store / f"{measured.name}.jsonl"
+    problem = ""
+    if out is not None:
+        try:
+            out.write(content)
+            return out.named, ""
+        except StudbookError as error:
+            problem = str(error).splitlines()[0]
+    atomic_write(kept, content)
+    return kept, problem
 
 
 def limited(corpus: Corpus, limit: int | None) -> Corpus:

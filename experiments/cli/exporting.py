@@ -4,8 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
-from studbook.experiments.cli.outputs import output_file
 from studbook.experiments.cli.terminal import Terminal
+from studbook.experiments.outputs import opened_output
 from studbook.experiments.pack.packing import SUFFIX, pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack_run
@@ -13,9 +13,10 @@ from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.opening import find_run, open_run, open_target
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import line
-from studbook.experiments.views.report import BEGINNING, write_report
+from studbook.experiments.views.report import BEGINNING, report_bytes
 from studbook.experiments.views.text import clean_line, count
 from studbook.harnesses.folder import write_harness
+from studbook.populations.storage import atomic_write
 
 
 @command(
@@ -45,7 +46,11 @@ def export(options: Namespace, terminal: Terminal) -> int:
 def report(options: Namespace, terminal: Terminal) -> int:
     run = open_run(options.run, Path(options.runs_dir))
     path = Path(options.out) if options.out else run.folder.report
-    write_report(run, output_file(path, BEGINNING))
+    if options.out:
+        with opened_output(path, BEGINNING) as out:
+            out.write(report_bytes(run))
+    else:
+        atomic_write(path, report_bytes(run))
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": run.folder.name, "report": path.as_posix()})
     else:
@@ -68,7 +73,8 @@ def pack(options: Namespace, terminal: Terminal) -> int:
     folder = find_run(options.run, Path(options.runs_dir))
     file = Path(options.file or f"{folder.root.resolve().name}{SUFFIX}")
     secrets = known_secrets(read_resolved(folder.spec), read_user_environment().variables)
-    done = pack_run(folder, file, SecretScan(secrets))
+    with opened_output(file, None, "FILE") as out:
+        done = pack_run(folder, out, SecretScan(secrets))
     if terminal.wants_json:
         terminal.json(
             {

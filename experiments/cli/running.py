@@ -48,7 +48,7 @@ from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.spec.resuming import resume_spec
 from studbook.experiments.views.lines import TESTBED_MODELS
-from studbook.experiments.views.report import write_report
+from studbook.experiments.views.report import report_bytes
 from studbook.experiments.views.text import count
 from studbook.experiments.views.views import (
     EndView,
@@ -61,7 +61,7 @@ from studbook.experiments.views.views import (
 )
 from studbook.populations.events import Purpose
 from studbook.populations.population import SEED_ID
-from studbook.populations.storage import RUNS_DIR, RunFolder, storage_errors
+from studbook.populations.storage import RUNS_DIR, RunFolder, atomic_write, storage_errors
 
 
 @command(
@@ -157,7 +157,9 @@ def execute_shown(
             before_closing(active)
         if ending.population.start is not None:  # otherwise it ended before its first event
             with nullcontext() if ending.is_orderly else suppress(StorageError):  # `ending.error` reports it
-                write_report(open_run(folder.root.as_posix(), Path(options.runs_dir)), folder.report)
+                atomic_write(
+                    folder.report, report_bytes(open_run(folder.root.as_posix(), Path(options.runs_dir)))
+                )
         if ending.is_orderly or terminal.wants_json:
             display.finished(end)
     finally:

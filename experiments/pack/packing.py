@@ -9,7 +9,6 @@ may contain: other files (git hooks, locks, links) are left out here and refused
 
 import fcntl
 import gzip
-import os
 import re
 import shutil
 import sqlite3
@@ -20,12 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studbook.errors import IntegrityError, StorageError, UsageError
+from studbook.errors import IntegrityError, StorageError
+from studbook.experiments.outputs import Output
 from studbook.experiments.pack.secret_scan import SecretScan
 from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.verifying import Verified, verify_run
 from studbook.populations.journal import JournalReader
-from studbook.populations.storage import RunFolder, storage_errors, sync_folder
+from studbook.populations.storage import RunFolder, storage_errors, write_all
 
 TOP = frozenset(
     {
@@ -72,20 +72,18 @@ class Packed:
     left_out: tuple[str, ...]
 
 
-def pack_run(folder: RunFolder, file: Path, scan: SecretScan) -> Packed:
-    """Raises UsageError for a file that exists, StorageError for a run being written, IntegrityError."""
-    if os.path.lexists(file):
-        raise UsageError(f"{file} already exists\n  choose another file, or remove it")
+def pack_run(folder: RunFolder, out: Output, scan: SecretScan) -> Packed:
+    """Raises StorageError for a run being written, IntegrityError for one that does not verify."""
     with _kept_still(folder), tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
         head = _check(verify_run(folder))
         names, left_out = list_files(folder)
         sources = {name: folder.root / name for name in names} | _settled(folder, names, Path(scratch))
         scan.check(folder, sources)
-        _write(file, folder.name, sources)
+        size = _write(out, folder.name, sources)
     return Packed(
         run=folder.name,
-        file=file,
-        size_bytes=file.stat().st_size,
+        file=out.named,
+        size_bytes=size,
         files=len(sources),
         head=head,
         left_out=tuple(left_out),
@@ -164,24 +162,29 @@ def _settled_calls(folder: RunFolder, scratch: Path) -> Path:
     return copy
 
 
-def _write(file: Path, run: str, sources: dict[str, Path]) -> None:
-    """Writes the whole file or nothing."""
-    with storage_errors(file, "write"):
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as raw:
-                with gzip.GzipFile(
-                    filename="", fileobj=raw, mode="wb", compresslevel=LEVEL, mtime=0
-                ) as packed:
-                    _write_tar(packed, run, sources)
-                raw.flush()
-                os.fsync(raw.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(file.parent)
+class _Counted:
+    """A descriptor as a file that gzip writes to; counts the bytes."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> int:
+        write_all(self._handle, data)
+        self.size_bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _write(out: Output, run: str, sources: dict[str, Path]) -> int:
+    """The number of bytes written. A file is written as a whole or not at all."""
+    with out.writing() as handle:
+        counted = _Counted(handle)
+        with gzip.GzipFile(filename="", fileobj=counted, mode="wb", compresslevel=LEVEL, mtime=0) as packed:
+            _write_tar(packed, run, sources)
+    return counted.size_bytes
 
 
 def _write_tar(out: gzip.GzipFile, run: str, sources: dict[str, Path]) -> None:

@@ -26,7 +26,6 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.identity import Json, hash_json
 from studbook.populations.events import encode
 from studbook.populations.records import Evaluation, PaperResult, PaperVerdict
-from studbook.populations.storage import atomic_write
 from studbook.sandbox.contract import Sandbox
 
 SPLIT = "given"
@@ -146,9 +145,9 @@ def breakdowns(trajectories: Iterable[Trajectory], papers: Mapping[str, Paper]) 
     return tuple(sorted(found, key=lambda each: -each.times))
 
 
-def write_examples(path: Path, examples: Iterable[dict[str, Json]]) -> None:
-    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in examples)
-    atomic_write(path, "".join(lines).encode("utf-8"))
+def example_lines(examples: Iterable[dict[str, Json]]) -> bytes:
+    """The content of a file of accepted examples: JSONL."""
+    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in examples).encode("utf-8")
 
 
 def _name_of(bench: Bench, harness: HarnessTree, papers: Sequence[Paper], replicates: int) -> str:

@@ -1,8 +1,7 @@
 """report.html: the results of a run in one file that opens offline, on a phone, in dark mode.
 
-`report_view` reads the run, `report_html` turns the view into escaped HTML with inline SVG, `write_report`
-writes the file. There are no scripts, fonts, images or external links, and a Content-Security-Policy enforces
-that. Measures nothing.
+`report_view` reads the run, `report_html` turns the view into escaped HTML with inline SVG. There are no
+scripts, fonts, images or external links, and a Content-Security-Policy enforces that. Measures nothing.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from itertools import groupby
-from pathlib import Path
 
 from studbook.evaluate.splits import SPLIT_NAMES
 from studbook.experiments.run.costs import COLUMNS, RoleCost, cost_cells, read_costs, state_of
@@ -50,7 +48,6 @@ from studbook.populations.events import Purpose
 from studbook.populations.family import TreeRow, tree_rows
 from studbook.populations.population import SEED_ID
 from studbook.populations.records import CanaryScore, Verdict
-from studbook.populations.storage import atomic_write
 from studbook.rate import Rate
 
 DIFF_LIMIT = 60_000
@@ -395,8 +392,8 @@ def _score(title: str, rate: Rate, confirmed: Rate) -> str:
     )
 
 
-def write_report(run: OpenedRun, path: Path) -> None:
-    atomic_write(path, report_html(report_view(run)).encode("utf-8"))
+def report_bytes(run: OpenedRun) -> bytes:
+    return report_html(report_view(run)).encode("utf-8")
 
 
 def report_view(run: OpenedRun) -> ReportView:

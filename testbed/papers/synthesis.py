@@ -6,6 +6,7 @@ are in sections.toml; this module chooses them and fills their slots. Where one 
 a draw, it is made for all of them before one is chosen, so that later draws do not depend on the choice.
 """
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -41,17 +42,19 @@ def synthetic_papers(count: int, seed: int) -> tuple[Paper, ...]:
 
 def write_papers(folder: Path, count: int, seed: int) -> tuple[Path, ...]:
     """Write `count` papers as Markdown; raises CorpusError instead of overwriting a different file."""
-    papers = synthetic_papers(count, seed)
+    papers = {
+        folder / paper.source: (paper.text + "\n").encode("utf-8") for paper in synthetic_papers(count, seed)
+    }
     with storage_errors(folder, "create"):
         folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for paper in papers:
-        path, data = folder / paper.source, (paper.text + "\n").encode("utf-8")
-        if path.exists() and path.read_bytes() != data:
-            raise CorpusError(f"{path} exists with other content; choose another folder.")
-        atomic_write(path, data)
-        written.append(path)
-    return tuple(written)
+        for path, data in papers.items():
+            is_new = not os.path.lexists(path)
+            if not (is_new or (path.is_file() and path.read_bytes() == data)):
+                raise CorpusError(f"{path} exists with other content; choose another folder.")
+    for path, data in papers.items():
+        if not path.exists():
+            atomic_write(path, data)
+    return tuple(papers)
 
 
 def _write(outline: Outline, notice: str) -> str:

@@ -1,7 +1,8 @@
-"""Folders and paths that lead elsewhere: papers from outside their folder, one paper in two splits.
+"""Folders and paths that lead elsewhere: papers from outside their folder, results over the user's files.
 
-A row is a folder of papers made to read, or to draw, what it must not. Expected: nothing of it becomes a
-paper, and `studbook papers stats` names it. Adding an attack is one line.
+A row is a folder of papers made to read, or to draw, what it must not: nothing of it becomes a paper, and
+`studbook papers stats` names it. Or it is a place to write to, where something is that must not be lost.
+Adding an attack is one line.
 """
 
 import os
@@ -11,11 +12,13 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from support.made_runs import shared_run
 from support.studbook_cli import studbook
 
 from studbook.evaluate.near_duplicate_papers import find_near_duplicates
 from studbook.evaluate.papers import make_paper, read_corpus
 from studbook.evaluate.splits import SplitSizes, draw_splits
+from studbook.populations.storage import RunFolder
 from studbook.testbed.papers.synthesis import synthetic_papers, write_papers
 
 MARK = "MARKER-PRIVATE"
@@ -105,3 +108,82 @@ def test_versions_of_one_paper_in_training_and_sealed_test(attack_row):
     )
     assert before > len(SEEDS) // 2, "the attack does nothing"
     assert after == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """`plant` makes what is at `out`; `stands`: it is still there. `is_refused`: with exit code 2."""
+
+    name: str
+    plant: Callable[[Path], object]
+    stands: Callable[[Path], bool]
+    is_refused: bool = True
+    umask: int = 0o022
+
+
+def link_to_notes(out: Path) -> None:
+    out.with_name("notes").write_text("mine")
+    out.symlink_to("notes")
+
+
+PLACES = (
+    Place(
+        name="notes of the user",
+        plant=lambda out: out.write_text("mine"),
+        stands=lambda out: out.read_text() == "mine",
+    ),
+    Place(
+        name="a link to notes",
+        plant=link_to_notes,
+        stands=lambda out: out.is_symlink() and out.read_text() == "mine",
+    ),
+    Place(name="a pipe that nobody reads", plant=os.mkfifo, stands=Path.is_fifo),
+    Place(
+        name="a link to a device",
+        plant=lambda out: out.symlink_to("/dev/null"),
+        stands=lambda out: out.is_symlink() and Path("/dev/null").is_char_device(),
+        is_refused=False,
+    ),
+    Place(
+        name="a link to what is coming",
+        plant=lambda out: out.symlink_to("coming"),
+        stands=lambda out: out.is_symlink() and out.with_name("coming").is_file(),
+        is_refused=False,
+    ),
+    Place(
+        name="a new file under umask 077",
+        plant=lambda out: None,
+        stands=lambda out: out.stat().st_mode & 0o077 == 0,
+        is_refused=False,
+        umask=0o077,
+    ),
+)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> RunFolder:
+    return shared_run(tmp_path_factory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["report", "pack"])
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_a_result_over_what_is_there(place, verb, made, tmp_path, attack_row):
+    out = tmp_path / "out"
+    place.plant(out)
+    option = ("--out", "out") if verb == "report" else ("out",)
+    before = os.umask(place.umask)
+    began = monotonic()
+    try:
+        done = studbook(verb, made.root.as_posix(), *option, cwd=tmp_path, timeout=60)
+    finally:
+        os.umask(before)
+    attack_row(
+        suite="paths",
+        name=f"{verb} to {place.name}",
+        tried="replaced, lost, or open to others",
+        outcome="refused" if place.is_refused else "contained: written to, and what was there stays",
+        seconds=monotonic() - began,
+    )
+    assert place.stands(out)
+    assert done.returncode == (2 if place.is_refused else 0), done.stderr

@@ -19,7 +19,8 @@ from support.studbook_cli import environment
 from studbook.compression import decompress
 from studbook.errors import IntegrityError, StorageError, UsageError
 from studbook.experiments.cli.main import main
-from studbook.experiments.pack.packing import pack_run
+from studbook.experiments.outputs import opened_output
+from studbook.experiments.pack.packing import Packed, pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack_run
 from studbook.experiments.spec.loading import load_spec
@@ -35,6 +36,11 @@ MORTAL = ("setpriv", f"--bounding-set={_DAC}", f"--inh-caps={_DAC}") if os.geteu
 """Root may write everywhere; without these capabilities it is kept out like anybody."""
 
 
+def pack_to(run: RunFolder, file: Path, scan: SecretScan) -> Packed:
+    with opened_output(file, None, "FILE") as out:
+        return pack_run(run, out, scan)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return shared_run(tmp_path_factory)
@@ -43,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture(scope="module")
 def packed(made, tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("packed") / "trial.tar.gz"
-    pack_run(made, file, NO_KEYS)
+    pack_to(made, file, NO_KEYS)
     return file
 
 
@@ -72,14 +78,14 @@ def add(tar: tarfile.TarFile, name: str, data: bytes = b"", **fields: object) ->
 def test_the_same_run_gives_the_same_bytes_wherever_it_lies(made, packed, tmp_path):
     again = tmp_path / "again.tar.gz"
     (tmp_path / "elsewhere").mkdir()
-    pack_run(copy_run(made, tmp_path / "elsewhere" / "trial"), again, NO_KEYS)
+    pack_to(copy_run(made, tmp_path / "elsewhere" / "trial"), again, NO_KEYS)
     assert again.read_bytes() == packed.read_bytes()
 
 
 def test_what_is_unpacked_packs_to_the_same_bytes(packed, tmp_path):
     done = unpack_run(packed, tmp_path / "runs")
     assert done.run == "trial"
-    pack_run(RunFolder(done.folder), tmp_path / "again.tar.gz", NO_KEYS)
+    pack_to(RunFolder(done.folder), tmp_path / "again.tar.gz", NO_KEYS)
     assert (tmp_path / "again.tar.gz").read_bytes() == packed.read_bytes()
 
 
@@ -142,7 +148,7 @@ def test_a_run_that_is_there_is_not_overwritten(packed, tmp_path):
 
 def test_a_file_that_is_there_is_not_overwritten(made, packed):
     with pytest.raises(UsageError, match="already exists"):
-        pack_run(made, packed, NO_KEYS)
+        pack_to(made, packed, NO_KEYS)
 
 
 def test_a_run_that_is_being_written_is_not_packed(made, tmp_path):
@@ -150,7 +156,7 @@ def test_a_run_that_is_being_written_is_not_packed(made, tmp_path):
     with (copy.root / "journal.jsonl.lock").open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="is being written"):
-            pack_run(copy, tmp_path / "file", NO_KEYS)
+            pack_to(copy, tmp_path / "file", NO_KEYS)
     assert not (tmp_path / "file").exists()
 
 
@@ -163,7 +169,7 @@ def test_a_torn_append_and_a_write_ahead_log_are_settled_in_the_file(made, tmp_p
     writer.commit()
     log = copy.calls.with_name("calls.sqlite-wal")
     assert log.stat().st_size > 0
-    pack_run(copy, tmp_path / "file", NO_KEYS)
+    pack_to(copy, tmp_path / "file", NO_KEYS)
     writer.close()
     assert copy.journal.read_bytes() != whole
     done = unpack_run(tmp_path / "file", tmp_path / "runs")
@@ -180,7 +186,7 @@ def test_a_run_that_holds_a_key_is_refused_by_name_of_its_variable(made, tmp_pat
     copy = copy_run(made, tmp_path / "copy")
     copy.notices.write_text(f"the endpoint said {spelling}\n", encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"notices.jsonl contains the key in OPENAI_API_KEY") as caught:
-        pack_run(copy, tmp_path / "file", SecretScan({"OPENAI_API_KEY": KEY}))
+        pack_to(copy, tmp_path / "file", SecretScan({"OPENAI_API_KEY": KEY}))
     assert KEY not in str(caught.value)
     assert not (tmp_path / "file").exists()
 
@@ -190,7 +196,7 @@ def test_keys_are_looked_for_in_packed_layers(made, tmp_path):
     code, reply, report = hidden_words(made)
     for place, words in (("lineage.git, object", code), ("calls.sqlite", reply), ("trajectories/", report)):
         with pytest.raises(IntegrityError, match=place):
-            pack_run(made, tmp_path / "file", SecretScan({"MY_TOKEN": words}))
+            pack_to(made, tmp_path / "file", SecretScan({"MY_TOKEN": words}))
 
 
 def hidden_words(made: RunFolder) -> tuple[str, str, str]:
@@ -221,7 +227,7 @@ def test_a_damaged_run_is_not_packed(made, tmp_path):
     copy = copy_run(made, tmp_path / "copy")
     copy.environment.write_text("{}", encoding="utf-8")
     with pytest.raises(IntegrityError, match="was changed or damaged"):
-        pack_run(copy, tmp_path / "file", NO_KEYS)
+        pack_to(copy, tmp_path / "file", NO_KEYS)
 
 
 HOSTILE = {

@@ -1,5 +1,6 @@
 """Whole files or none, and errors that name the path."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,32 @@ def test_a_file_is_written_and_replaced_whole(tmp_path):
     atomic_write(path, b"one")
     atomic_write(path, b"two")
     assert path.read_bytes() == b"two"
-    assert oct(path.stat().st_mode & 0o777) == "0o644"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_the_mode_of_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "x", b"one")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == mode
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path):
+    (tmp_path / "x").write_bytes(b"one")
+    (tmp_path / "x").chmod(0o640)
+    atomic_write(tmp_path / "x", b"two")
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"mine")
+    (tmp_path / "elsewhere").chmod(0o400)
+    (tmp_path / "x").symlink_to("elsewhere")
+    atomic_write(tmp_path / "x", b"two")
+    assert ((tmp_path / "elsewhere").read_bytes(), (tmp_path / "x").is_symlink()) == (b"mine", False)
 
 
 def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
