@@ -1,9 +1,10 @@
-"""Finds text in an example that addresses a solver, a judge or a verifier instead of the subject.
+"""Points at text in an example that seems to address a solver, a judge or a verifier instead of the subject.
 
-Deterministic and pure. Findings are counted, shown, and passed to the final verifier. They never reject an
-example by themselves, because a paper about language models legitimately contains such text. Screening sees
-through look-alikes, hidden characters and encodings, in seven languages. It matches words, not meaning, so an
-unanticipated paraphrase is not detected.
+A hint for the final verifier and for people, and no defense: nothing may rest on it. It matches the words and
+undoes the disguises that it was made for, and misses most others (tests/attacks/score counts: 35 of 38 other
+languages, encodings and paraphrases). So no finding says nothing about an example, and the final verifier is
+told so. A finding never rejects an example by itself either, because a paper about language models
+legitimately contains such text. Deterministic and pure.
 
 The words are in `screening_words.toml`. `re` tries the alternatives of an expression one by one at every
 position, so forty alternatives with the same prefix cost forty times as much as one; the expressions built

@@ -64,8 +64,8 @@ JSON_KEYS = {
     "`replies`, `cut`, `thinking`, `readable`, `failures`, `usage`, `dollars`, `seconds`; `edits`, `papers`, "
     "`rounds`, `learned`, `troubles`, `findings`), `report`",
     "evaluate": "`harness`, `summary` (rates, averages, failures, calls, tokens, seconds; `confirmed` of "
-    "`confirmed_n` accepted examples were accepted again on fresh rollouts; `attempts` to address the "
-    "solver, judge or verifier), `breakdowns` "
+    "`confirmed_n` accepted examples were accepted again on fresh rollouts; `attempts`: passages that, "
+    "to screening, seem to address the solver, judge or verifier), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
     "export": "`harness`, `folder`",
     "report": "`report` (path)",

@@ -72,9 +72,10 @@ def summary_lines(summary: Summary, seconds: float) -> list[Text]:
         lines.append(
             labelled(
                 "tried",
-                f"{summary.hidden_characters} hidden characters, {summary.defused_marks} forged tags, "
-                f"{summary.attempts} messages to the solver, judge or verifier, "
-                f"{summary.refused_requests} refused requests: none of it affected a score",
+                f"{summary.hidden_characters} hidden characters (removed), "
+                f"{summary.defused_marks} forged tags (neutralized), "
+                f"{summary.refused_requests} refused requests, {summary.attempts} passages that may address "
+                "the solver, judge or verifier (a hint: screening misses most disguises)",
                 "yellow",
             )
         )

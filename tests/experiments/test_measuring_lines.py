@@ -24,7 +24,7 @@ def test_without_a_confirmation_nothing_is_said_of_it():
 
 
 def test_remarks_to_the_scorer_are_counted_aloud():
-    assert "3 messages to the solver, judge or verifier" in said(replace(NOTHING, attempts=3))
+    assert "3 passages that may address the solver, judge or verifier" in said(replace(NOTHING, attempts=3))
     assert "remarks" not in said(NOTHING)
 
 
