@@ -18,14 +18,13 @@ from studbook.experiments.run.canary import NEXT_STEPS, canary_calls, canary_pla
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.lengths import with_contexts, with_longest
 from studbook.experiments.run.models import (
-    TESTBED,
     ask_contexts,
     open_endpoints,
     role_models,
     uses_only_testbed,
 )
 from studbook.experiments.spec.loading import harness_folder
-from studbook.experiments.spec.model import CorpusSpec, Spec, SplitsSpec
+from studbook.experiments.spec.model import TESTBED, CorpusSpec, Spec, SplitsSpec
 from studbook.experiments.views.lines import canary_line
 from studbook.harnesses.folder import read_harness
 from studbook.llm.client import ModelClient, RetryPolicy

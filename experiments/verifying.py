@@ -12,8 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from studbook.compression import decompress
-from studbook.errors import CorpusError, IntegrityError
+from studbook.errors import CorpusError, IntegrityError, PluginError
 from studbook.evaluate.contracts import Paper
+from studbook.evaluate.settings import Frozen
 from studbook.evaluate.trajectories import (
     REDRAWS,
     SUFFIX,
@@ -32,7 +33,8 @@ from studbook.experiments.run.environment import CHECK, environment_text
 from studbook.experiments.run.execute import WORDS, promotion_settings, search_settings
 from studbook.experiments.run.models import role_models
 from studbook.experiments.run.opening import is_being_written
-from studbook.experiments.run.plugins import find_plugin, plugins_at_hand
+from studbook.experiments.run.plugins import distrusting, find_plugin, plugins_at_hand
+from studbook.experiments.run.provenance import provenance_of
 from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.spec.loading import read_resolved, write_resolved
 from studbook.experiments.spec.model import Spec
@@ -52,12 +54,13 @@ NOT_CHECKED: Mapping[str, str] = MappingProxyType(
     {
         "journal.jsonl.lock": "it only names the writing process, for messages",
         "report.html": "it is derived: rewrite it with `studbook report`",
+        "provenance": "it says only to the user who made the run that it is theirs",
         "notices.jsonl": "retries, outages and skipped files, which are part of no result",
         "times of journal lines": "identical runs differ in them: a checksum covers them, but no hash",
         "budget, workers and paths of the spec; environment.json": "the same",
     }
 )
-EXTRA_FILES = frozenset({"report.html", "notices.jsonl", "journal.jsonl.lock", STOP_FILE})
+EXTRA_FILES = frozenset({"report.html", "notices.jsonl", "journal.jsonl.lock", "provenance", STOP_FILE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,10 @@ def verify_run(folder: RunFolder, expect: str | None = None, papers: Path | None
 
 
 class _Verification:
-    """Reads the journal first, so that newer files of a running run are not faults."""
+    """Reads the journal first, so that newer files of a running run are not faults.
+
+    Imports no plug-in of somebody else's run, unless its folder was named.
+    """
 
     def __init__(self, folder: RunFolder, expect: str | None, papers: Path | None) -> None:
         self._folder = folder
@@ -84,11 +90,16 @@ class _Verification:
         self._place_of_papers = papers
         self._findings = Findings()
         self._is_running = is_being_written(folder)
-        self._is_same_code = False
+        self._is_same_code = self._is_own = False
         self._papers: dict[str, Paper] = {}
 
     def run(self) -> Verified:
         journal = self._journal()
+        self._is_own = provenance_of(self._folder, journal.head).is_own
+        with distrusting(is_own=self._is_own):
+            return self._check(journal)
+
+    def _check(self, journal: AuditedJournal) -> Verified:
         spec = self._spec()
         start = next((each.event for each in journal.lines if isinstance(each.event, RunStarted)), None)
         if start is not None and spec is not None:
@@ -156,14 +167,22 @@ class _Verification:
         )
         models = {name: role.model for name, role in spec.models.roles.items()}
         same(place, "the models differ from the journal", start.models, models)
-        frozen = frozen_evaluator(spec, origin_of(start))
-        self._is_same_code = frozen.evaluator_hash == start.evaluator_hash
-        if not self._is_same_code:
+        frozen = self._frozen(spec, origin_of(start))
+        self._is_same_code = frozen is not None and frozen.evaluator_hash == start.evaluator_hash
+        if frozen is not None and not self._is_same_code:
             self._findings.note(
                 "the evaluator of this Studbook differs from the run's (environment.json names its "
                 "commit): verdicts are rechecked by the rules of this one"
             )
         self._check_papers(start, spec)
+
+    def _frozen(self, spec: Spec, origin: Origin) -> Frozen | None:
+        """The evaluator; None, and a note, if a plug-in of the run is not at hand or not to be imported."""
+        try:
+            return frozen_evaluator(spec, origin)
+        except PluginError as error:
+            self._findings.note(f"verdicts are not rechecked: {str(error).splitlines()[0]}")
+            return None
 
     def _check_papers(self, start: RunStarted, spec: Spec) -> None:
         if spec.corpus.train is None:
@@ -175,10 +194,16 @@ class _Verification:
             problem = "the splits are not those the spec draws"
             self._findings.same("journal.jsonl, line 1", problem, drawn, start.splits)
         given = self._place_of_papers
+        if given is None and not self._is_own and (spec.corpus.path or spec.corpus.train):
+            self._findings.note(
+                "strong rollouts are only partly checked: the run is not yours, so its papers are not "
+                "searched for where it says (--papers says where they are)"
+            )
+            return
         corpus = spec.corpus if given is None else papers_at(spec.corpus, given)
         try:
             splits = find_recorded_papers(corpus, start.splits, self._folder.name).splits
-        except CorpusError as error:
+        except (CorpusError, PluginError) as error:
             told = str(error).splitlines()[0]
             self._findings.note(
                 f"strong rollouts are only partly checked: {told} (--papers says where they are)"
@@ -215,10 +240,11 @@ class _Verification:
         audit_lineage(files, expected, self._findings)
 
     def _results(self, journal: AuditedJournal, start: RunStarted | None, spec: Spec | None) -> None:
-        audit, again = None, None
+        audit, again, frozen = None, None, None
         if spec is not None:
             origin = origin_of(start) if start else Origin(sandbox="", roles=())
-            frozen = frozen_evaluator(spec, origin)
+            frozen = self._frozen(spec, origin)
+        if spec is not None and frozen is not None:
             audit = TrajectoryAudit(settings=frozen.settings, run_seed=spec.seed, findings=self._findings)
             again = Recheck(
                 frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings

@@ -223,22 +223,35 @@ def lost_its_newline(line: bytes) -> bool:
 
 
 Clock = Callable[[], datetime]
+Announce = Callable[[str], object]
+"""Called with the hash of an append's last line before the append is written."""
+
+
+def announce_to_nobody(_: str) -> None:
+    """Most readers and tests need not know an append before it is made."""
 
 
 class Journal:
     """Created if missing. `repaired_bytes`: how much of a torn tail was removed; 0 after a clean end.
 
     `clock` gives timezone-aware datetimes, which are written but not hashed. `holder` is reported to a second
-    writer. `visit` is called for every existing entry, because opening reads the file only once. Raises
-    StorageError (locked, unwritable), IntegrityError (damage, with file and line), and what `visit` raises.
-    Not thread-safe: one loop appends.
+    writer. `visit` is called for every existing entry, because opening reads the file only once. `announce`
+    is told of every append first, and prevents it by raising. Raises StorageError (locked, unwritable),
+    IntegrityError (damage, with file and line), and what `visit` raises. Not thread-safe: one loop appends.
     """
 
     def __init__(
-        self, path: Path, *, clock: Clock, holder: str, visit: Callable[[Entry], None] | None = None
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        holder: str,
+        visit: Callable[[Entry], None] | None = None,
+        announce: Announce = announce_to_nobody,
     ) -> None:
         self.path = path
         self._clock = clock
+        self._announce = announce
         self._is_intact = True
         self._lock = WriterLock(path.with_name(path.name + ".lock"), holder)
         try:
@@ -285,6 +298,7 @@ class Journal:
         data = b"".join(lines)
         if not self._is_intact:
             raise StorageError(f"{self.path}: an append was interrupted.\nReopen the journal to continue.")
+        self._announce(head)
         self._is_intact = False  # until the append is complete: a KeyboardInterrupt must not break the chain
         with storage_errors(self.path, "append to"):
             self._write(data)

@@ -64,6 +64,10 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def provenance(self) -> Path:
+        return self.root / "provenance"
+
+    @property
     def exists(self) -> bool:
         """A folder becomes a run with its first journal line."""
         return self.journal.is_file()

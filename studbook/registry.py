@@ -42,6 +42,7 @@ class Found:
     """A plug-in that was located but not imported yet. `path` is its module's file.
 
     `is_scoring`: a scoring built-in is identified by everything it imports from Studbook, like the evaluator.
+    `is_defined_there`: it must be defined in its module, not imported there from another one.
     """
 
     door: str
@@ -53,6 +54,7 @@ class Found:
     params: Mapping[str, Json] = field(default_factory=dict)
     is_ours: bool = False
     is_scoring: bool = False
+    is_defined_there: bool = False
 
     @property
     def identity(self) -> dict[str, Json]:
@@ -110,6 +112,8 @@ class Found:
                 hint = f"\n  did you mean {near[0]}?" if near else ""
                 raise PluginError(f"{self.door} {self.name}: {self.path} has no {part}{hint}")
             found = getattr(found, part)
+        if self.is_defined_there and getattr(found, "__module__", None) != self.module:
+            raise PluginError(f"{self.door} {self.name} is not defined in {self.path}")
         return found
 
 

@@ -7,6 +7,7 @@ module ends the threads it started.
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from hypothesis import settings
 from support.engines import engine_answers
 
 from studbook.sandbox.bubblewrap import find_bubblewrap
+
+# The secret that marks runs as this user's: one for all test processes, and not the user's real one.
+os.environ["XDG_STATE_HOME"] = f"{tempfile.gettempdir()}/studbook-tests-{os.geteuid()}"
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
 

@@ -10,9 +10,20 @@ from pathlib import Path
 
 from rich.text import Text
 
-from studbook.errors import RevisionError, UsageError
+from studbook.errors import ReplayDifference, RevisionError, UsageError
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.cli.command import PAPERS, PLUGINS, RESET, RUN, RUNS, TARGET, command, flag
+from studbook.experiments.cli.command import (
+    PAPERS,
+    PLUGINS,
+    RESET,
+    RUN,
+    RUNS,
+    SANDBOX,
+    TARGET,
+    command,
+    flag,
+)
+from studbook.experiments.cli.running import consent_of
 from studbook.experiments.cli.terminal import EXIT_INTERRUPTED, Terminal
 from studbook.experiments.replay.fold import Replayed, check_fold, check_fold_of_part
 from studbook.experiments.replay.live import (
@@ -25,16 +36,18 @@ from studbook.experiments.replay.live import (
 from studbook.experiments.replay.recorded import replay_part, replay_whole
 from studbook.experiments.replay.scope import choose_part, is_whole, pieces_of, prepare_part
 from studbook.experiments.run.environment import read_user_environment
+from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.measuring import FOLDER
 from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
-from studbook.experiments.run.opening import Target, find_run, open_target
-from studbook.experiments.run.plugins import plugging
+from studbook.experiments.run.opening import OpenedRun, Target, find_run, open_target
+from studbook.experiments.run.plugins import distrusting, plugging
 from studbook.experiments.spec.loading import read_resolved
-from studbook.experiments.spec.resuming import resume_spec
+from studbook.experiments.spec.model import SandboxSpec
 from studbook.experiments.verifying import NOT_CHECKED, Verified, verify_run
-from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line
+from studbook.experiments.views.lines import TESTBED_MODELS, labelled, line, notice_line
 from studbook.experiments.views.text import clean_line, count
 from studbook.populations.storage import RunFolder
+from studbook.sandbox.contract import StatedSandbox
 
 WIDTH = 220
 HASH = re.compile(r"[0-9a-f]{64}\Z")
@@ -64,6 +77,7 @@ WORDS = {
         help=f"live: evaluations of each paper (default: {DEFAULT_REPLICATES}); new ones are appended",
     ),
     RESET,
+    SANDBOX,
     PLUGINS,
     RUNS,
 )
@@ -73,11 +87,15 @@ def replay(options: Namespace, terminal: Terminal) -> int:
         raise UsageError(f"{given} needs --level live: the other levels repeat what was recorded")
     if options.replicates is not None and options.replicates < 1:
         raise UsageError(f"--replicates {options.replicates}: must be at least 1")
+    if options.level == "fold" and options.sandbox is not None:
+        raise UsageError("--sandbox needs --level recorded or live: the level fold runs nothing")
     target = open_target(options.target, Path(options.runs_dir))
-    with plugging(options.plugins):
+    provenance = target.run.provenance
+    consent = consent_of(options, target.run.folder, provenance)
+    with plugging(options.plugins), distrusting(is_own=provenance.is_own):
         if options.level == "live":
-            return _replay_live(options, target, terminal)
-        done = _replay_records(options, target, terminal)
+            return _replay_live(options, target, consent, terminal)
+        done = _replay_records(options, target, consent, terminal)
     if done is None:
         return EXIT_INTERRUPTED
     if terminal.wants_json:
@@ -87,7 +105,9 @@ def replay(options: Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _replay_records(options: Namespace, target: Target, terminal: Terminal) -> Replayed | None:
+def _replay_records(
+    options: Namespace, target: Target, consent: Consent, terminal: Terminal
+) -> Replayed | None:
     """None if the user interrupted it."""
     part = None
     if not is_whole(target, options.paper, alone=options.alone):
@@ -95,30 +115,61 @@ def _replay_records(options: Namespace, target: Target, terminal: Terminal) -> R
     if options.level == "fold":
         return check_fold(target.run) if part is None else check_fold_of_part(part, pieces_of(part))
     papers = Path(options.papers) if options.papers else None
+    recorded = read_resolved(target.run.folder.spec)
+    consent.check_code(recorded)
+    consent.check_papers(recorded, (), options.papers)
+    opening = _Opening(consent, terminal)
     display = terminal.display()
     try:
         if part is None:
-            return replay_whole(target.run, papers, display)
-        return replay_part(part, papers, display)
+            return replay_whole(target.run, papers, display, open_sandbox=opening.open)
+        return replay_part(part, papers, display, opening.open)
+    except ReplayDifference as error:
+        raise ReplayDifference(f"{error}{opening.doubt(target.run)}") from error
     finally:
         display.close()
 
 
-def _replay_live(options: Namespace, target: Target, terminal: Terminal) -> int:
+class _Opening:
+    """Opens the sandbox of a replay, says which one it is, and remembers it."""
+
+    def __init__(self, consent: Consent, terminal: Terminal) -> None:
+        self._consent = consent
+        self._terminal = terminal
+        self._sandbox: StatedSandbox | None = None
+
+    def open(self, spec: SandboxSpec) -> StatedSandbox:
+        self._sandbox = self._consent.open_for_replay(spec)
+        self._terminal.progress(labelled("sandbox", clean_line(self._sandbox.statement, 300)))
+        return self._sandbox
+
+    def doubt(self, run: OpenedRun) -> str:
+        """A line for a difference, if the boxes of run and replay had other contents."""
+        if self._sandbox is None or self._sandbox.fingerprint == run.start.sandbox_fingerprint:
+            return ""
+        here = f"{self._sandbox.name} ({self._sandbox.fingerprint[:40]})"
+        there = f"{run.start.sandbox} ({run.start.sandbox_fingerprint[:40]})"
+        return f"\n  the boxes differ too, which may be why: recorded in {there}, replayed in {here}"
+
+
+def _replay_live(options: Namespace, target: Target, consent: Consent, terminal: Terminal) -> int:
     whole = is_whole(target, options.paper, alone=options.alone)
     part = whole_run(target.run) if whole else choose_part(target, options.paper, alone=options.alone)
     old = old_scores(part)
     user = read_user_environment()
-    spec = resume_spec(
-        read_resolved(part.run.folder.spec),
-        options.overrides,
-        environment=user.environment,
-        dotenv=user.dotenv,
-    ).spec
+    recorded = read_resolved(part.run.folder.spec)
+    resumed = user.resume(recorded, options.overrides)
+    spec = resumed.spec
+    consent.check_code(spec)
+    consent.check_endpoints(recorded, resumed.named)
+    consent.check_papers(recorded, resumed.named, options.papers)
     with open_endpoints(spec, user.variables, lambda text: None):
         pass  # report a missing key before any work starts
-    prepared = prepare_part(part.run, spec, Path(options.papers) if options.papers else None)
+    papers = Path(options.papers) if options.papers else None
+    prepared = prepare_part(part.run, spec, papers, _Opening(consent, terminal).open)
     store = Path(options.runs_dir) / FOLDER / "live" / part.run.folder.name
+    for change in resumed.changes:
+        terminal.progress(notice_line(clean_line(change, 300)))
     terminal.progress(labelled("models", clean_line(models_line(prepared.spec, TESTBED_MODELS), 800)))
     terminal.progress(labelled("saved in", clean_line(store.as_posix(), 300)))
     display = terminal.display()

@@ -78,6 +78,12 @@ RESET = flag(
     help="change the budget, the length of the search, workers, display, prices, or where models and papers "
     "are and how fast they are asked, like -s budget.calls=9000; everything else is fixed",
 )
+SANDBOX = flag(
+    "--sandbox",
+    metavar="KIND",
+    help="where harness code runs: docker, process, or your own as module:Object; code of a run that you did "
+    "not make runs in Docker unless you name another",
+)
 PAPERS = flag("--papers", metavar="PATH", help="where the run's papers are now, if not where the spec says")
 PLUGINS = flag(
     "--plugins",

@@ -17,8 +17,13 @@ from studbook.experiments.conformance.page import PAGE_TITLE, Conformance, confo
 from studbook.experiments.doctor import CheckState
 from studbook.experiments.model_checks import check_endpoints
 from studbook.experiments.outputs import Output, opened_output
-from studbook.experiments.run.environment import UserEnvironment, read_user_environment
-from studbook.experiments.run.execute import ActiveRun, prepare, write_beginning
+from studbook.experiments.run.environment import (
+    Tell,
+    UserEnvironment,
+    read_user_environment,
+    tell_nobody,
+)
+from studbook.experiments.run.execute import ActiveRun, begin_run, prepare
 from studbook.experiments.run.opening import create_run, open_run
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.spec.loading import parse_override
@@ -78,7 +83,7 @@ def conformance(options: Namespace, terminal: Terminal) -> int:
 
 def _try_out(options: Namespace, report: "_Report", terminal: Terminal) -> int:
     user = read_user_environment()
-    spec = trial_spec(user, options.target, options.model, options.overrides)
+    spec = trial_spec(user, options.target, options.model, options.overrides, terminal.progress)
     findings = tuple(check_endpoints(spec, user.variables, terminal.progress, asks_roles=False))
     for line in result_lines(findings):
         terminal.progress(line)
@@ -90,7 +95,7 @@ def _try_out(options: Namespace, report: "_Report", terminal: Terminal) -> int:
         spec = spec.model_copy(update={"display": Choice(name="silent")})
     prepared = prepare(spec, user.variables)
     folder = create_run(
-        Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
+        Path(options.runs_dir), spec.name, options.name, lambda draft: begin_run(draft, prepared)
     )
     meter: dict[str, Totals] = {}
     code = execute_shown(
@@ -125,7 +130,11 @@ def _is_address(target: str) -> bool:
 
 
 def trial_spec(
-    user: UserEnvironment, target: str | None, model: str | None, overrides: Iterable[str]
+    user: UserEnvironment,
+    target: str | None,
+    model: str | None,
+    overrides: Iterable[str],
+    tell: Tell = tell_nobody,
 ) -> Spec:
     """The bundled trial with the models of `target`: a spec, an address, or None for OPENAI_BASE_URL.
 
@@ -135,7 +144,7 @@ def trial_spec(
     if target is not None and not _is_address(target):
         if model is not None:
             raise UsageError("--model names the model at an address; a spec names its own")
-        theirs = user.load(target, given).model_dump(mode="json", include=set(TAKEN))
+        theirs = user.load(target, given, tell).model_dump(mode="json", include=set(TAKEN))
         sections = [f"{name}={json.dumps(section)}" for name, section in theirs.items()]
         ours = [text for text in given if parse_override(text).path[0] not in TAKEN]
         return user.load(TRIAL, [*sections, *ours])
@@ -146,7 +155,7 @@ def trial_spec(
         )
     address = [] if target is None else [f"models.endpoints.openai.base_url={json.dumps(target)}"]
     chosen = ["models.default.endpoint=openai", f"models.default.model={json.dumps(model)}"]
-    return user.load(TRIAL, [*address, *chosen, *given])
+    return user.load(TRIAL, [*address, *chosen, *given], tell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,12 @@ Harnesses are named the way git names commits: `RUN:seed`, `RUN:best`, `RUN:m003
 
 The value of a spec key comes from the first of these that sets it: the flag `-s`, the environment
 (`STUDBOOK_SPEC_SEARCH__ITERATIONS=30`, and `OPENAI_BASE_URL` for the endpoint `openai`), `.env`, the YAML
-file, the default.
+file, the default. What `.env` sets is shown. It may have come with the folder, so it cannot weaken the
+sandbox, name code, or send a key of the environment to an address of its own.
+
+A run that you did not make here (unpacked, copied from elsewhere, made before runs were marked) is run in
+Docker or not at all, and its addresses, key variables, code and places of papers are refused until you name
+them: `--sandbox`, `-s models.endpoints…`, `--plugins`, `--papers`. `studbook adopt` makes it your own.
 
 ## JSON
 
@@ -59,6 +64,7 @@ JSON_KEYS = {
     "verify": "`run`, `is_clean`, `head`, `is_running`, `checked` (counts), `faults` (list of `place`, "
     "`problem`, `expected`, `found`), `notes`, `not_checked`",
     "pack": "`packed` (`run`, `file`, `files`, `size_bytes`, `head`, `left_out`)",
+    "adopt": "`run`, `was_own`, `wishes` (what the run may now decide: spec key → value)",
     "unpack": "`unpacked` (`run`, `folder`, `files`, `head`, `notes`)",
     "conformance": "`conformance` (`run`, `state`, `environment`, `roles`: list of `role`, `model`, "
     "`replies`, `cut`, `thinking`, `readable`, `failures`, `usage`, `dollars`, `seconds`; `edits`, `papers`, "

@@ -14,11 +14,11 @@ from studbook.evaluate.evaluations import Summary
 from studbook.evaluate.near_duplicate_papers import find_near_duplicates
 from studbook.evaluate.papers import Corpus, read_corpus
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.cli.command import PLUGINS, RUNS, SET, command, flag
+from studbook.experiments.cli.command import PLUGINS, RUNS, SANDBOX, SET, command, flag
+from studbook.experiments.cli.running import checked_sandbox, consent_of
 from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Terminal
-from studbook.experiments.library.working import evaluation_store, find_harness
+from studbook.experiments.library.working import FoundHarness, evaluation_store, find_harness
 from studbook.experiments.outputs import Output, opened_output
-from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.corpus import near_duplicates_note, skipped_note
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.lengths import fit_corpus, fit_spec
@@ -32,12 +32,14 @@ from studbook.experiments.run.measuring import (
 from studbook.experiments.run.models import models_line, open_endpoints
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import StopSwitch, listening
-from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses
+from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses, parse_override
+from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
 from studbook.experiments.views.text import clean_block, clean_line, count, duration
 from studbook.harnesses.folder import read_harness, write_harness
 from studbook.populations.storage import atomic_write
 from studbook.rate import Rate
+from studbook.sandbox.contract import StatedSandbox
 
 MOST, LAST, WIDEST = 3, 6, 160
 """Limits on what is shown: distinct breakdowns, lines of stderr, characters per line. --json has all."""
@@ -121,6 +123,7 @@ def _number(value: Fraction | None) -> str:
     flag("--out", metavar="FILE", help="write the accepted examples to this file, as JSONL"),
     flag("--spec", metavar="SPEC", help="take models, evaluator, sandbox and seed from this spec"),
     SET,
+    SANDBOX,
     PLUGINS,
     RUNS,
 )
@@ -137,8 +140,10 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
 def _evaluate(options: Namespace, terminal: Terminal, out: Output | None) -> int:
     runs_dir = Path(options.runs_dir)
     user = read_user_environment()
-    spec = user.load(options.spec, options.overrides)
-    harness = find_harness(options.harness, runs_dir)
+    named = [] if options.sandbox is None else [f"sandbox={options.sandbox}"]
+    spec = user.load(options.spec, [*options.overrides, *named], terminal.progress)
+    found = find_harness(options.harness, runs_dir)
+    harness = found.tree
     with open_endpoints(spec, user.variables, lambda text: None) as endpoints:
         spec = fit_spec(spec, endpoints, harness.manifest.roles)
     corpus, too_long = fit_corpus(read_corpus(Path(options.papers)), spec.corpus)
@@ -146,7 +151,7 @@ def _evaluate(options: Namespace, terminal: Terminal, out: Output | None) -> int
     alike = near_duplicates_note(find_near_duplicates(corpus.papers))
     store = evaluation_store(runs_dir)
     switch, display = StopSwitch(), terminal.display(spec.display.name, spec.display.params)
-    sandbox = open_clean_sandbox(spec.sandbox)
+    sandbox = _open_sandbox(found, spec, options)
     for told in (
         labelled("harness", clean_line(f"{harness.manifest.name} ({options.harness})")),
         labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 800)),
@@ -209,6 +214,16 @@ def _write_examples(measured: Measured, out: Output | None, store: Path) -> tupl
             problem = str(error).splitlines()[0]
     atomic_write(kept, content)
     return kept, problem
+
+
+def _open_sandbox(found: FoundHarness, spec: Spec, options: Namespace) -> StatedSandbox:
+    """With `-s sandbox=…` or --sandbox the user has chosen it for this harness; a spec file has not."""
+    chosen = any(parse_override(text).path[0] == "sandbox" for text in options.overrides)
+    kind = spec.sandbox.kind if chosen and spec.sandbox.kind != "auto" else checked_sandbox(options.sandbox)
+    if found.run is None:
+        return found.open_sandbox(spec.sandbox, named=kind)
+    consent = consent_of(options, found.run.folder, found.run.provenance)
+    return found.open_sandbox(spec.sandbox, named=kind, command=consent.command, adopting=consent.adopting)
 
 
 def limited(corpus: Corpus, limit: int | None) -> Corpus:

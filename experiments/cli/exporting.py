@@ -1,8 +1,9 @@
-"""Commands that write a run, or part of one, to another place: export, report, pack, unpack."""
+"""Commands that write a run, or part of one, to another place (export, report, pack, unpack), and adopt."""
 
 from argparse import Namespace
 from pathlib import Path
 
+from studbook.errors import UsageError
 from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.outputs import opened_output
@@ -10,7 +11,9 @@ from studbook.experiments.pack.packing import SUFFIX, pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack_run
 from studbook.experiments.run.environment import read_user_environment
+from studbook.experiments.run.foreign import wishes_of
 from studbook.experiments.run.opening import find_run, open_run, open_target
+from studbook.experiments.run.provenance import mark_as_own
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.report import BEGINNING, report_bytes
@@ -132,8 +135,34 @@ def unpack(options: Namespace, terminal: Terminal) -> int:
     for note in done.notes:
         terminal.progress(f"note: {clean_line(note, 300)}")
     terminal.progress(
+        "it is not your run: its code runs in Docker or not at all, and no address, key or code that it "
+        "names is used before you name it"
+    )
+    terminal.progress(
         f"re-run everything from recorded model calls: studbook replay {done.run} --level recorded"
     )
+    return 0
+
+
+@command("studbook adopt quickstart-1", RUN, RUNS)
+def adopt(options: Namespace, terminal: Terminal) -> int:
+    """Says first what the run may then do without being asked."""
+    run = open_run(options.run, Path(options.runs_dir))
+    spec = read_resolved(run.folder.spec)
+    was_own = run.provenance.is_own
+    if not was_own and not mark_as_own(run.folder, run.head):
+        raise UsageError(
+            "no state folder can be written, so nothing can be marked as yours\n"
+            "  set XDG_STATE_HOME to a folder that only you can write"
+        )
+    wishes = dict(wishes_of(spec))
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": run.folder.name, "was_own": was_own, "wishes": wishes})
+        return 0
+    known = "was yours already" if was_own else "is yours now: resume and replay open it as it was made"
+    terminal.result([f"{run.folder.name} {known}"])
+    for key, value in wishes.items():
+        terminal.progress(f"  {clean_line(f'{key}: {value}', 200)}")
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from studbook.errors import IntegrityError
+from studbook.errors import IntegrityError, PluginError
 from studbook.experiments.cli.command import RUN, RUNS, TARGET, command, flag
 from studbook.experiments.cli.terminal import Terminal
 from studbook.experiments.library.reading import Run, results_on
@@ -246,16 +246,25 @@ def _show_run(run: OpenedRun, terminal: Terminal) -> int:
 
 
 def _forecast(run: OpenedRun) -> "Forecast | None":
-    """What the whole run will cost; None if it is finished, has paid for nothing, or is incomplete."""
+    """What the whole run will cost; None if it is finished, has paid for nothing, or is incomplete.
+
+    None as well if a plug-in is needed that is not here, or is somebody else's.
+    """
     paid = paid_by_role(run)
     if run.population.finish is not None or not sum_totals(paid).dollars or not run.folder.spec.is_file():
         return None
     from studbook.evaluate.trajectories import TrajectoryStore  # imported here: only unfinished runs that
     from studbook.experiments.run.expected import forecast  # cost something need the evaluator
+    from studbook.experiments.run.plugins import distrusting
+    from studbook.experiments.run.provenance import provenance_of
     from studbook.experiments.spec.loading import read_resolved
 
     store = TrajectoryStore(run.folder.trajectories)
-    return forecast(read_resolved(run.folder.spec), run.population, paid, store.count())
+    try:
+        with distrusting(is_own=provenance_of(run.folder, run.head).is_own):
+            return forecast(read_resolved(run.folder.spec), run.population, paid, store.count())
+    except PluginError:  # its code is not here, or not to be imported
+        return None
 
 
 def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:

@@ -64,7 +64,7 @@ def doctor(options: Namespace, terminal: Terminal) -> int:
 
 def _doctor(options: Namespace, terminal: Terminal) -> int:
     user = read_user_environment()
-    spec = user.load(options.spec, options.overrides)
+    spec = user.load(options.spec, options.overrides, terminal.progress)
     if options.spec is not None:
         check_buildable(spec)
     limits: list[LimitReading] = []

@@ -66,6 +66,7 @@ VERBS = (
     Verb("verify", "checking:verify", "Check that all records of a run agree, and list any that do not."),
     Verb("pack", "exporting:pack", "Pack a run into one file, without keys, to replay it elsewhere."),
     Verb("unpack", "exporting:unpack", "Verify a packed run and add it to your runs."),
+    Verb("adopt", "exporting:adopt", "Mark a run as your own, so that it is resumed and replayed as made."),
     Verb("evaluate", "evaluating:evaluate", "Evaluate one harness on papers with the frozen evaluator."),
     Verb("export", "exporting:export", "Copy a harness of a run into a directory."),
     Verb("report", "exporting:report", "Write a run's report: one HTML file that opens offline."),
@@ -199,6 +200,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     words = [] if list(arguments) == ["help"] else list(arguments)
     parser = build_parser(words)
     options = parser.parse_args(words)
+    options.words = words
     if options.command is None:  # bare `studbook`, or `studbook help`
         parser.print_help()
         sys.stdout.flush()

@@ -10,9 +10,19 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
-from studbook.errors import BudgetExceeded, Outage, StorageError
+from studbook.errors import BudgetExceeded, Outage, StorageError, UsageError
 from studbook.evolve.loop import Ending, EndReason, end_reason
-from studbook.experiments.cli.command import PAPERS, PLUGINS, RESET, RUN, RUNS, SET, command, flag
+from studbook.experiments.cli.command import (
+    PAPERS,
+    PLUGINS,
+    RESET,
+    RUN,
+    RUNS,
+    SANDBOX,
+    SET,
+    command,
+    flag,
+)
 from studbook.experiments.cli.terminal import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -26,13 +36,14 @@ from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.execute import (
     ActiveRun,
     Prepared,
+    begin_run,
     execute,
     opened_run,
     prepare,
     read_seed,
     search_settings,
-    write_beginning,
 )
+from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.models import models_line, uses_only_testbed
 from studbook.experiments.run.opening import (
     create_run,
@@ -41,12 +52,13 @@ from studbook.experiments.run.opening import (
     find_start,
     is_being_written,
     open_run,
+    read_head,
 )
-from studbook.experiments.run.plugins import plugging
+from studbook.experiments.run.plugins import distrusting, plugging
+from studbook.experiments.run.provenance import Provenance, provenance_of
 from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import Spec
-from studbook.experiments.spec.resuming import resume_spec
 from studbook.experiments.views.lines import TESTBED_MODELS
 from studbook.experiments.views.report import report_bytes
 from studbook.experiments.views.text import count
@@ -62,6 +74,7 @@ from studbook.experiments.views.views import (
 from studbook.populations.events import Purpose
 from studbook.populations.population import SEED_ID
 from studbook.populations.storage import RUNS_DIR, RunFolder, atomic_write, storage_errors
+from studbook.sandbox.kinds import SANDBOX as SANDBOX_KINDS
 
 
 @command(
@@ -83,35 +96,39 @@ def run(options: Namespace, terminal: Terminal) -> int:
     with plugging(options.plugins, spec=options.spec):
         user = read_user_environment()
         accepted = ["models.accept_judge=true"] if options.accept_judge else []
-        spec = user.load(options.spec, [*options.overrides, *accepted])
+        spec = user.load(options.spec, [*options.overrides, *accepted], terminal.progress)
         prepared = prepare(spec, user.variables)
         if options.dry_run:
             prepared.sandbox.close()
             return _show_plan(prepared, terminal)
         folder = create_run(
-            Path(options.runs_dir), spec.name, options.name, lambda draft: write_beginning(draft, prepared)
+            Path(options.runs_dir), spec.name, options.name, lambda draft: begin_run(draft, prepared)
         )
         with discarding_refused(folder):
             return execute_shown(folder, prepared, user.variables, terminal, options)
 
 
-@command("studbook resume quickstart-1", RUN, RESET, PAPERS, PLUGINS, RUNS)
+@command("studbook resume quickstart-1", RUN, RESET, PAPERS, SANDBOX, PLUGINS, RUNS)
 def resume(options: Namespace, terminal: Terminal) -> int:
     """The resolved spec in the run folder applies; only the keys named in RESUMABLE may be changed."""
-    with plugging(options.plugins):
+    folder = find_run(options.run, Path(options.runs_dir))
+    consent = consent_of(options, folder, provenance_of(folder, read_head(folder)))
+    with plugging(options.plugins), distrusting(is_own=consent.provenance.is_own):
         user = read_user_environment()
-        folder = find_run(options.run, Path(options.runs_dir))
-        resumed = resume_spec(
-            read_resolved(folder.spec),
-            options.overrides,
-            papers=options.papers,
-            environment=user.environment,
-            dotenv=user.dotenv,
-        )
+        recorded = read_resolved(folder.spec)
+        resumed = user.resume(recorded, options.overrides, options.papers)
+        consent.check_code(resumed.spec)
+        consent.check_endpoints(recorded, resumed.named)
+        consent.check_papers(recorded, resumed.named)
         start = find_start(folder)
         papers = find_recorded_papers(resumed.spec.corpus, start.splits, folder.name) if start else None
         prepared = prepare(
-            resumed.spec, user.variables, read_seed(folder), papers=papers, changes=resumed.changes
+            resumed.spec,
+            user.variables,
+            read_seed(folder),
+            papers=papers,
+            changes=resumed.changes,
+            open_sandbox=consent.open_for_resume,
         )
         return execute_shown(folder, prepared, user.variables, terminal, options)
 
@@ -210,6 +227,30 @@ def _tell_interruption(ending: Ending, folder: RunFolder, terminal: Terminal, op
         terminal.progress(f"finished work is saved; resume with: {command}")
 
 
+def consent_of(options: Namespace, folder: RunFolder, provenance: Provenance) -> Consent:
+    """What the user says about this run with the flags of this command."""
+    where = "" if options.runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(options.runs_dir)}"
+    return Consent(
+        run=folder.name,
+        provenance=provenance,
+        command=f"{program()} {shlex.join(options.words)}",
+        adopting=f"{program()} adopt {spoken(folder, options)[0]}{where}",
+        sandbox=checked_sandbox(options.sandbox),
+    )
+
+
+def checked_sandbox(kind: str | None) -> str | None:
+    """Raises UsageError for a kind that does not exist; `auto` says nothing."""
+    if kind is None:
+        return None
+    if kind == "auto":
+        raise UsageError("--sandbox auto: name the sandbox: docker or process")
+    try:
+        return SANDBOX_KINDS.check_name(kind)
+    except ValueError as error:
+        raise UsageError(f"--sandbox: {error}") from None
+
+
 def resume_command(folder: RunFolder, options: Namespace) -> str:
     name, where = spoken(folder, options)
     return f"{program()} resume {name}{where}"
@@ -228,7 +269,7 @@ def spoken(folder: RunFolder, options: Namespace) -> tuple[str, str]:
     where = "" if options.runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(options.runs_dir)}"
     where += plugins_flag(options)
     if (Path(options.runs_dir) / folder.name).absolute() == folder.root.absolute():
-        return folder.name, where
+        return shlex.quote(folder.name), where
     return shlex.quote(folder.root.as_posix()), plugins_flag(options)
 
 

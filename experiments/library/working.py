@@ -8,6 +8,7 @@ sandbox or disk.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,18 +19,21 @@ from studbook.evolve.loop import EndReason
 from studbook.experiments.library.reading import Harness, Run, open_run
 from studbook.experiments.run.bench import open_clean_sandbox
 from studbook.experiments.run.environment import read_user_environment
-from studbook.experiments.run.execute import execute, opened_run, prepare, write_beginning
+from studbook.experiments.run.execute import begin_run, execute, opened_run, prepare
+from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.lengths import fit_corpus, fit_spec
 from studbook.experiments.run.measuring import FOLDER, Measured, evaluate_harness
 from studbook.experiments.run.models import open_endpoints
-from studbook.experiments.run.opening import create_run, discarding_refused, open_target
+from studbook.experiments.run.opening import OpenedRun, create_run, discarding_refused, open_target
 from studbook.experiments.run.plugins import open_display, plugging
 from studbook.experiments.run.stopping import StopSwitch, watching_stop_file
 from studbook.experiments.spec.loading import harness_folder
+from studbook.experiments.spec.model import SandboxSpec
 from studbook.experiments.views.display import Display
 from studbook.harnesses.folder import read_harness
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.storage import RUNS_DIR, storage_errors
+from studbook.sandbox.contract import StatedSandbox
 
 Plugin = str | Callable[..., object] | object
 """A registered name, `module:Object`, or the object itself, which must be importable under a name."""
@@ -65,7 +69,8 @@ def evaluate(
     given = {"models": models, "evaluator.predicate": predicate, "sandbox": sandbox}
     flags = spec_flags(given, overrides)
     resolved = user.load(None if spec is None else str(spec), flags)
-    tree = find_harness(harness, Path(runs_dir))
+    found = find_harness(harness, Path(runs_dir))
+    tree = found.tree
     with open_endpoints(resolved, user.variables, lambda text: None) as endpoints:
         resolved = fit_spec(resolved, endpoints, tree.manifest.roles)
     given_papers = (
@@ -78,7 +83,7 @@ def evaluate(
     try:
         return evaluate_harness(
             resolved,
-            open_clean_sandbox(resolved.sandbox),
+            found.open_sandbox(resolved.sandbox, named=None if sandbox is None else resolved.sandbox.kind),
             user.variables,
             tree,
             read,
@@ -116,9 +121,7 @@ def run(
         given = {"search.selection": selection, "evaluator.predicate": predicate, "sandbox": sandbox}
         resolved = user.load(str(spec), spec_flags(given, overrides))
         prepared = prepare(resolved, user.variables)
-        folder = create_run(
-            Path(runs_dir), resolved.name, name, lambda draft: write_beginning(draft, prepared)
-        )
+        folder = create_run(Path(runs_dir), resolved.name, name, lambda draft: begin_run(draft, prepared))
         shown, switch = _opened_display(display), StopSwitch()
         try:
             with (
@@ -140,17 +143,44 @@ def _opened_display(display: Plugin | Display | None) -> Display:
     return open_display(display or "silent") if isinstance(display, str | None) else cast(Display, display)
 
 
-def find_harness(harness: str | Path | Harness | HarnessTree, runs_dir: Path) -> HarnessTree:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundHarness:
+    """`run`: where it comes from, if that is a run and not a folder that the user named."""
+
+    tree: HarnessTree
+    run: OpenedRun | None = None
+
+    def open_sandbox(
+        self, spec: SandboxSpec, *, named: str | None, command: str = "", adopting: str = "studbook adopt RUN"
+    ) -> StatedSandbox:
+        """`named`: the kind, if the user chose it for this evaluation. `command`: what they typed.
+
+        Raises UsageError, SandboxError; without a container also for a harness of somebody else's run.
+        """
+        if self.run is None:
+            return open_clean_sandbox(spec)
+        consent = Consent(
+            run=self.run.folder.name,
+            provenance=self.run.provenance,
+            command=command,
+            adopting=adopting,
+            sandbox=named,
+        )
+        return consent.open_for_evaluation(spec)
+
+
+def find_harness(harness: str | Path | Harness | HarnessTree, runs_dir: Path) -> FoundHarness:
     """A folder, a bundled name, or RUN:HARNESS. Raises UsageError, ManifestError, RevisionError."""
     if isinstance(harness, HarnessTree):
-        return harness
+        return FoundHarness(tree=harness)
     if isinstance(harness, Harness):
-        return harness.tree
+        run, harness_id = harness.opened, harness.record.harness_id
+        return FoundHarness(tree=run.read_tree_to_run(harness_id), run=run)
     text = str(harness)
     if ":" in text and not Path(text).is_dir():
         target = open_target(text, runs_dir)
-        return target.run.read_tree(target.get_harness())
-    return read_harness(harness_folder(text))
+        return FoundHarness(tree=target.run.read_tree_to_run(target.get_harness()), run=target.run)
+    return FoundHarness(tree=read_harness(harness_folder(text)))
 
 
 def evaluation_store(runs_dir: Path) -> Path:

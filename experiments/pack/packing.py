@@ -52,9 +52,16 @@ def is_packed(name: str) -> bool:
 SUFFIX = ".studbook.tar.gz"
 LEVEL = 6
 PASSING = frozenset(
-    {"journal.jsonl.lock", "calls.sqlite-wal", "calls.sqlite-shm", "population.jsonl", STOP_FILE}
+    {
+        "journal.jsonl.lock",
+        "calls.sqlite-wal",
+        "calls.sqlite-shm",
+        "population.jsonl",
+        "provenance",
+        STOP_FILE,
+    }
 )
-"""Files of this machine or moment, or derived (`population.jsonl`: by an older Studbook).
+"""Files of this user, machine or moment, or derived (`population.jsonl`: by an older Studbook).
 
 The write-ahead log is merged into the database.
 """

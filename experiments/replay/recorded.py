@@ -33,9 +33,10 @@ from studbook.experiments.replay.scope import (
     prepare_part,
     trees_of,
 )
-from studbook.experiments.run.bench import Bench, open_bench
+from studbook.experiments.run.bench import Bench, open_bench, open_recorded_sandbox
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.execute import (
+    OpenSandbox,
     Prepared,
     execute,
     opened_run,
@@ -194,11 +195,13 @@ def _replay_piece(replay: PartReplay, piece: Piece) -> int:
     return again.calls
 
 
-def replay_part(part: Part, papers: Path | None, display: Display) -> Replayed | None:
+def replay_part(
+    part: Part, papers: Path | None, display: Display, open_sandbox: OpenSandbox = open_recorded_sandbox
+) -> Replayed | None:
     """Raises ReplayDifference at the first difference; None if the user interrupted it."""
     pieces = pieces_of(part)
     spec = replayed_spec(read_resolved(part.run.folder.spec), part.run)
-    prepared = prepare_part(part.run, spec, papers)
+    prepared = prepare_part(part.run, spec, papers, open_sandbox)
     switch = StopSwitch()
     try:
         with (
@@ -237,17 +240,30 @@ def unchanged(chat: Chat) -> Chat:
 
 
 def replay_whole(
-    run: OpenedRun, papers: Path | None, display: Display, through: Callable[[Chat], Chat] = unchanged
+    run: OpenedRun,
+    papers: Path | None,
+    display: Display,
+    through: Callable[[Chat], Chat] = unchanged,
+    *,
+    open_sandbox: OpenSandbox = open_recorded_sandbox,
 ) -> Replayed | None:
     """Raises ReplayDifference at the first difference; None if the user interrupted it.
 
     `papers`: where they are now, if not where the spec says. `through`: what every call passes on its way.
+    `open_sandbox` may open another sandbox than the recorded one: the records are the same.
     """
     check_lineage(run)
     spec = read_resolved(run.folder.spec)
     found = find_papers(run, spec, papers)
     check_evaluator(run, spec)
-    prepared = prepare(replayed_spec(spec, run), {}, read_seed(run.folder), replayed=run.start, papers=found)
+    prepared = prepare(
+        replayed_spec(spec, run),
+        {},
+        read_seed(run.folder),
+        replayed=run.start,
+        papers=found,
+        open_sandbox=open_sandbox,
+    )
     with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
         return _executed(run, prepared, RunFolder(Path(scratch) / run.folder.name), display, through)
 

@@ -13,7 +13,7 @@ from studbook.errors import RevisionError, UsageError
 from studbook.evaluate.contracts import Paper
 from studbook.experiments.run.bench import Origin, frozen_evaluator, origin_of
 from studbook.experiments.run.corpus import LoadedPapers, find_recorded_papers, papers_at
-from studbook.experiments.run.execute import check_version, prepare, read_seed
+from studbook.experiments.run.execute import OpenSandbox, check_version, prepare, read_seed
 from studbook.experiments.run.opening import OpenedRun, Target, find_paper
 from studbook.experiments.run.plugins import check_plugins
 from studbook.experiments.spec.model import Spec
@@ -100,11 +100,13 @@ class PreparedPart:
     origin: Origin
 
 
-def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None) -> PreparedPart:
-    """Raises UsageError if papers, sandbox or evaluator are not those of the run."""
+def prepare_part(run: OpenedRun, spec: Spec, papers: Path | None, open_sandbox: OpenSandbox) -> PreparedPart:
+    """Raises UsageError if papers or evaluator are not those of the run, and what `open_sandbox` raises."""
     found = find_papers(run, spec, papers)
     check_evaluator(run, spec)
-    prepared = prepare(spec, {}, read_seed(run.folder), replayed=run.start, papers=found)
+    prepared = prepare(
+        spec, {}, read_seed(run.folder), replayed=run.start, papers=found, open_sandbox=open_sandbox
+    )
     splits = found.splits
     return PreparedPart(
         spec=prepared.spec,
@@ -126,4 +128,4 @@ def check_evaluator(run: OpenedRun, spec: Spec) -> None:
 
 
 def trees_of(part: Part) -> dict[str, HarnessTree]:
-    return {harness_id: part.run.read_tree(harness_id) for harness_id in part.harness_ids}
+    return {harness_id: part.run.read_tree_to_run(harness_id) for harness_id in part.harness_ids}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.code_identity import source_hash
+from studbook.errors import UsageError
 from studbook.evaluate.contracts import Paper, PaperEvaluator
 from studbook.evaluate.evaluations import evaluate_many
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
@@ -20,9 +21,9 @@ from studbook.evaluate.settings import EvaluatorSettings, Frozen
 from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.experiments.run.models import build_client, evaluated_models, open_endpoints
 from studbook.experiments.run.notices import NoticeLog
-from studbook.experiments.run.plugins import find_plugin, plugin_folders
+from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.run.stopping import StoppableChat, StopSwitch
-from studbook.experiments.spec.model import LimitsSpec, SandboxSpec, Spec
+from studbook.experiments.spec.model import Choice, LimitsSpec, SandboxSpec, Spec
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.client import ModelClient
 from studbook.llm.contracts import Chat, Endpoint
@@ -39,13 +40,24 @@ from studbook.sandbox.shim import box_sources
 
 def open_clean_sandbox(spec: SandboxSpec) -> StatedSandbox:
     """Keeps boxes whose owner is still running. Raises UsageError, SandboxError."""
-    found = SANDBOX.find(spec.kind, spec.params, plugin_folders())
+    found = find_plugin(SANDBOX, Choice(name=spec.kind, params=spec.params))
     sandbox = SANDBOX.build(found, image=spec.image, runtime=spec.runtime)
     if isinstance(sandbox, DockerSandbox):
         reap_containers(sandbox.engine)
     reap_processes()
     reap_copies()
     return sandbox
+
+
+def open_recorded_sandbox(spec: SandboxSpec) -> StatedSandbox:
+    """The one that a run began with. Raises UsageError that says so if it is not available."""
+    try:
+        return open_clean_sandbox(spec)
+    except UsageError as error:
+        told = str(error).splitlines()[0]
+        raise UsageError(
+            f"{told}\n  the run began in the {spec.kind} sandbox and can only be resumed or replayed there"
+        ) from error
 
 
 MEGABYTE = 1024 * 1024

@@ -9,17 +9,26 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from studbook.experiments.spec.loading import load_spec
+from studbook.errors import SpecError
+from studbook.experiments.run.dotenv import check_dotenv, check_key_sources, dotenv_lines, merged
+from studbook.experiments.spec.loading import DOTENV, all_overrides, load_spec
 from studbook.experiments.spec.model import Spec
+from studbook.experiments.spec.resuming import Resumed, resume_spec
 from studbook.identity import Json, hash_json
 from studbook.llm.secrets import read_dotenv
 from studbook.version import __version__
+
+Tell = Callable[[str], object]
+
+
+def tell_nobody(_: str) -> None:
+    """A library shows nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -31,18 +40,37 @@ class UserEnvironment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment overrides `.env`."""
-        return {**self.dotenv, **self.environment}
+        return merged(self.environment, self.dotenv)
 
-    def load(self, path: str | None, flags: Iterable[str]) -> Spec:
-        """`path` None: the default spec, with the overrides of the flags."""
-        return load_spec(
-            Path(path) if path else None, flags, environment=self.environment, dotenv=self.dotenv
-        )
+    def load(self, path: str | None, flags: Iterable[str], tell: Tell = tell_nobody) -> Spec:
+        """`path` None: the default spec, with the overrides of the flags. `tell`: what `.env` changes.
+
+        Raises SpecError, also for what a `.env` may not change.
+        """
+        file, given = Path(path) if path else None, tuple(flags)
+        spec = load_spec(file, given, environment=self.environment, dotenv=self.dotenv)
+        overrides = all_overrides(given, self.environment, self.dotenv)
+        check_dotenv(spec, self._without_dotenv(file, given), overrides)
+        check_key_sources(spec, overrides, self.variables, self.dotenv)
+        for line in dotenv_lines(overrides):
+            tell(line)
+        return spec
+
+    def _without_dotenv(self, file: Path | None, flags: tuple[str, ...]) -> Spec | None:
+        try:
+            return load_spec(file, flags, environment=self.environment)
+        except SpecError:
+            return None
+
+    def resume(self, spec: Spec, flags: Iterable[str], papers: str | None = None) -> Resumed:
+        """The spec of an existing run with what this user changes of it. Raises SpecError."""
+        resumed = resume_spec(spec, flags, papers=papers, environment=self.environment, dotenv=self.dotenv)
+        check_key_sources(resumed.spec, resumed.overrides, self.variables, self.dotenv)
+        return resumed
 
 
 def read_user_environment() -> UserEnvironment:
-    return UserEnvironment(environment=dict(os.environ), dotenv=read_dotenv(Path(".env")))
+    return UserEnvironment(environment=dict(os.environ), dotenv=read_dotenv(Path(DOTENV)))
 
 
 def now() -> datetime:

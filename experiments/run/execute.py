@@ -47,6 +47,7 @@ from studbook.experiments.run.lengths import fit_spec
 from studbook.experiments.run.models import open_endpoints, role_models
 from studbook.experiments.run.notices import NoticeLog
 from studbook.experiments.run.plugins import check_buildable, check_plugins, find_plugin, identities
+from studbook.experiments.run.provenance import UNSIGNED, Witness, mark_as_own
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
 from studbook.experiments.spec.loading import application_root, harness_folder, write_resolved
@@ -72,6 +73,8 @@ WORDS = {
 LEAST_BUDGET_LEFT = 0.1
 """With a smaller share of any budget left, no paper is started before it is certain that it is needed."""
 
+OpenSandbox = Callable[[SandboxSpec], StatedSandbox]
+
 Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextManager[None]]
 """What sets the stop switch during a run: `listening` (signals and the stop file), or the stop file alone."""
 
@@ -80,7 +83,8 @@ Listen = Callable[[StopSwitch, Path, Callable[[str], None]], AbstractContextMana
 class Prepared:
     """The checked inputs of a run. `spec` names the sandbox that was chosen, not `auto`.
 
-    `changes`: a line for every key of the spec that a resume has changed.
+    `changes`: a line for every key of the spec that a resume has changed. `isolates_untrusted_code` is what
+    the run states about its sandbox; a replay, perhaps in another one, states what was recorded.
     `sandbox_reason` is why `auto` did not choose Docker; `canary` None: still to be asked.
     """
 
@@ -89,6 +93,7 @@ class Prepared:
     seed: HarnessTree
     sandbox: StatedSandbox
     origin: Origin
+    isolates_untrusted_code: bool
     changes: tuple[str, ...] = ()
     sandbox_reason: str = ""
     canary: tuple[CanaryScore, ...] | None = None
@@ -103,11 +108,12 @@ def prepare(
     replayed: RunStarted | None = None,
     papers: LoadedPapers | None = None,
     changes: tuple[str, ...] = (),
+    open_sandbox: OpenSandbox = open_clean_sandbox,
 ) -> Prepared:
     """Raises UsageError before anything is written; the caller closes `sandbox`. A replay needs no endpoint.
 
-    `seed` is given for an existing run, which must use the sandbox it began with. `papers` is given if they
-    have already been found. Of a new run, the endpoints are asked for contexts that the spec leaves open, and
+    `seed` is given for an existing run, whose sandbox `open_sandbox` chooses. `papers` is given if they have
+    already been found. Of a new run, the endpoints are asked for contexts that the spec leaves open, and
     papers must fit them: both are then part of its spec.
     """
     if seed is None:
@@ -119,7 +125,7 @@ def prepare(
             if seed is None:
                 spec = fit_spec(spec, endpoints, tree.manifest.roles)
     papers = papers or load_papers(spec.corpus, spec.seed)
-    sandbox = open_clean_sandbox(spec.sandbox) if seed is None else _same_sandbox(spec.sandbox)
+    sandbox = open_sandbox(spec.sandbox)
     kind = sandbox.name if spec.sandbox.kind == "auto" else spec.sandbox.kind
     chosen = spec.sandbox.model_copy(update={"kind": kind})
     here = Origin(sandbox=sandbox.fingerprint, roles=tree.manifest.roles)
@@ -129,21 +135,12 @@ def prepare(
         seed=tree,
         sandbox=sandbox,
         origin=here if replayed is None else origin_of(replayed),
+        isolates_untrusted_code=(replayed or sandbox).isolates_untrusted_code,
         changes=changes,
         sandbox_reason=replayed.sandbox_reason if replayed else sandbox.identity.get(WHY_NOT_DOCKER, ""),
         canary=replayed.canary if replayed else None,
         near_duplicates=replayed.near_duplicates if replayed else papers.near_duplicates,
     )
-
-
-def _same_sandbox(spec: SandboxSpec) -> StatedSandbox:
-    try:
-        return open_clean_sandbox(spec)
-    except UsageError as error:
-        told = str(error).splitlines()[0]
-        raise UsageError(
-            f"{told}\n  the run began in the {spec.kind} sandbox and can only be resumed or replayed there"
-        ) from error
 
 
 def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
@@ -166,6 +163,12 @@ def write_beginning(folder: RunFolder, prepared: Prepared) -> None:
             run_name=prepared.spec.name,
             kind=MutationKind.SEED,
         )
+
+
+def begin_run(folder: RunFolder, prepared: Prepared) -> None:
+    """`write_beginning` for a run that this user makes, and marks as their own."""
+    write_beginning(folder, prepared)
+    mark_as_own(folder)
 
 
 def read_seed(folder: RunFolder) -> HarnessTree:
@@ -197,6 +200,7 @@ class ActiveRun:
     near_duplicates: tuple[tuple[str, ...], ...] = ()
     legs: tuple[SearchEnded, ...] = ()
     is_replay: bool = False
+    isolates_untrusted_code: bool = False
 
 
 @contextmanager
@@ -216,9 +220,18 @@ def opened_run(
     """
     with ExitStack() as stack:
         stack.callback(prepared.sandbox.close)
+        witness = Witness(folder)
         ledger = stack.enter_context(
-            opened_ledger(folder, prepared.spec.name, clock=now, holder=this_process(), kind=Ledger)
+            opened_ledger(
+                folder,
+                prepared.spec.name,
+                clock=now,
+                holder=this_process(),
+                kind=Ledger,
+                announce=witness.journal,
+            )
         )
+        witness.recognize(ledger.head)
         if (start := ledger.population.start) is not None:
             check_version(folder.name, start)
             check_plugins(folder.name, start.plugins, prepared.spec)
@@ -256,10 +269,12 @@ def opened_run(
             notices.quietly("too long", f"{long.source}: about {long.tokens:,} tokens")
         for change in prepared.changes:
             notices.quietly("changed", change)
+        if replay_from is None and ledger.population.start is None and not witness.is_signing:
+            notices.add("unmarked", UNSIGNED)
         stack.enter_context(listen(switch, folder.root, display.notice))
-        atomic_write(
-            folder.spec, write_resolved(prepared.spec).encode("utf-8")
-        )  # a resume may have changed the spec
+        resolved = write_resolved(prepared.spec).encode("utf-8")
+        witness.spec(resolved)
+        atomic_write(folder.spec, resolved)  # a resume may have changed the spec
         yield ActiveRun(
             spec=prepared.spec,
             seed=prepared.seed,
@@ -273,6 +288,7 @@ def opened_run(
             sandbox_reason=prepared.sandbox_reason,
             canary=prepared.canary,
             near_duplicates=prepared.near_duplicates,
+            isolates_untrusted_code=prepared.isolates_untrusted_code,
         )
 
 
@@ -346,7 +362,7 @@ def run_started(run: ActiveRun, canary: tuple[CanaryScore, ...] = ()) -> RunStar
         seed_tree_hash=run.seed.tree_hash,
         splits=run.splits.paper_ids(),
         sandbox=run.spec.sandbox.kind,
-        isolates_untrusted_code=run.bench.sandbox.isolates_untrusted_code,
+        isolates_untrusted_code=run.isolates_untrusted_code,
         models={name: role.model for name, role in run.spec.models.roles.items()},
         sandbox_fingerprint=run.bench.frozen.sandbox,
         harness_roles=run.seed.manifest.roles,

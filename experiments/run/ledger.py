@@ -16,7 +16,14 @@ from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import META_ROLES, NAME_LENGTH
 from studbook.llm.records import CallRecords
 from studbook.populations.events import EvaluationDone, Event
-from studbook.populations.journal import Clock, Journal, JournalReader, entries_with
+from studbook.populations.journal import (
+    Announce,
+    Clock,
+    Journal,
+    JournalReader,
+    announce_to_nobody,
+    entries_with,
+)
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
 from studbook.populations.records import Mutant, Verdict
@@ -112,12 +119,18 @@ L = TypeVar("L", bound=Ledger)
 
 @contextmanager
 def opened_ledger(
-    folder: RunFolder, run_name: str, *, clock: Clock, holder: str, kind: type[L]
+    folder: RunFolder,
+    run_name: str,
+    *,
+    clock: Clock,
+    holder: str,
+    kind: type[L],
+    announce: Announce = announce_to_nobody,
 ) -> Iterator[L]:
     """The run in `folder`, new or existing, with its lock held."""
     builder = EMPTY.builder()
     with (
-        Journal(folder.journal, clock=clock, holder=holder, visit=builder.read) as journal,
+        Journal(folder.journal, clock=clock, holder=holder, visit=builder.read, announce=announce) as journal,
         Lineage(folder.lineage) as lineage,
     ):
         ledger = kind(journal, LineageTrees(lineage, run_name), builder.build())

@@ -14,6 +14,9 @@ from studbook.errors import SpecError
 from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.spec.model import (
     FROZEN_TEMPERATURES,
+    KEY_OF_OPENAI,
+    OPENAI,
+    TESTBED,
     Choice,
     EndpointSpec,
     ModelsSpec,
@@ -30,7 +33,6 @@ from studbook.llm.secrets import Secret
 
 DEFAULT_TEMPERATURE = 0.7
 OPENAI_HOST = "api.openai.com"
-TESTBED = "testbed"
 
 
 def role_models(spec: Spec) -> dict[str, RoleModel]:
@@ -119,8 +121,14 @@ def _models_there(models: dict[str, list[str]]) -> str:
 
 
 def _place(spec: Spec, role: RoleSpec) -> str:
-    url = spec.models.endpoints[role.endpoint].base_url
-    return url or OPENAI_HOST
+    """The address, and the variable whose key goes there if it is not the one that everybody expects."""
+    endpoint = spec.models.endpoints[role.endpoint]
+    place = endpoint.base_url or OPENAI_HOST
+    is_usual = endpoint.api_key_env is None or (role.endpoint, endpoint.api_key_env) == (
+        OPENAI,
+        KEY_OF_OPENAI,
+    )
+    return place if is_usual else f"{place} with the key in {endpoint.api_key_env}"
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from studbook.errors import IntegrityError, RevisionError, UsageError
+from studbook.experiments.run.provenance import Provenance, provenance_of
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.events import EvaluationDone, RunStarted
 from studbook.populations.family import resolve, split_revision
@@ -199,6 +200,10 @@ class OpenedRun:
                     break
         return tuple(found)
 
+    @cached_property
+    def provenance(self) -> Provenance:
+        return provenance_of(self.folder, self.head)
+
     @property
     def start(self) -> RunStarted:
         if self.population.start is None:
@@ -230,6 +235,13 @@ class OpenedRun:
             )
         with Lineage(self.folder.lineage) as lineage:
             return HarnessTree.of(lineage.read(self.population.mutants[harness_id].commit))
+
+    def read_tree_to_run(self, harness_id: str) -> HarnessTree:
+        """Raises IntegrityError if the files are not those whose hash is in the journal."""
+        tree = self.read_tree(harness_id)
+        if tree.tree_hash != self.population.mutants[harness_id].tree_hash:
+            raise IntegrityError(f"{harness_id}: the files in the lineage differ from the journal's")
+        return tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +300,14 @@ def find_start(folder: RunFolder) -> RunStarted | None:
     for entry in JournalReader(folder.journal):
         return entry.event if isinstance(entry.event, RunStarted) else None
     return None
+
+
+def read_head(folder: RunFolder) -> str:
+    """The hash of the journal's last line, every line verified; "" for an empty journal."""
+    reader = JournalReader(folder.journal)
+    for _ in reader:
+        pass
+    return reader.last.hash if reader.last else ""
 
 
 def is_being_written(folder: RunFolder) -> bool:

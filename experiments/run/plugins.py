@@ -1,12 +1,15 @@
 """Finds and builds what a spec plugs in: built-in policies and the user's own.
 
 Finding imports nothing. A user's module is searched for in `plugin_folders`, then among installed packages.
+For a run that somebody else made (`distrusting`), only in the folder that the user named: any installed
+module could otherwise be called with that run's parameters.
 """
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,6 +27,7 @@ from studbook.sandbox.kinds import SANDBOX
 T = TypeVar("T")
 
 _FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
+_DISTRUSTS: ContextVar[bool] = ContextVar("distrusts", default=False)
 
 
 def plugin_folders() -> tuple[Path, ...]:
@@ -47,9 +51,37 @@ def plugging(named: str | Path | None = None, *, spec: str | Path | None = None)
         _FOLDERS.reset(mark)
 
 
+@contextmanager
+def distrusting(*, is_own: bool = False) -> Iterator[None]:
+    """Within the block the spec at hand is somebody else's, unless `is_own`."""
+    mark = _DISTRUSTS.set(not is_own)
+    try:
+        yield
+    finally:
+        _DISTRUSTS.reset(mark)
+
+
 def find_plugin(door: Door[T], choice: Choice) -> Found:
-    """Raises PluginError if it is not found."""
-    return door.find(choice.name, choice.params, plugin_folders())
+    """Raises PluginError if it is not found; within `distrusting`, if it is in no folder the user named."""
+    if not _DISTRUSTS.get() or choice.name in door.names():
+        return door.find(choice.name, choice.params, plugin_folders())
+    named = _FOLDERS.get()
+    for folder in named:
+        with suppress(PluginError):
+            found = door.find(choice.name, choice.params, [folder])
+            if found.folder == folder.resolve():
+                return replace(found, is_defined_there=True)
+    raise PluginError(
+        f"{door.name} {choice.name}: code named by a run that is not yours is not imported\n"
+        "  if you know the code, name the directory it is in: --plugins DIR"
+    )
+
+
+def check_named_code(spec: Spec) -> None:
+    """Raises PluginError for a plug-in of somebody else's spec that is in no folder the user named."""
+    with distrusting():
+        for door, choice in (*chosen(spec).values(), (DISPLAY, spec.display)):
+            find_plugin(door, choice)
 
 
 def chosen(spec: Spec) -> dict[str, tuple[Door[Any], Choice]]:
@@ -100,7 +132,7 @@ def check_buildable(spec: Spec) -> None:
 def open_display(name: str, params: Mapping[str, Any] | None = None) -> Display:
     """The display of that name, or `module:Object`; one of a user's gives way to plain lines if it fails."""
     streams = {"progress": sys.stderr, "results": sys.stdout}
-    found = DISPLAY.find(name, params, plugin_folders())
+    found = find_plugin(DISPLAY, Choice(name=name, params=dict(params or {})))
     display = DISPLAY.build(found, **streams)
     if found.is_ours:
         return display

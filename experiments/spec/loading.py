@@ -96,6 +96,9 @@ def _names(kind: str, names: Iterable[str]) -> str:
     return f"Bundled {kind}: {', '.join(names)}"
 
 
+DOTENV = ".env"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """One `key.path=value`, and its origin (for error messages)."""
@@ -107,6 +110,10 @@ class Override:
     @property
     def key(self) -> str:
         return ".".join(self.path)
+
+    @property
+    def is_from_dotenv(self) -> bool:
+        return self.origin.startswith(f"{DOTENV} ")
 
 
 WORDINGS = {
@@ -224,6 +231,17 @@ def environment_overrides(environment: Mapping[str, str], origin: str = "environ
     return found
 
 
+def all_overrides(
+    flags: Iterable[str], environment: Mapping[str, str], dotenv: Mapping[str, str]
+) -> list[Override]:
+    """Later ones override earlier ones."""
+    return [
+        *environment_overrides(dotenv, DOTENV),
+        *environment_overrides(environment),
+        *(parse_override(text) for text in flags),
+    ]
+
+
 def load_spec(
     path: Path | None,
     flags: Iterable[str] = (),
@@ -239,12 +257,7 @@ def load_spec(
     raw = DEFAULT_SPEC if path is None else _read_yaml(path)
     here = folder or Path()
     home = here if path is None else path.parent
-    # later ones override earlier ones
-    overrides = [
-        *environment_overrides(dotenv or {}, ".env"),
-        *environment_overrides(environment or {}),
-        *(parse_override(text) for text in flags),
-    ]
+    overrides = all_overrides(flags, environment or {}, dotenv or {})
     named = {} if path is None else {"name": name_after(path)}
     spelled = {**named, "harness": DEFAULT_HARNESS, **_spell_out(raw)}
     for key in PATH_KEYS:

@@ -239,7 +239,9 @@ def _is_http_address(value: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
 
 
-TESTBED = "testbed"
+TESTBED, OPENAI = "testbed", "openai"
+"""The endpoints that every spec has."""
+KEY_OF_OPENAI = "OPENAI_API_KEY"
 OWN_FIELDS = frozenset(
     {
         "model",
@@ -287,8 +289,8 @@ class RoleSpec(Section):
 
 def _standard_endpoints() -> dict[str, EndpointSpec]:
     return {
-        "testbed": EndpointSpec(kind="testbed"),
-        "openai": EndpointSpec(kind="openai", api_key_env="OPENAI_API_KEY"),
+        TESTBED: EndpointSpec(kind="testbed"),
+        OPENAI: EndpointSpec(kind="openai", api_key_env=KEY_OF_OPENAI),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from studbook.errors import SpecError
 from studbook.experiments.spec.loading import (
+    DOTENV,
     PATH_KEYS,
     Override,
     environment_overrides,
@@ -84,10 +85,19 @@ def spec_hash(spec: Spec) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """The spec of a resumed run. `changes` has one line per key that differs from before."""
+    """The spec of a resumed run. `changes` has one line per key that differs from before.
+
+    `overrides`: what this user has set, later ones overriding earlier ones.
+    """
 
     spec: Spec
     changes: tuple[str, ...]
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The keys that this user has set."""
+        return frozenset(each.key for each in self.overrides)
 
 
 def resume_spec(
@@ -109,7 +119,7 @@ def resume_spec(
         given.append(Override(path=("corpus", "path"), value=papers, origin="--papers"))
     overrides = given
     if any(role.endpoint == ADDRESS[-2] for role in spec.models.roles.values()):
-        overrides = [*_addresses(dotenv or {}, ".env"), *_addresses(environment or {}, "environment"), *given]
+        overrides = [*_addresses(dotenv or {}, DOTENV), *_addresses(environment or {}, "environment"), *given]
     raw = spec.model_dump(mode="json")
     for override in overrides:
         value = override.value
@@ -118,7 +128,8 @@ def resume_spec(
         _make_way(raw, override)
         set_key(raw, override, value)
     resumed = validate_spec(raw, "spec.resolved.yaml", overrides)
-    return Resumed(spec=resumed, changes=tuple(_changes(spec, resumed, overrides)))
+    changes = tuple(_changes(spec, resumed, overrides))
+    return Resumed(spec=resumed, changes=changes, overrides=tuple(overrides))
 
 
 def _addresses(environment: Mapping[str, str], origin: str) -> list[Override]:

@@ -17,6 +17,7 @@ to keep a connection open) could hold a call forever. So the body of an answer, 
 in time and size. A streamed answer may take longer as a whole, but not be silent for longer.
 """
 
+import os
 import re
 import time
 import weakref
@@ -226,9 +227,9 @@ class OpenAIBackend:
                 "fix base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             )
         self._client = client
-        self._headers: dict[str, Any] = {}
+        self._headers: dict[str, Any] = {} if name == OWN_OF_THE_SDK else _kept_from_others(api_key)
         if api_key_header is not None:
-            self._headers = {api_key_header: api_key.reveal() or NO_KEY, "Authorization": openai.Omit()}
+            self._headers |= {api_key_header: api_key.reveal() or NO_KEY, "Authorization": openai.Omit()}
         weakref.finalize(self, self._client.close)  # a dropped backend leaves no connection open
         self._on_notice = on_notice
         self._lock = Lock()
@@ -447,6 +448,21 @@ class OpenAIBackend:
     def _where(self, model: str) -> str:
         url = self._client.base_url.copy_with(username=None, password=None, query=None, fragment=None)
         return f"endpoint {self._name!r} at {url}" + (f", model {model!r}" if model else "")
+
+
+OWN_OF_THE_SDK = "openai"
+"""The endpoint that the variables OPENAI_… are meant for."""
+
+
+def _kept_from_others(api_key: Secret) -> dict[str, Any]:
+    """Removes the headers that the SDK adds from the environment: they may hold keys of another endpoint."""
+    removed: dict[str, Any] = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+    for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
+        name, colon, _ = line.partition(":")
+        if colon:
+            is_our_place = name.strip().lower() == "authorization"
+            removed[name.strip()] = f"Bearer {api_key.reveal() or NO_KEY}" if is_our_place else openai.Omit()
+    return removed
 
 
 def _open_client(

@@ -37,6 +37,7 @@ COMMANDS = (
     "diff evil:seed other:seed",
     "verify evil",
     "report evil",
+    "adopt evil",
     "replay evil",
     "replay evil:best --level recorded",
     "export evil:best exported",

@@ -24,6 +24,7 @@ SUITES = {
     "secrets": "Secrets",
     "implementer": "The implementer's edits",
     "paths": "Papers, folders and paths",
+    "foreign": "Runs and folders of others",
     "other": "Other",
 }
 PLAIN_WIDTH = 140  # where no terminal says how wide it is

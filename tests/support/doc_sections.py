@@ -40,7 +40,7 @@ class Section:
 
     def run_commands(self, folder: Path, **extra: str) -> None:
         """In `folder`, with a reader's environment; every command has to succeed."""
-        names = ("HOME", "LANG", "DOCKER_HOST", "TMPDIR")
+        names = ("HOME", "LANG", "DOCKER_HOST", "TMPDIR", "XDG_STATE_HOME")
         kept = {name: os.environ[name] for name in names if name in os.environ}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         for command in self.commands:

@@ -23,9 +23,8 @@ workers: 2
 
 def environment(**extra: str) -> dict[str, str]:
     """What a user's shell has, without this project's variables."""
-    kept = {
-        key: os.environ[key] for key in ("PATH", "HOME", "LANG", "DOCKER_HOST", "TMPDIR") if key in os.environ
-    }
+    names = ("PATH", "HOME", "LANG", "DOCKER_HOST", "TMPDIR", "XDG_STATE_HOME")
+    kept = {key: os.environ[key] for key in names if key in os.environ}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "error", **extra}
 
 

@@ -90,6 +90,39 @@ def test_a_request_is_sent_whole_and_its_answer_read() -> None:
     }
 
 
+@pytest.mark.parametrize(("name", "is_sent"), [("openai", True), ("lab", False)])
+def test_what_the_sdk_adds_from_the_environment_goes_to_the_endpoint_openai_only(name, is_sent, monkeypatch):
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: g-secret-1\nX-Two:g-secret-2")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    sent: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json=completion())
+
+    with httpx2.Client(transport=httpx2.MockTransport(handler)) as client:
+        OpenAIBackend(
+            name=name, base_url="http://models.test/v1", api_key=Secret(KEY), http_client=client
+        ).complete(REQUEST)
+    told = str(sent[0].headers.multi_items())
+    for value in ("g-secret-1", "g-secret-2", "org-1", "proj-1"):
+        assert (value in told) is is_sent
+    assert sent[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_an_authorization_of_the_environment_does_not_replace_the_key_of_another_endpoint(monkeypatch):
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer g-secret-1")
+    sent: list[httpx2.Request] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json=completion())
+
+    assert backend(handler).complete(REQUEST).text == "because"
+    assert sent[0].headers.get_list("authorization") == [f"Bearer {KEY}"]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind", "what", "next_step"),
     [

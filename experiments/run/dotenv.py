@@ -1,0 +1,119 @@
+"""What a `.env` file may decide. It lies in the current folder, so it may have come with that folder.
+
+It may hold keys, for its own addresses and for the user's, and any setting; whatever it changes is shown. It
+may not send a key from the environment to an address of its own, choose a sandbox that contains less, or name
+code to import: each refusal says how the user says so themselves.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from studbook.errors import SpecError
+from studbook.experiments.run.plugins import chosen
+from studbook.experiments.spec.loading import DOTENV, Override
+from studbook.experiments.spec.model import KEY_OF_OPENAI, SHORTHANDS, TESTBED, Spec
+from studbook.experiments.views.text import clean_line
+
+ADDRESS_OF_OPENAI = "OPENAI_BASE_URL"
+CONTAINMENT = {"docker": 2, "auto": 1}
+"""More contains more; every other kind counts 0."""
+
+
+def merged(environment: Mapping[str, str], dotenv: Mapping[str, str]) -> dict[str, str]:
+    """The environment overrides `.env`, but the key that stands beside an address goes with that address."""
+    variables = {**dotenv, **environment}
+    own_key = dotenv.get(KEY_OF_OPENAI, "").strip()
+    if own_key and dotenv.get(ADDRESS_OF_OPENAI) and not environment.get(ADDRESS_OF_OPENAI):
+        variables[KEY_OF_OPENAI] = own_key
+    return variables
+
+
+def dotenv_lines(overrides: Sequence[Override]) -> Iterator[str]:
+    """A line for every key of the spec that `.env` sets and nothing else overrides."""
+    for override in _effective(overrides):
+        yield clean_line(f"{override.origin} sets {override.key}: {override.value}", 200)
+
+
+def check_dotenv(spec: Spec, without: Spec | None, overrides: Sequence[Override]) -> None:
+    """`without`: the spec as it is without the `.env`, None if it is none. Raises SpecError."""
+    override = _source(("sandbox", "kind"), overrides)
+    if override is not None and override.is_from_dotenv:
+        kind, before = spec.sandbox.kind, "auto" if without is None else without.sandbox.kind
+        if kind != before and CONTAINMENT.get(kind, 0) < max(1, CONTAINMENT.get(before, 0)):
+            raise _refused(override, f"choose the {kind} sandbox instead of {before}", "sandbox.kind", kind)
+    code = {choice.name: door.name for door, choice in chosen(spec).values() if ":" in choice.name}
+    if ":" in spec.display.name:
+        code[spec.display.name] = "display"
+    for override in _effective(overrides):
+        for name in code.keys() & set(_texts(override.value)):
+            raise _refused(override, f"name the code of the {code[name]}", override.key, str(override.value))
+
+
+def check_key_sources(
+    spec: Spec, overrides: Sequence[Override], variables: Mapping[str, str], dotenv: Mapping[str, str]
+) -> None:
+    """Raises SpecError if a key from the environment would go to an address that only `.env` names."""
+    for name in sorted({role.endpoint for role in spec.models.roles.values()}):
+        endpoint = spec.models.endpoints[name]
+        variable = endpoint.api_key_env
+        if endpoint.kind == TESTBED or variable is None or not variables.get(variable, "").strip():
+            continue
+        if variables[variable] == dotenv.get(variable):
+            continue  # it is the `.env`'s own key
+        for key, value in (("base_url", endpoint.base_url), ("api_key_env", variable)):
+            path = ("models", "endpoints", name, key)
+            override = _source(path, overrides)
+            if override is not None and override.is_from_dotenv:
+                doing = f"send the key in {variable}, which is in your environment, to {endpoint.base_url}"
+                raise _refused(override, doing, ".".join(path), str(value))
+
+
+def _refused(override: Override, doing: str, key: str, value: str) -> SpecError:
+    return SpecError(
+        f"{override.origin} would {doing}\n"
+        f"A {DOTENV} file may have come with this folder. If that is what you want, say so: "
+        f"-s {shlex.quote(f'{key}={value}')}"
+    )
+
+
+def _effective(overrides: Sequence[Override]) -> Iterator[Override]:
+    for number, override in enumerate(overrides):
+        place, later = _place(override), (_place(each) for each in overrides[number + 1 :])
+        if override.is_from_dotenv and not any(each == place[: len(each)] for each in later):
+            yield override
+
+
+def _source(path: tuple[str, ...], overrides: Sequence[Override]) -> Override | None:
+    """What set the key at `path` last."""
+    for override in reversed(overrides):
+        place = _place(override)
+        if place == path[: len(place)]:
+            return override if _holds(override.value, path[len(place) :]) else None
+    return None
+
+
+def _place(override: Override) -> tuple[str, ...]:
+    """`sandbox: docker` sets `sandbox.kind`."""
+    if override.key in SHORTHANDS and isinstance(override.value, str):
+        return (override.key, SHORTHANDS[override.key])
+    return override.path
+
+
+def _holds(value: Any, path: tuple[str, ...]) -> bool:
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return False
+        value = value[step]
+    return True
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)

