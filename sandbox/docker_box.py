@@ -28,6 +28,7 @@ from studbook.sandbox.owner import (
     labels_of,
     this_process,
 )
+from studbook.sandbox.podman import for_podman
 from studbook.sandbox.session import (
     Ended,
     Place,
@@ -176,11 +177,13 @@ class DockerSandbox:
         info = engine.info()
         version = info["ServerVersion"]
         self._missing = missing_limits(info)
+        self._is_podman = engine.is_podman()
+        engine_name = "podman" if self._is_podman else "docker"
         self.name = "docker"
         self.isolates_untrusted_code = not missing_walls(info)
         self.identity = {
             "kind": self.name,
-            "engine": version,
+            "engine": f"podman {version}" if self._is_podman else version,
             "image": image.reference,
             "image_id": image.image_id,
             "image_digest": image.digest,
@@ -190,7 +193,8 @@ class DockerSandbox:
         around = f", runtime {runtime}" if runtime else ""
         self.fingerprint = f"docker{around}, image {image.contents}"
         self.statement = (
-            f"docker {version}{around}{_lacks(self._missing)}, image {image.reference} ({image.told}): "
+            f"{engine_name} {version}{around}{_lacks(self._missing)}, "
+            f"image {image.reference} ({image.told}): "
             "a fresh container for every paper, no network, no mounts, no capabilities"
         )
         self.image = image
@@ -222,6 +226,8 @@ class DockerSandbox:
     def _adapted(self, config: dict[str, Any]) -> dict[str, Any]:
         """What this engine takes, with the runtime that was asked for."""
         config = acceptable(config, self._missing)
+        if self._is_podman:
+            config = for_podman(config)
         if self._runtime:
             config["HostConfig"]["Runtime"] = self._runtime
         return config

@@ -13,6 +13,7 @@ Knows neither frames nor limits: `docker_box.py` defines what a box is.
 """
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -356,6 +357,11 @@ class Engine:
         with engine_errors("info"):
             return dict(self._client.info())
 
+    def is_podman(self) -> bool:
+        with engine_errors("version"):
+            parts = self._client.version().get("Components") or []
+        return any("podman" in str(part.get("Name")).lower() for part in parts)
+
     def find_image(self, reference: str) -> dict[str, Any] | None:
         """The engine's description of an image; None if it does not have the image."""
         with engine_errors(f"looking for image {reference}"):
@@ -382,9 +388,11 @@ class Engine:
                 client.close()
 
     def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
+        """Import a tar of files. Podman 4 ignores the tag, so it is given once more."""
         repository, tag = parse_repository_tag(reference)
         with engine_errors(f"importing {reference}"):
-            self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
+            said = self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
+            self._client.tag(json.loads(said.strip().splitlines()[-1])["status"], repository, tag)
 
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
         """(container id, the engine's warnings). First removes boxes left from when the engine was away."""

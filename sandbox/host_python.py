@@ -26,6 +26,7 @@ LEFT_OUT = {
 }  # fmt: skip
 LIBRARIES = "/usr/local/lib"
 FOLDERS = ("tmp", "proc", "dev", "sys", "etc", "usr/local/bin", "usr/local/lib")
+GROUP = b"root:x:0:\nnobody:x:65534:\n"  # without it Podman mounts one
 PASSWD = b"root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/tmp:/bin/false\n"
 
 
@@ -91,6 +92,7 @@ def copy_to(root: Path) -> None:
 def items(scratch: Path) -> Iterator[Item]:
     """`scratch` is a folder for bytecode, of which each file is gone with the next item."""
     yield Item("etc/passwd", PASSWD)
+    yield Item("etc/group", GROUP)
     executable, name = executable_path(), python_name()
     yield Item(f"usr/local/bin/{name}", executable, 0o755)
     libraries = {executable}

@@ -31,7 +31,7 @@ class TestDocker(SandboxContract):
 
     def test_it_promises_containment(self, sandbox: DockerSandbox):
         assert sandbox.isolates_untrusted_code
-        assert sandbox.statement.startswith("docker ")
+        assert sandbox.statement.startswith(("docker ", "podman "))
 
     def test_a_box_that_is_killed_from_outside_is_lost_and_never_a_verdict(self, sandbox: DockerSandbox):
         def killer(kind: str, body: Frame) -> Frame:

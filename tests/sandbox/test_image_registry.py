@@ -81,7 +81,9 @@ def test_what_is_pulled_by_its_digest_is_found_again_and_runs_boxes(engine, tmp_
     assert again == replace(first, way="local")
     assert len(registry.asked) == asked
     recorder = Recorder({})
-    outcome = DockerSandbox(engine, again).run(job_of(BOX), recorder)
+    sandbox = DockerSandbox(engine, again)
+    outcome = sandbox.run(job_of(BOX), recorder)
+    sandbox.keeper.close()
     assert (outcome.status, recorder.logged) == (BoxStatus.FINISHED, ["alive"])
 
 
