@@ -303,7 +303,8 @@ class DockerSandbox:
         heartbeat: Heartbeat,
     ) -> SessionEnd:
         """From attaching to the last reply. Closes the socket; the container may still exist afterwards."""
-        channel = self.engine.attach(container)
+        with self._refusals():  # Podman prepares the box here
+            channel = self.engine.attach(container)
         session = Session(channel, job, handler, heartbeat)
         try:
             try:
