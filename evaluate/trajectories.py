@@ -11,6 +11,7 @@ Scores nothing.
 
 import json
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -18,17 +19,18 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from studbook.compression import compress, decompress
+from studbook.compression import MAX_DECOMPRESSED_BYTES, compress, decompress
 from studbook.errors import IntegrityError
 from studbook.evaluate.confirmation import Confirmed
 from studbook.evaluate.contracts import Example, Paper, Report, Rollout
 from studbook.evaluate.examples import ReadExample, example_to_json
 from studbook.evaluate.rubric import average
 from studbook.identity import canonical_json, hash_bytes, hash_json
+from studbook.json_text import read_json
 from studbook.llm.contracts import NO_EVIDENCE, ChatCall, ChatReply, Evidence
 from studbook.populations.events import decode, encode
 from studbook.populations.records import FailureCategory, PaperResult
-from studbook.populations.storage import atomic_write, storage_errors
+from studbook.populations.storage import atomic_write, read_plain, storage_errors
 from studbook.sandbox.contract import Outcome
 
 MAX_RAW_CHARACTERS = 20_000
@@ -221,11 +223,19 @@ class TrajectoryStore:
     def find(self, key: str) -> Trajectory | None:
         """None when there is no result for this key yet; raises IntegrityError when the file is damaged."""
         path = self.path_of(key)
-        if not path.exists():
-            return None
         with storage_errors(path, "read"):
-            data = path.read_bytes()
+            data = read_plain(path, MAX_DECOMPRESSED_BYTES)
+        if data is None:
+            return None
         return read_trajectory(decompress(data, place=str(path)), key, str(path))
+
+    def has(self, key: str) -> bool:
+        """Whether there is a file for this key that is not empty."""
+        try:
+            status = self.path_of(key).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def get(self, key: str) -> Trajectory:
         """Raises IntegrityError when the file is missing, because a recorded result refers to it."""
@@ -237,10 +247,10 @@ class TrajectoryStore:
     def redraws(self, key: str) -> int:
         """The number that `put_redraws` left for a result that is not there yet."""
         path = self._redraws_of(key)
-        if not path.exists():
-            return 0
         with storage_errors(path, "read"):
-            text = path.read_bytes()[:_MAX_DIGITS]
+            text = read_plain(path, _MAX_DIGITS)
+        if text is None:
+            return 0
         if not text.isdigit():
             raise IntegrityError(f"{path} does not hold a number; delete it and resume.")
         return int(text)
@@ -305,7 +315,7 @@ def trajectory_body(trajectory: Trajectory) -> bytes:
 def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
     """Raises IntegrityError naming `place` if `body` is not the trajectory of `key`."""
     try:
-        data = json.loads(body)
+        data = read_json(body, place)
         if data["v"] != SCHEMA:
             raise IntegrityError(f"{place} has schema {data['v']}; this version reads {SCHEMA}.")
         result = decode(PaperResult, canonical_json(data["result"]))

@@ -8,6 +8,7 @@ written.
 
 import errno
 import fcntl
+import glob
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from studbook.errors import UsageError
 from studbook.populations.storage import atomic_file, create_beside, storage_errors, write_all
+from studbook.scratch import remove_abandoned
 
 HEAD_BYTES = 1_000
 MAX_LINKS = 40
@@ -50,6 +52,7 @@ def opened_output(path: Path, beginning: bytes | None, option: str = "--out") ->
     if stream is None:
         target = _check_file(path, beginning, told)
         _try_folder(target, told)
+        remove_abandoned(target.parent.glob(f".{glob.escape(target.name)}.*.part"))
         yield Output(
             named=path, is_file=True, writing=lambda: atomic_file(_check_file(path, beginning, told))
         )

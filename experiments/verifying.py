@@ -4,14 +4,14 @@ Journal, lineage, trajectories, call records and spec are treated as untrusted; 
 with its place. Runs no harness and makes no call. `NOT_CHECKED` lists what is not covered.
 """
 
-import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from studbook.compression import decompress
+from studbook.compression import MAX_DECOMPRESSED_BYTES, Expansion, decompress
 from studbook.errors import CorpusError, IntegrityError, PluginError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.settings import Frozen
@@ -40,6 +40,7 @@ from studbook.experiments.spec.loading import read_resolved, write_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.spec.resuming import spec_hash
 from studbook.findings import Findings
+from studbook.json_text import read_json
 from studbook.llm.contracts import Evidence
 from studbook.llm.records_audit import RecordedCalls, opened_for_audit
 from studbook.populations.events import DecisionMade, DiagnosisMade, EvaluationDone, RunStarted
@@ -48,8 +49,10 @@ from studbook.populations.lineage_audit import NAME as LINEAGE
 from studbook.populations.lineage_audit import Expected, LineageFiles, audit_lineage
 from studbook.populations.population import Population, fold
 from studbook.populations.records import PaperResult
-from studbook.populations.storage import RunFolder
+from studbook.populations.storage import RunFolder, kind_words, read_plain
 
+MAX_TEXT_BYTES = 1024 * 1024
+"""Of the spec, or of environment.json."""
 NOT_CHECKED: Mapping[str, str] = MappingProxyType(
     {
         "journal.jsonl.lock": "it only names the writing process, for messages",
@@ -123,10 +126,11 @@ class _Verification:
         )
 
     def _journal(self) -> AuditedJournal:
-        if not self._folder.journal.is_file():
-            self._findings.fault(self._folder.journal.name, "it is missing")
+        try:
+            journal = audit_journal(self._folder.journal, self._findings)
+        except (OSError, IntegrityError) as error:
+            self._findings.fault(self._folder.journal.name, _unreadable(error, self._folder.journal))
             return AuditedJournal(lines=(), head="", torn_bytes=0)
-        journal = audit_journal(self._folder.journal, self._findings)
         if journal.torn_bytes:
             doing = "is being written" if self._is_running else "was not finished; resume removes it"
             self._findings.note(f"journal.jsonl ends in {journal.torn_bytes} bytes of an append that {doing}")
@@ -141,7 +145,7 @@ class _Verification:
         path = self._folder.spec
         with self._findings.catching(path.name):
             spec = read_resolved(path)
-            text = path.read_bytes().decode("utf-8", "replace")
+            text = (read_plain(path, MAX_TEXT_BYTES) or b"").decode("utf-8", "replace")
             self._same_text(path.name, write_resolved(spec), text)
             return spec
         self._findings.note("without the spec, verdicts and choices are not rechecked")
@@ -214,14 +218,18 @@ class _Verification:
     def _environment(self, start: RunStarted | None) -> None:
         path = self._folder.environment
         try:
-            text = path.read_bytes().decode("utf-8")
-            values = json.loads(text)
+            data = read_plain(path, MAX_TEXT_BYTES)
+            if data is None:
+                raise FileNotFoundError
+            text, values = data.decode("utf-8"), read_json(data, path.name)
             written = environment_text({name: values[name] for name in values if name != CHECK})
             self._same_text(path.name, written, text)
             found = (values["evaluator_hash"], values["sandbox"]["kind"])
         except FileNotFoundError:
             self._findings.fault(path.name, "it is missing")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (IntegrityError, OSError) as error:
+            self._findings.fault(path.name, _unreadable(error, path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._findings.fault(path.name, f"it cannot be read: {error!r:.100}")
         else:
             if start is not None:
@@ -250,12 +258,16 @@ class _Verification:
                 frozen=frozen, roles=role_models(spec), papers=self._papers, findings=self._findings
             )
         files = list_trajectories(self._folder.trajectories, self._findings)
-        with opened_for_audit(self._folder.calls, self._findings, is_running=self._is_running) as calls:
+        expansion = Expansion()
+        with opened_for_audit(
+            self._folder.calls, self._findings, is_running=self._is_running, expansion=expansion
+        ) as calls:
             if calls is not None:
                 calls.check()
             ResultsAudit(
                 root=self._folder.trajectories,
                 files=files,
+                expansion=expansion,
                 start=start,
                 audit=audit,
                 again=again if self._is_same_code else None,
@@ -299,10 +311,25 @@ class _Verification:
             *(folder.calls.name + end for end in ("", "-wal", "-shm")),
         }
         for entry in sorted(os.scandir(folder.root), key=lambda entry: entry.name):
+            is_folder = entry.name in {folder.lineage.name, folder.trajectories.name}
+            mode = entry.stat(follow_symlinks=False).st_mode
             if entry.is_symlink():
                 self._findings.fault(entry.name, "it is a link, and its target is not part of the run")
+            elif entry.name in known | EXTRA_FILES and stat.S_ISDIR(mode) != is_folder:
+                self._findings.fault(entry.name, f"it is {kind_words(mode)}, and not what Studbook wrote")
+            elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                self._findings.fault(entry.name, f"it is {kind_words(mode)}, and whoever reads it may wait")
             elif entry.name not in known | EXTRA_FILES:
                 self._findings.note(f"{entry.name} is not a Studbook file and was not checked")
+
+
+def _unreadable(error: Exception, path: Path) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is missing"
+    told = str(error).partition("\n")[0]
+    return (
+        told.removeprefix(f"{path} ") if isinstance(error, IntegrityError) else f"it cannot be read: {told}"
+    )
 
 
 def _expected(
@@ -351,13 +378,14 @@ class Named:
 
 
 def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
-    """Every trajectory file by its key; reports a fault for any other file."""
+    """Every trajectory file by its key; reports a fault for anything else. Looks two levels deep."""
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
+    for path, mode in _two_levels(root):
         key = path.name.removesuffix(SUFFIX)
-        if path.is_dir() and not path.is_symlink():
-            continue
-        if path == root / key[:2] / f"{key}{SUFFIX}":
+        if not stat.S_ISREG(mode):
+            place = f"{root.name}/{path.relative_to(root).as_posix()}"
+            findings.fault(place, f"it is {kind_words(mode)}, and not a trajectory")
+        elif path == root / key[:2] / f"{key}{SUFFIX}":
             found[key] = path
         elif path == root / path.stem[:2] / f"{path.stem}{REDRAWS}":
             findings.note(f"{root.name}: a paper will be judged again with new random seeds")
@@ -369,15 +397,30 @@ def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
     return found
 
 
+def _two_levels(root: Path) -> Iterator[tuple[Path, int]]:
+    """Files below `root` and its folders, in order, and whatever else is there; follows no link."""
+    if root.is_symlink() or not root.is_dir():
+        return
+    for path in sorted(root.iterdir()):
+        mode = path.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            yield path, mode
+            continue
+        for inner in sorted(path.iterdir()):
+            yield inner, inner.lstat().st_mode
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsAudit:
     """`audit` is None without a spec, `again` if the evaluator differs, `calls` without records.
 
     `files` were listed before the records were read, so that their records exist even in a running run.
+    `expansion` limits what all files and records are together when decompressed.
     """
 
     root: Path
     files: Mapping[str, Path]
+    expansion: Expansion
     start: RunStarted | None
     audit: TrajectoryAudit | None
     again: Recheck | None
@@ -404,13 +447,12 @@ class ResultsAudit:
     def _read(self, key: str, path: Path) -> Trajectory | None:
         place = self._place(key)
         try:
-            body = decompress(path.read_bytes(), place=place)
+            data = read_plain(path, MAX_DECOMPRESSED_BYTES) or b""
+            body = decompress(data, place=place, expansion=self.expansion)
             trajectory = read_trajectory(body, key, place)
-        except IntegrityError as error:
-            self.findings.fault(place, str(error).partition("\n")[0].removeprefix(f"{place} "))
-            return None
-        except (OSError, RecursionError) as error:
-            self.findings.fault(place, f"it cannot be read: {error}")
+        except (IntegrityError, OSError) as error:
+            told = _unreadable(error, path).removeprefix(f"{place}: ").removeprefix(f"{place} ")
+            self.findings.fault(place, told)
             return None
         if trajectory_body(trajectory) != body:
             self.findings.fault(place, "its content or format is not what Studbook writes")

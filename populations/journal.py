@@ -15,10 +15,10 @@ nothing and needs no lock. `Population` interprets the events.
 """
 
 import hashlib
-import json
 import mmap
 import os
 import re
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +31,7 @@ from typing import BinaryIO
 from studbook.errors import IntegrityError, StorageError
 from studbook.findings import Findings
 from studbook.identity import Json, canonical_json, hash_bytes
+from studbook.json_text import read_json
 from studbook.populations.events import (
     SCHEMA_VERSION,
     EvaluationDoneOutline,
@@ -39,10 +40,21 @@ from studbook.populations.events import (
     outline_from_json,
     to_json,
 )
-from studbook.populations.storage import WriterLock, storage_errors, sync_folder, write_all
+from studbook.populations.storage import (
+    WriterLock,
+    check_kind,
+    open_plain,
+    storage_errors,
+    sync_folder,
+    write_all,
+)
 
 GENESIS = "0" * 64
 """`prev` of the first line."""
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""The evaluation of a thousand papers takes one or two."""
+MAX_BYTES = 1 << 40
 
 _START = b'{"data":'
 _TAIL_BYTES = 400
@@ -70,8 +82,9 @@ class Entry:
 
     @property
     def data(self) -> Json:
-        """The event's JSON."""
-        data: Json = json.loads(self.data_text)
+        """The event's JSON. Raises IntegrityError."""
+        with self._named():
+            data: Json = read_json(self.data_text, "its data")
         return data
 
     @property
@@ -104,6 +117,8 @@ def format_line(*, kind: str, data: Json, seq: int, prev: str, left: int, time: 
 
 def parse_line(line: bytes) -> Entry:
     """The entry of a line without its newline; raises IntegrityError saying what is wrong with it."""
+    if len(line) > MAX_LINE_BYTES:
+        raise IntegrityError(f"it is longer than {MAX_LINE_BYTES:,} bytes")
     found = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
     if found is None or not line.startswith(_START):
         raise IntegrityError("it is not a journal line (cut, joined or edited)")
@@ -160,7 +175,7 @@ class JournalReader:
 
     def __iter__(self) -> Iterator[Entry]:
         self._reset()
-        with storage_errors(self.path, "read"), self.path.open("rb") as file:
+        with storage_errors(self.path, "read"), open_plain(self.path, MAX_BYTES) as file:
             yield from self._appends(file)
 
     def events(self) -> Iterator[Event]:
@@ -171,7 +186,7 @@ class JournalReader:
         """Yields the lines of an append only once its last line has been read."""
         held: list[Entry] = []
         position = 0
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(_lines(file), start=1):
             position += len(line)
             entry = self._read(line, number, held[-1] if held else self.last)
             if entry is None:
@@ -190,13 +205,21 @@ class JournalReader:
             entry = parse_line(line.removesuffix(b"\n"))
             check_follows(entry, before)
         except IntegrityError as error:
-            if not line.endswith(b"\n") and not lost_its_newline(line):
+            if len(line) <= MAX_LINE_BYTES and not line.endswith(b"\n") and not lost_its_newline(line):
                 return None
             raise IntegrityError(
                 f"{self.path}, line {number}: {error}.\n"
                 "Take the file from a backup, or keep the lines before it and resume."
             ) from error
         return entry
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """A line that is too long comes alone and is the last one: its end is not looked for."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        yield line
+        if len(line) > MAX_LINE_BYTES:
+            return
 
 
 def entries_with(path: Path, text: bytes) -> Iterator[Entry]:
@@ -256,7 +279,7 @@ class Journal:
         self._lock = WriterLock(path.with_name(path.name + ".lock"), holder)
         try:
             self._handle = _open_durably(path)
-        except StorageError:
+        except (StorageError, IntegrityError):
             self._lock.close()
             raise
         try:
@@ -342,6 +365,7 @@ class Journal:
 
 
 def _open_durably(path: Path) -> int:
+    check_kind(path, stat.S_ISREG)
     with storage_errors(path, "open"):
         existed = path.exists()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -385,8 +409,8 @@ class AuditedJournal:
 
 def audit_journal(path: Path, findings: Findings) -> AuditedJournal:
     audit = _Audit(path.name, findings)
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with open_plain(path, MAX_BYTES) as file:
+        for number, line in enumerate(_lines(file), start=1):
             audit.read(line, number)
     return audit.end()
 
@@ -425,10 +449,11 @@ class _Audit:
         try:
             return parse_line(line.removesuffix(b"\n"))
         except IntegrityError as error:
-            if not line.endswith(b"\n") and not lost_its_newline(line):
+            is_cut = len(line) <= MAX_LINE_BYTES and not line.endswith(b"\n")
+            if is_cut and not lost_its_newline(line):
                 return None  # only the last line can lack its newline: an append that was not finished
             self._findings.fault(place, str(error))
-        guess = _understand(line, self._before)
+        guess = _understand(line, self._before) if len(line) <= MAX_LINE_BYTES else None
         self._is_lost = guess is None
         if guess is None:
             self._before, self._held_bytes = None, 0
@@ -453,7 +478,7 @@ class _Audit:
 def _understand(line: bytes, before: Entry | None) -> Entry | None:
     """The apparent content of a line with a wrong hash; the next line continues its claimed hash."""
     try:
-        value = json.loads(line)
+        value = read_json(line, "a line")
         entry = Entry(
             seq=int(value["seq"]),
             kind=str(value["kind"]),
@@ -463,7 +488,7 @@ def _understand(line: bytes, before: Entry | None) -> Entry | None:
             time="",
             data_text=canonical_json(value["data"]),
         )
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (IntegrityError, ValueError, TypeError, KeyError):
         return _skip(line, before)
     return entry
 

@@ -3,19 +3,25 @@
 A crash leaves either the old file or the new one, and there is one writer per run. Knows no formats. A full
 disk or an unwritable folder is a StorageError that names it. The lock is advisory, and its file says who
 holds it. The kernel releases it when its holder dies, so a leftover lock file has no effect.
+
+`open_plain` and `read_plain` are for folders that somebody else may have made: they follow no link, wait for
+no pipe, and read no more than is expected.
 """
 
+import errno
 import fcntl
 import os
 import platform
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from studbook.errors import StorageError
+from studbook.errors import IntegrityError, StorageError
+from studbook.scratch import hold
 
 RUNS_DIR = "runs"
 """Default directory of runs."""
@@ -68,9 +74,26 @@ class RunFolder:
         return self.root / "provenance"
 
     @property
+    def lock(self) -> Path:
+        return self.root / "journal.jsonl.lock"
+
+    @property
     def exists(self) -> bool:
-        """A folder becomes a run with its first journal line."""
-        return self.journal.is_file()
+        """A folder becomes a run with its journal."""
+        return os.path.lexists(self.journal)
+
+    def check_kinds(self) -> None:
+        """Raises IntegrityError if something else stands where Studbook reads or writes a file or a folder.
+
+        A link may lead to any file of the user, and whoever opens a pipe waits for its other end.
+        """
+        database = [self.calls.with_name(self.calls.name + end) for end in ("", "-wal", "-shm", "-journal")]
+        texts = (self.spec, self.environment, self.notices, self.report, self.provenance)
+        files = (self.journal, self.lock, *texts, *database)
+        for path in files:
+            check_kind(path, stat.S_ISREG)
+        for path in (self.lineage, self.trajectories):
+            check_kind(path, stat.S_ISDIR)
 
     def create(self) -> "RunFolder":
         """Creates missing folders; raises StorageError naming the one that cannot be created."""
@@ -86,9 +109,73 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(
-            f"cannot {doing} {path}: {reason}.\nFree some space or fix the permissions, then resume."
-        ) from error
+        raise StorageError(f"cannot {doing} {path}: {reason}.\n{remedy(error)}, then resume.") from error
+
+
+def remedy(error: OSError) -> str:
+    """What to do about a failure of the machine, as the beginning of a sentence."""
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "Allow more open files (`ulimit -n 4096`) or use fewer workers (-s workers=1)"
+    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST}:
+        return "Move it out of the way"
+    if error.errno == errno.ENOMEM:
+        return "Free some memory"
+    return "Free some space or fix the permissions"
+
+
+def check_kind(path: Path, is_right: Callable[[int], bool]) -> None:
+    """Raises IntegrityError if something of another kind than a plain file, or folder, stands there."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not is_right(mode):
+        raise IntegrityError(
+            f"{path} is {kind_words(mode)}, and a run has only plain files and folders of its own\n"
+            "  remove it, or restore it from a backup of the run"
+        )
+
+
+def kind_words(mode: int) -> str:
+    """What `mode` says that a path is, as words."""
+    kinds = {
+        stat.S_ISLNK: "a link",
+        stat.S_ISDIR: "a folder",
+        stat.S_ISREG: "a file",
+        stat.S_ISFIFO: "a pipe",
+    }
+    return next((words for is_kind, words in kinds.items() if is_kind(mode)), "a socket or device")
+
+
+def open_plain(path: Path, most_bytes: int) -> BinaryIO:
+    """Opens a regular file for reading.
+
+    Raises IntegrityError for a link, for anything else that is no regular file, and for more than
+    `most_bytes`; OSError (FileNotFoundError too) if it cannot be opened.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):  # the latter on BSD
+            raise IntegrityError(f"{path} is a link, and a run has only plain files") from error
+        raise
+    file = os.fdopen(handle, "rb")
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes:
+        file.close()
+        if stat.S_ISREG(status.st_mode):
+            raise IntegrityError(f"{path} has {status.st_size:,} bytes, more than the {most_bytes:,} allowed")
+        raise IntegrityError(f"{path} is not a plain file")
+    return file
+
+
+def read_plain(path: Path, most_bytes: int) -> bytes | None:
+    """The content of a regular file, None if there is none. Raises what `open_plain` raises."""
+    try:
+        with open_plain(path, most_bytes) as file:
+            return file.read(most_bytes)
+    except FileNotFoundError:
+        return None
 
 
 def sync_folder(folder: Path) -> None:
@@ -127,6 +214,7 @@ def atomic_file(path: Path, *, temporary_in: Path | None = None) -> Iterator[int
         handle, temporary = create_beside(path, temporary_in)
         try:
             try:
+                hold(handle)
                 yield handle
                 if (mode := _mode_of(path)) is not None:
                     os.fchmod(handle, mode)
@@ -163,8 +251,10 @@ class WriterLock:
     """Held from construction to `close`; raises StorageError naming the holder if it is taken."""
 
     def __init__(self, path: Path, holder: str) -> None:
+        check_kind(path, stat.S_ISREG)  # it is emptied below
         with storage_errors(path, "open the lock"):
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._handle = os.open(path, flags, 0o644)
         try:
             self._take(path, holder)
         except StorageError:

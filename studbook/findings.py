@@ -31,6 +31,7 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
+    _known: set[Fault | str] = field(default_factory=set, repr=False)
 
     @property
     def is_clean(self) -> bool:
@@ -39,7 +40,8 @@ class Findings:
     def fault(self, place: str, problem: str, *, expected: object = "", found: object = "") -> None:
         """Adds a fault; the same fault is added only once."""
         fault = Fault(place=place, problem=problem, expected=quote(expected), found=quote(found))
-        if fault not in self.faults:
+        if fault not in self._known:
+            self._known.add(fault)
             self.faults.append(fault)
 
     def same(self, place: str, problem: str, expected: object, found: object) -> bool:
@@ -50,7 +52,8 @@ class Findings:
         return False
 
     def note(self, text: str) -> None:
-        if text not in self.notes:
+        if text not in self._known:
+            self._known.add(text)
             self.notes.append(text)
 
     @contextmanager

@@ -39,7 +39,7 @@ from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.measuring import FOLDER
 from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
-from studbook.experiments.run.opening import OpenedRun, Target, find_run, open_target
+from studbook.experiments.run.opening import OpenedRun, Target, locate_run, open_target
 from studbook.experiments.run.plugins import distrusting, plugging
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import SandboxSpec
@@ -273,7 +273,7 @@ def verify(options: Namespace, terminal: Terminal) -> int:
 def _find(name: str, runs_dir: Path) -> RunFolder:
     """Also finds a run whose journal is missing: that is damage, not a wrong name."""
     try:
-        return find_run(name, runs_dir)
+        return locate_run(name, runs_dir)
     except RevisionError:
         for path in (runs_dir / name, Path(name)):
             folder = RunFolder(path)

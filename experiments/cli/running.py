@@ -56,7 +56,7 @@ from studbook.experiments.run.opening import (
 )
 from studbook.experiments.run.plugins import distrusting, plugging
 from studbook.experiments.run.provenance import Provenance, provenance_of
-from studbook.experiments.run.stopping import STOP_FILE, StopSwitch, listening
+from studbook.experiments.run.stopping import StopSwitch, ask_to_stop, listening
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS
@@ -73,7 +73,7 @@ from studbook.experiments.views.views import (
 )
 from studbook.populations.events import Purpose
 from studbook.populations.population import SEED_ID
-from studbook.populations.storage import RUNS_DIR, RunFolder, atomic_write, storage_errors
+from studbook.populations.storage import RUNS_DIR, RunFolder, atomic_write
 from studbook.sandbox.kinds import SANDBOX as SANDBOX_KINDS
 
 
@@ -138,8 +138,7 @@ def stop(options: Namespace, terminal: Terminal) -> int:
     folder = find_run(options.run, Path(options.runs_dir))
     is_running = is_being_written(folder)
     if is_running:
-        with storage_errors(folder.root / STOP_FILE, "write"):
-            (folder.root / STOP_FILE).touch()
+        ask_to_stop(folder.root)
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": folder.name, "was_running": is_running})
     elif is_running:

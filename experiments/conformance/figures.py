@@ -132,7 +132,7 @@ def read_figures(run: OpenedRun, meter: Mapping[str, Totals] | None = None) -> R
     """
     spec = read_resolved(run.folder.spec)
     with CallRecords.read_only(run.folder.calls) as records:
-        calls, failures, totals = records.stored(), records.failures(), records.totals()
+        calls, failures, totals = tuple(records.stored()), records.failures(), records.totals()
     replies = Replies(calls)
     events = [entry.event for entry in run.entries]
     trajectories = tuple(read_trajectories(run.folder.trajectories))

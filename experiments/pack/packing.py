@@ -9,11 +9,10 @@ may contain: other files (git hooks, locks, links) are left out here and refused
 
 import fcntl
 import gzip
+import os
 import re
 import shutil
-import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +23,10 @@ from studbook.experiments.outputs import Output
 from studbook.experiments.pack.secret_scan import SecretScan
 from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.verifying import Verified, verify_run
+from studbook.llm.call_database import CallDatabase
 from studbook.populations.journal import JournalReader
 from studbook.populations.storage import RunFolder, storage_errors, write_all
+from studbook.scratch import scratch_folder
 
 TOP = frozenset(
     {
@@ -49,6 +50,8 @@ def is_packed(name: str) -> bool:
     return name in TOP or bool(TRAJECTORY.match(name) or LINEAGE.match(name))
 
 
+MAX_DEPTH = 8
+"""No packed file is deeper."""
 SUFFIX = ".studbook.tar.gz"
 LEVEL = 6
 PASSING = frozenset(
@@ -81,10 +84,10 @@ class Packed:
 
 def pack_run(folder: RunFolder, out: Output, scan: SecretScan) -> Packed:
     """Raises StorageError for a run being written, IntegrityError for one that does not verify."""
-    with _kept_still(folder), tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
+    with _kept_still(folder), scratch_folder("pack") as scratch:
         head = _check(verify_run(folder))
         names, left_out = list_files(folder)
-        sources = {name: folder.root / name for name in names} | _settled(folder, names, Path(scratch))
+        sources = {name: folder.root / name for name in names} | _settled(folder, names, scratch)
         scan.check(folder, sources)
         size = _write(out, folder.name, sources)
     return Packed(
@@ -100,7 +103,7 @@ def pack_run(folder: RunFolder, out: Output, scan: SecretScan) -> Packed:
 @contextmanager
 def _kept_still(folder: RunFolder) -> Iterator[None]:
     """Keeps writers out during the block. A shared lock needs no write permission."""
-    lock = folder.journal.with_name(folder.journal.name + ".lock")
+    lock = folder.lock
     if not lock.exists():
         yield
         return
@@ -129,15 +132,18 @@ def list_files(folder: RunFolder) -> tuple[list[str], list[str]]:
     """Sorted names of the files to pack, and of those left out; links are not followed."""
     packed: list[str] = []
     left_out: list[str] = []
-    for path in sorted(folder.root.rglob("*")):
-        name = path.relative_to(folder.root).as_posix()
-        if path.is_dir() and not path.is_symlink():
-            continue
-        if is_packed(name) and not path.is_symlink():
-            packed.append(name)
-        elif name not in PASSING:
-            left_out.append(name)
-    return packed, left_out
+    waiting = [folder.root]
+    while waiting:  # no recursion: somebody else may have nested folders without end
+        for entry in os.scandir(waiting.pop()):
+            path = Path(entry.path)
+            name = path.relative_to(folder.root).as_posix()
+            if entry.is_dir(follow_symlinks=False):
+                waiting += [path] if name.count("/") < MAX_DEPTH else []
+            elif is_packed(name) and entry.is_file(follow_symlinks=False):
+                packed.append(name)
+            elif name not in PASSING:
+                left_out.append(name)
+    return sorted(packed), sorted(left_out)
 
 
 def _settled(folder: RunFolder, names: list[str], scratch: Path) -> dict[str, Path]:
@@ -156,16 +162,19 @@ def _settled(folder: RunFolder, names: list[str], scratch: Path) -> dict[str, Pa
 
 
 def _settled_calls(folder: RunFolder, scratch: Path) -> Path:
+    """`verify_run` has read it before, so its schema is known."""
     copy = scratch / folder.calls.name
     shutil.copyfile(folder.calls, copy)
     log = folder.calls.with_name(folder.calls.name + "-wal")
     if log.exists() and log.stat().st_size:
         shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
-        connection = sqlite3.connect(copy)
+        database = CallDatabase(copy.as_uri(), folder.calls.name, copy)
         try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            with database.errors():
+                database.check_schema()
+                database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
-            connection.close()
+            database.connection.close()
     return copy
 
 

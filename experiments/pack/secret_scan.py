@@ -6,8 +6,6 @@ they are written (`studbook/llm/secrets.py`).
 """
 
 import re
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from studbook.evaluate.trajectories import SUFFIX
 from studbook.experiments.run.models import other_secrets
 from studbook.experiments.spec.model import Spec
 from studbook.findings import Findings
+from studbook.llm.call_database import CallDatabase
 from studbook.llm.secrets import SHORTEST_SECRET, forms_of
 from studbook.populations.lineage_audit import LineageFiles
 from studbook.populations.storage import RunFolder
@@ -79,17 +78,17 @@ def _layers(folder: RunFolder, sources: Mapping[str, Path]) -> Iterator[tuple[st
 
 
 def _rows(name: str, path: Path) -> Iterator[tuple[str, bytes]]:
-    with tempfile.TemporaryDirectory(prefix="studbook-pack-") as scratch:
-        copy = Path(scratch) / name
-        copy.write_bytes(path.read_bytes())
-        connection = sqlite3.connect(copy)
-        try:
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            for (table,) in tables:
-                for row in connection.execute(f'SELECT * FROM "{table}"'):
+    """`path` has no write-ahead log: `packing` has merged it, and so has the writer of a closed database."""
+    database = CallDatabase(f"{path.resolve().as_uri()}?mode=ro&immutable=1", name, path)
+    try:
+        with database.errors():
+            database.check_schema()
+            tables = database.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for (table,) in tables.fetchall():
+                for row in database.connection.execute(f'SELECT * FROM "{table}"'):
                     yield from ((f"{name} ({table})", data) for data in _values(row))
-        finally:
-            connection.close()
+    finally:
+        database.connection.close()
 
 
 def _values(row: Iterable[object]) -> Iterator[bytes]:

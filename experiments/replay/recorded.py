@@ -5,7 +5,6 @@ reproduced byte for byte; the first difference is an error that shows both sides
 only to a scratch folder.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +58,7 @@ from studbook.populations.journal import Entry
 from studbook.populations.population import Population
 from studbook.populations.records import PaperResult
 from studbook.populations.storage import RunFolder
+from studbook.scratch import scratch_folder
 
 
 class AllReplayed(StopRequested):
@@ -205,19 +205,19 @@ def replay_part(
     switch = StopSwitch()
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch,
+            scratch_folder("replay") as scratch,
             open_bench(
                 prepared.spec,
                 prepared.sandbox,
                 prepared.origin,
                 {},
                 calls=None,
-                trajectories=Path(scratch) / "trajectories",
-                notices=NoticeLog(Path(scratch) / "notices.jsonl", display.notice, now),
+                trajectories=scratch / "trajectories",
+                notices=NoticeLog(scratch / "notices.jsonl", display.notice, now),
                 switch=switch,
                 replay_from=part.run.folder.calls,
             ) as bench,
-            listening(switch, Path(scratch), display.notice),
+            listening(switch, scratch, display.notice),
         ):
             replay = PartReplay(
                 bench=bench,
@@ -264,8 +264,8 @@ def replay_whole(
         papers=found,
         open_sandbox=open_sandbox,
     )
-    with tempfile.TemporaryDirectory(prefix="studbook-replay-") as scratch:
-        return _executed(run, prepared, RunFolder(Path(scratch) / run.folder.name), display, through)
+    with scratch_folder("replay") as scratch:
+        return _executed(run, prepared, RunFolder(scratch / run.folder.name), display, through)
 
 
 def _executed(

@@ -6,15 +6,18 @@ A run without records yet has cost nothing. What a run may cost is `experiments/
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import yaml
 from rich.text import Text
 
+from studbook.errors import IntegrityError, ManifestError
 from studbook.experiments.run.opening import OpenedRun, is_being_written
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.text import clean_line, dollars
+from studbook.harnesses.strict_yaml import load_mapping
 from studbook.llm.meter import Totals, sum_totals
 from studbook.llm.records import CallRecords
+from studbook.populations.storage import read_plain
 
+MAX_SPEC_BYTES = 1024 * 1024
 TOTAL = "all roles"
 
 
@@ -64,8 +67,11 @@ def has_reached_budget(run: OpenedRun) -> bool:
     """
     if not (run.folder.calls.is_file() and run.folder.spec.is_file()):
         return False
-    spec = yaml.safe_load(run.folder.spec.read_text(encoding="utf-8"))
-    budget = spec.get("budget") if isinstance(spec, dict) else None
+    try:
+        text = (read_plain(run.folder.spec, MAX_SPEC_BYTES) or b"").decode("utf-8")
+        budget = load_mapping(text, run.folder.spec.as_posix()).get("budget")
+    except (ManifestError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{run.folder.spec} cannot be read: {error}") from error
     if not isinstance(budget, dict):
         return False
     with CallRecords.read_only(run.folder.calls) as records:

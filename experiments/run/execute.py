@@ -42,7 +42,13 @@ from studbook.experiments.run.bench import (
 from studbook.experiments.run.canary import ask_canary
 from studbook.experiments.run.corpus import LoadedPapers, load_papers
 from studbook.experiments.run.environment import describe_environment, environment_text, now
-from studbook.experiments.run.ledger import Ledger, LineageTrees, forget_open_failures, opened_ledger
+from studbook.experiments.run.ledger import (
+    Ledger,
+    LineageTrees,
+    check_trajectories,
+    forget_open_failures,
+    opened_ledger,
+)
 from studbook.experiments.run.lengths import fit_spec
 from studbook.experiments.run.models import open_endpoints, role_models
 from studbook.experiments.run.notices import NoticeLog
@@ -245,6 +251,8 @@ def opened_run(
                     f"{folder.calls} is missing: calls would be paid for twice, and none could be verified\n"
                     "  restore it from a backup of the run"
                 )
+            if replay_from is None:
+                check_trajectories(folder)
         notices = NoticeLog(folder.notices, display.notice, now)
         bench = stack.enter_context(
             open_bench(

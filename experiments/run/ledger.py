@@ -4,6 +4,7 @@
 cached.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from threading import Lock
 from typing import TypeVar
 
 from studbook.errors import IntegrityError
+from studbook.evaluate.trajectories import TrajectoryStore
 from studbook.harnesses.tree import HarnessTree
 from studbook.llm.contracts import META_ROLES, NAME_LENGTH
 from studbook.llm.records import CallRecords
@@ -112,6 +114,31 @@ def forget_open_failures(journal: Path, records: CallRecords) -> None:
     for key in records.failed_keys(*META_ROLES):
         if not any(entries_with(journal, key[:NAME_LENGTH].encode())):
             records.forget_failure(key)
+
+
+RESULT_KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
+"""Within strings, JSON escapes the quotes."""
+
+
+def check_trajectories(folder: RunFolder) -> None:
+    """Raises IntegrityError if a file is missing or empty that a recorded result refers to.
+
+    What is in the files is checked when they are read, and by `studbook verify`.
+    """
+    store = TrajectoryStore(folder.trajectories)
+    named = {
+        key.decode()
+        for entry in JournalReader(folder.journal)
+        if entry.kind == "evaluation_done"
+        for key in RESULT_KEY.findall(entry.data_text)
+    }
+    lost = sorted(key for key in named if not store.has(key))
+    if lost:
+        raise IntegrityError(
+            f"{len(lost):,} of the {len(named):,} trajectories that the journal refers to are missing or "
+            f"empty, like {store.path_of(lost[0])}\n  restore them from a backup of the run; "
+            f"studbook verify {folder.name} lists them"
+        )
 
 
 L = TypeVar("L", bound=Ledger)

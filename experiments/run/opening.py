@@ -27,13 +27,15 @@ from studbook.populations.family import resolve, split_revision
 from studbook.populations.journal import Entry, JournalReader, entries_with
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
-from studbook.populations.storage import RunFolder, storage_errors, sync_folder
+from studbook.populations.storage import RunFolder, open_plain, storage_errors, sync_folder
 from studbook.sandbox.owner import DEADLINE_LABEL, OWNER_LABEL, is_stale, this_process
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 UNFINISHED = ".new-run-"
 FOREIGN_SECONDS = 24 * 3600
 """Age at which a draft made on another machine, or before the last reboot, is removed."""
+
+MAX_LOCK_BYTES = 64 * 1024
 
 Write = Callable[[RunFolder], None]
 
@@ -52,7 +54,17 @@ def _begun(folder: RunFolder) -> tuple[float, str]:
 
 
 def find_run(name: str, runs_dir: Path) -> RunFolder:
-    """By name in `runs_dir`, or by path; raises RevisionError with the nearest name."""
+    """By name in `runs_dir`, or by path; raises RevisionError with the nearest name.
+
+    Raises IntegrityError for a run whose files or folders are something else, such as links.
+    """
+    folder = locate_run(name, runs_dir)
+    folder.check_kinds()
+    return folder
+
+
+def locate_run(name: str, runs_dir: Path) -> RunFolder:
+    """`find_run`, for whoever reads a folder that may hold anything."""
     for folder in _places(name, runs_dir):
         if folder.exists:
             return folder
@@ -312,11 +324,10 @@ def read_head(folder: RunFolder) -> str:
 
 def is_being_written(folder: RunFolder) -> bool:
     """Whether a process holds the writer's lock now; does not wait and does not keep the lock."""
-    lock = folder.journal.with_name(folder.journal.name + ".lock")
     try:
-        with lock.open("rb") as handle:
+        with open_plain(folder.lock, MAX_LOCK_BYTES) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, IntegrityError):  # of another kind: nobody can hold it
         return False
     except BlockingIOError:
         return True

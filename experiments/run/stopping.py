@@ -22,6 +22,7 @@ from types import FrameType
 from studbook.evolve.contracts import StopRequested
 from studbook.experiments.views.text import clean_block
 from studbook.llm.contracts import Chat, ChatCall, ChatReply
+from studbook.populations.storage import storage_errors
 
 INTERRUPTED = 128 + signal.SIGINT
 """The exit code that shells report for a process ended by SIGINT."""
@@ -72,9 +73,13 @@ class StoppableChat:
 
 @contextmanager
 def watching_stop_file(switch: StopSwitch, folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """A file STOP presses the switch during the block; an old one is removed first."""
+    """A file STOP presses the switch during the block; an old one is removed first.
+
+    Anything of that name stops the run. Raises StorageError for one that cannot be removed.
+    """
     stop_file = folder / STOP_FILE
-    stop_file.unlink(missing_ok=True)
+    with storage_errors(stop_file, "remove"):
+        _remove(stop_file)
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(stop_file, switch, ended, tell), daemon=True)
     watcher.start()
@@ -83,6 +88,22 @@ def watching_stop_file(switch: StopSwitch, folder: Path, tell: Callable[[str], N
     finally:
         ended.set()
         watcher.join()
+        with suppress(OSError):  # the run is over: the next one says what is in its way
+            _remove(stop_file)
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Creates the file. Raises StorageError."""
+    stop_file = folder / STOP_FILE
+    with storage_errors(stop_file, "write"), suppress(FileExistsError):
+        os.close(os.open(stop_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+
+
+def _remove(stop_file: Path) -> None:
+    """Also an empty folder, which stops a run like a file."""
+    if stop_file.is_dir() and not stop_file.is_symlink():
+        stop_file.rmdir()
+    else:
         stop_file.unlink(missing_ok=True)
 
 
@@ -135,6 +156,6 @@ def _let_go_of_terminal() -> None:
 
 def _watch(stop_file: Path, switch: StopSwitch, ended: threading.Event, tell: Callable[[str], None]) -> None:
     while not ended.wait(LOOK_SECONDS):
-        if stop_file.exists() and not switch.event.is_set():
+        if os.path.lexists(stop_file) and not switch.event.is_set():
             switch.press()
             tell("Stopping: found a file STOP in the run folder; wrapping up work in progress.")

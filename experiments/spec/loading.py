@@ -5,7 +5,9 @@ strictly; `experiments/spec/resuming.py` says which of its keys a resume may cha
 """
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,11 @@ from studbook.experiments.spec.model import DEFAULT_HARNESS, SHORTHANDS, Spec
 from studbook.harnesses.strict_yaml import load_mapping
 from studbook.identity import hash_bytes
 from studbook.llm.contracts import ROLES
+from studbook.populations.storage import check_kind
 
 FIRST_SPEC = "quickstart"
 """Listed first, because it is the one to start with."""
+MAX_SPEC_BYTES = 1024 * 1024
 TEMPLATE = "new_harness"
 """The harness that `studbook init` copies: a starting point, not meant to be run unchanged."""
 
@@ -277,10 +281,11 @@ def name_after(path: Path) -> str:
 
 def read_resolved(path: Path) -> Spec:
     """spec.resolved.yaml of a run: no environment, no overrides, no lookups."""
-    if not path.exists():
+    if not os.path.lexists(path):
         raise IntegrityError(
             f"{path} is missing: the run folder is incomplete\n  restore the file from a backup of the run"
         )
+    check_kind(path, stat.S_ISREG)
     return validate_spec(_read_yaml(path), path.as_posix())
 
 
@@ -303,7 +308,11 @@ def validate_spec(raw: Mapping[str, Any], source: str, overrides: Iterable[Overr
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_SPEC_BYTES + 1)
+        if len(data) > MAX_SPEC_BYTES:
+            raise SpecError(f"the spec {path} has more than {MAX_SPEC_BYTES:,} bytes\n  {_example()}")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"the spec {path} is not UTF-8 text (byte {error.start:,})\n  {_example()}") from None
     except OSError as error:

@@ -8,18 +8,28 @@ replies is added up in `wasted`, so that the costs of all roles are complete. Kn
 budgets or models of roles.
 """
 
-import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
+from typing import Any, TypeVar
 
-from studbook.compression import compress, decompress
+from studbook.compression import Expansion, compress, decompress
 from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import canonical_json, hash_json
+from studbook.json_text import read_json
+from studbook.llm.call_database import (
+    MAX_VALUE_BYTES,
+    OLD_VERSION,
+    SCHEMA_VERSION,
+    UPGRADE,
+    CallDatabase,
+    check_files,
+    schema_of,
+)
 from studbook.llm.contracts import (
     DIGITS,
     PICODOLLARS,
@@ -34,7 +44,9 @@ from studbook.llm.contracts import (
 )
 from studbook.llm.meter import Totals
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
+KEY_VERSION = 1
+ROWS_AT_ONCE = 64
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,77 +77,56 @@ def pack(call: StoredCall) -> bytes:
     return compress(canonical_json(value))
 
 
-def unpack(key: str, data: bytes, place: str) -> StoredCall:
+def unpack(key: str, data: bytes, place: str, expansion: Expansion | None = None) -> StoredCall:
     """The reply is marked `recorded`. Raises IntegrityError naming `place`, also for a different key."""
+    if type(data) is not bytes:
+        raise IntegrityError(f"{place} holds no bytes")
+    value = read_json(decompress(data, max_bytes=MAX_VALUE_BYTES, place=place, expansion=expansion), place)
     try:
-        value = json.loads(decompress(data, max_bytes=MAX_REPLY_BYTES, place=place))
         call = StoredCall(
-            key=value["key"],
-            role=value["role"],
+            key=_of(str, value["key"]),
+            role=_of(str, value["role"]),
             reply=ChatReply(
-                text=value["text"],
+                text=_of(str, value["text"]),
                 usage=_usage_of(*value["usage"]),
-                finish_reason=value["finish_reason"],
-                model=value["model"],
-                thoughts=value.get("thoughts", ""),
-                tool_calls=tuple(ToolCall(name=n, arguments=a) for n, a in value.get("tool_calls", ())),
+                finish_reason=_of(str, value["finish_reason"]),
+                model=_of(str, value["model"]),
+                thoughts=_of(str, value.get("thoughts", "")),
+                tool_calls=tuple(
+                    ToolCall(name=_of(str, name), arguments=_of(str, arguments))
+                    for name, arguments in value.get("tool_calls", ())
+                ),
                 recorded=True,
             ),
-            dollars=value["dollars"],
+            dollars=_dollars(value["dollars"]),
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise IntegrityError(f"{place} cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{place} cannot be read: {error!s:.200}") from error
     if call.key != key:
         raise IntegrityError(f"{place} holds the record of another call: {str(call.key)[:16]!r}")
     return call
 
 
-def _usage_of(prompt: int, completion: int, cached: int = 0) -> Usage:
-    return Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
+def _of(kind: type[T], value: Any) -> T:
+    """A value of a file that somebody else may have written."""
+    if type(value) is not kind:
+        raise ValueError(f"{value!r:.40} stands where a {kind.__name__} belongs")
+    return value
 
 
-SCHEMA_VERSION = 3
-"""3 has the table `cached`. Files of version 2 are read as they are, and get it when they are written to."""
-OLD_VERSION = 2
-KEY_VERSION = 1
-APPLICATION_ID = 0x53544442  # "STDB"
-
-_TABLES = """
-CREATE TABLE calls (
-    key BLOB PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, reply BLOB NOT NULL
-);
-CREATE TABLE failures (key BLOB PRIMARY KEY, role TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL);
-CREATE TABLE wasted (
-    role TEXT PRIMARY KEY, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-    dollars REAL NOT NULL
-);
-"""
-_CACHED = """
-CREATE TABLE cached (role TEXT PRIMARY KEY, tokens INTEGER NOT NULL);
-"""
+def _dollars(value: Any) -> float:
+    amount: float = value if type(value) is int else _of(float, value)
+    if not isfinite(amount):
+        raise ValueError(f"{amount} dollars")
+    return amount
 
 
-def schema_of(version: int) -> str:
-    """Creates the tables of an empty file."""
-    tables = _TABLES if version == OLD_VERSION else _TABLES + _CACHED
-    return (
-        f"BEGIN IMMEDIATE; {tables} PRAGMA application_id = {APPLICATION_ID};"
-        f" PRAGMA user_version = {version}; COMMIT;"
+def _usage_of(prompt: Any, completion: Any, cached: Any = 0) -> Usage:
+    return Usage(
+        prompt_tokens=_of(int, prompt),
+        completion_tokens=_of(int, completion),
+        cached_tokens=_of(int, cached),
     )
-
-
-UPGRADE = f"BEGIN IMMEDIATE; {_CACHED} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-
-DISK_ERRORS = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-}
 
 
 def record_key(role: str, request: ChatRequest) -> str:
@@ -164,8 +155,9 @@ def record_key(role: str, request: ChatRequest) -> str:
 class CallRecords:
     """Thread-safe. `CallRecords.open(path)`, or `read_only(path)` for a replay; close it, or use `with`."""
 
-    def __init__(self, connection: sqlite3.Connection, place: str) -> None:
-        self._connection = connection
+    def __init__(self, database: CallDatabase, place: str) -> None:
+        self._database = database
+        self._connection = database.connection
         self._place = place
         self._lock = Lock()
         self._totals: dict[str, Totals] | None = None  # read once, then cached: there is only one writer
@@ -176,7 +168,9 @@ class CallRecords:
 
         Raises IntegrityError for a damaged or foreign file, StorageError if the disk fails.
         """
-        return _opened(f"{path.resolve().as_uri()}?mode=rwc", str(path), writable=True)
+        check_files(path)
+        database = CallDatabase(f"{path.resolve().as_uri()}?mode=rwc", str(path), path)
+        return _prepared(database, str(path), writable=True)
 
     @staticmethod
     def read_only(path: Path) -> "CallRecords":
@@ -185,23 +179,26 @@ class CallRecords:
             raise StorageError(
                 f"no call records at {path}\na replay needs the run's calls.sqlite; is this a run folder?"
             )
+        check_files(path)
         uri = f"{path.resolve().as_uri()}?mode=ro"
         try:
-            return _opened(uri, str(path), writable=False)
+            return _prepared(CallDatabase(uri, str(path), path), str(path), writable=False)
         except StorageError:
             log = path.with_name(path.name + "-wal")
             if log.exists() and log.stat().st_size:
                 raise
-            return _opened(f"{uri}&immutable=1", str(path), writable=False)
+            database = CallDatabase(f"{uri}&immutable=1", str(path), path)
+            return _prepared(database, str(path), writable=False)
 
     @staticmethod
     def in_memory() -> "CallRecords":
         """Records kept in memory, for work without a run folder."""
-        return _opened("file::memory:", "records in memory", writable=True)
+        place = "records in memory"
+        return _prepared(CallDatabase("file::memory:", place, None), place, writable=True)
 
     def find(self, key: str) -> ChatReply | None:
         """The recorded reply, marked `recorded`; None if there is none."""
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             row = self._connection.execute(
                 "SELECT reply FROM calls WHERE key = ?", (bytes.fromhex(key),)
             ).fetchone()
@@ -212,7 +209,7 @@ class CallRecords:
         usage = reply.usage
         row = (bytes.fromhex(key), role, reply.model, usage.prompt_tokens, usage.completion_tokens, dollars)
         content = pack(StoredCall(key=key, role=role, reply=reply, dollars=dollars))
-        with self._lock, _storage_errors(self._place), _transaction(self._connection):
+        with self._lock, self._database.errors(), self._database.transaction():
             done = self._connection.execute(
                 "INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", (*row, content)
             )
@@ -222,44 +219,46 @@ class CallRecords:
 
     def find_failure(self, key: str) -> RequestFailed | None:
         """How the request of this key failed permanently; None if it did not."""
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             row = self._connection.execute(
                 "SELECT kind, message FROM failures WHERE key = ?", (bytes.fromhex(key),)
             ).fetchone()
-        return None if row is None else RequestFailed(row[0], row[1], key=key)
+        with self._typed():
+            return None if row is None else RequestFailed(_of(str, row[0]), _of(str, row[1]), key=key)
 
     def put_failure(self, key: str, *, role: str, failure: RequestFailed) -> None:
         """Commits before it returns. The first record of a key stays."""
         row = (bytes.fromhex(key), role, str(failure.kind), valid_text(str(failure)))
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             self._connection.execute("INSERT OR IGNORE INTO failures VALUES (?,?,?,?)", row)
 
     def failed_keys(self, *roles: str) -> tuple[str, ...]:
         """The requests of these roles that failed permanently."""
         marks = ",".join("?" * len(roles))
         query = f"SELECT key FROM failures WHERE role IN ({marks}) ORDER BY key"
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             return tuple(row[0].hex() for row in self._connection.execute(query, roles))
 
     def forget_failure(self, key: str) -> None:
         """Lets a failed request be asked again. Nothing recorded elsewhere may depend on it."""
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             self._connection.execute("DELETE FROM failures WHERE key = ?", (bytes.fromhex(key),))
 
     def failures(self) -> dict[str, dict[str, int]]:
         """Number of requests of each role that failed permanently, by kind."""
         query = "SELECT role, kind, count(*) FROM failures GROUP BY role, kind ORDER BY role, kind"
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             rows = self._connection.execute(query).fetchall()
         found: dict[str, dict[str, int]] = {}
-        for role, kind, count in rows:
-            found.setdefault(role, {})[kind] = count
+        with self._typed():
+            for role, kind, count in rows:
+                found.setdefault(_of(str, role), {})[_of(str, kind)] = count
         return found
 
     def put_wasted(self, *, role: str, usage: Usage, dollars: float) -> None:
         """Adds the cost of an unusable reply."""
         row = (role, usage.prompt_tokens, usage.completion_tokens, dollars)
-        with self._lock, _storage_errors(self._place), _transaction(self._connection):
+        with self._lock, self._database.errors(), self._database.transaction():
             self._connection.execute(
                 "INSERT INTO wasted VALUES (?,?,?,?) ON CONFLICT (role) DO UPDATE SET"
                 " prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
@@ -281,7 +280,7 @@ class CallRecords:
 
     def totals(self) -> dict[str, Totals]:
         """Totals per role of everything this run has paid for. `calls` are those with an answer."""
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             if self._totals is None:
                 self._totals = self._sum_up()
             return dict(self._totals)
@@ -297,32 +296,55 @@ class CallRecords:
         )
         has_cached = self._connection.execute("PRAGMA user_version").fetchone()[0] != OLD_VERSION
         cached = dict(self._connection.execute("SELECT role, tokens FROM cached")) if has_cached else {}
-        return {
-            role: Totals(calls=n, usage=_usage_of(p, c, cached.get(role, 0)), dollars=cost / PICODOLLARS)
-            for role, n, p, c, cost in self._connection.execute(query)
-        }
+        with self._typed():
+            return {
+                _of(str, role): Totals(
+                    calls=n, usage=_usage_of(p, c, cached.get(role, 0)), dollars=_of(int, cost) / PICODOLLARS
+                )
+                for role, n, p, c, cost in self._connection.execute(query)
+            }
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        """SQLite keeps any value in any column: one of another type is not ours."""
+        try:
+            yield
+        except (ValueError, OverflowError) as error:
+            raise IntegrityError(f"{self._place} is damaged: {error}\nmove it away and resume") from error
 
     def _count(self, role: str, more: Totals) -> None:
         if self._totals is not None:
             self._totals[role] = self._totals.get(role, Totals()) + more
 
-    def stored(self) -> tuple[StoredCall, ...]:
-        """All recorded calls in the order in which they ended. Raises IntegrityError at the first damage."""
-        with self._lock, _storage_errors(self._place):
-            rows = self._connection.execute("SELECT key, reply FROM calls ORDER BY rowid").fetchall()
-        return tuple(unpack(key.hex(), data, self._place_of(key.hex())) for key, data in rows)
+    def stored(self) -> Iterator[StoredCall]:
+        """All recorded calls in the order in which they ended. Raises IntegrityError at the first damage.
+
+        Few are in memory at a time; other calls may be made meanwhile.
+        """
+        last = -1 << 63
+        query = "SELECT rowid, key, reply FROM calls WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        while True:
+            with self._lock, self._database.errors():
+                rows = self._connection.execute(query, (last, ROWS_AT_ONCE)).fetchall()
+            for rowid, key, reply in rows:
+                last = rowid
+                with self._typed():
+                    name = _of(bytes, key).hex()
+                yield unpack(name, reply, self._place_of(name))
+            if len(rows) < ROWS_AT_ONCE:
+                return
 
     def __len__(self) -> int:
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             return int(self._connection.execute("SELECT count(*) FROM calls").fetchone()[0])
 
     def verify(self) -> int:
         """Reads everything; returns the number of records. Raises IntegrityError at the first damage."""
-        with self._lock, _storage_errors(self._place):
+        with self._lock, self._database.errors():
             found = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise IntegrityError(f"{self._place} is damaged: {found}")
-        return len(self.stored())
+        return sum(1 for _ in self.stored())
 
     def close(self) -> None:
         with self._lock:
@@ -340,67 +362,27 @@ class CallRecords:
         return f"record {key[:16]} of {self._place}"
 
 
-def _opened(uri: str, place: str, *, writable: bool) -> CallRecords:
-    with _storage_errors(place), ExitStack() as undo:
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=30.0, isolation_level=None, check_same_thread=False
-        )
-        undo.callback(connection.close)
-        _prepare(connection, place, writable=writable)
-        undo.pop_all()
-    return CallRecords(connection, place)
-
-
-def _prepare(connection: sqlite3.Connection, place: str, *, writable: bool) -> None:
-    if writable:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    objects = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if writable and objects == 0 and application == 0:
-        connection.executescript(schema_of(SCHEMA_VERSION))
-        return
-    if application != APPLICATION_ID:
-        raise IntegrityError(
-            f"{place} is a database, but not one of Studbook's call records\nmove it away and resume"
-        )
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == OLD_VERSION:
-        if writable:
-            connection.executescript(UPGRADE)
-    elif version != SCHEMA_VERSION:
-        raise IntegrityError(
-            f"{place} has schema version {version}, and this Studbook reads {SCHEMA_VERSION}\n"
-            "use the version of Studbook that made the run (environment.json names it)"
-        )
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commits all of the block's statements, or none if one fails."""
-    connection.execute("BEGIN IMMEDIATE")
+def _prepared(database: CallDatabase, place: str, *, writable: bool) -> CallRecords:
     try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        with database.errors():
+            _prepare(database, writable=writable)
+    except BaseException:  # close it on any exception, then re-raise it
+        database.connection.close()
         raise
+    return CallRecords(database, place)
 
 
-@contextmanager
-def _storage_errors(place: str) -> Iterator[None]:
-    """Converts sqlite3's errors to ours: the disk failed, or the file is not what we wrote."""
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise  # our bug: used after close
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-        if code in DISK_ERRORS:
-            raise StorageError(
-                f"cannot use {place}: {error}\nfree some space or fix the permissions, then resume the run"
-            ) from error
-        raise IntegrityError(
-            f"{place} is damaged or no call record file: {error}\nmove it away and resume"
-        ) from error
+def _prepare(database: CallDatabase, *, writable: bool) -> None:
+    """Nothing is changed in a file before its schema has been checked."""
+    connection = database.connection
+    is_new = writable and database.is_new
+    version = SCHEMA_VERSION if is_new else database.check_schema()
+    if not writable:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if is_new:
+        connection.executescript(schema_of(SCHEMA_VERSION))
+    elif version == OLD_VERSION:
+        connection.executescript(UPGRADE)

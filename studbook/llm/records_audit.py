@@ -5,17 +5,18 @@ decisions refer to. A database with a leftover write-ahead log is read from a co
 result depends on which records.
 """
 
+import os
 import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studbook.errors import IntegrityError, ReplayDifference, RequestFailed
+from studbook.compression import Expansion
+from studbook.errors import IntegrityError, ReplayDifference, RequestFailed, StorageError
 from studbook.findings import Findings
+from studbook.llm.call_database import CallDatabase, check_files
 from studbook.llm.contracts import (
     NAME_LENGTH,
     ChatCall,
@@ -27,15 +28,8 @@ from studbook.llm.contracts import (
     seal_failure,
     split_name,
 )
-from studbook.llm.records import (
-    APPLICATION_ID,
-    OLD_VERSION,
-    SCHEMA_VERSION,
-    StoredCall,
-    record_key,
-    schema_of,
-    unpack,
-)
+from studbook.llm.records import StoredCall, record_key, unpack
+from studbook.scratch import scratch_folder
 
 ROW = "SELECT key, role, model, prompt_tokens, completion_tokens, dollars, reply FROM calls"
 FAILURE = "SELECT key, role, kind, message FROM failures"
@@ -56,10 +50,15 @@ class Answers:
 
 
 class RecordedCalls:
-    """The rows of one open database. Call `check` first, then `answers_behind` for each result."""
+    """The rows of one open database. Call `check` first, then `answers_behind` for each result.
 
-    def __init__(self, connection: sqlite3.Connection, name: str, findings: Findings) -> None:
-        self._connection = connection
+    `expansion` limits what all records together may be when they are decompressed.
+    """
+
+    def __init__(self, database: CallDatabase, name: str, findings: Findings, expansion: Expansion) -> None:
+        self._database = database
+        self._connection = database.connection
+        self._expansion = expansion
         self._name = name
         self._findings = findings
         self._keys: dict[str, list[bytes]] = {}
@@ -78,32 +77,34 @@ class RecordedCalls:
         return f"{self._name}, record {key[:NAME_LENGTH]}"
 
     def check(self) -> None:
-        """Checks the database, its schema, and every row individually."""
-        try:
-            self._check_frame()
-            for row in self._connection.execute(ROW):
-                self._check_row(row)
-            for row in self._connection.execute(FAILURE):
-                self._check_failure(row)
-        except sqlite3.DatabaseError as error:
-            self._is_readable = False
-            self._findings.fault(self._name, f"the database is damaged: {error}")
+        """Checks the schema, then the database, then every row individually.
 
-    def _check_frame(self) -> None:
-        for (line,) in self._connection.execute("PRAGMA integrity_check(20)").fetchall():
-            if line != "ok":
-                self._findings.fault(self._name, f"the database is damaged: {line}")
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        made = version if version == OLD_VERSION else SCHEMA_VERSION
-        for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", made)):
-            found = self._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-            self._findings.same(self._name, f"its {pragma} is another one", expected, found)
-        self._findings.same(
-            self._name,
-            "its tables are not those of call records",
-            _schema_as_made(made),
-            _schema(self._connection),
-        )
+        Nothing is read from a database of another schema: reading it could do anything.
+        """
+        try:
+            with self._database.errors():
+                self._is_readable = self._has_our_schema()
+                if not self._is_readable:
+                    return
+                for (line,) in self._connection.execute("PRAGMA integrity_check(20)").fetchall():
+                    if line != "ok":
+                        self._findings.fault(self._name, f"the database is damaged: {line}")
+            with self._database.errors():
+                for row in self._connection.execute(ROW):
+                    self._check_row(row)
+                for row in self._connection.execute(FAILURE):
+                    self._check_failure(row)
+        except (IntegrityError, StorageError) as error:
+            self._is_readable = False
+            self._findings.fault(self._name, _cause(error).removeprefix(f"{self._name} "))
+
+    def _has_our_schema(self) -> bool:
+        try:
+            self._database.check_schema()
+        except IntegrityError as error:
+            self._findings.fault(self._name, _cause(error).removeprefix(f"{self._name}: "))
+            return False
+        return True
 
     def _check_row(self, row: tuple[Any, ...]) -> None:
         self._findings.checked["call records"] += 1
@@ -141,9 +142,7 @@ class RecordedCalls:
     def _unpack(self, row: tuple[Any, ...]) -> StoredCall | None:
         key, place = row[0].hex(), self.place(row[0].hex())
         try:
-            if type(row[6]) is not bytes:
-                raise IntegrityError(f"{place} holds no bytes")
-            return unpack(key, row[6], place)
+            return unpack(key, row[6], place, self._expansion)
         except IntegrityError as error:
             self._findings.fault(place, str(error).removeprefix(f"{place} ").partition("\n")[0])
             return None
@@ -200,59 +199,57 @@ class RecordedCalls:
         """Looks up by key, like a replay; in a damaged database the index may be wrong."""
         place = self.place(key.hex())
         try:
-            row = self._connection.execute(f"{ROW} WHERE key = ?", (key,)).fetchone()
+            with self._database.errors():
+                row = self._connection.execute(f"{ROW} WHERE key = ?", (key,)).fetchone()
             return [unpack(key.hex(), row[6], place)] if row else []
-        except (sqlite3.DatabaseError, IntegrityError) as error:
-            self._findings.fault(place, f"the index of the database leads elsewhere: {error}")
+        except (IntegrityError, StorageError) as error:
+            self._findings.fault(place, f"the index of the database leads elsewhere: {_cause(error)}")
             return []
 
 
 @contextmanager
-def opened_for_audit(path: Path, findings: Findings, *, is_running: bool) -> Iterator[RecordedCalls | None]:
+def opened_for_audit(
+    path: Path, findings: Findings, *, is_running: bool, expansion: Expansion | None = None
+) -> Iterator[RecordedCalls | None]:
     """None, and a fault, if there is no readable database."""
     with ExitStack() as stack:
-        connection = None
-        if not path.is_file():
+        calls = None
+        if not os.path.lexists(path):
             findings.fault(path.name, "it is missing")
         else:
             try:
-                connection = stack.enter_context(_connected(path, is_running=is_running))
-            except sqlite3.DatabaseError as error:
-                findings.fault(path.name, f"it cannot be read as a database: {error}")
-        yield None if connection is None else RecordedCalls(connection, path.name, findings)
+                check_files(path)
+                database = stack.enter_context(_connected(path, is_running=is_running))
+                calls = RecordedCalls(database, path.name, findings, expansion or Expansion())
+            except (IntegrityError, StorageError) as error:
+                findings.fault(path.name, f"it cannot be read as a database: {_cause(error)}")
+        yield calls
 
 
 @contextmanager
-def _connected(path: Path, *, is_running: bool) -> Iterator[sqlite3.Connection]:
+def _connected(path: Path, *, is_running: bool) -> Iterator[CallDatabase]:
     log = path.with_name(path.name + "-wal")
     with ExitStack() as stack:
+        file = path
         if is_running:
             uri = f"{path.resolve().as_uri()}?mode=ro"
         elif log.is_file() and log.stat().st_size:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="studbook-verify-")))
-            shutil.copyfile(path, scratch / path.name)
+            scratch = stack.enter_context(scratch_folder("verify"))
+            file = scratch / path.name
+            shutil.copyfile(path, file)
             shutil.copyfile(log, scratch / log.name)
-            uri = f"{(scratch / path.name).as_uri()}?mode=rw"
+            uri = f"{file.as_uri()}?mode=rw"
         else:
             uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-        connection = sqlite3.connect(uri, uri=True, timeout=30.0, isolation_level=None)
-        stack.callback(connection.close)
-        connection.execute("PRAGMA schema_version").fetchone()
-        yield connection
+        database = CallDatabase(uri, path.name, file)
+        stack.callback(database.connection.close)
+        with database.errors():
+            database.connection.execute("PRAGMA schema_version").fetchone()
+        yield database
 
 
-def _schema(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-    return connection.execute(query).fetchall()
-
-
-def _schema_as_made(version: int) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.executescript(schema_of(version))
-        return _schema(connection)
-    finally:
-        connection.close()
+def _cause(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 class RecordedChat:

@@ -16,7 +16,13 @@ from typing import Any
 
 ON_PATHS = ("replace", "rename", "unlink", "mkdir", "rmdir", "truncate")
 ON_HANDLES = ("write", "fsync", "fdatasync", "ftruncate", "fchmod")
-READ_ONLY = ("SELECT", "PRAGMA APPLICATION_ID", "PRAGMA USER_VERSION")
+READ_ONLY = (
+    "SELECT",
+    *(
+        f"PRAGMA {name}"
+        for name in ("APPLICATION_ID", "USER_VERSION", "TRUSTED_SCHEMA", "CELL_SIZE_CHECK", "MMAP_SIZE")
+    ),
+)
 
 
 @dataclass

@@ -313,12 +313,13 @@ def test_a_file_of_the_version_before_is_read_and_gets_its_new_table_when_writte
 
 def test_a_reply_and_its_cached_tokens_are_recorded_together_or_not_at_all(tmp_path):
     path = tmp_path / "calls.sqlite"
-    CallRecords.open(path).close()
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TRIGGER full BEFORE INSERT ON cached BEGIN SELECT RAISE(ABORT, 'no room'); END")
-    other.close()
     usage = Usage(prompt_tokens=9, completion_tokens=1, cached_tokens=5)
     with CallRecords.open(path) as records:
+        with sqlite3.connect(path) as other:  # a file with a trigger would not be opened
+            other.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON cached BEGIN SELECT RAISE(ABORT, 'no room'); END"
+            )
+        other.close()
         with pytest.raises(IntegrityError):
             records.put("ab" * 32, role="weak", reply=ChatReply(text="a", usage=usage))
         with pytest.raises(IntegrityError):

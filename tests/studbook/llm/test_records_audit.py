@@ -97,8 +97,8 @@ CHANGES = {
     "UPDATE failures SET key = x'00'": "a failed call has no key of 32 bytes",
     "UPDATE calls SET dollars = 1": "its column dollars is not what its content says",
     "UPDATE calls SET reply = x'00'": "is damaged",
-    "PRAGMA user_version = 7": "its user_version is another one",
-    "PRAGMA application_id = 7": "its application_id is another one",
+    "PRAGMA user_version = 7": "has schema version 7, and this Studbook reads 3",
+    "PRAGMA application_id = 7": "is a database, but not one of Studbook's call records",
     "CREATE TABLE more (x)": "its tables are not those of call records",
 }
 
@@ -121,6 +121,8 @@ def test_keys_that_begin_alike_do_not_hide_one_another(path):
 
 def test_a_database_that_is_missing_or_none_is_one_fault(path):
     path.write_bytes(b"hello, world" * 500)
-    assert audit(path)[0] == ["calls.sqlite: it cannot be read as a database: file is not a database"]
+    (fault,) = audit(path)[0]
+    assert fault.startswith("calls.sqlite: it cannot be read as a database: ")
+    assert fault.endswith("file is not a database")
     path.unlink()
     assert audit(path)[0] == ["calls.sqlite: it is missing"]
