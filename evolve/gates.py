@@ -19,6 +19,7 @@ from studbook.errors import ManifestError
 from studbook.evolve.contracts import GateFailure, TreeStore
 from studbook.harnesses.folder import INJECTED, TEXT_SUFFIXES, check_files
 from studbook.harnesses.strict_yaml import load_mapping
+from studbook.harnesses.text_files import read_text
 from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, Manifest, changed_paths
 from studbook.identity import Json, hash_bytes, hash_json
 from studbook.populations.records import Mutant, PaperResult, PaperVerdict, Verdict
@@ -171,7 +172,7 @@ def _file_hash(path: str, data: bytes) -> str:
 def _normal_file(path: str, data: bytes) -> Json:
     if not path.endswith(TEXT_SUFFIXES):
         return hash_bytes(data)
-    text = data.decode("utf-8", "replace")
+    text = read_text(data)
     if path.endswith(".py"):
         return _normal_python(text)
     if path == MANIFEST_NAME:
@@ -192,7 +193,7 @@ def _normal_value(value: object) -> str:
 
 
 def _normal_text(text: str) -> str:
-    lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    lines = [line.rstrip() for line in text.split("\n")]
     return "\n".join(lines).strip("\n")
 
 

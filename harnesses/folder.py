@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from studbook.errors import ManifestError, StorageError
+from studbook.harnesses.text_files import find_other_encoding
 from studbook.harnesses.tree import HarnessTree
 
 MAX_FILES = 200
@@ -81,20 +82,50 @@ def check_content(path: str, data: bytes) -> None:
     if len(data) > MAX_FILE_BYTES:
         raise ManifestError(f"{path} has {len(data)} bytes, more than the {MAX_FILE_BYTES} allowed.")
     if path.endswith(TEXT_SUFFIXES):
+        if other := find_other_encoding(data):
+            raise ManifestError(f"{path} is not UTF-8 but {other} text; save it as UTF-8.")
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ManifestError(f"{path} is not UTF-8 text (byte {error.start}).") from error
+            raise ManifestError(
+                f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
+            ) from error
         if "\0" in text:
-            raise ManifestError(f"{path} holds a NUL character.")
+            raise ManifestError(f"{path} holds a NUL character (UTF-16 text?); save it as UTF-8.")
 
 
-LEFT_BEHIND = {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-"""Files and folders that tools leave behind; they are not part of a harness and are not read."""
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder is no part of a harness but of the tools around it: hidden, backup or cache.
+
+    A path in a tree cannot have such a name, except caches of Python.
+    """
+    return (
+        name.startswith(".")
+        or name.endswith(("~", ".pyc"))
+        or (name.startswith("#") and name.endswith("#"))
+        or name == "__pycache__"
+    )
+
+
+def find_left_out(folder: Path) -> tuple[str, ...]:
+    """The files and folders in a harness folder that `read_harness` leaves out; folders end in a slash.
+
+    Without the caches of Python, which nobody wonders about.
+    """
+    found: list[str] = []
+    for place, folders, files in os.walk(folder):
+        prefix = "" if Path(place) == folder else Path(place).relative_to(folder).as_posix() + "/"
+        found += [f"{prefix}{name}/" for name in folders if is_left_out(name)]
+        found += [prefix + name for name in files if is_left_out(name)]
+        folders[:] = [name for name in folders if not is_left_out(name)]
+    return tuple(sorted(name for name in found if not name.endswith(("__pycache__/", ".pyc"))))
 
 
 def read_harness(folder: Path) -> HarnessTree:
-    """Read the folder as a tree with a valid manifest; raises ManifestError naming file and key."""
+    """Read the folder as a tree with a valid manifest; raises ManifestError naming file and key.
+
+    What `find_left_out` lists is not read, and may be anything.
+    """
     if not folder.is_dir():
         raise ManifestError(f"{folder} is not a folder; a harness is a folder with a harness.yaml in it.")
     files: dict[str, bytes] = {}
@@ -138,7 +169,7 @@ def write_harness(tree: HarnessTree, folder: Path) -> None:
 
 def _read_into(files: dict[str, bytes], folder: Path, prefix: str) -> None:
     for entry in sorted(os.scandir(folder), key=lambda item: item.name):
-        if entry.name in LEFT_BEHIND or entry.name.endswith(".pyc"):
+        if is_left_out(entry.name):
             continue
         path = prefix + entry.name
         check_path(path)

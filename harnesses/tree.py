@@ -230,7 +230,9 @@ def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
     Raises ManifestError for an unknown knob or a value out of its range.
     """
     knobs = {knob.name: knob for knob in tree.manifest.knobs}
-    text = tree.files[MANIFEST_NAME].decode("utf-8")
+    data = tree.files[MANIFEST_NAME]
+    text = data.decode("utf-8-sig")  # with a byte order mark, the places of values would be off by one
+    mark = data[: len(data) - len(text.encode("utf-8"))]
     for name, value in values.items():
         if name not in knobs:
             known = ", ".join(knobs) or "none"
@@ -239,7 +241,7 @@ def set_knobs(tree: HarnessTree, values: Mapping[str, float]) -> HarnessTree:
             continue
         start, end = scalar_span(text, ("knobs", name, "value"))
         text = text[:start] + _spell(knobs[name], value) + text[end:]
-    changed = tree.replace({MANIFEST_NAME: text.encode("utf-8")})
+    changed = tree.replace({MANIFEST_NAME: mark + text.encode("utf-8")})
     read_manifest(changed.files)
     return changed
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from studbook.errors import BudgetExceeded, InfrastructureError
 from studbook.harnesses import harness_kit
+from studbook.harnesses.text_files import read_text
 from studbook.sandbox.contract import BoxStatus, Frame, Handler, Job, Outcome
 
 _SERIAL = count()
@@ -76,7 +77,7 @@ class _Space:
     def read(self, path: str) -> str:
         if path not in self._files:
             raise FileNotFoundError(path)
-        return self._files[path].decode("utf-8")
+        return read_text(self._files[path])
 
     def load(self, name: str) -> ModuleType:
         if name in self._modules:

@@ -4,7 +4,7 @@ Every path is checked before use. A change outside the editable files is refused
 does not fit (no match, unknown file) only fails, with a message that helps to correct it: it shows the lines
 most similar to the text that was searched for.
 
-Models see and write line feeds only; a file with CRLF line ends keeps them.
+Models see and write line feeds only; a file keeps its line ends and byte order mark (`text_files.py`).
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,8 @@ from studbook.evolve.policies.matching import (
 )
 from studbook.harnesses import folder
 from studbook.harnesses.folder import INJECTED
+from studbook.harnesses.text_files import read_text, write_text
 from studbook.harnesses.tree import MANIFEST_NAME, HarnessTree, changed_paths, list_files
-
-CRLF = "\r\n"
 
 
 class Refused(StudbookError):
@@ -66,8 +65,7 @@ class Worktree:
         path = check_path(raw_path)
         if path not in self._files:
             raise EditFailed(f"there is no file {path}; the files are:\n{self.list_files()}")
-        text = _decode(path, self._files[path])
-        return text.replace(CRLF, "\n") if self._has_crlf(path) else text
+        return _decode(path, self._files[path])
 
     def search(self, text: str) -> str:
         """`path:line: text` for every line that contains `text`, at most 100."""
@@ -75,7 +73,7 @@ class Worktree:
         hits = [
             f"{path}:{number}: {line.rstrip()}"
             for path, data in self._files.items()
-            for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), start=1)
+            for number, line in enumerate(read_text(data).split("\n"), start=1)
             if needle in line or ("\n" in needle and line and line == needle.split("\n")[0])
         ]
         return "\n".join(hits[:100]) or "no line holds this text"
@@ -165,9 +163,7 @@ class Worktree:
         return path
 
     def _encode(self, path: str, text: str) -> bytes:
-        if self._has_crlf(path):
-            text = text.replace(CRLF, "\n").replace("\n", CRLF)
-        data = text.encode("utf-8", "replace")  # a model can send lone surrogates, which UTF-8 cannot encode
+        data = write_text(text, self._files.get(path, b""))
         others = {name: size for name, size in self._sizes().items() if name != path}
         if "\0" in text or len(data) > self._limits.file_bytes:
             raise EditFailed(f"{path} has {len(data)} bytes: at most {self._limits.file_bytes}, no NUL")
@@ -177,11 +173,6 @@ class Worktree:
                 f"(limits: {self._limits.files} files, {self._limits.total_bytes} bytes)"
             )
         return data
-
-    def _has_crlf(self, path: str) -> bool:
-        """Whether all its lines end so; mixed line ends stay as they are."""
-        data = self._files.get(path, b"")
-        return b"\r\n" in data and data.count(b"\r\n") == data.count(b"\n")
 
     def _sizes(self) -> dict[str, int]:
         return {path: len(data) for path, data in self._files.items()}
@@ -199,6 +190,7 @@ def check_path(raw: str) -> str:
 
 def _decode(path: str, data: bytes) -> str:
     try:
-        return data.decode("utf-8")
+        data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise EditFailed(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    return read_text(data)

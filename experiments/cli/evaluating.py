@@ -32,7 +32,7 @@ from studbook.experiments.run.measuring import (
 from studbook.experiments.run.models import models_line, open_endpoints
 from studbook.experiments.run.plugins import plugging
 from studbook.experiments.run.stopping import StopSwitch, listening
-from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses, parse_override
+from studbook.experiments.spec.loading import TEMPLATE, bundled_harnesses, left_out_note, parse_override
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.views.lines import TESTBED_MODELS, confirmed_words, labelled, line, notice_line
 from studbook.experiments.views.text import clean_block, clean_line, count, duration
@@ -144,6 +144,7 @@ def _evaluate(options: Namespace, terminal: Terminal, out: Output | None) -> int
     spec = user.load(options.spec, [*options.overrides, *named], terminal.progress)
     found = find_harness(options.harness, runs_dir)
     harness = found.tree
+    left_out = left_out_note(options.harness)
     with open_endpoints(spec, user.variables, lambda text: None) as endpoints:
         spec = fit_spec(spec, endpoints, harness.manifest.roles)
     corpus, too_long = fit_corpus(read_corpus(Path(options.papers)), spec.corpus)
@@ -157,9 +158,7 @@ def _evaluate(options: Namespace, terminal: Terminal, out: Output | None) -> int
         labelled("models", clean_line(models_line(spec, TESTBED_MODELS), 800)),
         labelled("sandbox", clean_line(sandbox.statement, 400)),
         labelled("papers", count(len(corpus.papers), "paper")),
-        *([notice_line(skipped_note(corpus.skipped))] if corpus.skipped else []),
-        *([notice_line(too_long)] if too_long else []),
-        *([notice_line(alike)] if alike else []),
+        *(notice_line(note) for note in (left_out, skipped_note(corpus.skipped), too_long, alike) if note),
     ):
         terminal.progress(told)
     try:

@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -301,7 +302,7 @@ def start_view(active: ActiveRun, prepared: Prepared, folder: RunFolder) -> Star
         finished_iterations=population.iterations_done,
         is_finished=population.finish is not None
         and end_reason(search_settings(spec), population) is not None,
-        notes=(*prepared.papers.notes, *moves, *([fallback] if fallback else [])),
+        notes=(*prepared.papers.notes, *moves, *filter(None, (prepared.left_out, fallback))),
     )
 
 
@@ -356,6 +357,8 @@ def end_view(active: ActiveRun, ending: Ending, folder: RunFolder, options: Name
 
 def _show_plan(prepared: Prepared, terminal: Terminal) -> int:
     view = plan_view(prepared.spec, prepared.papers, prepared.sandbox.statement, prepared.seed.manifest)
+    if prepared.left_out:
+        view = replace(view, notes=(prepared.left_out, *view.notes))
     if terminal.wants_json:
         terminal.json({"schema": 1, "plan": view})
     else:

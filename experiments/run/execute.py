@@ -56,7 +56,7 @@ from studbook.experiments.run.plugins import check_buildable, check_plugins, fin
 from studbook.experiments.run.provenance import UNSIGNED, Witness, mark_as_own
 from studbook.experiments.run.stopping import StopSwitch
 from studbook.experiments.run.watching import Watcher
-from studbook.experiments.spec.loading import application_root, harness_folder, write_resolved
+from studbook.experiments.spec.loading import application_root, harness_folder, left_out_note, write_resolved
 from studbook.experiments.spec.model import SandboxSpec, Spec
 from studbook.experiments.spec.resuming import spec_hash
 from studbook.experiments.views.display import Display
@@ -91,7 +91,8 @@ class Prepared:
 
     `changes`: a line for every key of the spec that a resume has changed. `isolates_untrusted_code` is what
     the run states about its sandbox; a replay, perhaps in another one, states what was recorded.
-    `sandbox_reason` is why `auto` did not choose Docker; `canary` None: still to be asked.
+    `sandbox_reason` is why `auto` did not choose Docker; `canary` None: still to be asked. `left_out`: a note
+    about files in the harness folder that are no part of it.
     """
 
     spec: Spec
@@ -104,6 +105,7 @@ class Prepared:
     sandbox_reason: str = ""
     canary: tuple[CanaryScore, ...] | None = None
     near_duplicates: tuple[tuple[str, ...], ...] = ()
+    left_out: str = ""
 
 
 def prepare(
@@ -146,6 +148,7 @@ def prepare(
         sandbox_reason=replayed.sandbox_reason if replayed else sandbox.identity.get(WHY_NOT_DOCKER, ""),
         canary=replayed.canary if replayed else None,
         near_duplicates=replayed.near_duplicates if replayed else papers.near_duplicates,
+        left_out="" if seed else left_out_note(spec.harness),
     )
 
 
@@ -275,6 +278,8 @@ def opened_run(
             notices.quietly("near-duplicates", ", ".join(group))
         for long in prepared.papers.long:
             notices.quietly("too long", f"{long.source}: about {long.tokens:,} tokens")
+        if prepared.left_out:
+            notices.quietly("left out", prepared.left_out)
         for change in prepared.changes:
             notices.quietly("changed", change)
         if replay_from is None and ledger.population.start is None and not witness.is_signing:

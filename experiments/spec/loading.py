@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from studbook.errors import IntegrityError, ManifestError, SpecError, UsageError
 from studbook.experiments.spec.model import DEFAULT_HARNESS, SHORTHANDS, Spec
+from studbook.harnesses.folder import find_left_out
 from studbook.harnesses.strict_yaml import load_mapping
 from studbook.identity import hash_bytes
 from studbook.llm.contracts import ROLES
@@ -75,6 +76,19 @@ def harness_folder(text: str) -> Path:
     harnesses = bundled_harnesses()
     hint = _nearest(text, harnesses) or _names("harnesses", harnesses)
     raise UsageError(f"no harness at {text!r}: neither a folder nor a bundled harness\n  {hint}")
+
+
+MOST_LEFT_OUT = 6
+
+
+def left_out_note(harness: str) -> str:
+    """One line for the user: what in a harness folder is no part of the harness; "" if nothing is."""
+    names = find_left_out(Path(harness)) if Path(harness).is_dir() else ()
+    if not names:
+        return ""
+    more = f" and {len(names) - MOST_LEFT_OUT} more" if len(names) > MOST_LEFT_OUT else ""
+    shown = ", ".join(names[:MOST_LEFT_OUT])
+    return f"not part of the harness: {shown}{more} (hidden files and backups are left out)"
 
 
 def bundled_harness_name(path: Path) -> str | None:

@@ -133,7 +133,7 @@ def describe(error: BaseException) -> tuple[str, str, str]:
 def find_entry(folder: str, entry: str) -> Callable[[Any], object]:
     """The function named by "file.py:function"; loaded as a file, so that no installed module shadows it."""
     path, _, function = entry.partition(":")
-    with open(os.path.join(folder, path), encoding="utf-8") as file:
+    with open(os.path.join(folder, path), encoding="utf-8-sig") as file:
         module = load_module(path[:-3].replace("/", "."), os.path.join(folder, path), file.read())
     found: Callable[[Any], object] = getattr(module, function)
     return found
@@ -149,7 +149,7 @@ def load_module(name: str, path: str, source: str) -> ModuleType:
 
 def reader_of(folder: str) -> Callable[[str], str]:
     def read_file(path: str) -> str:
-        with open(os.path.join(folder, path), encoding="utf-8") as file:
+        with open(os.path.join(folder, path), encoding="utf-8-sig") as file:
             return file.read()
 
     return read_file

@@ -15,10 +15,13 @@ import pytest
 from support.made_runs import shared_run
 from support.studbook_cli import studbook
 
+from studbook.errors import ManifestError
 from studbook.evaluate.near_duplicate_papers import find_near_duplicates
 from studbook.evaluate.papers import make_paper, read_corpus
 from studbook.evaluate.splits import SplitSizes, draw_splits
+from studbook.harnesses.folder import find_left_out, read_harness, write_harness
 from studbook.populations.storage import RunFolder
+from studbook.testbed.fakes import fake_harness
 from studbook.testbed.papers.synthesis import synthetic_papers, write_papers
 
 MARK = "MARKER-PRIVATE"
@@ -83,6 +86,26 @@ def test_a_folder_of_papers_leads_out(lure, tmp_path, attack_row):
     assert not is_out
     assert len(read) == 2
     assert is_told, stats.stdout
+
+
+def test_what_other_tools_keep_in_a_harness_folder(tmp_path, attack_row):
+    folder = tmp_path / "harness"
+    write_harness(fake_harness(), folder)
+    (folder / ".git").symlink_to("/")
+    (folder / ".env").write_text(f"OPENAI_API_KEY={MARK}")
+    (folder / "agent.py~").write_text(MARK)
+    os.mkfifo(folder / ".pipe")
+    try:
+        tree = read_harness(folder)
+        outcome = "contained: left out and named"
+    except ManifestError as error:
+        tree, outcome = None, f"the harness cannot be used: {error}"
+    attack_row(
+        suite="paths", name="harness: hidden links, keys, pipes", tried="become part of it", outcome=outcome
+    )
+    assert tree is not None
+    assert tree.tree_hash == fake_harness().tree_hash
+    assert find_left_out(folder) == (".env", ".git/", ".pipe", "agent.py~")
 
 
 SEEDS = range(40)

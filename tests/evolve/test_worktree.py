@@ -175,6 +175,17 @@ def test_a_file_keeps_its_own_line_ends():
     assert tree.tree.files["prompts/mixed.md"] == b"one\r\n2\n"
 
 
+@pytest.mark.parametrize(
+    "before", [b"\xef\xbb\xbfone\r\ntwo\nthree\n", b"one\rtwo\rthree\r", b"one\r\ntwo\rthree\n"]
+)
+def test_edits_over_lines_match_whatever_the_line_ends_are(before):
+    tree = Worktree(CRLF.replace({"prompts/odd.md": before}))
+    assert tree.read("prompts/odd.md") == "one\ntwo\nthree\n"
+    assert tree.search("one\ntwo") == "prompts/dos.md:1: one\nprompts/mixed.md:1: one\nprompts/odd.md:1: one"
+    tree.replace("prompts/odd.md", [Hunk(old="one\ntwo\nthree", new="one\n2\nthree")])
+    assert tree.tree.files["prompts/odd.md"] == before.replace(b"two", b"2")
+
+
 def test_an_old_text_that_misses_by_whitespace_is_found():
     tree = Worktree(fake_harness())
     tree.replace("agent.py", [Hunk(old="box.log('nothing')  ", new="box.log('something')")])

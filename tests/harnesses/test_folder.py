@@ -1,9 +1,17 @@
+import codecs
 import os
 
 import pytest
 
 from studbook.errors import ManifestError, StorageError
-from studbook.harnesses.folder import check_path, find_clash, read_harness, write_harness
+from studbook.harnesses.folder import (
+    check_path,
+    find_clash,
+    find_left_out,
+    is_left_out,
+    read_harness,
+    write_harness,
+)
 from studbook.harnesses.tree import HarnessTree
 from studbook.populations.lineage import check_tree_paths
 
@@ -27,11 +35,63 @@ def test_a_folder_is_read_with_all_its_files(folder):
     assert tree.manifest.name == "small"
 
 
-def test_what_tools_leave_behind_is_not_part_of_a_harness(folder):
-    (folder / "__pycache__").mkdir()
-    (folder / "__pycache__" / "agent.cpython-311.pyc").write_bytes(b"\0")
-    (folder / ".DS_Store").write_bytes(b"\0")
+LEFT_OUT = (
+    *(".git/config", ".gitignore", ".ipynb_checkpoints/agent-checkpoint.py", ".DS_Store", ".idea/x.xml"),
+    *(".vscode/settings.json", ".agent.py.swp", "agent.py~", "#agent.py#", ".#agent.py", ".env", "lib/.x"),
+    *("__pycache__/agent.cpython-311.pyc", "agent.pyc", ".venv/bin/python", "prompts/write.md~"),
+)
+
+
+def test_what_tools_leave_behind_is_not_part_of_a_harness_and_is_named(folder):
+    before = read_harness(folder)
+    for name in LEFT_OUT:
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_bytes(b"\0\xff")
+    assert read_harness(folder).tree_hash == before.tree_hash
+    named = find_left_out(folder)
+    assert set(named) == {
+        *(".git/", ".gitignore", ".ipynb_checkpoints/", ".DS_Store", ".idea/", ".vscode/", ".agent.py.swp"),
+        *("agent.py~", "#agent.py#", ".#agent.py", ".env", "lib/.x", ".venv/"),
+        "prompts/write.md~",
+    }
+
+
+def test_what_is_left_out_may_be_anything(folder):
+    (folder / ".git").symlink_to("/")
+    os.mkfifo(folder / ".pipe")
+    (folder / ".large").write_bytes(b"x" * 3_000_000)
     assert len(read_harness(folder).files) == 3
+    assert find_left_out(folder) == (".git/", ".large", ".pipe")
+
+
+def test_nothing_that_a_tree_may_hold_is_left_out(folder):
+    """Or a harness would be another one after it was exported and read again."""
+    for name in ("a.bak", "b.orig", "Thumbs.db", "c.swp", "lib.d/x_1-2.py"):
+        check_path(name)
+        assert not is_left_out(name)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("x = 'é'".encode("utf-16"), "is not UTF-8 but UTF-16 text; save it as UTF-8"),
+        ("x".encode("utf-32"), "is not UTF-8 but UTF-32 text"),
+        ("x = 1".encode("utf-16-le"), r"holds a NUL character \(UTF-16 text\?\)"),
+        ("x = 'é'".encode("latin-1"), r"is not UTF-8 text \(byte 5\); save it as UTF-8"),
+    ],
+)
+def test_text_in_another_encoding_is_refused_with_its_name(folder, data, told):
+    (folder / "agent.py").write_bytes(data)
+    with pytest.raises(ManifestError, match=f"agent.py {told}"):
+        read_harness(folder)
+
+
+def test_a_byte_order_mark_is_part_of_the_files_and_no_obstacle(folder):
+    for path in ("harness.yaml", "agent.py", "prompts/write.md"):
+        (folder / path).write_bytes(codecs.BOM_UTF8 + (folder / path).read_bytes())
+    tree = read_harness(folder)
+    assert tree.manifest.name == "small"
+    assert tree.files["agent.py"].startswith(codecs.BOM_UTF8)
 
 
 def test_a_written_harness_is_read_back_equal(folder, tmp_path):
@@ -46,10 +106,6 @@ def link_file(folder):
 
 def link_folder(folder):
     (folder / "lib").symlink_to(folder.parent)
-
-
-def add_git(folder):
-    (folder / ".git").mkdir()
 
 
 def add_pipe(folder):
@@ -91,7 +147,6 @@ def add_case_twin(folder):
     [
         (link_file, r"evil\.py is a link"),
         (link_folder, "lib is a link"),
-        (add_git, r"`\.git` is not allowed"),
         (add_pipe, r"pipe\.py is not a plain file"),
         (add_large, r"large\.bin has 524289 bytes"),
         (add_many, "at most 200 files"),

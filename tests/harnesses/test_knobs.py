@@ -63,3 +63,11 @@ def test_every_allowed_value_is_read_back_exactly(tries, warmth):
 
 def test_setting_what_is_set_already_changes_nothing():
     assert set_knobs(TREE, {"tries": 3, "warmth": 0.7}).tree_hash == TREE.tree_hash
+
+
+def test_a_manifest_with_a_byte_order_mark_and_other_line_ends_keeps_them():
+    text = b"\xef\xbb\xbf" + TREE.files["harness.yaml"].replace(b"\n", b"\r\n")
+    changed = set_knobs(TREE.replace({"harness.yaml": text}), {"tries": 5})
+    assert changed.manifest.knob_values["tries"] == 5
+    assert changed.files["harness.yaml"].startswith(b"\xef\xbb\xbf")
+    assert changed.files["harness.yaml"].count(b"\r\n") == text.count(b"\n") == text.count(b"\r\n")

@@ -34,6 +34,20 @@ class SandboxContract:
             "FRÄG",
         ]
 
+    def test_files_with_a_byte_order_mark_and_other_line_ends_are_read_as_python_reads_them(
+        self, sandbox: Sandbox
+    ):
+        recorder = Recorder()
+        job = job_of(
+            "\ufefffrom helper import shout\r\ndef main(box):\r\n    box.log(shout(box.read('ask.md')))\r\n",
+            {
+                "helper.py": "\ufeffdef shout(t):\r    return repr(t.upper())\r".encode(),
+                "ask.md": "\ufeffone\r\ntwo\r".encode(),
+            },
+        )
+        assert sandbox.run(job, recorder).status is BoxStatus.FINISHED
+        assert recorder.logged == [repr("ONE\nTWO\n")]
+
     def test_a_chat_carries_exactly_what_was_asked_and_returns_the_text(self, sandbox: Sandbox):
         recorder = Recorder({"text": "forty-two \u2028 😀", "finish_reason": "stop"})
         job = job_of("""

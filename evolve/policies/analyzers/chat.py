@@ -14,6 +14,7 @@ from studbook.errors import RequestFailed
 from studbook.evaluate.metering import MeteredChat
 from studbook.evolve.contracts import Diagnosis, HistoryEntry, Unanswered
 from studbook.evolve.prompting import PROMPT_TOKENS, cut_middle, load_prompt, summarize
+from studbook.harnesses.text_files import read_text
 from studbook.harnesses.tree import HarnessTree
 from studbook.identity import derive_seed
 from studbook.llm.contracts import CHARACTERS_PER_TOKEN, Chat, ChatCall, Message
@@ -120,7 +121,7 @@ def build_prompt(
 ) -> str:
     """History gets at most 10% of `limit`, files at most 30%, and trajectories the rest."""
     past = f"<history>\n{_SECTION.sub('‹', summarize(history, limit // 10))}\n</history>"
-    texts = [_SECTION.sub("‹", data.decode("utf-8", "replace")) for data in files.values()]
+    texts = [_SECTION.sub("‹", read_text(data)) for data in files.values()]
     shares = fair_shares([len(text) for text in texts], limit * 3 // 10)
     listed = "\n".join(
         f'<file path="{path}">\n{cut_middle(text, share)}\n</file>'

@@ -26,6 +26,7 @@ from studbook.evolve.policies.replies import read_reply
 from studbook.evolve.policies.workbench import Result, Workbench, clean_line
 from studbook.evolve.policies.worktree import Worktree
 from studbook.evolve.prompting import PROMPT_TOKENS, cut_middle, load_prompt, summarize
+from studbook.harnesses.text_files import read_text
 from studbook.harnesses.tree import HarnessTree, changed_paths, list_files
 from studbook.identity import derive_seed
 from studbook.llm.contracts import CHARACTERS_PER_TOKEN, Chat, ChatCall, ChatReply, Evidence, Message
@@ -232,7 +233,7 @@ def how_to_change(parent: HarnessTree, diagnosis: str) -> str:
 def _shown(parent: HarnessTree, diagnosis: str, room: int) -> str:
     """The editable files that fit, those that the diagnosis names first, in the order of the list."""
     texts = {
-        path: f'<file path="{path}">\n{data.decode("utf-8", "replace")}\n</file>\n'
+        path: f'<file path="{path}">\n{read_text(data)}\n</file>\n'
         for path, data in parent.files.items()
         if parent.manifest.is_editable(path)
     }
