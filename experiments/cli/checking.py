@@ -35,7 +35,7 @@ from studbook.experiments.replay.live import (
 )
 from studbook.experiments.replay.recorded import replay_part, replay_whole
 from studbook.experiments.replay.scope import choose_part, is_whole, pieces_of, prepare_part
-from studbook.experiments.run.environment import read_user_environment
+from studbook.experiments.run.environment import python_difference, read_user_environment
 from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.measuring import FOLDER
 from studbook.experiments.run.models import models_line, open_endpoints, uses_only_testbed
@@ -144,12 +144,14 @@ class _Opening:
         return self._sandbox
 
     def doubt(self, run: OpenedRun) -> str:
-        """A line for a difference, if the boxes of run and replay had other contents."""
+        """Lines for a difference, if the run was made with another Python or other contents of its boxes."""
+        python = python_difference(run.folder.environment)
+        told = f"\n  {python}" if python else ""
         if self._sandbox is None or self._sandbox.fingerprint == run.start.sandbox_fingerprint:
-            return ""
+            return told
         here = f"{self._sandbox.name} ({self._sandbox.fingerprint[:40]})"
         there = f"{run.start.sandbox} ({run.start.sandbox_fingerprint[:40]})"
-        return f"\n  the boxes differ too, which may be why: recorded in {there}, replayed in {here}"
+        return f"{told}\n  the boxes differ too, which may be why: recorded in {there}, replayed in {here}"
 
 
 def _replay_live(options: Namespace, target: Target, consent: Consent, terminal: Terminal) -> int:

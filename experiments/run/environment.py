@@ -7,6 +7,7 @@ never contains environment variables, which may hold keys.
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
@@ -79,6 +80,7 @@ def now() -> datetime:
 
 SCHEMA_VERSION = 1
 CHECK = "check"
+VERSION = re.compile(r"\d+\.\d+\.\w{1,12}")
 PACKAGES = ("docker", "gitpython", "openai", "optuna", "pydantic", "pyyaml", "rich", "zstandard")
 
 
@@ -103,6 +105,21 @@ def describe_environment(
 def environment_text(values: dict[str, Json]) -> str:
     """The last key is a checksum of the others: no event refers to this file, so no hash covers it."""
     return json.dumps({**values, CHECK: hash_json(values)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def python_difference(environment: Path) -> str:
+    """What to say of a difference if the run was made with another Python; "" if not, or if it is unknown.
+
+    Python's own words, such as those of a JSON error, change with its version; a harness may pass them on.
+    """
+    try:
+        made = json.loads(environment.read_text(encoding="utf-8")).get("python")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    here = platform.python_version()
+    if made == here or not isinstance(made, str) or not VERSION.fullmatch(made):
+        return ""
+    return f"made with Python {made}, replayed with Python {here}, whose error messages may have other words"
 
 
 def describe_commit(home: Path) -> str:
