@@ -91,10 +91,11 @@ bench: $(VENV)/.dev ## measure the overhead of the framework itself, and how bus
 	$(BIN)/python -m benchmarks.utilization
 	$(BIN)/python -m benchmarks.prompt_cache
 
-# not locked: three versions are pinned in pyproject.toml, what they need is taken as it comes
-.venv.peers/.done: pyproject.toml
+# one of their packages has no wheel: it is built with the setuptools of the lock, after the others
+.venv.peers/.done: locks/peers.txt locks/peers-source.txt
 	@"$(PYTHON)" -m venv .venv.peers
-	@.venv.peers/bin/python -m pip install --disable-pip-version-check --quiet $$($(BIN)/python -m benchmarks.peers --pins)
+	@.venv.peers/bin/python -m pip install --disable-pip-version-check --quiet $(LOCKED) locks/peers.txt
+	@.venv.peers/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps --no-build-isolation -r locks/peers-source.txt
 	@touch $@
 
 bench-peers: $(VENV)/.dev .venv.peers/.done ## compare the overhead with OpenEvolve, GEPA and ShinkaEvolve (needs a package index)

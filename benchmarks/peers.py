@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,12 +111,6 @@ def serve(times: Path) -> None:
     with BackendServer(Answering(times), models=[MODEL]) as server:
         say(server.base_url)
         sys.stdin.read()
-
-
-def pins() -> list[str]:
-    """The project's dependency group of peers; pip accepts group names only since version 25.1."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return list(project["dependency-groups"]["peers"])
 
 
 def windows(times: Sequence[float], width: int = WINDOW) -> list[tuple[int, int, float, float]]:
@@ -225,13 +218,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--only", action="append", choices=["studbook", *PEERS], default=[])
     parser.add_argument("--python", type=Path, default=ROOT / ".venv.peers" / "bin" / "python")
-    parser.add_argument("--pins", action="store_true", help="print the packages to install, and exit")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.serve:
         return serve(options.serve)
-    if options.pins:
-        return say(" ".join(pins()))
     wanted = options.only or ["studbook", *PEERS]
     with tempfile.TemporaryDirectory(prefix="studbook-peers-") as temporary:
         root = Path(temporary)

