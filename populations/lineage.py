@@ -4,75 +4,47 @@
 admitted mutants; `best` the best harness so far, so that a clone checks it out and `git diff seed best`
 works. Commit ids depend only on content: author, committer and date (one minute per iteration) are derived,
 and because no `git` process writes, no hook, signing key or line-ending rule of the user's configuration has
-an effect. `populations/git_store.py` stores the objects.
+an effect.
 
-Paths and hypotheses come from models, so they are untrusted. A path means the same on every machine: `git
-fsck --strict` finds no fault, and a checkout never writes outside its folder or into `.git`. A hypothesis is
-the subject of its commit, on one line, and can neither forge a trailer nor control a terminal.
+The repository may be somebody else's: nothing in it is obeyed, and a file that could instruct git is refused
+by name (`git_layout.py`); objects are read here (`git_store.py`, `git_packs.py`). Paths and hypotheses come
+from models: a path means the same on every machine (`tree_paths.py`), and a hypothesis is the subject of its
+commit, on one line, and can neither forge a trailer nor control a terminal.
 """
 
+import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from studbook.errors import IntegrityError, ManifestError, RevisionError
 from studbook.identity import hash_bytes, hash_json
-from studbook.populations.git_store import (
+from studbook.populations.git_layout import (
+    BEST_BRANCH,
+    CONFIG,
+    FOLDERS,
+    HEAD_CONTENT,
+    SHA,
+    PackedRefs,
+    check_repository,
+    find_ref,
+)
+from studbook.populations.git_objects import (
+    MAX_OBJECT_BYTES,
     GitObject,
-    PackedRepository,
     commit_object,
     commit_parts,
-    read_loose,
-    store,
+    read_files,
     tree_objects,
-    tree_rows,
 )
+from studbook.populations.git_packs import Packs
+from studbook.populations.git_store import read_loose, store
+from studbook.populations.population import Population
 from studbook.populations.storage import atomic_write, storage_errors
-
-_PART_BYTES = 255
-_PATH_BYTES = 1024
-_FORBIDDEN = frozenset('\\:*?"<>|')
-
-
-def check_tree_paths(paths: Iterable[str]) -> None:
-    """Raises ManifestError naming the first path that is not allowed, and why."""
-    names = set(paths)
-    for path in sorted(names):
-        reason = _find_fault(path)
-        if reason is None and any(folder in names for folder in _folders(path)):
-            reason = "one of its folders is also a file"
-        if reason is not None:
-            raise ManifestError(f"a harness cannot contain the file {path[:200]!a}: {reason}")
-
-
-def _folders(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
-
-
-def _find_fault(path: str) -> str | None:
-    if (
-        not path.isprintable()
-    ):  # control characters, lone surrogates, and invisible characters that could hide ".git"
-        return "it contains characters that cannot be printed"
-    if len(path.encode("utf-8")) > _PATH_BYTES:
-        return f"it is longer than {_PATH_BYTES} bytes"
-    return next((fault for part in path.split("/") if (fault := _find_part_fault(part)) is not None), None)
-
-
-def _find_part_fault(part: str) -> str | None:
-    if part in ("", ".", ".."):
-        return "it is not a plain relative path"
-    if part.casefold().startswith((".git", "git~")):
-        return "names starting with .git are reserved for git"
-    if _FORBIDDEN & set(part) or part != part.strip() or part.endswith("."):
-        return "it means something different on another operating system"
-    if len(part.encode("utf-8")) > _PART_BYTES:
-        return f"a name in it is longer than {_PART_BYTES} bytes"
-    return None
-
+from studbook.populations.tree_paths import check_tree_paths
 
 _SUBJECT_LENGTH = 100
 _VALUE_LENGTH = 1000
@@ -105,18 +77,18 @@ def read_trailers(message: str) -> dict[str, str]:
 AUTHOR = "Studbook <studbook@localhost>"
 FIRST_SECOND = 1_577_836_800  # 2020-01-01T00:00:00Z: the date of iteration 0
 SECONDS_PER_ITERATION = 60
-BEST_BRANCH = "best"
 KEPT_BLOBS, KEPT_BLOB_BYTES = 512, 64_000
+INCOMPLETE = "  the copy of the run is incomplete; ask for the file that `studbook pack` writes"
 
-CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
-HEAD_CONTENT = f"ref: refs/heads/{BEST_BRANCH}\n".encode()
 _ID = re.compile(r"seed|m[0-9]{4,}\Z")
-_SHA = re.compile(r"[0-9a-f]{40}\Z")
 _REF = re.compile(r"refs/(mutants|heads)/[a-z0-9]+\Z")
 
 
 class Lineage:
-    """Opens `path`, or creates it. Thread-safe. Close it, or use it in a `with` statement."""
+    """Opens `path`, or creates it. Thread-safe. Close it, or use it in a `with` statement.
+
+    Raises IntegrityError naming a file in it that Studbook did not write, StorageError.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,9 +96,21 @@ class Lineage:
         self._stored: dict[str, None] = {}
         self._best: str | None = None
         self._blobs: dict[str, bytes] = {}
+        with storage_errors(path, "read"):
+            check_repository(path)
         if not (path / "HEAD").exists():
             _create(path)
-        self._packed = PackedRepository(path)
+        self._packs = Packs(path / "objects")
+        self._packed_refs = PackedRefs(path)
+
+    @classmethod
+    def existing(cls, path: Path) -> Self:
+        """Opens a lineage to read it; raises IntegrityError if there is none, and creates nothing."""
+        if not os.path.lexists(path / "HEAD"):
+            raise IntegrityError(
+                f"{path} is missing: the run folder is incomplete\n  restore it from a backup"
+            )
+        return cls(path)
 
     def add(
         self,
@@ -144,16 +128,19 @@ class Lineage:
 
         Objects are written before the ref, so a crash leaves at most unreferenced objects. An id that already
         has a different tree (from an iteration that never reached the journal) is moved to this one. Raises
-        ManifestError for a path that is not allowed, RevisionError for an unknown parent.
+        ManifestError for a path that is not allowed or a file that is too large, RevisionError for an unknown
+        parent.
         """
         _check_id(mutant_id)
         check_tree_paths(tree)
+        if any(len(data) >= MAX_OBJECT_BYTES for data in tree.values()):
+            raise ManifestError(f"a file of a harness has less than {MAX_OBJECT_BYTES:,} bytes")
         with self._guard:
             made = mutant_objects(
                 mutant_id,
                 tree,
                 parent_commit=parent_commit,
-                parent_id=None if parent_commit is None else self.trailers(parent_commit)["Mutant"],
+                parent_id=None if parent_commit is None else self._mutant_of(parent_commit),
                 iteration=iteration,
                 hypothesis=hypothesis,
                 run_name=run_name,
@@ -187,7 +174,7 @@ class Lineage:
 
     def get_commit(self, revision: str) -> str:
         """The commit id of a mutant id, a `refs/…` name or a commit id; raises RevisionError."""
-        if _SHA.match(revision):
+        if SHA.match(revision):
             return revision
         name = revision if _REF.match(revision) else None
         commit = self._find_ref(name) if name else self.find_commit(revision)
@@ -196,10 +183,17 @@ class Lineage:
         return commit
 
     def read(self, revision: str) -> dict[str, bytes]:
-        """The files of a mutant id, ref or commit id. Raises IntegrityError if they were changed."""
+        """The files of a mutant id, ref or commit id.
+
+        Raises IntegrityError if they were changed or are incomplete, RevisionError for an unknown commit.
+        """
+        commit = self.get_commit(revision)
         with self._guard:
-            tree, message = commit_parts(self._object(self.get_commit(revision)))
-            files = dict(sorted(self._files(tree)))
+            tree, message = self._commit(commit)
+            try:
+                files = read_files(tree, self._get)
+            except IntegrityError as error:
+                raise IntegrityError(f"{self.path}: {revision[:80]}: {error}") from error
         if tree_hash_of(files) != read_trailers(message).get("Tree-Hash"):
             raise IntegrityError(f"{self.path}: the files of {revision[:80]} are not those that were added")
         return files
@@ -207,37 +201,47 @@ class Lineage:
     def trailers(self, revision: str) -> dict[str, str]:
         """Mutant, Parent, Run, Iteration, Kind, Hypothesis, Tree-Hash and any others."""
         with self._guard:
-            return read_trailers(commit_parts(self._object(self.get_commit(revision)))[1])
+            return read_trailers(self._commit(self.get_commit(revision))[1])
 
-    def _files(self, tree: str, prefix: str = "") -> Iterator[tuple[str, bytes]]:
-        for name, is_folder, sha in tree_rows(self._object(tree)):
-            if is_folder:
-                yield from self._files(sha, f"{prefix}{name}/")
-            else:
-                yield f"{prefix}{name}", self._blob(sha)
+    def _commit(self, sha: str) -> tuple[str, str]:
+        """The tree and the message."""
+        found = self._find(sha)
+        if found is None:
+            raise RevisionError(f"{self.path} has no commit {sha}\n{INCOMPLETE}")
+        try:
+            return commit_parts(found.data if found.kind == "commit" else b"")
+        except IntegrityError as error:
+            raise IntegrityError(f"{self.path}: {sha}: {error}") from error
 
-    def _blob(self, sha: str) -> bytes:
+    def _mutant_of(self, commit: str) -> str:
+        name = self.trailers(commit).get("Mutant")
+        if name is None:
+            raise IntegrityError(f"{self.path}: {commit} is not the commit of a mutant")
+        return name
+
+    def _get(self, kind: str, sha: str, path: str) -> bytes:
         """Caches recent small files, because most files of a harness are its parent's."""
-        data = self._blobs.pop(sha, None) or self._object(sha)
-        if len(data) <= KEPT_BLOB_BYTES:
+        data = self._blobs.pop(sha, None) if kind == "blob" else None
+        if data is None:
+            found = self._find(sha)
+            if found is None:
+                raise IntegrityError(f"{path or 'its files'} (object {sha}): not there\n{INCOMPLETE}")
+            if found.kind != kind:
+                raise IntegrityError(f"{path or 'its files'} (object {sha}): a {found.kind}, not a {kind}")
+            data = found.data
+        if kind == "blob" and len(data) <= KEPT_BLOB_BYTES:
             self._blobs[sha] = data
             if len(self._blobs) > KEPT_BLOBS:
                 del self._blobs[next(iter(self._blobs))]
         return data
 
-    def _object(self, sha: str) -> bytes:
+    def _find(self, sha: str) -> GitObject | None:
         with storage_errors(self.path, "read"):
-            data = read_loose(self.path / "objects", sha)
-        if data is None:
-            data = self._packed.find_object(sha)
-        if data is None:
-            raise RevisionError(f"{self.path} has no object {sha}")
-        return data
+            return read_loose(self.path / "objects", sha) or self._packs.find(sha)
 
     def _find_ref(self, name: str) -> str | None:
         with self._guard, storage_errors(self.path, "read"):
-            path = self.path / name
-            return path.read_text("ascii").strip() if path.is_file() else self._packed.find_ref(name)
+            return find_ref(self.path, name) or self._packed_refs.find(name)
 
     def _point(self, ref: str, commit: str) -> None:
         with self._guard:
@@ -246,7 +250,7 @@ class Lineage:
 
     def close(self) -> None:
         with self._guard:
-            self._packed.close()
+            self._packs.close()
 
     def __enter__(self) -> "Lineage":
         return self
@@ -295,10 +299,38 @@ def mutant_objects(
 def _create(path: Path) -> None:
     """Creates a bare repository like `git init`, without the user's templates; HEAD last, to complete it."""
     with storage_errors(path, "create"):
-        for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "refs/mutants"):
+        for name in FOLDERS:
             (path / name).mkdir(parents=True, exist_ok=True)
     atomic_write(path / "config", CONFIG)
     atomic_write(path / "HEAD", HEAD_CONTENT)
+
+
+def rebuild(source: Lineage, population: Population, target: Path) -> None:
+    """Makes the lineage anew in `target`, from the journal's mutants and their files.
+
+    Raises IntegrityError for a commit that is not the one the journal names.
+    """
+    run_name = population.start.run_name if population.start else ""
+    with Lineage(target) as made:
+        for mutant in population.mutants.values():
+            parent = population.mutants[mutant.parent_id] if mutant.parent_id is not None else None
+            commit = made.add(
+                mutant.harness_id,
+                source.read(mutant.commit),
+                parent_commit=parent.commit if parent else None,
+                iteration=mutant.iteration,
+                hypothesis=mutant.hypothesis,
+                run_name=run_name,
+                kind=mutant.kind,
+            )
+            if commit != mutant.commit:
+                raise IntegrityError(
+                    f"{source.path}: the commit of {mutant.harness_id} differs from the journal"
+                )
+        for harness_id in population.members:
+            made.admit(harness_id)
+        if population.members:
+            made.set_best(population.best_id)
 
 
 def _check_id(mutant_id: str) -> None:

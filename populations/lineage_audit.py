@@ -2,37 +2,44 @@
 
 Every file of the repository is read as bytes and verified: objects by their ids, refs by their format. A
 commit depends only on the journal and the files, so it is recomputed and must have the same id; otherwise the
-difference is reported. No `git` process runs in the repository, so a planted hook or config is never
-executed; packs are read by a process that only sees the objects.
+difference is reported. No `git` runs, so nothing planted in the repository is executed; and what is read is
+bounded, because whoever made the repository chose its sizes.
 """
 
-import hashlib
-import os
-import re
-import subprocess
-import tempfile
-import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import IntegrityError
 from studbook.findings import Findings
-from studbook.populations.git_store import commit_parts, tree_rows
-from studbook.populations.lineage import BEST_BRANCH, CONFIG, HEAD_CONTENT, mutant_objects, tree_hash_of
+from studbook.populations.git_layout import (
+    BEST_BRANCH,
+    CONFIG,
+    FOREIGN,
+    HEAD_CONTENT,
+    LEFTOVER,
+    LOOSE,
+    REF,
+    PackedRefs,
+    files_below,
+    find_ref,
+    is_expected,
+)
+from studbook.populations.git_objects import MAX_OBJECT_BYTES, GitObject, commit_parts, read_files
+from studbook.populations.git_packs import Packs
+from studbook.populations.git_store import inflate
+from studbook.populations.lineage import mutant_objects, tree_hash_of
 from studbook.populations.population import SEED_ID
 from studbook.populations.records import Mutant
+from studbook.populations.storage import read_plain
 
 NAME = "lineage.git"
-GIT_SECONDS = 600
-MAX_OBJECT_BYTES = 64 * 1024 * 1024
+MAX_ALL_BYTES = 1024**3
+"""All objects of a run: ten thousand mutants have a quarter of it."""
+MAX_PACK_EFFORT = 4 * MAX_ALL_BYTES
 
-_LOOSE = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{38})\Z")
-_PACK = re.compile(r"objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx|rev|bitmap|mtimes)\Z")
-_LEFTOVER = re.compile(r"(?:objects/[0-9a-f]{2}/tmp_obj_[^/]+|\.[^/]+\.part)\Z")
-_DERIVED = frozenset({"objects/info/packs", "objects/info/commit-graph", "info/refs"})
-_SHA = re.compile(r"[0-9a-f]{40}\Z")
-_PACKED_REF = re.compile(r"([0-9a-f]{40}) (refs/[^ ]+)\Z")
+_NAMED_BYTES = 64 * 1024
 
 
 class LineageFiles:
@@ -41,160 +48,103 @@ class LineageFiles:
     def __init__(self, path: Path, findings: Findings) -> None:
         self._path = path
         self._findings = findings
+        self._bytes = 0
         self.objects: dict[str, tuple[str, bytes]] = {}
         self.refs: dict[str, str] = {}
         self._read()
 
     def _read(self) -> None:
-        packed: dict[str, str] = {}
-        has_packs = False
-        for name in sorted(_files_below(self._path)):
-            if match := _LOOSE.match(name):
+        if self._path.is_symlink():
+            self._findings.fault(NAME, "it is a link, and a run has only plain files")
+        for name in sorted(files_below(self._path)):
+            if match := LOOSE.match(name):
                 self._read_loose(name, match[1] + match[2])
-            elif name.startswith("refs/"):
+            elif REF.match(name):
                 self._read_ref(name)
-            elif name == "packed-refs":
-                packed = self._read_packed_refs()
-            elif _PACK.match(name):
-                has_packs = True
             else:
                 self._read_other(name)
-        self.refs = packed | self.refs
+        with self._reading("packed-refs"):
+            self.refs = PackedRefs(self._path).read() | self.refs
         self._same("config", CONFIG, "git would act on it")
         self._same("HEAD", HEAD_CONTENT, "a clone would check out something else")
-        if has_packs:
+        with self._reading("objects/pack"):
             self._read_packs()
 
     def _place(self, name: str) -> str:
         return f"{NAME}/{name}"
 
+    def _told(self, error: Exception) -> str:
+        """The first line, with paths as they are in the repository."""
+        return str(error).partition("\n")[0].replace(f"{self._path}/", "")
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (IntegrityError, OSError) as error:
+            self._findings.fault(self._place(name), self._told(error))
+
     def _read_loose(self, name: str, sha: str) -> None:
         self._findings.checked["git objects"] += 1
         try:
-            inflater = zlib.decompressobj()
-            content = inflater.decompress((self._path / name).read_bytes(), MAX_OBJECT_BYTES)
-            if not inflater.eof or inflater.unused_data:
-                raise zlib.error("cut short, too large, or followed by other bytes")
-        except (OSError, zlib.error) as error:
-            self._findings.fault(self._place(name), f"the object cannot be read: {error}")
+            found = GitObject.parse(inflate(read_plain(self._path / name, MAX_OBJECT_BYTES) or b""))
+        except (OSError, IntegrityError) as error:
+            self._findings.fault(self._place(name), f"the object cannot be read: {self._told(error)}")
             return
-        head, _, data = content.partition(b"\0")
-        kind = head.partition(b" ")[0].decode("ascii", "replace")
-        found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
         problem = "the object is not what its name says"
-        if self._findings.same(self._place(name), problem, sha, found):
-            self.objects[sha] = kind, data
+        if self._findings.same(self._place(name), problem, sha, found.sha):
+            self._keep(found)
+
+    def _keep(self, found: GitObject) -> None:
+        """Keeps objects in memory up to a limit."""
+        self._bytes += len(found.data)
+        if self._bytes > MAX_ALL_BYTES:
+            self._findings.fault(
+                NAME, f"its objects have more than {MAX_ALL_BYTES:,} bytes; not all were read"
+            )
+        else:
+            self.objects[found.sha] = found.kind, found.data
 
     def _read_ref(self, name: str) -> None:
-        text = (self._path / name).read_bytes().decode("ascii", "replace")
-        if text.endswith("\n") and _SHA.match(text[:-1]):
-            self.refs[name] = text[:-1]
-        else:
-            self._findings.fault(self._place(name), "the ref names no commit", found=text)
-
-    def _read_packed_refs(self) -> dict[str, str]:
-        """The first line is written by git; our refs are commits, so none has a peeled line."""
-        refs = {}
-        lines = (self._path / "packed-refs").read_bytes().decode("utf-8", "replace").splitlines()
-        for number, line in enumerate(lines, start=1):
-            if match := _PACKED_REF.match(line):
-                refs[match[2]] = match[1]
-            elif not line.startswith("# pack-refs with:"):
-                place = f"{self._place('packed-refs')}, line {number}"
-                self._findings.fault(place, "it is not a ref", found=line)
-        return refs
+        try:
+            self.refs[name] = find_ref(self._path, name) or ""
+        except (IntegrityError, OSError) as error:
+            self._findings.fault(self._place(name), "the ref names no commit", found=self._told(error))
 
     def _read_other(self, name: str) -> None:
-        if _LEFTOVER.match(name):
+        if LEFTOVER.match(name):
             self._findings.note(
                 f"{self._place(name)} is left over from an interrupted write; you can delete it"
             )
-        elif name not in {"config", "HEAD"} | _DERIVED and not name.startswith("objects/info/commit-graphs/"):
-            self._findings.fault(self._place(name), "Studbook did not write this file, and git may act on it")
+        elif not is_expected(name) or (self._path / name).is_symlink():
+            self._findings.fault(self._place(name), FOREIGN)
 
     def _same(self, name: str, expected: bytes, why: str) -> None:
-        path = self._path / name
-        found = path.read_bytes() if path.is_file() else b"nothing"
-        self._findings.same(
-            self._place(name),
-            f"it is not what Studbook wrote: {why}",
-            expected.decode(),
-            found.decode("utf-8", "replace"),
-        )
+        with self._reading(name):
+            found = read_plain(self._path / name, _NAMED_BYTES)
+            if found is None and name == "config":
+                self._findings.note(f"{self._place(name)} is missing, which does no harm: git has defaults")
+                return
+            self._findings.same(
+                self._place(name),
+                f"it is not what Studbook wrote: {why}",
+                expected.decode(),
+                (b"nothing" if found is None else found).decode("utf-8", "replace"),
+            )
 
     def _read_packs(self) -> None:
-        """Reads packs with git, in an empty repository that only borrows the objects."""
-        objects = self._path / "objects"
-        place = self._place("objects/pack")
+        packs = Packs(self._path / "objects")
         try:
-            with tempfile.TemporaryDirectory(prefix="studbook-verify-") as scratch:
-                for line in _git(
-                    scratch, objects, "fsck", "--full", "--strict", "--no-dangling"
-                ).splitlines():
-                    if not line.startswith("notice:"):
-                        self._findings.fault(place, f"git fsck: {line}")
-                ids = _git(scratch, objects, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
-                for sha in ids.split():
-                    if sha not in self.objects and _SHA.match(sha):
-                        self._read_packed(scratch, objects, sha)
-        except FileNotFoundError:
-            self._findings.fault(place, "there are packs, but git is not installed to read them")
-        except subprocess.TimeoutExpired:
-            self._findings.fault(place, f"git did not read them within {GIT_SECONDS} seconds")
-
-    def _read_packed(self, scratch: str, objects: Path, sha: str) -> None:
-        kind = _git(scratch, objects, "cat-file", "-t", sha).strip()
-        data = _run(scratch, objects, "cat-file", kind or "blob", sha).stdout
-        content = b"%s %d\0" % (kind.encode(), len(data)) + data
-        self._findings.checked["git objects"] += 1
-        found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        place = f"{self._place('objects/pack')}, object {sha}"
-        if self._findings.same(place, "the object is not what its name says", sha, found):
-            self.objects[sha] = kind, data
-
-
-def _files_below(root: Path) -> Iterator[str]:
-    """Includes links but does not follow them."""
-    for folder, folders, files in os.walk(root):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in [*files, *links]:
-            yield (Path(folder) / name).relative_to(root).as_posix()
-
-
-def _git(scratch: str, objects: Path, *arguments: str) -> str:
-    done = _run(scratch, objects, *arguments)
-    text = done.stdout + (done.stderr if done.returncode else b"")
-    return text.decode("utf-8", "replace")
-
-
-def _run(scratch: str, objects: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OBJECT_DIRECTORY": str(objects.resolve()),
-    }
-    repository = Path(scratch) / "empty.git"
-    if not repository.is_dir():
-        _make_empty(repository)
-    return subprocess.run(
-        ["git", f"--git-dir={repository}", *arguments],
-        env=environment,
-        cwd=scratch,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=GIT_SECONDS,
-        check=False,
-    )
-
-
-def _make_empty(repository: Path) -> None:
-    for name in ("objects", "refs/heads"):
-        (repository / name).mkdir(parents=True)
-    (repository / "config").write_bytes(CONFIG)
-    (repository / "HEAD").write_bytes(HEAD_CONTENT)
+            for sha, found in packs.read_all():
+                self._findings.checked["git objects"] += 1
+                if isinstance(found, IntegrityError):
+                    self._findings.fault(self._place("objects/pack"), self._told(found))
+                elif sha not in self.objects:
+                    self._keep(found)
+                if packs.effort > MAX_PACK_EFFORT:
+                    raise IntegrityError("the packs take more effort than any run; not all was read")
+        finally:
+            packs.close()
 
 
 MUTANTS, HEADS = "refs/mutants/", "refs/heads/"
@@ -289,26 +239,20 @@ class _Audit:
             self._findings.fault(place, "it is missing or cannot be read", found=kind)
             return
         try:
-            files = dict(self._walk(commit_parts(data)[0]))
-        except (IntegrityError, UnicodeDecodeError, RecursionError) as error:
+            files = read_files(commit_parts(data)[0], self._get)
+        except IntegrityError as error:
             self._findings.fault(place, str(error))
             return
         problem = "the files do not match the tree hash in the journal"
         if self._findings.same(place, problem, mutant.tree_hash, tree_hash_of(files)):
             self._compare(mutant, files, data, place)
 
-    def _walk(self, tree: str, prefix: str = "") -> Iterator[tuple[str, bytes]]:
-        kind, data = self._files.objects.get(tree, ("", b""))
-        if kind != "tree":
-            raise IntegrityError(f"its tree {tree} ({prefix or '/'}) is missing or cannot be read")
-        for name, is_folder, sha in tree_rows(data):
-            if is_folder:
-                yield from self._walk(sha, f"{prefix}{name}/")
-                continue
-            kind, content = self._files.objects.get(sha, ("", b""))
-            if kind != "blob":
-                raise IntegrityError(f"its file {prefix}{name} ({sha}) is missing or cannot be read")
-            yield f"{prefix}{name}", content
+    def _get(self, kind: str, sha: str, path: str) -> bytes:
+        found, data = self._files.objects.get(sha, ("", b""))
+        if found != kind:
+            named = f"file {path}" if kind == "blob" else f"tree {path or '/'}"
+            raise IntegrityError(f"its {named} ({sha}) is missing or cannot be read")
+        return data
 
     def _compare(self, mutant: Mutant, files: dict[str, bytes], data: bytes, place: str) -> None:
         parent = self._known.get(mutant.parent_id or "")
@@ -325,7 +269,7 @@ class _Audit:
         if made.sha == mutant.commit:
             return
         says = _lines(data)
-        expected = _lines(made.content.partition(b"\0")[2])
+        expected = _lines(made.data)
         pairs = [(one, two) for one, two in zip(expected, says, strict=False) if one != two]
         one, two = pairs[0] if pairs else (f"{len(expected)} lines", f"{len(says)} lines")
         self._findings.fault(place, "it differs from the journal", expected=one, found=two)

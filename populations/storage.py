@@ -158,6 +158,8 @@ def open_plain(path: Path, most_bytes: int) -> BinaryIO:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):  # the latter on BSD
             raise IntegrityError(f"{path} is a link, and a run has only plain files") from error
+        if error.errno == errno.ENXIO:  # a socket
+            raise IntegrityError(f"{path} is not a plain file") from error
         raise
     file = os.fdopen(handle, "rb")
     status = os.fstat(handle)
@@ -173,7 +175,7 @@ def read_plain(path: Path, most_bytes: int) -> bytes | None:
     """The content of a regular file, None if there is none. Raises what `open_plain` raises."""
     try:
         with open_plain(path, most_bytes) as file:
-            return file.read(most_bytes)
+            return file.read(os.fstat(file.fileno()).st_size)  # a larger number takes as much memory
     except FileNotFoundError:
         return None
 

@@ -53,14 +53,14 @@ def check_fold(run: OpenedRun) -> Replayed:
 
 def check_lineage(run: OpenedRun) -> None:
     """Raises ReplayDifference for a ref to a different commit, IntegrityError for damaged files."""
-    with Lineage(run.folder.lineage) as lineage:
+    with Lineage.existing(run.folder.lineage) as lineage:
         for mutant in run.population.mutants.values():
             _check_mutant(lineage, mutant.harness_id, mutant.commit)
 
 
 def check_fold_of_part(part: Part, pieces: Sequence[Piece]) -> Replayed:
     """Checks the files of its harnesses and the trajectories of its boxes, but no call records."""
-    with Lineage(part.run.folder.lineage) as lineage:
+    with Lineage.existing(part.run.folder.lineage) as lineage:
         for harness_id in part.harness_ids:
             _check_mutant(lineage, harness_id, part.run.population.mutants[harness_id].commit)
     store = TrajectoryStore(part.run.folder.trajectories)

@@ -182,7 +182,7 @@ def begin_run(folder: RunFolder, prepared: Prepared) -> None:
 
 def read_seed(folder: RunFolder) -> HarnessTree:
     """The seed as stored in the run; the folder it came from may have changed since."""
-    with Lineage(folder.lineage) as lineage:
+    with Lineage.existing(folder.lineage) as lineage:
         return HarnessTree.of(lineage.read(SEED_ID))
 
 

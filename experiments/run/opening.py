@@ -241,11 +241,7 @@ class OpenedRun:
         )
 
     def read_tree(self, harness_id: str) -> HarnessTree:
-        if not self.folder.lineage.is_dir():
-            raise IntegrityError(
-                f"{self.folder.lineage} is missing: the run folder is incomplete\n  restore it from a backup"
-            )
-        with Lineage(self.folder.lineage) as lineage:
+        with Lineage.existing(self.folder.lineage) as lineage:
             return HarnessTree.of(lineage.read(self.population.mutants[harness_id].commit))
 
     def read_tree_to_run(self, harness_id: str) -> HarnessTree:

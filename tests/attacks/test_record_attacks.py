@@ -490,7 +490,7 @@ LINEAGE = (
     Attack(
         name="packed, and the pack cut short",
         act=pack_and_cut,
-        places=("lineage.git/objects/pack: git fsck",),
+        places=("lineage.git/objects/pack: ", "its checksum does not match"),
     ),
     Attack(
         name="packed, and a packed ref edited",

@@ -180,7 +180,7 @@ def test_no_escape_code_reaches_a_pipe(run_main):
 
 
 def test_help_loads_no_sdk():
-    heavy = "{'openai', 'docker', 'optuna', 'git'}"
+    heavy = "{'openai', 'docker', 'optuna'}"
     code = f"import sys, studbook.experiments.cli.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY

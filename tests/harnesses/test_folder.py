@@ -13,7 +13,7 @@ from studbook.harnesses.folder import (
     write_harness,
 )
 from studbook.harnesses.tree import HarnessTree
-from studbook.populations.lineage import check_tree_paths
+from studbook.populations.tree_paths import check_tree_paths
 
 MANIFEST = "version: 1\nname: small\nentry: agent.py:main\nroles: [challenger]\neditable: ['*.py']\n"
 

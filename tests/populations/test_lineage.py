@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.children import child_environment
 
 from studbook.errors import IntegrityError, ManifestError, RevisionError, StorageError
-from studbook.populations.lineage import Lineage, check_tree_paths, clean_line, format_message, read_trailers
+from studbook.populations.lineage import Lineage, clean_line, format_message, read_trailers
+from studbook.populations.tree_paths import check_tree_paths
 
 SEED_TREE = {
     "agent.py": b"def main(box):\n    pass\n",
@@ -271,6 +272,29 @@ def test_unknown_revisions_are_named(lineage):
             lineage.read(name)
     with pytest.raises(RevisionError):
         add(lineage, 1, SEED_TREE, "f" * 40)
+
+
+def test_a_file_too_large_to_be_read_again_is_refused(lineage):
+    with pytest.raises(ManifestError, match="less than 16,777,216 bytes"):
+        add(lineage, 0, {"agent.py": bytes(16 * 1024 * 1024)})
+
+
+def test_a_missing_file_is_named(family):
+    blob = git(family.path, "rev-parse", "refs/mutants/m0003:agent.py").strip()
+    (family.path / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(IntegrityError, match=rf"m0003: agent.py \(object {blob}\): not there\n.*incomplete"):
+        family.read("m0003")
+
+
+def test_a_commit_that_is_no_mutant_is_no_parent(family):
+    tree = git(family.path, "rev-parse", "seed^{tree}").strip()
+    other = git(
+        family.path, "-c", "user.name=x", "-c", "user.email=x", "commit-tree", "-m", "x", tree
+    ).strip()
+    with pytest.raises(IntegrityError, match="is not the commit of a mutant"):
+        add(family, 5, SEED_TREE, other)
+    with pytest.raises(IntegrityError, match="it is not a commit"):
+        add(family, 5, SEED_TREE, tree)
 
 
 def test_an_id_that_is_none_is_refused(lineage):
