@@ -183,10 +183,10 @@ def check_python(version: tuple[int, ...]) -> CheckResult:
 
 
 def check_git(version: str) -> CheckResult:
-    """Runs need no git; users want it to inspect lineage.git, and `verify` to read a repacked one."""
+    """Nothing needs git; users want it to look at an exported lineage."""
     if version != "missing":
         return CheckResult(name="git", state=CheckState.FINE, text=version)
-    step = "install git to inspect lineage.git with git log and git diff; runs do not need it"
+    step = "install git to look at exported runs with git log and git diff; runs do not need it"
     return CheckResult(name="git", state=CheckState.WARNING, text="not found", next_step=step)
 
 

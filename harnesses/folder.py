@@ -152,8 +152,7 @@ def _named(folder: Path, error: ManifestError) -> ManifestError:
 def write_harness(tree: HarnessTree, folder: Path) -> None:
     """Write into a new or empty folder; raises ManifestError if it is not, StorageError if writing fails."""
     check_files(tree.files)
-    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise ManifestError(f"{folder} exists and is not an empty folder; choose another name.")
+    check_is_unused(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, data in tree.files.items():
@@ -165,6 +164,12 @@ def write_harness(tree: HarnessTree, folder: Path) -> None:
             f"{error.filename or folder} cannot be written: {error.strerror}.\n"
             "Free disk space or fix the permissions, then try again."
         ) from error
+
+
+def check_is_unused(folder: Path) -> None:
+    """Raises ManifestError unless the folder is missing or empty; a link to an empty one is followed."""
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise ManifestError(f"{folder} exists and is not an empty folder; choose another name.")
 
 
 def _read_into(files: dict[str, bytes], folder: Path, prefix: str) -> None:

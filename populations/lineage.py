@@ -17,6 +17,7 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -306,31 +307,37 @@ def _create(path: Path) -> None:
 
 
 def rebuild(source: Lineage, population: Population, target: Path) -> None:
-    """Makes the lineage anew in `target`, from the journal's mutants and their files.
+    """Makes the lineage anew in `target`, a new folder, from the journal's mutants and their files.
 
-    Raises IntegrityError for a commit that is not the one the journal names.
+    All or nothing. Raises IntegrityError for a commit that is not the one the journal names, StorageError.
     """
-    run_name = population.start.run_name if population.start else ""
-    with Lineage(target) as made:
-        for mutant in population.mutants.values():
-            parent = population.mutants[mutant.parent_id] if mutant.parent_id is not None else None
-            commit = made.add(
-                mutant.harness_id,
-                source.read(mutant.commit),
-                parent_commit=parent.commit if parent else None,
-                iteration=mutant.iteration,
-                hypothesis=mutant.hypothesis,
-                run_name=run_name,
-                kind=mutant.kind,
-            )
-            if commit != mutant.commit:
-                raise IntegrityError(
-                    f"{source.path}: the commit of {mutant.harness_id} differs from the journal"
-                )
-        for harness_id in population.members:
-            made.admit(harness_id)
-        if population.members:
-            made.set_best(population.best_id)
+    with storage_errors(target, "create"):
+        target = target.resolve()  # a link to an empty folder is followed
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".lineage-", dir=target.parent) as draft:
+            with Lineage(Path(draft) / "lineage.git") as made:
+                _add_all(source, population, made)
+            made.path.rename(target)
+
+
+def _add_all(source: Lineage, population: Population, made: Lineage) -> None:
+    for mutant in population.mutants.values():
+        parent = population.mutants[mutant.parent_id] if mutant.parent_id is not None else None
+        commit = made.add(
+            mutant.harness_id,
+            source.read(mutant.commit),
+            parent_commit=parent.commit if parent else None,
+            iteration=mutant.iteration,
+            hypothesis=mutant.hypothesis,
+            run_name=population.start.run_name if population.start else "",
+            kind=mutant.kind,
+        )
+        if commit != mutant.commit:
+            raise IntegrityError(f"{source.path}: the commit of {mutant.harness_id} differs from the journal")
+    for harness_id in population.members:
+        made.admit(harness_id)
+    if population.members:
+        made.set_best(population.best_id)
 
 
 def _check_id(mutant_id: str) -> None:

@@ -159,16 +159,15 @@ def open_plain(path: Path, most_bytes: int) -> BinaryIO:
         if error.errno in (errno.ELOOP, errno.EMLINK):  # the latter on BSD
             raise IntegrityError(f"{path} is a link, and a run has only plain files") from error
         if error.errno == errno.ENXIO:  # a socket
-            raise IntegrityError(f"{path} is not a plain file") from error
+            raise IntegrityError(f"{path} is a socket, and not a plain file") from error
         raise
-    file = os.fdopen(handle, "rb")
     status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes:
-        file.close()
-        if stat.S_ISREG(status.st_mode):
-            raise IntegrityError(f"{path} has {status.st_size:,} bytes, more than the {most_bytes:,} allowed")
-        raise IntegrityError(f"{path} is not a plain file")
-    return file
+    if stat.S_ISREG(status.st_mode) and status.st_size <= most_bytes:
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISREG(status.st_mode):
+        raise IntegrityError(f"{path} has {status.st_size:,} bytes, more than the {most_bytes:,} allowed")
+    raise IntegrityError(f"{path} is {kind_words(status.st_mode)}, and not a plain file")
 
 
 def read_plain(path: Path, most_bytes: int) -> bytes | None:

@@ -73,7 +73,7 @@ JSON_KEYS = {
     "`confirmed_n` accepted examples were accepted again on fresh rollouts; `attempts`: passages that, "
     "to screening, seem to address the solver, judge or verifier), `breakdowns` "
     "(list of `verdict`, `reason`, `times`, `first`, `errors`), `accepted` (path)",
-    "export": "`harness`, `folder`",
+    "export": "`harness`, `folder`; with `--git` `run`, `folder`, `harnesses` (how many)",
     "report": "`report` (path)",
     "papers synth": "`folder`, `papers` (file names)",
     "papers show": "`papers` (list) and `skipped`; or `paper`",

@@ -1,5 +1,6 @@
 """Commands that write a run, or part of one, to another place (export, report, pack, unpack), and adopt."""
 
+import shlex
 from argparse import Namespace
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack_run
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.foreign import wishes_of
-from studbook.experiments.run.opening import find_run, open_run, open_target
+from studbook.experiments.run.opening import Target, find_run, open_run, open_target
 from studbook.experiments.run.provenance import mark_as_own
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.views.lines import line
 from studbook.experiments.views.report import BEGINNING, report_bytes
 from studbook.experiments.views.text import clean_line, count
-from studbook.harnesses.folder import write_harness
+from studbook.harnesses.folder import check_is_unused, write_harness
+from studbook.populations.lineage import Lineage, rebuild
 from studbook.populations.storage import atomic_write
 
 
@@ -26,10 +28,18 @@ from studbook.populations.storage import atomic_write
     "studbook export quickstart-1:best exported-harness",
     TARGET,
     flag("folder", metavar="DIR", help="a directory that does not exist yet, or is empty"),
+    flag(
+        "--git",
+        action="store_true",
+        help="write all harnesses of the run as a new Git repository: git obeys the configuration inside a "
+        "repository, and the one in somebody else's run may be hostile",
+    ),
     RUNS,
 )
 def export(options: Namespace, terminal: Terminal) -> int:
     target = open_target(options.target, Path(options.runs_dir))
+    if options.git:
+        return _export_repository(target, Path(options.folder), terminal)
     harness_id = target.get_harness()
     write_harness(target.run.read_tree(harness_id), Path(options.folder))
     if terminal.wants_json:
@@ -37,6 +47,22 @@ def export(options: Namespace, terminal: Terminal) -> int:
     else:
         terminal.result([f"exported {target.run.folder.name}:{harness_id} to {options.folder}"])
         terminal.progress(f"evaluate it: studbook evaluate {options.folder} --papers PAPERS")
+    return 0
+
+
+def _export_repository(target: Target, folder: Path, terminal: Terminal) -> int:
+    name = target.run.folder.name
+    if target.harness_id is not None:
+        raise UsageError(f"--git exports a whole run\n  studbook export {name} {folder} --git")
+    check_is_unused(folder)
+    with Lineage.existing(target.run.folder.lineage) as lineage:
+        rebuild(lineage, target.run.population, folder)
+    number = len(target.run.population.mutants)
+    if terminal.wants_json:
+        terminal.json({"schema": 1, "run": name, "folder": folder.as_posix(), "harnesses": number})
+    else:
+        terminal.result([f"exported {count(number, 'harness', 'harnesses')} of {name} to {folder}"])
+        terminal.progress(f"look at them: git -C {shlex.quote(str(folder))} log --graph --oneline --all")
     return 0
 
 

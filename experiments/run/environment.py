@@ -81,7 +81,7 @@ def now() -> datetime:
 SCHEMA_VERSION = 1
 CHECK = "check"
 VERSION = re.compile(r"\d+\.\d+\.\w{1,12}")
-PACKAGES = ("docker", "gitpython", "openai", "optuna", "pydantic", "pyyaml", "rich", "zstandard")
+PACKAGES = ("docker", "openai", "optuna", "pydantic", "pyyaml", "rich", "zstandard")
 
 
 def describe_environment(
@@ -123,7 +123,12 @@ def python_difference(environment: Path) -> str:
 
 
 def describe_commit(home: Path) -> str:
-    """Our commit, with -dirty if files differ from it; "unknown" outside a checkout."""
+    """Our commit, with -dirty if files differ from it; "unknown" outside a checkout.
+
+    A repository around our folder is not ours, if Studbook is installed: git must neither obey nor name it.
+    """
+    if not (home / ".git").exists():
+        return "unknown"
     return (
         command_output("git", "-C", str(home), "describe", "--always", "--dirty", "--abbrev=40") or "unknown"
     )

@@ -90,9 +90,7 @@ def diff_html(diff: str) -> str:
     if not diff:
         return '<p class="quiet">No changes: the seed is the best harness.</p>'
     shown = clean_block(diff[:DIFF_LIMIT])
-    cut = (
-        '<p class="quiet">Diff truncated; see git diff in lineage.git.</p>' if len(diff) > DIFF_LIMIT else ""
-    )
+    cut = '<p class="quiet">Diff truncated; see studbook diff.</p>' if len(diff) > DIFF_LIMIT else ""
     return f"<pre>{chr(10).join(map(_diff_line, shown.splitlines()))}</pre>{cut}"
 
 

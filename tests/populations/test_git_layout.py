@@ -115,8 +115,8 @@ def test_only_plain_files_of_the_expected_size_are_read(tmp_path):
     for name, size, words in (
         ("file", 4, "has 5 bytes, more than the 4 allowed"),
         ("link", 9, "is a link"),
-        ("folder", 9**9, "is not a plain file"),
-        ("pipe", 9, "is not a plain file"),
+        ("folder", 9**9, "is a folder, and not a plain file"),
+        ("pipe", 9, "is a pipe, and not a plain file"),
     ):
         with pytest.raises(IntegrityError, match=words):
             read_plain(tmp_path / name, size)
