@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from studbook.compression import MAX_DECOMPRESSED_BYTES, compress, decompress
 from studbook.errors import IntegrityError
@@ -29,7 +31,7 @@ from studbook.identity import canonical_json, hash_bytes, hash_json
 from studbook.json_text import read_json
 from studbook.llm.contracts import NO_EVIDENCE, ChatCall, ChatReply, Evidence
 from studbook.populations.events import decode, encode
-from studbook.populations.records import FailureCategory, PaperResult
+from studbook.populations.records import FailureCategory, PaperResult, ScoreText
 from studbook.populations.storage import atomic_write, read_plain, storage_errors
 from studbook.sandbox.contract import Outcome
 
@@ -317,25 +319,138 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
     try:
         data = read_json(body, place)
         if data["v"] != SCHEMA:
-            raise IntegrityError(f"{place} has schema {data['v']}; this version reads {SCHEMA}.")
+            raise IntegrityError(f"{place} has schema {data['v']!r:.40}; this version reads {SCHEMA}.")
         result = decode(PaperResult, canonical_json(data["result"]))
         trajectory = Trajectory(
             result=replace(result, trajectory_hash=hash_bytes(body)),
-            tree_hash=data["tree_hash"],
-            evaluator_hash=data["evaluator_hash"],
-            calls_by_role=data["calls_by_role"],
-            truncated_by_role=data["truncated_by_role"],
-            unreadable_by_role=data.get("unreadable_by_role", {}),
-            redraws=data.get("redraws", 0),
-            events=tuple(data["events"]),
+            tree_hash=_of(str, data["tree_hash"]),
+            evaluator_hash=_of(str, data["evaluator_hash"]),
+            calls_by_role=_COUNTS.validate_python(data["calls_by_role"], strict=True),
+            truncated_by_role=_COUNTS.validate_python(data["truncated_by_role"], strict=True),
+            unreadable_by_role=_COUNTS.validate_python(data.get("unreadable_by_role", {}), strict=True),
+            redraws=_of(int, data.get("redraws", 0)),
+            events=_events_of(data["events"]),
             evidence=decode(Evidence, canonical_json(data["rests"])),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"{place} does not hold a trajectory: {error!r}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))[:80]
+        raise IntegrityError(
+            f"{place} does not hold a trajectory: {where:.80}: {first['msg']:.80}"
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{place} does not hold a trajectory: {error!r:.200}") from error
     if result.key != key:
         raise IntegrityError(f"{place} holds the trajectory of another key ({result.key}).")
     return trajectory
 
+
+T = TypeVar("T")
+
+
+def _of(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.40} stands where a {kind.__name__} belongs")
+    return value
+
+
+def _events_of(events: Any) -> tuple[Event, ...]:
+    """As they are, once their parts are known to be of the types that are read and rendered."""
+    for event in _of(list, events):
+        kind = _of(str, _of(dict, event)["kind"])
+        _SHAPES[kind].model_validate(event)
+    return tuple(events)
+
+
+_Folded = str | list[str | dict[str, bool]]
+
+
+class _Part(BaseModel):
+    """Other keys are allowed: whoever verifies a run compares the whole event with what it should be."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Message(_Part):
+    role: str
+    content: _Folded
+
+
+class _Rollout(_Part):
+    solver: Literal["weak", "strong"]
+    index: int
+    answer: str
+    marks: list[bool]
+    score: ScoreText
+
+
+class _Finding(_Part):
+    kind: str
+    field: str
+    quote: str
+
+
+class _Chat(_Part):
+    role: str
+    messages: list[_Message]
+    reply: _Folded
+    finish_reason: str
+
+
+class _Report(_Part):
+    round: int
+    example: dict[str, Any]
+    hidden_characters: int
+    defused_marks: int
+    screening: list[_Finding] = []
+    status: str
+    category: str | None
+    reason: str
+    completes: bool
+    weak: list[_Rollout]
+    strong: list[_Rollout]
+
+
+class _Confirmation(_Part):
+    holds: bool
+    reason: str
+    weak: list[_Rollout]
+    strong: list[_Rollout]
+
+
+class _Malformed(_Part):
+    round: int
+    raw: str
+    reason: str
+    category: str = ""
+
+
+class _Refused(_Part):
+    request: str
+    type: str
+    message: str
+
+
+class _Log(_Part):
+    text: str
+
+
+class _Box(_Part):
+    status: str
+    detail: str
+    stderr: str
+
+
+_COUNTS = TypeAdapter(dict[str, int])
+_SHAPES: dict[str, type[_Part]] = {
+    "chat": _Chat,
+    "report": _Report,
+    "malformed": _Malformed,
+    "refused": _Refused,
+    "log": _Log,
+    "box": _Box,
+    "confirmation": _Confirmation,
+}
 
 MAX_TRAJECTORY = 60_000
 MAX_EXAMPLE = 8_000

@@ -17,6 +17,8 @@ from studbook.populations.records import Mutant, Verdict
 from studbook.rate import Rate
 
 BEST = "best"
+MAX_DEPTH = 60
+"""A tree is not drawn deeper: no screen shows it, and its lines would grow with every generation."""
 
 _REVISION = re.compile(r"(?P<base>[^~^]+)(?P<steps>(?:\^|~[0-9]{0,6})*)\Z")
 _STEP = re.compile(r"\^|~([0-9]*)")
@@ -38,9 +40,10 @@ def lineage_chain(population: Population, harness_id: str) -> tuple[Mutant, ...]
 class TreeRow:
     """One harness in a tree drawn downward, parents before children, children by age.
 
-    `last_flags` has one flag per level below the root: whether that ancestor (finally the harness itself) is
-    the last child of its parent. `verdict` is None for the seed and for a mutant without a decision. `rate`
-    is the observed rate; `is_stopped` means that racing stopped it, so it is biased.
+    `last_flags` has one flag per level below the root, for the nearest MAX_DEPTH levels: whether that
+    ancestor (finally the harness itself) is the last child of its parent. `verdict` is None for the seed and
+    for a mutant without a decision. `rate` is the observed rate; `is_stopped` means that racing stopped it,
+    so it is biased.
     """
 
     mutant: Mutant
@@ -79,7 +82,7 @@ def tree_rows(population: Population) -> tuple[TreeRow, ...]:
         )
         rows.append(row)
         below = children[name]
-        waiting += [(child, (*flags, child == below[-1])) for child in reversed(below)]
+        waiting += [(child, (*flags, child == below[-1])[-MAX_DEPTH:]) for child in reversed(below)]
     return tuple(rows)
 
 

@@ -18,7 +18,7 @@ HarnessId = Annotated[str, StringConstraints(pattern=r"^(?:seed|m[0-9]{4,9})$")]
 PaperId = Annotated[str, StringConstraints(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]{1,200}$")]
 """Of any paper reader, so any printable text."""
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
-ScoreText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,200}(?:/[0-9]{1,200})?$")]
+ScoreText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,200}(?:/[1-9][0-9]{0,199})?$")]
 
 
 class PaperVerdict(StrEnum):

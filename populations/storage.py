@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from studbook.errors import IntegrityError, StorageError
+from studbook.errors import IntegrityError, StorageError, remedy
 from studbook.scratch import hold
 
 RUNS_DIR = "runs"
@@ -110,17 +110,6 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"cannot {doing} {path}: {reason}.\n{remedy(error)}, then resume.") from error
-
-
-def remedy(error: OSError) -> str:
-    """What to do about a failure of the machine, as the beginning of a sentence."""
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return "Allow more open files (`ulimit -n 4096`) or use fewer workers (-s workers=1)"
-    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST}:
-        return "Move it out of the way"
-    if error.errno == errno.ENOMEM:
-        return "Free some memory"
-    return "Free some space or fix the permissions"
 
 
 def check_kind(path: Path, is_right: Callable[[int], bool]) -> None:

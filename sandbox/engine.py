@@ -37,6 +37,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_host, parse_repository_tag
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from studbook.certificates import OF_ENGINES, find_stale
 from studbook.errors import BoxRefused, SandboxError
 from studbook.sandbox.frames import one_line
 
@@ -263,7 +264,8 @@ def describe_failure(address: EngineAddress, error: Exception) -> str:
     """One line: the address, what happened, and what to do unless that is obvious."""
     what = f"Docker, looking for an engine at {address}: {one_line(str(error))}"
     what = BEFORE_AT.sub("****@", what)  # also covers an address without a scheme
-    advice = next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
+    advice = find_stale(os.environ, OF_ENGINES) if address.scheme == "tcp" else ""
+    advice = advice or next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
     return f"{what}; {advice}" if advice else what
 
 

@@ -25,6 +25,7 @@ A failing paper, harness, mutant or model reply is *data* (an outcome with a cat
 Messages say what happened, with which value, and what to do next.
 """
 
+import errno
 from enum import StrEnum
 
 
@@ -142,3 +143,33 @@ class IntegrityError(StudbookError):
 
 class ReplayDifference(StudbookError):
     """A replay missed a record or gave a different result; the message says where."""
+
+
+OF_THE_MACHINE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EAGAIN,
+    }
+)
+"""What a system call reports when the machine is full, broken or closed to us, wherever that happens."""
+
+
+def remedy(error: OSError) -> str:
+    """What to do about a failure of the machine, as the beginning of a sentence."""
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "Allow more open files (`ulimit -n 4096`) or use fewer workers (-s workers=1)"
+    if error.errno in {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST}:
+        return "Move it out of the way"
+    if error.errno == errno.ENOMEM:
+        return "Free some memory"
+    if error.errno == errno.EAGAIN:
+        return "Allow more processes (`ulimit -u`) or use fewer workers (-s workers=1)"
+    return "Free some space or fix the permissions"

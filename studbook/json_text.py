@@ -39,7 +39,7 @@ def _refuse(constant: str) -> NoReturn:
 def _is_deeper(value: Any, depth: int) -> bool:
     """Level by level, because a walk that calls itself would exhaust the stack too."""
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             inner
             for each in level

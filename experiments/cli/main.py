@@ -11,7 +11,6 @@ SDKs takes longer than most commands do.
 import argparse
 import atexit
 import difflib
-import errno
 import importlib
 import os
 import re
@@ -21,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TextIO
 
-from studbook.errors import StudbookError, UsageError
+from studbook.errors import OF_THE_MACHINE, StudbookError, UsageError, remedy
 from studbook.experiments.cli.command import Command
 from studbook.experiments.cli.terminal import (
     EXIT_DONE,
@@ -185,13 +184,13 @@ def _answer(arguments: Sequence[str]) -> int:
         _silence(sys.stdout)
         return EXIT_DONE
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
-            why = (
-                f"{error.strerror}: {error.filename or 'while writing'}\n"
-                "  free some space or fix the permissions, then try again"
-            )
+        if error.errno in OF_THE_MACHINE:
+            where = f": {error.filename}" if error.filename else ""
+            why = f"{error.strerror}{where}\n  {remedy(error)}, then try again"
             return _failed(terminal, why, EXIT_FAILED)
         return _bug(terminal)
+    except MemoryError:
+        return _failed(terminal, "not enough memory\n  free some, then try again", EXIT_FAILED)
     except Exception:  # noqa: BLE001 - the outermost boundary: anything caught here is our bug, shown in full
         return _bug(terminal)
 

@@ -9,12 +9,11 @@ replies are recorded, and its edits are made again on the parent's files, in mem
 Says nothing about how good a readable reply is: that is measured against planted truth (the canary).
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,15 @@ from studbook.experiments.run.opening import OpenedRun
 from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.harnesses.tree import HarnessTree
+from studbook.json_text import read_json
 from studbook.llm.contracts import ROLES, Evidence, Usage, split_name
 from studbook.llm.json_reader import find_objects, read_flag
 from studbook.llm.meter import Totals
 from studbook.llm.records import CallRecords, StoredCall
 from studbook.populations.events import DecisionMade, DiagnosisMade, Event
+from studbook.populations.journal import Entry
 from studbook.populations.records import CanaryScore, PaperVerdict, Verdict
+from studbook.populations.storage import read_plain
 from studbook.rate import NO_RATE, Rate
 
 READABLE = {
@@ -158,13 +160,13 @@ def read_figures(run: OpenedRun, meter: Mapping[str, Totals] | None = None) -> R
             )
     notices = tuple(_notices(run.folder.notices))
     rounds = [each for trajectory in trajectories for each in trajectory.result.rounds]
-    times = [datetime.fromisoformat(entry.time) for entry in run.entries]
+    times = [_time_of(entry) for entry in run.entries]
     champion = run.population.champion
     return RunFigures(
         run=run.folder.name,
         state=state_of(run),
         spec=spec,
-        environment=json.loads(run.folder.environment.read_text(encoding="utf-8")),
+        environment=_environment(run.folder.environment),
         roles=tuple(roles),
         canary=run.start.canary,
         edits=_edits(run, replies, events),
@@ -311,18 +313,32 @@ def _counts(values: Iterable[Any], kind: Any) -> dict[str, int]:
     return {each.value: counted[each] for each in kind if counted[each]}
 
 
+MAX_NOTICES_BYTES = 256 * 1024 * 1024
+MAX_ENVIRONMENT_BYTES = 1024 * 1024
 TROUBLES = frozenset({"retry", "waiting", "failure"})
 _SPEAKER = re.compile(r"^(?:endpoint '[^']*', model '[^']*'|\w+ \([^()]*\)): ")
 
 
 def _notices(path: Path) -> Iterator[tuple[str, str]]:
     """Kind and first line of each notice, without the names of endpoint and model."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in (read_plain(path, MAX_NOTICES_BYTES) or b"").splitlines():
+        notice = read_json(line, str(path))
         try:
-            notice = json.loads(line)
             kind, text = str(notice["kind"]), str(notice["text"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise IntegrityError(f"{path} cannot be read: {error}") from error
         yield kind, _SPEAKER.sub("", text.partition("\n")[0])
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    found = read_json(read_plain(path, MAX_ENVIRONMENT_BYTES) or b"", str(path))
+    if not isinstance(found, dict) or not isinstance(found.get("sandbox", {}), dict):
+        raise IntegrityError(f"{path} is not what Studbook wrote")
+    return found
+
+
+def _time_of(entry: Entry) -> datetime:
+    try:
+        return datetime.fromisoformat(entry.time).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise IntegrityError(f"journal entry {entry.seq} has no time: {error}") from error

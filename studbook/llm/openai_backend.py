@@ -29,7 +29,8 @@ from typing import Any
 import httpx2
 import openai
 
-from studbook.errors import SpecError
+from studbook.certificates import OF_ENDPOINTS, find_stale
+from studbook.errors import OF_THE_MACHINE, SpecError, remedy
 from studbook.llm.answers import (
     ENDS_OF_CALLS,
     LENGTH,
@@ -135,8 +136,6 @@ def bounded_client(timeout_seconds: float, clock: Callable[[], float] = time.mon
     )
 
 
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that the HTTP library reads."""
 NO_KEY = "none"  # servers without keys ignore it; the SDK insists on one
 CONNECT_SECONDS = 10.0
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -217,10 +216,10 @@ class OpenAIBackend:
                 query or {},
             )
         except OSError as error:
-            raise SpecError(
-                f"endpoint {name!r} cannot be set up: cannot read the certificates ({error.strerror})\n"
-                f"unset or correct {' or '.join(CERTIFICATES)}"
-            ) from error
+            stale = find_stale(os.environ, OF_ENDPOINTS)
+            told = stale or f"cannot read the certificates ({error.strerror})"
+            step = remedy(error) if error.errno in OF_THE_MACHINE else f"unset or correct {_names()}"
+            raise SpecError(f"endpoint {name!r} cannot be set up: {told}\n{step}") from error
         if client is None:
             raise SpecError(
                 f"endpoint {name!r} cannot be set up: its address, or that of a proxy, cannot be read\n"
@@ -384,6 +383,8 @@ class OpenAIBackend:
             return timed_out()
         if isinstance(error, openai.APIConnectionError):
             cause = quote_line(str(error.__cause__ or error), self._mask)
+            if "CERTIFICATE" in cause and (stale := find_stale(os.environ, OF_ENDPOINTS)):
+                cause = f"{cause} ({stale})"
             return broken_off(cause) if isinstance(error.__cause__, BROKEN_OFF) else unreached(cause)
         quote = quote_line(f"{error.__class__.__name__}: {error}", self._mask)
         return garbled(f"the endpoint's answer cannot be read: {quote}")
@@ -463,6 +464,10 @@ def _kept_from_others(api_key: Secret) -> dict[str, Any]:
             is_our_place = name.strip().lower() == "authorization"
             removed[name.strip()] = f"Bearer {api_key.reveal() or NO_KEY}" if is_our_place else openai.Omit()
     return removed
+
+
+def _names() -> str:
+    return " or ".join(OF_ENDPOINTS)
 
 
 def _open_client(

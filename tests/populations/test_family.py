@@ -1,11 +1,18 @@
 """Chains and trees of harnesses, and the names that people give one of them."""
 
 import pytest
-from support.births import mutant, seed_events, small_run
+from support.births import decided, mutant, seed_events, small_run
 
 from studbook.errors import RevisionError
 from studbook.populations.events import ChampionChosen, MutantMade
-from studbook.populations.family import RevisionName, lineage_chain, resolve, split_revision, tree_rows
+from studbook.populations.family import (
+    MAX_DEPTH,
+    RevisionName,
+    lineage_chain,
+    resolve,
+    split_revision,
+    tree_rows,
+)
 from studbook.populations.population import EMPTY, fold
 from studbook.populations.records import Verdict
 from studbook.rate import Rate
@@ -110,3 +117,16 @@ def test_in_an_empty_population_even_the_seed_is_unknown():
 )
 def test_a_run_and_a_revision_are_told_apart(text, run, revision):
     assert split_revision(text) == RevisionName(run=run, revision=revision)
+
+
+def test_a_lineage_of_thousands_of_generations_is_drawn_in_a_width_that_does_not_grow():
+    events = [*seed_events()]
+    for number in range(1, 3001):
+        parent = f"m{number - 1:04d}" if number > 1 else "seed"
+        events += [
+            MutantMade(mutant=mutant(number, parent)),
+            decided(number, Verdict.BROKEN, parent_id=parent, mutant_id=f"m{number:04d}"),
+        ]
+    rows = tree_rows(fold(events))
+    assert len(rows) == 3001
+    assert max(row.depth for row in rows) == MAX_DEPTH
