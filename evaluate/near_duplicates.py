@@ -7,6 +7,8 @@ and Ullman, "Mining of Massive Datasets", section 3.2), in whichever direction i
 instead of resemblance, because appended noise lowers resemblance arbitrarily; shingles leave out spaces and
 punctuation, so that hyphens, spaces and word order within a line matter little. Noise of its own in each text
 lowers containment too, so that a long common run of letters (QUESTION_RUN, CRITERION_RUN) counts as alike.
+What many criteria of a rubric have in common ("The answer states that") says nothing about any of them and is
+left out when criteria are looked for in another rubric.
 
 Two examples are near duplicates when one of these holds:
 
@@ -26,6 +28,7 @@ which question and criteria are both reworded a little each time, nor one that e
 1 - RUBRIC of its weight.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,15 +42,23 @@ CRITERION = 0.5
 VERBATIM, COPIED = 0.985, 0.995
 QUESTION_RUN, CRITERION_RUN = 50, 40
 """In letters and digits."""
+FRAMED, FEWEST_FRAMED = 0.5, 3
+"""Share and least number of the criteria that a frame occurs in."""
+LEAST_OWN = 15
+"""Shingles; a criterion that has fewer beside the frame is compared with it."""
 
 Shingles = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """One text: its shingles, and its runs of the length that makes two texts alike (none if too short)."""
+    """One text: its shingles, and its runs of the length that makes two texts alike (none if too short).
+
+    `own` are the shingles, and `runs` those runs, that do not belong to the rubric's frame.
+    """
 
     shingles: Shingles
+    own: Shingles
     runs: Shingles
 
 
@@ -82,18 +93,32 @@ class Likeness:
 
 
 def fingerprint(example: Example) -> Fingerprint:
+    rewarded = [(item.weight, _letters(item.criterion)) for item in example.rubric if item.weight > 0]
+    frame = _frame([letters for _, letters in rewarded])
     return Fingerprint(
-        question=_print(example.question, QUESTION_RUN),
-        criteria=tuple(
-            (item.weight, _print(item.criterion, CRITERION_RUN)) for item in example.rubric if item.weight > 0
-        ),
+        question=_print(_letters(example.question), QUESTION_RUN),
+        criteria=tuple((weight, _print(letters, CRITERION_RUN, frame)) for weight, letters in rewarded),
     )
 
 
-def _print(text: str, run: int) -> Print:
-    letters = _letters(text)
+def _print(letters: str, run: int, frame: Shingles = frozenset()) -> Print:
+    found = _windows(letters, SHINGLE)
     runs = _windows(letters, run) if len(letters) >= run else frozenset()
-    return Print(shingles=_windows(letters, SHINGLE), runs=runs)
+    own = found - frame
+    return Print(shingles=found, own=own if len(own) >= LEAST_OWN else found, runs=runs - frame)
+
+
+def _frame(criteria: Iterable[str]) -> Shingles:
+    """What at least FRAMED of the distinct criteria of a rubric have in common, such as "It states that"."""
+    texts = set(criteria)
+    counts = Counter(
+        window
+        for letters in texts
+        for length in (SHINGLE, CRITERION_RUN)
+        for window in _windows(letters, length)
+    )
+    least = max(FEWEST_FRAMED, len(texts) * FRAMED)
+    return frozenset(window for window, count in counts.items() if count >= least)
 
 
 def compare(one: Fingerprint, other: Fingerprint) -> Likeness:
@@ -146,9 +171,15 @@ def _best_matches(one: Fingerprint, other: Fingerprint) -> list[_Match]:
 
 
 def _best_match(weight: int, text: Print, other: Fingerprint) -> _Match:
-    likeness = max((overlap(text.shingles, known.shingles) for _, known in other.criteria), default=0.0)
-    has_run = any(not text.runs.isdisjoint(known.runs) for _, known in other.criteria)
-    return _Match(weight, likeness, has_run or likeness >= CRITERION)
+    texts = [known for _, known in other.criteria]
+    return _Match(
+        weight=weight,
+        likeness=max((overlap(text.shingles, known.shingles) for known in texts), default=0.0),
+        is_found=any(
+            overlap(text.own, known.own) >= CRITERION or not text.runs.isdisjoint(known.runs)
+            for known in texts
+        ),
+    )
 
 
 def _share(matches: list[_Match]) -> float:

@@ -182,6 +182,24 @@ def test_a_rubric_that_returns_to_the_letter_is_the_same_exam_however_the_rest_i
     assert near(change(EXAMPLE, 3), EXAMPLE)
 
 
+PREAMBLE = "Using nothing but the context and what you know already, explain in full sentences:"
+FRAME = "The answer states explicitly, and without hedging, that"
+
+
+def framed(example):
+    """In the fixed words that a harness puts around every question and every criterion."""
+    return replace(
+        example,
+        question=f"{PREAMBLE} {example.question}",
+        rubric=tuple(replace(item, criterion=f"{FRAME} {item.criterion}") for item in example.rubric),
+    )
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_fixed_form_around_question_and_criteria_makes_no_repeat(name):
+    assert not near(framed(EXAMPLE), framed(NEW[name](EXAMPLE)))
+
+
 @pytest.mark.parametrize("name", NEW)
 def test_another_exam_is_not_near(name):
     assert not near(EXAMPLE, NEW[name](EXAMPLE))
