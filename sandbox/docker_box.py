@@ -61,6 +61,16 @@ def acceptable(config: dict[str, Any], missing: tuple[str, ...]) -> dict[str, An
     return {**config, "HostConfig": host}
 
 
+GVISOR_TASKS = 128  # threads of gVisor's own, which count as the box's
+
+
+def with_runtime(config: dict[str, Any], runtime: str) -> dict[str, Any]:
+    host = {**config["HostConfig"], "Runtime": runtime}
+    if "runsc" in runtime or "gvisor" in runtime.lower():
+        host["PidsLimit"] += GVISOR_TASKS
+    return {**config, "HostConfig": host}
+
+
 USER = 65534
 FOLDER = "/tmp"  # inside the box, on its own tmpfs
 MOUNT = "rw,noexec,nosuid,nodev,mode=0700,uid=65534,gid=65534"
@@ -224,13 +234,9 @@ class DockerSandbox:
         self.engine.close()
 
     def _adapted(self, config: dict[str, Any]) -> dict[str, Any]:
-        """What this engine takes, with the runtime that was asked for."""
+        """What this engine takes."""
         config = acceptable(config, self._missing)
-        if self._is_podman:
-            config = for_podman(config)
-        if self._runtime:
-            config["HostConfig"]["Runtime"] = self._runtime
-        return config
+        return for_podman(config) if self._is_podman else config
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -276,6 +282,8 @@ class DockerSandbox:
         warning = self.keeper.hold()
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
         config = self._adapted(box_config(self.image.image_id, job.limits, labels, self.image.volumes))
+        if self._runtime:
+            config = with_runtime(config, self._runtime)  # not the keeper: its pages are the host's in any case
         look = self.engine.watch.look()
         with self._refusals():
             container, engine_warnings = self.engine.create(config)

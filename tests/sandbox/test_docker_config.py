@@ -1,7 +1,7 @@
 """The hardening of a container, written out once more by hand."""
 
 from studbook.sandbox.contract import Limits
-from studbook.sandbox.docker_box import box_config
+from studbook.sandbox.docker_box import GVISOR_TASKS, box_config, with_runtime
 
 LIMITS = Limits(
     memory_bytes=1000, cpus=0.5, processes=7, open_files=9, tmpfs_bytes=2000, tmpfs_inodes=11, frame_bytes=5
@@ -45,6 +45,12 @@ def test_every_limit_is_passed_on():
 
 def test_a_volume_of_the_image_is_covered_with_a_tiny_tmpfs():
     assert HOST["Tmpfs"]["/data"].endswith("size=4k,nr_inodes=8")
+
+
+def test_a_runtime_is_named_and_gvisor_gets_processes_for_its_own_threads():
+    plain = with_runtime(CONFIG, "kata")["HostConfig"]
+    assert (plain["Runtime"], plain["PidsLimit"]) == ("kata", 7)
+    assert with_runtime(CONFIG, "runsc")["HostConfig"]["PidsLimit"] == 7 + GVISOR_TASKS
 
 
 def test_stdin_ends_with_the_host():
