@@ -45,7 +45,13 @@ WALLS = ("memory", "processes")
 
 
 def missing_limits(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """A limit that the engine does not report counts as missing."""
+    """A limit that the engine does not report counts as missing.
+
+    A rootless engine cannot limit anything with cgroup v1, although Podman reports that it can.
+    """
+    is_rootless = any("rootless" in str(option) for option in info.get("SecurityOptions") or [])
+    if is_rootless and str(info.get("CgroupVersion", "1")) == "1":
+        return tuple(KINDS.values())
     return tuple(word for key, word in KINDS.items() if not info.get(key))
 
 
@@ -283,7 +289,9 @@ class DockerSandbox:
         labels = labels_of(this_process(), job.limits.wall_seconds, self._wall_clock())
         config = self._adapted(box_config(self.image.image_id, job.limits, labels, self.image.volumes))
         if self._runtime:
-            config = with_runtime(config, self._runtime)  # not the keeper: its pages are the host's in any case
+            config = with_runtime(
+                config, self._runtime
+            )  # not the keeper: its pages are the host's in any case
         look = self.engine.watch.look()
         with self._refusals():
             container, engine_warnings = self.engine.create(config)

@@ -274,6 +274,8 @@ def without_credentials(text: str) -> str:
     return CREDENTIALS.sub("//****@", text)
 
 
+ROOTLESS = "name=rootless"
+PODMAN_INFO = "/v4.0.0/libpod/info"  # its Docker API does not tell
 ENGINE_SECONDS = 120  # for one request; a loaded engine is slow, not broken
 GONE_OR_GOING = (404, 409)
 REMOVALS = 3
@@ -356,8 +358,21 @@ class Engine:
         return False
 
     def info(self) -> dict[str, Any]:
+        """The engine's account of itself; Podman's says whether it is rootless, as Docker's does."""
         with engine_errors("info"):
-            return dict(self._client.info())
+            found = dict(self._client.info())
+            if self._is_rootless_podman():
+                found["SecurityOptions"] = [*(found.get("SecurityOptions") or []), ROOTLESS]
+            return found
+
+    def _is_rootless_podman(self) -> bool:
+        if not self.is_podman():
+            return False
+        answer = self._client.get(f"{self._client.base_url}{PODMAN_INFO}")
+        try:
+            return bool(answer.json()["host"]["security"]["rootless"])
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def is_podman(self) -> bool:
         with engine_errors("version"):

@@ -45,15 +45,26 @@ def write_tar(path: Path) -> None:
         tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar,
         tempfile.TemporaryDirectory() as scratch,
     ):
+        folders: set[str] = set()
         for name in FOLDERS:
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(entry)
+            add_folder(tar, name, folders)
         for item in items(Path(scratch)):
+            add_folder(tar, item.name.rpartition("/")[0], folders)
             add_item(tar, item)
         entry = tarfile.TarInfo("usr/local/bin/python3")
         entry.type, entry.linkname = tarfile.SYMTYPE, python_name()
         tar.addfile(entry)
+
+
+def add_folder(tar: tarfile.TarFile, name: str, folders: set[str]) -> None:
+    """Every folder has an entry: a rootless engine gives one without it a mode that no box can pass."""
+    if not name or name in folders:
+        return
+    add_folder(tar, name.rpartition("/")[0], folders)
+    folders.add(name)
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    tar.addfile(entry)
 
 
 def add_item(tar: tarfile.TarFile, item: Item) -> None:

@@ -20,7 +20,7 @@ from studbook.identity import hash_json
 from studbook.sandbox.host_python import executable_path, library_files, write_tar
 
 REPOSITORY = "studbook-host-python"
-LAYOUT = 2  # increment when the contents of the image change
+LAYOUT = 3  # increment when the contents of the image change
 CHANGES = ["ENV PATH=/usr/local/bin:/usr/bin:/bin", "ENV LD_LIBRARY_PATH=/usr/local/lib"]
 ARCHITECTURES = {"x86_64": {"x86_64", "amd64"}, "aarch64": {"aarch64", "arm64"}}
 

@@ -8,6 +8,7 @@ from studbook.sandbox.contract import BoxStatus
 from studbook.sandbox.docker_box import acceptable, missing_limits, missing_walls
 
 ALL = {"MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": True, "SwapLimit": True}
+ROOTLESS = {"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"], "CgroupVersion": "1"}
 NO_CONTAINMENT = "it does not isolate untrusted code"
 
 
@@ -18,6 +19,8 @@ NO_CONTAINMENT = "it does not isolate untrusted code"
         ({**ALL, "SwapLimit": False}, ("swap",), ()),
         ({**ALL, "CpuCfsQuota": False, "PidsLimit": False}, ("processes", "cpu"), ("processes",)),
         ({}, ("memory", "processes", "cpu", "swap"), ("memory", "processes")),
+        ({**ALL, **ROOTLESS}, ("memory", "processes", "cpu", "swap"), ("memory", "processes")),
+        ({**ALL, **ROOTLESS, "CgroupVersion": "2"}, (), ()),
     ],
 )
 def test_what_an_engine_does_not_claim_to_limit_is_missing(info, missing, walls):

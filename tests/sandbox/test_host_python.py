@@ -22,6 +22,9 @@ def test_the_hosts_python_is_a_small_readable_tree_without_the_hosts_paths(tmp_p
     assert {"usr/local/bin/python3", f"usr/local/lib/{major_minor}/os.py", "tmp", "etc/passwd"} <= names
     assert f"usr/local/lib/{major_minor}/__pycache__/os.{sys.implementation.cache_tag}.pyc" in names
     assert all(member.mode & 0o444 == 0o444 or member.issym() for member in members)
+    folders = {member.name for member in members if member.isdir()}
+    assert {name.rpartition("/")[0] for name in names} - {""} <= folders
+    assert all(member.mode == 0o755 for member in members if member.isdir())
     assert not [name for name in names if "site-packages" in name or "root" in name or "/test/" in name]
     assert sum(member.size for member in members) < 120_000_000
 
