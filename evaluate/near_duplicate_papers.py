@@ -12,7 +12,7 @@ of the words changed, 46; of first quarters, 41. Not found are translations and 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from rensa import RMinHash, RMinHashLSH  # type: ignore[import-untyped]  # it has no stubs
@@ -26,6 +26,8 @@ HASHES, BANDS = 255, 85
 """A pair whose sets have the Jaccard index j is compared with probability 1 − (1 − j³)^85: 96% at 1/3."""
 ROUGHLY = 0.3
 """Least overlap that the hashes must suggest before two texts are compared; their error is about 0.05."""
+MOST_COMPARED = 20_000
+"""Pairs whose texts are compared; of papers that are all somewhat alike, the hashes decide about the rest."""
 SEED = 1
 BATCH = 64
 
@@ -44,25 +46,20 @@ def find_near_duplicates(papers: Iterable[Paper]) -> tuple[tuple[Paper, ...], ..
             paper_id = parent[paper_id]
         return paper_id
 
-    compared = _Compared()
-    for one, other in _candidates(ordered):
+    runs_of = lru_cache(maxsize=512)(word_runs)  # candidates come in clusters
+    compared = 0
+    for one, other, roughly in _candidates(ordered):
         firsts = sorted((first_of(one.paper_id), first_of(other.paper_id)))
-        if firsts[0] != firsts[1] and compared.are_alike(one, other):
+        if firsts[0] == firsts[1]:
+            continue
+        compared += 1
+        is_exact = compared <= MOST_COMPARED
+        if (overlap(runs_of(one.text), runs_of(other.text)) if is_exact else roughly) >= ALIKE:
             parent[firsts[1]] = firsts[0]
     groups: dict[str, list[Paper]] = {}
     for paper in given:
         groups.setdefault(first_of(paper.paper_id), []).append(paper)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
-
-
-class _Compared:
-    """Compares texts exactly; keeps the runs of those seen last, because candidates come in clusters."""
-
-    def __init__(self) -> None:
-        self._runs = lru_cache(maxsize=512)(word_runs)
-
-    def are_alike(self, one: Paper, other: Paper) -> bool:
-        return overlap(self._runs(one.text), self._runs(other.text)) >= ALIKE
 
 
 def word_runs(text: str) -> frozenset[str]:
@@ -72,8 +69,8 @@ def word_runs(text: str) -> frozenset[str]:
     return frozenset(map(" ".join, zip(*rows, strict=False))) or frozenset({" ".join(words)})
 
 
-def _candidates(papers: Sequence[Paper]) -> Iterable[tuple[Paper, Paper]]:
-    """Pairs that may be alike, in order."""
+def _candidates(papers: Sequence[Paper]) -> Iterator[tuple[Paper, Paper, float]]:
+    """Pairs that may be alike, in order, and their overlap as the hashes estimate it."""
     hashed: list[RMinHash] = []
     sizes: list[int] = []
     for start in range(0, len(papers), BATCH):
@@ -84,11 +81,11 @@ def _candidates(papers: Sequence[Paper]) -> Iterable[tuple[Paper, Paper]]:
     index.insert_many(hashed)
     for one, found in enumerate(index.query_all(hashed)):
         for other in sorted(set(found)):
-            if (
-                one < other
-                and _rough_overlap(hashed[one].jaccard(hashed[other]), sizes[one], sizes[other]) >= ROUGHLY
-            ):
-                yield papers[one], papers[other]
+            if other <= one:
+                continue
+            roughly = _rough_overlap(hashed[one].jaccard(hashed[other]), sizes[one], sizes[other])
+            if roughly >= ROUGHLY:
+                yield papers[one], papers[other], roughly
 
 
 def _rough_overlap(jaccard: float, one: int, other: int) -> float:

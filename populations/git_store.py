@@ -6,7 +6,7 @@ refs.
 """
 
 import os
-import tempfile
+import secrets
 import zlib
 from itertools import islice
 from pathlib import Path
@@ -53,17 +53,18 @@ def _made_folder(path: Path) -> bool:
 
 
 def _write(path: Path, item: GitObject) -> None:
-    handle, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=path.parent)  # `git gc` prunes such names
+    temporary = path.parent / f"tmp_obj_{secrets.token_hex(6)}"  # `git gc` prunes such names
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:
             write_all(handle, zlib.compress(item.content, 1))
-            os.fchmod(handle, 0o444)
+            os.fchmod(handle, os.fstat(handle).st_mode & 0o444)
             os.fsync(handle)
         finally:
             os.close(handle)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def read_loose(folder: Path, sha: str) -> GitObject | None:

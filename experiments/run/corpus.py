@@ -76,10 +76,11 @@ def load_papers(spec: CorpusSpec, run_seed: int) -> LoadedPapers:
             f"{length_note(read.long, spec.longest_tokens, spec.too_long)}\n  {INSTEAD_OF_REFUSING}"
         )
     groups = read.near_duplicates()
+    together = groups if spec.near_duplicates == "together" else ()
     if ALL in read.papers:
-        splits = _drawn(read, SplitSizes(**spec.splits.model_dump()), run_seed, spec, groups)
+        splits = _drawn(read, SplitSizes(**spec.splits.model_dump()), run_seed, spec, together)
     else:
-        splits = listed_splits(read.papers, groups)
+        splits = _listed(read, together)
     return _loaded(spec, read, splits, groups)
 
 
@@ -172,11 +173,24 @@ def _drawn(read: _Read, sizes: SplitSizes, run_seed: int, spec: CorpusSpec, grou
         problem, _, step = str(error).partition("\n")
         notes = [
             smaller_splits(papers, sizes, run_seed, groups) or step,
-            near_duplicates_note(groups),
+            _apart_step(groups),
             skipped_note(read.skipped),
             length_note(read.long, spec.longest_tokens, spec.too_long),
         ]
         raise CorpusError("\n  ".join([problem, *filter(None, notes)])) from error
+
+
+def _listed(read: _Read, groups: Groups) -> Splits:
+    try:
+        return listed_splits(read.papers, groups)
+    except CorpusError as error:
+        step = _apart_step(groups)
+        raise CorpusError(f"{error}\n  {step}" if step else str(error)) from error
+
+
+def _apart_step(groups: Groups) -> str:
+    note = near_duplicates_note(groups)
+    return f"{note}; if they are different papers: -s corpus.near_duplicates=anywhere" if note else ""
 
 
 def smaller_splits(papers: Sequence[Paper], sizes: SplitSizes, seed: int, groups: Groups = ()) -> str:

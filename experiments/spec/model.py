@@ -137,6 +137,7 @@ class CorpusSpec(Section):
     test: str | None = None
     longest_tokens: Positive | None = None
     too_long: Literal["exclude", "shorten", "refuse"] = "exclude"
+    near_duplicates: Literal["together", "anywhere"] = "together"
     readers: list[Annotated[Choice, named_by(READER)]] = [Choice(name="text")]
     synthetic: SyntheticSpec = SyntheticSpec()
     splits: SplitsSpec = SplitsSpec()

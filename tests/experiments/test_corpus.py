@@ -112,5 +112,17 @@ def test_versions_of_one_paper_in_two_listed_folders_are_refused(versions):
     for name, to in {"a-v1.md": "train", "other-1.md": "validation", "a-v2.md": "test"}.items():
         (versions / name).rename(versions / to / name)
     listed = CorpusSpec(**{name: f"{versions}/{name}" for name in ("train", "validation", "test")})
-    with pytest.raises(CorpusError, match=r"a-v1\.md \(train\) and a-v2\.md \(test\) are versions"):
+    with pytest.raises(CorpusError, match=r"a-v1\.md \(train\) and a-v2\.md \(test\) are versions") as caught:
         load_papers(listed, 1)
+    assert str(caught.value).endswith("different papers: -s corpus.near_duplicates=anywhere")
+    (note,) = load_papers(listed.model_copy(update={"near_duplicates": "anywhere"}), 1).notes
+    assert note.endswith("1 group in more than one split: a-v1.md, a-v2.md (1 in train, 1 in test)")
+
+
+def test_papers_that_only_look_alike_may_be_drawn_anywhere(versions):
+    splits = {"train": 2, "validation": 2, "test": 2}
+    free = CorpusSpec(path=versions.as_posix(), splits=splits, near_duplicates="anywhere")
+    kept = CorpusSpec(path=versions.as_posix(), splits=splits)
+    seed = next(seed for seed in range(50) if "more than one" in load_papers(free, seed).notes[0])
+    assert "more than one" not in load_papers(kept, seed).notes[0]
+    assert load_papers(free, seed).near_duplicates, "it is recorded either way"
