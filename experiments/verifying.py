@@ -229,7 +229,7 @@ class _Verification:
             self._findings.fault(path.name, "it is missing")
         except (IntegrityError, OSError) as error:
             self._findings.fault(path.name, _unreadable(error, path))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             self._findings.fault(path.name, f"it cannot be read: {error!r:.100}")
         else:
             if start is not None:

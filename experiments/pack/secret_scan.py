@@ -85,7 +85,7 @@ def _rows(name: str, path: Path) -> Iterator[tuple[str, bytes]]:
             database.check_schema()
             tables = database.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             for (table,) in tables.fetchall():
-                for row in database.connection.execute(f'SELECT * FROM "{table}"'):
+                for row in database.rows(f'SELECT * FROM "{table}"'):
                     yield from ((f"{name} ({table})", data) for data in _values(row))
     finally:
         database.connection.close()

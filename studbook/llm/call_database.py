@@ -66,6 +66,9 @@ LIMITS = {
 SPARE_STEPS = 20_000_000
 STEPS_PER_BYTE = 8
 """A record takes hundreds of bytes, and reading it a few dozen steps of SQLite's machine."""
+SPARE_ROWS = 1_000
+BYTES_PER_ROW = 64
+"""A key and its place in the index take more."""
 STEPS_BETWEEN = 10_000
 """Less than a millisecond."""
 SUPER_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
@@ -129,6 +132,17 @@ class CallDatabase:
         query = f"SELECT {_SCHEMA_COLUMNS} FROM sqlite_master ORDER BY type, name LIMIT {len(expected) + 1}"
         return self.connection.execute(query).fetchall() == list(expected)
 
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Raises IntegrityError for more rows than a file of its size can hold."""
+        most = SPARE_ROWS + self._size() // BYTES_PER_ROW
+        for number, row in enumerate(self.connection.execute(query)):
+            if number > most:
+                raise IntegrityError(
+                    f"{self._place} is damaged or made to keep its reader busy: it has more rows than a file "
+                    "of its size can hold\nrestore it from a backup of the run"
+                )
+            yield row
+
     @property
     def is_new(self) -> bool:
         """Whether it is empty and of nobody."""
@@ -173,10 +187,12 @@ class CallDatabase:
         return int(self._left < 0)
 
     def _most_steps(self) -> int:
+        return SPARE_STEPS + STEPS_PER_BYTE * self._size()
+
+    def _size(self) -> int:
         if self._file is None:
-            return 1 << 62
-        size = sum(_size(self._file.with_name(self._file.name + end)) for end in ("", "-wal"))
-        return SPARE_STEPS + STEPS_PER_BYTE * size
+            return 1 << 60
+        return sum(_size(self._file.with_name(self._file.name + end)) for end in ("", "-wal"))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

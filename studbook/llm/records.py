@@ -327,6 +327,8 @@ class CallRecords:
             with self._lock, self._database.errors():
                 rows = self._connection.execute(query, (last, ROWS_AT_ONCE)).fetchall()
             for rowid, key, reply in rows:
+                if rowid <= last:
+                    raise IntegrityError(f"{self._place} is damaged: its rows are out of order")
                 last = rowid
                 with self._typed():
                     name = _of(bytes, key).hex()

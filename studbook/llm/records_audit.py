@@ -90,9 +90,9 @@ class RecordedCalls:
                     if line != "ok":
                         self._findings.fault(self._name, f"the database is damaged: {line}")
             with self._database.errors():
-                for row in self._connection.execute(ROW):
+                for row in self._database.rows(ROW):
                     self._check_row(row)
-                for row in self._connection.execute(FAILURE):
+                for row in self._database.rows(FAILURE):
                     self._check_failure(row)
         except (IntegrityError, StorageError) as error:
             self._is_readable = False
