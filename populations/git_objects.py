@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from studbook.errors import IntegrityError, ManifestError
 from studbook.populations.tree_paths import check_tree_paths
 
-MAX_OBJECT_BYTES = 16 * 1024 * 1024
-MAX_ENTRIES = 10_000
-MAX_FILES_BYTES = 64 * 1024 * 1024
-"""All files of one harness; `harnesses/folder.py` allows far less than these three."""
+MAX_OBJECT_BYTES = 8 * 1024 * 1024
+MAX_ENTRIES = 2000
+MAX_FILES_BYTES = 8 * 1024 * 1024
+"""All files of one harness; `harnesses/folder.py` allows less than these three."""
 
 _FILE_MODE, _FOLDER_MODE = b"100644", b"40000"
 _PATH_CHARACTERS = 4096

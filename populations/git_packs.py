@@ -24,12 +24,13 @@ from studbook.populations.storage import open_plain
 MAX_PACKS = 64
 """`git gc` joins packs before there are so many."""
 MAX_PACK_BYTES = 2**31 - 1
+MAX_OBJECTS = 1_000_000
 MAX_CHAIN = 4095
 """The longest chain of differences that git writes."""
 MAX_EFFORT = 128 * 1024 * 1024
 """Bytes read and made for one object; a chain of 50 versions of the largest harness file takes a fifth."""
-INSTRUCTION_EFFORT = 256
-"""An instruction of a difference takes about as long as so many bytes."""
+OBJECT_EFFORT, INSTRUCTION_EFFORT = 4096, 256
+"""An object, and an instruction of a difference, take about as long as so many bytes."""
 CACHED_BYTES = 16 * 1024 * 1024
 
 _NAME = re.compile(r"pack-[0-9a-f]{40}\.pack\Z")
@@ -86,7 +87,10 @@ class Packs:
         """Opens packs that are new. Raises IntegrityError for one that cannot be read as a pack."""
         names = sorted(path.name for path in self._folder.glob("*.pack") if _NAME.match(path.name))
         if len(names) > MAX_PACKS:
-            raise IntegrityError(f"{self._folder} has more than {MAX_PACKS} packs: join them with `git gc`")
+            raise IntegrityError(
+                f"{self._folder} has more than {MAX_PACKS} packs\n"
+                "  if the run is yours, join them with `git gc`"
+            )
         for name in names:
             if name not in self._packs:
                 self._packs[name] = _Pack(self._folder / name)
@@ -141,6 +145,8 @@ class _Pack:
         fan = struct.unpack_from(">256I", self._index, _FAN)
         if len(self._index) < _IDS + fan[-1] * 28 + 2 * _SHA_BYTES or list(fan) != sorted(fan):
             raise IntegrityError(f"{self.path.with_suffix('.idx')} is damaged")
+        if fan[-1] > MAX_OBJECTS:
+            raise IntegrityError(f"{self.path} has more than {MAX_OBJECTS:,} objects")
         return int(fan[-1])
 
     def find_damage(self) -> str | None:
@@ -176,6 +182,7 @@ class _Pack:
         """The kind and the data of the object at `offset`, put together from its chain of differences."""
         chain: list[tuple[int, _Header]] = []
         while (found := self._find_cached(offset)) is None:
+            budget.spend(OBJECT_EFFORT)
             header = self._header(offset)
             if header.base is None:
                 found = self._keep(offset, (_KINDS[header.kind], self._inflate(header, budget)))

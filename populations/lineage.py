@@ -34,7 +34,7 @@ from studbook.populations.git_layout import (
     find_ref,
 )
 from studbook.populations.git_objects import (
-    MAX_OBJECT_BYTES,
+    MAX_FILES_BYTES,
     GitObject,
     commit_object,
     commit_parts,
@@ -129,13 +129,13 @@ class Lineage:
 
         Objects are written before the ref, so a crash leaves at most unreferenced objects. An id that already
         has a different tree (from an iteration that never reached the journal) is moved to this one. Raises
-        ManifestError for a path that is not allowed or a file that is too large, RevisionError for an unknown
+        ManifestError for a path that is not allowed or files that are too large, RevisionError for an unknown
         parent.
         """
         _check_id(mutant_id)
         check_tree_paths(tree)
-        if any(len(data) >= MAX_OBJECT_BYTES for data in tree.values()):
-            raise ManifestError(f"a file of a harness has less than {MAX_OBJECT_BYTES:,} bytes")
+        if sum(map(len, tree.values())) >= MAX_FILES_BYTES:
+            raise ManifestError(f"the files of a harness have less than {MAX_FILES_BYTES:,} bytes together")
         with self._guard:
             made = mutant_objects(
                 mutant_id,

@@ -274,9 +274,9 @@ def test_unknown_revisions_are_named(lineage):
         add(lineage, 1, SEED_TREE, "f" * 40)
 
 
-def test_a_file_too_large_to_be_read_again_is_refused(lineage):
-    with pytest.raises(ManifestError, match="less than 16,777,216 bytes"):
-        add(lineage, 0, {"agent.py": bytes(16 * 1024 * 1024)})
+def test_files_too_large_to_be_read_again_are_refused(lineage):
+    with pytest.raises(ManifestError, match="less than 8,388,608 bytes"):
+        add(lineage, 0, {"agent.py": bytes(8 * 1024 * 1024)})
 
 
 def test_a_missing_file_is_named(family):

@@ -49,7 +49,7 @@ def write_pack(objects: Path, entries: list[tuple[str, bytes]]) -> None:
 ONE, TWO = "1" * 40, "2" * 40
 ZEROS = zlib.compress(b"\0" * MAX_OBJECT_BYTES, 9)
 BIG = size_bytes(3, MAX_OBJECT_BYTES) + ZEROS
-COPY_ALL = b"\xff" + struct.pack("<I", 0) + b"\xff\xff\xff"  # 16 MiB - 1 bytes from the beginning
+COPY_ALL = b"\xff" + struct.pack("<I", 0) + MAX_OBJECT_BYTES.to_bytes(3, "little")
 SMALL_DELTA = zlib.compress(delta(5, 5, b"\x05abcde"))
 
 
