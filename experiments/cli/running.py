@@ -38,6 +38,7 @@ from studbook.experiments.run.execute import (
     ActiveRun,
     Prepared,
     begin_run,
+    check_version,
     execute,
     opened_run,
     prepare,
@@ -55,7 +56,7 @@ from studbook.experiments.run.opening import (
     open_run,
     read_head,
 )
-from studbook.experiments.run.plugins import distrusting, plugging
+from studbook.experiments.run.plugins import check_plugins, distrusting, plugging
 from studbook.experiments.run.provenance import Provenance, provenance_of
 from studbook.experiments.run.stopping import StopSwitch, ask_to_stop, listening
 from studbook.experiments.spec.loading import read_resolved
@@ -122,6 +123,9 @@ def resume(options: Namespace, terminal: Terminal) -> int:
         consent.check_endpoints(recorded, resumed.named)
         consent.check_papers(recorded, resumed.named)
         start = find_start(folder)
+        if start is not None:  # what cannot be resumed at all asks for no agreement
+            check_version(folder.name, start)
+            check_plugins(folder.name, start.plugins, resumed.spec)
         papers = find_recorded_papers(resumed.spec.corpus, start.splits, folder.name) if start else None
         prepared = prepare(
             resumed.spec,
