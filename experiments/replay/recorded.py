@@ -5,7 +5,7 @@ reproduced byte for byte; the first difference is an error that shows both sides
 only to a scratch folder.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from studbook.errors import ReplayDifference
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.paper_evaluator import SandboxedEvaluator
 from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, trajectory_key
-from studbook.evolve.contracts import StopRequested
+from studbook.evolve.contracts import ANALYZER, IMPLEMENTER, StopRequested
 from studbook.evolve.loop import EndReason
 from studbook.experiments.replay.differences import (
     Unrecorded,
@@ -51,9 +51,9 @@ from studbook.experiments.spec.loading import read_resolved
 from studbook.experiments.spec.model import BudgetSpec, Spec
 from studbook.experiments.views.display import Display
 from studbook.harnesses.tree import HarnessTree
-from studbook.llm.contracts import Chat
+from studbook.llm.contracts import META_ROLES, Chat, ChatCall, ChatReply, seal_reply
 from studbook.llm.meter import sum_totals
-from studbook.populations.events import Event, SearchEnded, to_json
+from studbook.populations.events import DecisionMade, DiagnosisMade, Event, SearchEnded, to_json
 from studbook.populations.journal import Entry
 from studbook.populations.population import Population
 from studbook.populations.records import PaperResult
@@ -98,6 +98,44 @@ def check_same(recorded: Entry, event: Event) -> None:
         raise ReplayDifference(
             f"event {recorded.seq} ({kind}) differs at {where}\n{both_sides(before, after)}"
         )
+
+
+class SealedChat:
+    """Answers the outer loop's roles only as the journal says they were answered.
+
+    Their replies become code that is run, and `calls.sqlite` is not what a run is recognized by. Raises
+    ReplayDifference for a reply that is another one.
+    """
+
+    def __init__(self, chat: Chat, recorded: Iterable[Entry]) -> None:
+        self._chat = chat
+        events = (entry.event for entry in recorded if entry.kind in {"diagnosis_made", "decision_made"})
+        self._names = {
+            name
+            for event in events
+            if isinstance(event, DiagnosisMade | DecisionMade)
+            for name in event.evidence.names
+        }
+
+    def chat(self, call: ChatCall) -> ChatReply:
+        reply = self._chat.chat(call)
+        if call.role in META_ROLES:
+            name = seal_reply(reply.key, call.role, reply).name
+            if name not in self._names:
+                raise ReplayDifference(
+                    f"the record {name} of role {call.role} is not the reply that the journal names\n"
+                    "  calls.sqlite was changed: studbook verify lists what else was"
+                )
+        return reply
+
+
+def _sealed(chat: Chat, spec: Spec, recorded: Iterable[Entry]) -> Chat:
+    """Policies of the user's own need not name the calls that they made."""
+    is_ours = (
+        spec.search.analyzer.name in ANALYZER.builtin_names()
+        and spec.search.implementer.name in IMPLEMENTER.builtin_names()
+    )
+    return SealedChat(chat, recorded) if is_ours else chat
 
 
 def place_of(harness: str, paper_id: str, replicate: int) -> str:
@@ -283,7 +321,7 @@ def _executed(
         scratch, prepared, {}, display, switch, listen=listening, replay_from=run.folder.calls
     ) as active:
         ledger = CheckedLedger(active.ledger, recorded)
-        bench = replace(active.bench, chat=through(active.bench.chat))
+        bench = replace(active.bench, chat=through(_sealed(active.bench.chat, prepared.spec, recorded)))
         ending = execute(
             replace(
                 active,

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 from support.echo_endpoint import EchoEndpoint
+from support.made_runs import copy_run, shared_run
 from support.studbook_cli import REPOSITORY, studbook
+from support.tampering import change_reply, record_keys
 
 from studbook.experiments.pack.packing import is_packed
 from studbook.experiments.spec.loading import read_resolved, validate_spec, write_resolved
@@ -327,6 +329,25 @@ def test_no_code_that_only_the_run_names_is_imported_or_called(place, name, how,
         outcome="through: it was imported" if reached else "refused: not imported",
     )
     assert not reached
+
+
+def test_code_in_a_changed_reply_of_ones_own_run_is_not_run(made, reader, tmp_path_factory, attack_row):
+    """The mark of a run does not cover its call records, whose replies become code in a replay."""
+    run = copy_run(shared_run(tmp_path_factory), reader / "runs" / "trial")
+    code = (made.run.root.parents[1] / "harness" / "attempts.py").read_text()
+    for key in record_keys(run, "implementer"):
+        change_reply(run, key, f"```write attempts.py\n{code}\n```\n```done\nbetter\n```")
+    status, said = use(made, reader, ["replay", "trial", "--level", "recorded"], **NO_ENGINE)
+    reached = made.marker.exists()
+    attack_row(
+        suite="foreign",
+        name="code in a recorded reply of the reader's own run",
+        tried="replay recorded, no Docker",
+        outcome="through: it ran on this machine" if reached else "refused: not the reply of the journal",
+    )
+    assert not reached
+    assert status == 1, said
+    assert "is not the reply that the journal names" in said
 
 
 # -- a `.env` in the folder
