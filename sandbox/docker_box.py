@@ -59,6 +59,12 @@ def missing_walls(info: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(word for word in missing_limits(info) if word in WALLS)
 
 
+def shares_lookups(info: Mapping[str, Any]) -> bool:
+    """Does a box find out which names an earlier one looked up? Overlays on a disk share a cache of names."""
+    status = {str(row[0]): row[1] for row in info.get("DriverStatus") or [] if len(row) == 2}
+    return info.get("Driver") != "vfs" and status.get("Backing Filesystem") not in {"tmpfs", "ramfs"}
+
+
 def acceptable(config: dict[str, Any], missing: tuple[str, ...]) -> dict[str, Any]:
     """Drop the one limit for which engines refuse the whole box instead of giving a warning."""
     if "cpu" not in missing:
@@ -176,6 +182,7 @@ LATE_SECONDS = 3.0  # the same on a busy machine
 WATCH_SECONDS = 1.0  # an engine that stopped is noticed within this time after its box went silent
 KILLED = 128 + 9
 PLACE = Place(folder=FOLDER, niceness=19)  # otherwise a shim among 127 busy processes ends seconds late
+LOOKUPS = "later boxes can tell which names were looked up"
 CONTAINS_NOT = "it does not isolate untrusted code"
 
 
@@ -212,6 +219,7 @@ class DockerSandbox:
             f"{engine_name} {version}{around}{_lacks(self._missing)}, "
             f"image {image.reference} ({image.told}): "
             "a fresh container for every paper, no network, no mounts, no capabilities"
+            + (f"; {LOOKUPS}" if shares_lookups(info) else "")
         )
         self.image = image
         self._runtime = runtime

@@ -260,7 +260,8 @@ class ProcessSandbox:
     """Child processes. `bubblewrap` is the path of bwrap, or None to run without it.
 
     `python` is an interpreter, with its packages, for boxes without bubblewrap. The default is this one
-    without its packages: a harness must not rely on packages that would be missing in a container.
+    without its packages: a harness must not rely on packages that would be missing in a container. `copy`:
+    the root of boxes behind bubblewrap, which `close` removes; by default one of its own.
     """
 
     def __init__(
@@ -270,6 +271,7 @@ class ProcessSandbox:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         python: Path | None = None,
+        copy: PythonCopy | None = None,
     ) -> None:
         self.name = "process"
         self.isolates_untrusted_code = False
@@ -284,7 +286,7 @@ class ProcessSandbox:
         self.fingerprint = f"process, {around}, Python {self.identity['python']}"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
         self._bubblewrap, self.folder = bubblewrap, folder
-        self.copy = PythonCopy()
+        self.copy = copy or PythonCopy()
         self._python = [str(python), "-I"] if python else [str(executable_path()), *ISOLATED]
         self._clock, self._wall_clock = clock, wall_clock
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 from support.engines import engine_answers
 
-from studbook.sandbox.bubblewrap import find_bubblewrap
+from studbook.sandbox.bubblewrap import PythonCopy, find_bubblewrap
 
 # The secret that marks runs as this user's: one for all test processes, and not the user's real one.
 os.environ["XDG_STATE_HOME"] = f"{tempfile.gettempdir()}/studbook-tests-{os.geteuid()}"
@@ -54,6 +54,14 @@ def bubblewrap() -> str:
     if os.environ.get("STUDBOOK_REQUIRE_BUBBLEWRAP") == "1":
         pytest.fail("STUDBOOK_REQUIRE_BUBBLEWRAP=1 and bubblewrap is missing or does not work here")
     pytest.skip("bubblewrap is missing or does not work here")
+
+
+@pytest.fixture(scope="session")
+def python_copy() -> Iterator[PythonCopy]:
+    """The root of boxes behind bubblewrap, made once."""
+    copy = PythonCopy()
+    yield copy
+    copy.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

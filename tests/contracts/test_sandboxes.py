@@ -8,6 +8,7 @@ from support.boxes import Recorder, job_of
 from support.sandbox_contract import SandboxContract
 
 from studbook.errors import SandboxError
+from studbook.sandbox.bubblewrap import PythonCopy
 from studbook.sandbox.contract import BoxStatus, Frame
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.owner import OWNER_LABEL, this_process
@@ -69,8 +70,8 @@ class TestProcess(SandboxContract):
 
 class TestBubblewrap(SandboxContract):
     @pytest.fixture
-    def sandbox(self, bubblewrap: str, tmp_path: Path) -> Iterator[ProcessSandbox]:
-        yield ProcessSandbox(bubblewrap, folder=tmp_path)
+    def sandbox(self, bubblewrap: str, python_copy: PythonCopy, tmp_path: Path) -> Iterator[ProcessSandbox]:
+        yield ProcessSandbox(bubblewrap, folder=tmp_path, copy=python_copy)
         assert list(tmp_path.iterdir()) == [], "a folder was left behind"
 
     def test_it_still_promises_no_containment(self, sandbox: ProcessSandbox):

@@ -5,7 +5,7 @@ from support.boxes import Recorder, job_of
 from support.weak_boxes import weak_sandbox
 
 from studbook.sandbox.contract import BoxStatus
-from studbook.sandbox.docker_box import acceptable, missing_limits, missing_walls
+from studbook.sandbox.docker_box import acceptable, missing_limits, missing_walls, shares_lookups
 
 ALL = {"MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": True, "SwapLimit": True}
 ROOTLESS = {"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"], "CgroupVersion": "1"}
@@ -26,6 +26,19 @@ NO_CONTAINMENT = "it does not isolate untrusted code"
 def test_what_an_engine_does_not_claim_to_limit_is_missing(info, missing, walls):
     assert missing_limits(info) == missing
     assert missing_walls(info) == walls
+
+
+@pytest.mark.parametrize(
+    ("info", "shares"),
+    [
+        ({"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "extfs"]]}, True),
+        ({"Driver": "overlay", "DriverStatus": None}, True),
+        ({"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "tmpfs"]]}, False),
+        ({"Driver": "vfs", "DriverStatus": []}, False),
+    ],
+)
+def test_what_boxes_share_is_said_of_engines_with_overlays_on_a_disk(info, shares):
+    assert shares_lookups(info) is shares
 
 
 def test_only_a_quota_that_the_engine_would_refuse_the_box_for_is_left_out():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.boxes import Recorder, job_of
 
+from studbook.sandbox.bubblewrap import PythonCopy
 from studbook.sandbox.contract import BoxStatus, Job, Outcome
 from studbook.sandbox.process_box import ProcessSandbox, all_pids, marked
 
@@ -29,9 +30,9 @@ reads_proc = pytest.mark.skipif(sys.platform != "linux", reason="/proc is read")
 
 
 @pytest.fixture(params=["plain", "bubblewrap"])
-def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> ProcessSandbox:
+def sandbox(request: pytest.FixtureRequest, tmp_path: Path, python_copy: PythonCopy) -> ProcessSandbox:
     program = request.getfixturevalue("bubblewrap") if request.param == "bubblewrap" else None
-    return ProcessSandbox(program, folder=tmp_path)
+    return ProcessSandbox(program, folder=tmp_path, copy=python_copy)
 
 
 @reads_proc

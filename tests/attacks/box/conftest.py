@@ -7,6 +7,7 @@ import pytest
 from attacks.box.ground import Ground, docker_ground
 from support.boxes import Recorder, job_of
 
+from studbook.sandbox.bubblewrap import PythonCopy
 from studbook.sandbox.process_box import ProcessSandbox
 
 
@@ -21,7 +22,7 @@ def engine_ground(docker_engine: None, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
+def ground(request: pytest.FixtureRequest, tmp_path: Path, python_copy: PythonCopy) -> Ground:
     """By its kind, which is the parameter."""
     if request.param == "docker":
         found: Ground = request.getfixturevalue("engine_ground")
@@ -29,4 +30,8 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
     program = None
     if request.param == "bubblewrap":
         program = request.getfixturevalue("bubblewrap")
-    return Ground(kind=request.param, sandbox=ProcessSandbox(program, folder=tmp_path), folder=tmp_path)
+    return Ground(
+        kind=request.param,
+        sandbox=ProcessSandbox(program, folder=tmp_path, copy=python_copy),
+        folder=tmp_path,
+    )

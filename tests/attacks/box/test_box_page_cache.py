@@ -1,4 +1,4 @@
-"""Notes that one box leaves for the next in the page cache of the files that both read.
+"""Notes that one box leaves for the next in the kernel's caches of the files that both read.
 
 A page that was read is cached, and reading it again takes a microsecond; one that is not cached takes tens of
 them. So whoever can evict pages, or finds pages that nobody has read, has a memory that outlives a box.
@@ -8,6 +8,7 @@ import json
 import os
 import random
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from attacks.box.ground import Ground
@@ -15,7 +16,7 @@ from attacks.conftest import MakeRow
 from support.boxes import Recorder, job_of
 
 from studbook.sandbox.contract import BoxStatus
-from studbook.sandbox.docker_box import DockerSandbox
+from studbook.sandbox.docker_box import DockerSandbox, shares_lookups
 from studbook.sandbox.process_box import ProcessSandbox
 
 GUEST = '''
@@ -128,3 +129,56 @@ def test_no_box_reads_what_another_left_in_the_page_cache(ground: Ground, start:
         outcome=f"refused: {right} of {COUNT} bits right, {COUNT // 2} by chance",
     )
     assert right <= CHANCE_AT_MOST
+
+
+ASKER = """
+import json, os, time
+
+def ask(path):
+    began = time.perf_counter_ns()
+    try:
+        os.stat(path)
+    except OSError:
+        pass
+    return time.perf_counter_ns() - began
+
+def main(box):
+    asked = json.loads(box.read("asked.json"))
+    top = os.path.dirname(os.__file__)
+    ask(top + "/first")
+    taken = [ask(top + "/" + name) for name in asked["names"]]
+    box.log(json.dumps(taken))
+"""
+
+
+def look_up(ground: Ground, names: list[str]) -> list[int]:
+    """Nanoseconds that each name took, which nobody has."""
+    recorder = Recorder({})
+    job = job_of(ASKER, {"asked.json": json.dumps({"names": names}).encode()})
+    assert ground.sandbox.run(job, recorder).status is BoxStatus.FINISHED
+    taken: list[int] = json.loads(recorder.logged[0])
+    return taken
+
+
+@pytest.mark.parametrize(
+    "ground", [pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"], indirect=True
+)
+def test_what_a_box_looked_up_is_told_by_the_time_a_later_one_takes(ground: Ground, attack_row: MakeRow):
+    names = [f"{uuid4().hex}" for _ in range(COUNT)]
+    bits = [random.Random(13 + n).randrange(2) for n in range(COUNT)]
+    look_up(ground, [name for name, bit in zip(names, bits, strict=True) if bit])
+    taken = look_up(ground, names)
+    right = sum(
+        (time <= sorted(taken)[sum(bits)]) == bool(bit) for time, bit in zip(taken, bits, strict=True)
+    )
+    is_told = isinstance(ground.sandbox, DockerSandbox) and shares_lookups(ground.sandbox.engine.info())
+    attack_row(
+        suite="box",
+        name="notes in names that were looked up",
+        sandbox=ground.kind,
+        tried="look up names that nobody has; a later box times the same names",
+        outcome=f"{'' if is_told else 'refused: '}{right} of {COUNT} bits right, {COUNT // 2} by chance"
+        + ("; an overlay on a disk keeps missing names for all boxes" if is_told else ""),
+        weaker=is_told,
+    )
+    assert is_told or right <= CHANCE_AT_MOST
