@@ -22,18 +22,21 @@ from studbook.scratch import remove_abandoned
 
 HEAD_BYTES = 1_000
 MAX_LINKS = 40
+STDOUT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """A place that was found to be writable. `named` is what the user called it.
 
+    `is_stdout`: nothing else must be written to standard output then.
     `writing` gives the descriptor to write to; leaving it without an error makes the content visible. It
     raises UsageError if a file that the command did not write has appeared there, and StorageError.
     """
 
     named: Path
     is_file: bool
+    is_stdout: bool = False
     writing: Callable[[], AbstractContextManager[int]]
 
     def write(self, data: bytes) -> None:
@@ -58,7 +61,8 @@ def opened_output(path: Path, beginning: bytes | None, option: str = "--out") ->
         )
         return
     try:
-        yield Output(named=path, is_file=False, writing=lambda: _into(stream, path))
+        is_stdout = os.path.samestat(os.fstat(stream), os.fstat(STDOUT))
+        yield Output(named=path, is_file=False, is_stdout=is_stdout, writing=lambda: _into(stream, path))
     finally:
         os.close(stream)
 

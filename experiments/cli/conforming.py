@@ -70,6 +70,7 @@ def conformance(options: Namespace, terminal: Terminal) -> int:
             f"  name the report: --out {out.with_suffix('.md')}"
         )
     with _opened_report(out) as report:
+        terminal = replace(terminal, has_no_stdout=report.page.is_stdout)
         if options.of is not None:
             if options.target is not None or options.model is not None:
                 raise UsageError("--of RUN reports on a run that was made: give no spec, address or --model")

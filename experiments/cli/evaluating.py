@@ -4,6 +4,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -134,7 +135,8 @@ def evaluate(options: Namespace, terminal: Terminal) -> int:
         opened_output(Path(options.out), FIRST_KEYS) if options.out else nullcontext() as out,
         plugging(options.plugins, spec=options.spec),
     ):
-        return _evaluate(options, terminal, out)
+        shown = terminal if out is None else replace(terminal, has_no_stdout=out.is_stdout)
+        return _evaluate(options, shown, out)
 
 
 def _evaluate(options: Namespace, terminal: Terminal, out: Output | None) -> int:

@@ -2,6 +2,7 @@
 
 import shlex
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from studbook.errors import UsageError
@@ -78,6 +79,7 @@ def report(options: Namespace, terminal: Terminal) -> int:
     if options.out:
         with opened_output(path, BEGINNING) as out:
             out.write(report_bytes(run))
+        terminal = replace(terminal, has_no_stdout=out.is_stdout)
     else:
         atomic_write(path, report_bytes(run))
     if terminal.wants_json:
@@ -104,6 +106,7 @@ def pack(options: Namespace, terminal: Terminal) -> int:
     secrets = known_secrets(read_resolved(folder.spec), read_user_environment().variables)
     with opened_output(file, None, "FILE") as out:
         done = pack_run(folder, out, SecretScan(secrets))
+    terminal = replace(terminal, has_no_stdout=out.is_stdout)
     if terminal.wants_json:
         terminal.json(
             {

@@ -61,28 +61,36 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """`wants_json` and `is_verbose` are flags of every command."""
+    """`wants_json` and `is_verbose` are flags of every command.
+
+    `has_no_stdout`: the command writes a file's content there, so all that is said goes to stderr.
+    """
 
     wants_json: bool = False
     is_verbose: bool = False
+    has_no_stdout: bool = False
+
+    @property
+    def _stdout(self) -> TextIO:
+        return sys.stderr if self.has_no_stdout else sys.stdout
 
     def result(self, lines: Iterable[Text | str]) -> None:
         """Lines on stdout; styles only where stdout is a terminal."""
-        print_lines(Lines(sys.stdout), lines)
+        print_lines(Lines(self._stdout), lines)
 
     def verbatim(self, lines: Iterable[Text | str]) -> None:
         """Lines that are not ours (files, papers, prompts): the terminal wraps them."""
-        print_lines(Lines(sys.stdout), lines, is_verbatim=True)
+        print_lines(Lines(self._stdout), lines, is_verbatim=True)
 
     def fits(self, lines: Iterable[Text]) -> bool:
         """Whether stdout shows these lines without wrapping; a pipe always does."""
-        console = Lines(sys.stdout)
+        console = Lines(self._stdout)
         return not console.is_terminal or all(line.cell_len <= console.width for line in lines)
 
     def json(self, value: Any) -> None:
         from studbook.experiments.views.views import json_text  # imports the population
 
-        write_plain(sys.stdout, json_text(value).splitlines())
+        write_plain(self._stdout, json_text(value).splitlines())
 
     def progress(self, text: str | Text) -> None:
         """A text of ours may have several lines: what it quotes must be cleaned before."""

@@ -1,5 +1,6 @@
 """Where a command may write: nothing that is there is lost, and this is known before anything is paid."""
 
+import json
 import os
 import stat
 import subprocess
@@ -189,3 +190,17 @@ def test_examples_that_cannot_be_written_where_they_should_are_kept(tmp_path):
     assert "No space left" in done.stderr
     assert kept.name in done.stderr
     assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_what_goes_to_standard_output_is_the_file_and_nothing_else(tmp_path):
+    studbook("papers", "synth", "papers", "--count", "4", cwd=tmp_path)
+    done = studbook(
+        *("evaluate", "agentic_self_instruct", "--papers", "papers", "--out", "/dev/stdout"),
+        *("-s", "sandbox=process"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["v"] for line in done.stdout.splitlines()] == [1] * done.stdout.count("\n")
+    assert "\npassed " in done.stderr
+    assert done.stdout
