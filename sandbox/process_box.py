@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from studbook.errors import SandboxError
+from studbook.errors import OF_THE_MACHINE, SandboxError, remedy
 from studbook.sandbox.bubblewrap import (
     FOLDER,
     PythonCopy,
@@ -334,7 +334,9 @@ class ProcessSandbox:
                     channel.close()
                     end_process(process, home.marker)
             except SandboxError as error:
-                said = home.stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
+                said = ""
+                with contextlib.suppress(OSError):  # it may not have begun
+                    said = home.stderr.read_text(encoding="utf-8", errors="replace")[-2000:]
                 raise SandboxError(f"{error} {printable(said)}".strip()) from error
         finally:
             session.close()
@@ -359,7 +361,8 @@ class ProcessSandbox:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise SandboxError(f"a box did not start: {error}") from error
+            step = f"\n{remedy(error)}" if error.errno in OF_THE_MACHINE else ""
+            raise SandboxError(f"a box did not start: {error}{step}") from error
 
     def _place(self, home: Home, limits: Limits) -> Place:
         user = new_user() if self._bubblewrap and os.geteuid() == 0 else None

@@ -16,14 +16,16 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from studbook.errors import SpecError
+from studbook.errors import IntegrityError, SpecError
 from studbook.experiments.run.credentials import check_credentials
 from studbook.experiments.run.dotenv import check_dotenv, check_key_sources, dotenv_lines, merged
 from studbook.experiments.spec.loading import DOTENV, all_overrides, load_spec
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.spec.resuming import Resumed, resume_spec
 from studbook.identity import Json, hash_json
+from studbook.json_text import read_json
 from studbook.llm.secrets import read_dotenv
+from studbook.populations.storage import read_plain
 from studbook.version import __version__
 
 Tell = Callable[[str], object]
@@ -82,6 +84,7 @@ def now() -> datetime:
 
 
 SCHEMA_VERSION = 1
+MAX_BYTES = 1024 * 1024
 CHECK = "check"
 VERSION = re.compile(r"\d+\.\d+\.\w{1,12}")
 PACKAGES = ("docker", "openai", "optuna", "pydantic", "pyyaml", "rich", "zstandard")
@@ -116,8 +119,9 @@ def python_difference(environment: Path) -> str:
     Python's own words, such as those of a JSON error, change with its version; a harness may pass them on.
     """
     try:
-        made = json.loads(environment.read_text(encoding="utf-8")).get("python")
-    except (OSError, ValueError, AttributeError):
+        data = read_plain(environment, MAX_BYTES) or b"{}"
+        made = read_json(data, environment.name).get("python")
+    except (OSError, IntegrityError, AttributeError):
         return ""
     here = platform.python_version()
     if made == here or not isinstance(made, str) or not VERSION.fullmatch(made):

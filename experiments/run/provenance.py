@@ -24,15 +24,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from studbook.errors import IntegrityError
 from studbook.identity import hash_bytes
 from studbook.populations.journal import GENESIS
-from studbook.populations.storage import RunFolder, atomic_write, storage_errors, write_all
+from studbook.populations.storage import RunFolder, atomic_write, read_plain, storage_errors, write_all
 
 SECRET = "provenance.key"
 SECRET_TEXT = re.compile(r"[0-9a-f]{64}")
 HEADING = re.compile(r"studbook provenance 1 ([0-9a-f]{32})")
 MOST_BYTES = 64 * 1024 * 1024
 """Signatures of about a million appends: more is not read."""
+MOST_SPEC_BYTES = 1024 * 1024
 UNSIGNED = (
     "this run cannot be marked as yours, because no state folder can be written: `resume` and `replay` will "
     "treat it like somebody else's run. Set XDG_STATE_HOME to a folder that only you can read"
@@ -158,9 +160,10 @@ class Witness:
 def _spec_hash(folder: RunFolder) -> str:
     """Of the spec's bytes; the spec of no run if it cannot be read."""
     try:
-        return hash_bytes(folder.spec.read_bytes())
-    except OSError:
-        return "unreadable"
+        text = read_plain(folder.spec, MOST_SPEC_BYTES)
+    except (OSError, IntegrityError):
+        text = None
+    return "unreadable" if text is None else hash_bytes(text)
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterator[bytes]:
