@@ -4,11 +4,21 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from studbook.errors import StorageError
 from studbook.evolve.contracts import StopRequested
-from studbook.experiments.run.stopping import GRACE_SECONDS, STOP_FILE, StoppableChat, StopSwitch, listening
+from studbook.experiments.run.stopping import (
+    GRACE_SECONDS,
+    STOP_FILE,
+    StoppableChat,
+    StopSwitch,
+    ask_to_stop,
+    listening,
+    watching_stop_file,
+)
 from studbook.llm.contracts import ChatCall, ChatReply, Message, Usage
 
 CALL = ChatCall(role="weak", messages=(Message(role="user", content="Hello"),), seed=1)
@@ -106,3 +116,34 @@ def test_a_wait_for_another_try_ends_when_the_switch_is_pressed():
     threading.Timer(0.05, switch.press).start()
     with pytest.raises(StopRequested):
         switch.sleep(60.0)
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_anything_named_stop_stops_a_run_and_an_old_one_is_removed_first(tmp_path, make):
+    stop_file, switch = tmp_path / STOP_FILE, StopSwitch()
+    make(stop_file)
+    with watching_stop_file(switch, tmp_path, lambda text: None):
+        assert not os.path.lexists(stop_file)
+        make(stop_file)
+        assert switch.event.wait(20)
+    assert not os.path.lexists(stop_file)
+
+
+def test_a_full_folder_named_stop_is_said_to_be_in_the_way_before_the_run(tmp_path):
+    (tmp_path / STOP_FILE / "inner").mkdir(parents=True)
+    watching = watching_stop_file(StopSwitch(), tmp_path, lambda text: None)
+    with pytest.raises(StorageError, match="Move it out of the way"), watching:
+        pass
+
+
+def test_a_full_folder_named_stop_stops_a_run_and_does_not_spoil_its_end(tmp_path):
+    switch = StopSwitch()
+    with watching_stop_file(switch, tmp_path, lambda text: None):
+        (tmp_path / STOP_FILE / "inner").mkdir(parents=True)
+        assert switch.event.wait(20)
+
+
+def test_asking_to_stop_follows_no_link(tmp_path):
+    (tmp_path / STOP_FILE).symlink_to(tmp_path / "elsewhere")
+    ask_to_stop(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from support import bombs
 from support.made_runs import copy_run, shared_run
-from support.studbook_cli import environment
+from support.studbook_cli import TINY, environment
 
 from studbook.experiments.pack.packing import _write_tar, list_files
 from studbook.populations.storage import RunFolder
@@ -300,3 +300,38 @@ def test_a_killed_pack_leaves_nothing_for_good(made, tmp_path, attack_row):
         outcome="contained: the next one removes what it left" if not still else f"left: {still}",
     )
     assert still == []
+
+
+LOST = {"deleted": Path.unlink, "emptied": lambda path: path.write_bytes(b""), "a folder": None}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_run_whose_trajectories_are_gone_is_not_resumed(how, evil, attack_row):
+    """It would go on as if they were there, and could never be verified or replayed."""
+    path = sorted(evil.trajectories.rglob("*.zst"))[0]
+    if (change := LOST[how]) is not None:
+        change(path)
+    else:
+        path.unlink()
+        path.mkdir()
+    before = evil.journal.read_bytes()
+    command = "resume evil -s search.iterations=4 --sandbox process"
+    ended = run(*command.split(), cwd=evil.root.parents[1])
+    is_refused = ended.code == 1 and "1 of the " in ended.text and evil.journal.read_bytes() == before
+    attack_row(
+        suite="foreign",
+        name=f"a trajectory {how}, and the run resumed",
+        outcome="refused: named" if is_refused else f"through: {ended.text[-300:]}",
+    )
+    assert is_refused, ended.text
+
+
+@pytest.mark.parametrize("most", [8, 12, 16, 20, 24])
+def test_too_few_open_files_are_no_bug(most, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    limited = f"ulimit -n {most}; exec {sys.executable} -m studbook run tiny.yaml"
+    done = subprocess.run(
+        ["sh", "-c", limited], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert "bug in Studbook" not in done.stderr
+    assert done.returncode == 0 or "open files" in done.stderr
