@@ -12,10 +12,10 @@ import pytest
 import requests
 from crash.engine_proxy import engine_proxy
 from support.boxes import job_of
-from support.own_engine import OwnEngine, obstacle, own_engine
+from support.own_engine import OwnEngine, freezing, obstacle, own_engine
 
 from studbook.errors import SandboxError
-from studbook.sandbox.contract import BoxStatus, Frame, Handler
+from studbook.sandbox.contract import BoxStatus, Frame
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.engine import Engine
 from studbook.sandbox.image import choose_image
@@ -91,46 +91,12 @@ def test_a_box_whose_engine_is_started_again_is_lost_and_never_a_verdict(engine,
     assert boxes_left() == []
 
 
-TALKATIVE = """
-import time
-def main(box):
-    for _ in range(3):
-        box.log('here')
-        time.sleep(0.5)
-"""
-
-
-def frozen(engine: OwnEngine, seconds: float) -> Handler:
-    """Answers, and freezes the engine a moment after the first request; thaws it so many seconds later."""
-    asked = threading.Lock()
-
-    def answer(_kind: str, _body: Frame) -> Frame:
-        if asked.acquire(blocking=False):
-            threading.Timer(0.2, freeze).start()
-        return {}
-
-    def freeze() -> None:
-        engine.say("freeze")
-        time.sleep(seconds)
-        engine.say("thaw")
-
-    return answer
-
-
-@pytest.mark.docker
-def test_a_frozen_engine_is_waited_for_and_its_box_is_not_out_of_time(engine):
-    with closing(sandbox_here()) as sandbox:
-        outcome = sandbox.run(job_of(TALKATIVE, wall_seconds=4), frozen(engine, 6.0))
-        assert outcome.status is BoxStatus.FINISHED
-    assert boxes_left() == []
-
-
 @pytest.mark.docker
 def test_an_engine_that_stays_frozen_is_told_and_never_a_verdict(engine, monkeypatch):
     monkeypatch.setattr("studbook.sandbox.heartbeat.SILENCE_SECONDS", 3.0)
     with closing(sandbox_here()) as sandbox:
         with pytest.raises(SandboxError, match="the engine of a box has not answered for 3 seconds"):
-            sandbox.run(job_of(PATIENT, wall_seconds=1), frozen(engine, 12.0))
+            sandbox.run(job_of(PATIENT, wall_seconds=1), freezing(engine, 12.0))
         assert sandbox.run(job_of(BRIEF), lambda *_: {}).status is BoxStatus.FINISHED
     assert boxes_left() == []
 

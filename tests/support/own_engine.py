@@ -14,8 +14,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,23 @@ def own_engine(*options: str, keeps_socket: bool = False) -> Iterator[OwnEngine]
         _end(process)
         process.stdout.close()
         remove_traces(folder)
+
+
+def freezing(engine: OwnEngine, seconds: float) -> Callable[[str, dict[str, object]], dict[str, object]]:
+    """A handler of a box: a moment after its first request the engine is frozen for so many seconds."""
+    asked = threading.Lock()
+
+    def answer(_kind: str, _body: dict[str, object]) -> dict[str, object]:
+        if asked.acquire(blocking=False):
+            threading.Timer(0.2, freeze).start()
+        return {}
+
+    def freeze() -> None:
+        engine.say("freeze")
+        time.sleep(seconds)
+        engine.say("thaw")
+
+    return answer
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -32,7 +32,10 @@ class WeakEngine(Engine):
     def create(self, config: Config) -> tuple[str, list[str]]:
         weaker = copy.deepcopy(config)
         self._weaken(weaker, weaker["HostConfig"])
-        made = super().create(weaker)
+        return super().create(weaker)
+
+    def make(self, config: Config) -> tuple[str, list[str]]:
+        made = super().make(config)
         self.created.append(made[0])
         return made
 

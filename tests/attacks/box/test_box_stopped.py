@@ -1,16 +1,21 @@
-"""The host stopped while a box runs: that time is nobody's, and never a verdict."""
+"""The host, or its engine, stopped while a box runs: that time is nobody's, and never a verdict."""
 
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from attacks.box.ground import Ground
 from attacks.conftest import MakeRow
+from support.boxes import job_of
 from support.children import child_environment
+from support.own_engine import freezing, obstacle, own_engine
 
+from studbook.sandbox.contract import BoxStatus
+from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.heartbeat import GAP_SECONDS
 
 HOST = """
@@ -61,3 +66,30 @@ def test_a_stopped_host_is_never_a_box_out_of_time(ground: Ground, tmp_path: Pat
         outcome=f"contained: the box {end}",
     )
     assert end == "finished returned"
+
+
+TALKATIVE = """
+import time
+def main(box):
+    for _ in range(3):
+        box.log('here')
+        time.sleep(0.5)
+"""
+
+
+@pytest.mark.docker
+def test_a_frozen_engine_is_never_a_box_out_of_time(monkeypatch: pytest.MonkeyPatch, attack_row: MakeRow):
+    if why := obstacle():
+        pytest.skip(f"no engine of our own: {why}")
+    with own_engine() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.address)
+        with closing(DockerSandbox.connect()) as sandbox:
+            outcome = sandbox.run(job_of(TALKATIVE, wall_seconds=4), freezing(engine, 6.0))
+    attack_row(
+        suite="box",
+        name="engine frozen while the box runs",
+        sandbox="docker",
+        tried="SIGSTOP to an engine of our own for 6 s, where the box has 4 s",
+        outcome=f"contained: the box {outcome.status.value} {outcome.detail}",
+    )
+    assert outcome.status is BoxStatus.FINISHED
