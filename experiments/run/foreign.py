@@ -88,7 +88,7 @@ class Consent:
         try:
             sandbox = open_clean_sandbox(named_sandbox(spec, CONTAINER))
         except UsageError as error:
-            raise self._uncontained(f"{str(error).splitlines()[0]} (Docker would contain it)") from error
+            raise self._uncontained(f"no Docker to contain it ({str(error).splitlines()[0]})") from error
         if not sandbox.isolates_untrusted_code:
             sandbox.close()
             raise self._uncontained(f"this engine contains too little: {sandbox.statement}", CONTAINER)
@@ -116,7 +116,7 @@ class Consent:
     def _uncontained(self, why: str, kind: str = "process") -> UsageError:
         return UsageError(
             f"run {self.run} holds code that is not yours: {self.provenance.reason}\n"
-            f"It is not run here unasked: {why}\n"
+            f"It is not run unasked: {why}\n"
             f"To run it all the same: {self._again('--sandbox', kind)}\n"
             f"If the run is your own: {self.adopting}"
         )
