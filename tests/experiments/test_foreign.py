@@ -1,12 +1,18 @@
 """A run that somebody else made decides nothing here before this user has said so."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
+from support.births import run_started
+from support.runs_on_disk import write_run
 
 from studbook.errors import PluginError, SpecError, UsageError
 from studbook.evaluate.predicates import PREDICATE
+from studbook.experiments.cli.main import main
 from studbook.experiments.run.foreign import Consent, wishes_of
+from studbook.experiments.run.opening import open_run
 from studbook.experiments.run.plugins import distrusting, find_plugin, plugging
 from studbook.experiments.run.provenance import OWN, Provenance
 from studbook.experiments.spec.loading import load_spec
@@ -192,7 +198,7 @@ def test_code_in_a_folder_that_the_user_named_is_found(tmp_path):
 
 def test_what_a_named_module_has_only_imported_is_not_called(tmp_path, monkeypatch):
     own_plugin(tmp_path)
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr("sys.path", [*sys.path])
     with plugging(tmp_path), distrusting():
         found = find_plugin(
             PREDICATE, Choice(name="kind_rules:Popen", params={"args": ["touch", str(tmp_path / "marker")]})
@@ -204,3 +210,39 @@ def test_what_a_named_module_has_only_imported_is_not_called(tmp_path, monkeypat
 
 def test_built_in_policies_of_a_foreign_run_are_used():
     consent().check_code(load_spec(None))
+
+
+# -- adopting
+
+
+def test_adopting_a_run_makes_it_ones_own_and_says_what_it_may_then_decide(tmp_path, capsys):
+    run = write_run(tmp_path / "trial", [run_started()])
+    where = ["trial", "--runs-dir", str(tmp_path)]
+    assert not open_run("trial", tmp_path).provenance.is_own
+    assert main(["adopt", *where]) == 0
+    told = capsys.readouterr()
+    assert "trial is yours now" in told.out
+    assert "sandbox: auto" in told.err
+    assert open_run("trial", tmp_path).provenance.is_own
+    assert main(["adopt", *where, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": 1,
+        "run": "trial",
+        "was_own": True,
+        "wishes": {"sandbox": "auto"},
+    }
+    assert run.provenance.exists()
+
+
+@pytest.mark.parametrize("kind", ["auto", "dokcer"])
+def test_a_sandbox_that_says_nothing_is_refused(tmp_path, capsys, kind):
+    write_run(tmp_path / "trial", [run_started()])
+    given = ["replay", "trial", "--level", "recorded", "--sandbox", kind, "--runs-dir", str(tmp_path)]
+    assert main(given) == 2
+    assert "--sandbox" in capsys.readouterr().err
+
+
+def test_a_fold_runs_nothing_and_takes_no_sandbox(tmp_path, capsys):
+    write_run(tmp_path / "trial", [run_started()])
+    assert main(["replay", "trial", "--sandbox", "process", "--runs-dir", str(tmp_path)]) == 2
+    assert "the level fold runs nothing" in capsys.readouterr().err
