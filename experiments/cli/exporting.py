@@ -47,6 +47,8 @@ def export(options: Namespace, terminal: Terminal) -> int:
         terminal.json({"schema": 1, "harness": harness_id, "folder": options.folder})
     else:
         terminal.result([f"exported {target.run.folder.name}:{harness_id} to {options.folder}"])
+        if not target.run.provenance.is_own:
+            terminal.progress("the run is not yours: evaluate its code only where Docker contains it")
         terminal.progress(f"evaluate it: studbook evaluate {options.folder} --papers PAPERS")
     return 0
 

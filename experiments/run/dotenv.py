@@ -18,6 +18,8 @@ from studbook.experiments.views.text import clean_line
 ADDRESS_OF_OPENAI = "OPENAI_BASE_URL"
 CONTAINMENT = {"docker": 2, "auto": 1}
 """More contains more; every other kind counts 0."""
+LOOSENING = frozenset({"limits", "params", "runtime"})
+"""Keys of `sandbox` by which the same kind of sandbox may contain less."""
 
 
 def merged(environment: Mapping[str, str], dotenv: Mapping[str, str]) -> dict[str, str]:
@@ -42,6 +44,9 @@ def check_dotenv(spec: Spec, without: Spec | None, overrides: Sequence[Override]
         kind, before = spec.sandbox.kind, "auto" if without is None else without.sandbox.kind
         if kind != before and CONTAINMENT.get(kind, 0) < max(1, CONTAINMENT.get(before, 0)):
             raise _refused(override, f"choose the {kind} sandbox instead of {before}", "sandbox.kind", kind)
+    for override in _effective(overrides):
+        for key in sorted(_keys_of_sandbox(override) & LOOSENING):
+            raise _refused(override, f"set sandbox.{key}", override.key, str(override.value))
     code = {choice.name: door.name for door, choice in chosen(spec).values() if ":" in choice.name}
     if ":" in spec.display.name:
         code[spec.display.name] = "display"
@@ -67,6 +72,13 @@ def check_key_sources(
             if override is not None and override.is_from_dotenv:
                 doing = f"send the key in {variable}, which is in your environment, to {endpoint.base_url}"
                 raise _refused(override, doing, ".".join(path), str(value))
+
+
+def _keys_of_sandbox(override: Override) -> set[str]:
+    section, *rest = _place(override)
+    if section != "sandbox":
+        return set()
+    return {rest[0]} if rest else set(override.value) if isinstance(override.value, dict) else set()
 
 
 def _refused(override: Override, doing: str, key: str, value: str) -> SpecError:

@@ -28,7 +28,7 @@ MOST_TIMES = 4
 class Consent:
     """What this user has said about a run: `sandbox` is the kind they named, `command` what they typed.
 
-    `adopting` is the command that makes the run their own.
+    `command` "": they called the library. `adopting` is the command that makes the run their own.
     """
 
     run: str
@@ -162,7 +162,7 @@ class Consent:
         )
 
     def _again(self, *flags: str) -> str:
-        return f"{self.command} {shlex.join(flags)}"
+        return f"{self.command} {shlex.join(flags)}" if self.command else f"sandbox={flags[-1]!r}"
 
 
 def named_sandbox(spec: SandboxSpec, kind: str) -> SandboxSpec:

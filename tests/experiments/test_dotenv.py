@@ -109,6 +109,19 @@ def test_a_dotenv_does_not_weaken_the_sandbox(write, of_the_spec, of_the_dotenv)
         user({"STUDBOOK_SPEC_SANDBOX__KIND": "process"}).load(write("testbed", "docker"), [])
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SANDBOX__RUNTIME", "loose"),
+        ("SANDBOX__LIMITS__MEMORY_MEGABYTES", "9000"),
+        ("SANDBOX", "{kind: docker, runtime: loose}"),
+    ],
+)
+def test_nor_by_its_runtime_or_its_limits(write, name, value):
+    with pytest.raises(SpecError, match="would set sandbox"):
+        user({f"STUDBOOK_SPEC_{name}": value}).load(write("testbed", "docker"), [])
+
+
 @pytest.mark.parametrize("flag", ["sandbox=process", "sandbox.kind=process"])
 def test_who_names_the_weaker_sandbox_gets_it(write, flag):
     loaded = user({"STUDBOOK_SPEC_SANDBOX": "process"}).load(write("testbed", "docker"), [flag])

@@ -127,6 +127,13 @@ def test_without_an_engine_a_foreign_run_is_opened_nowhere(kind):
 
 
 @pytest.mark.usefixtures("no_engine")
+def test_who_calls_the_library_is_told_the_argument():
+    called = Consent(run="shared", provenance=THEIRS, command="", adopting="studbook adopt RUN")
+    with pytest.raises(UsageError, match="all the same: sandbox='process'"):
+        called.open_for_evaluation(SandboxSpec(kind="auto"))
+
+
+@pytest.mark.usefixtures("no_engine")
 def test_who_names_the_process_sandbox_gets_it():
     named = consent(sandbox="process")
     for open_it in (named.open_for_replay, named.open_for_resume, named.open_for_evaluation):
