@@ -231,30 +231,48 @@ READS = (
 """Verbs that need the repository, and so say no."""
 LOOKS = (("ls",), ("show", "trial"), ("show", "trial:m0002"), ("tree", "trial"), ("lineage", "trial:m0002"))
 """Verbs that need the journal only."""
+MAYBE = ("report", "trial")
+"""Reads files only if the best harness is a mutant."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("has_orders", [True, False], ids=["orders", "only missing files"])
-def test_no_verb_obeys_a_repository(has_orders, run, tmp_path, attack_row):
+@pytest.mark.parametrize("verb", [*LOOKS, MAYBE, *READS], ids=" ".join)
+def test_no_verb_obeys_a_repository(verb, run, tmp_path, attack_row):
     marker = tmp_path / "marker"
-    with_orders(run, marker, has_orders)
+    with_orders(run, marker)
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers/one.md").write_text("# One\n\n" + "A fact about it was measured in 2021. " * 60)
-    named = "lineage.git/config" if has_orders else "lineage.git"
-    for verb in (*LOOKS, *READS) if has_orders else READS[:4]:
-        done = studbook(*verb, cwd=tmp_path, OPENAI_API_KEY="sk-secret-of-the-reader")
-        told = done.stdout + done.stderr
-        attack_row(
-            suite="foreign",
-            name=f"git, {verb[0]} {' '.join(verb[2:3])}".strip() + ("" if has_orders else ", files missing"),
-            tried="a config full of commands, a pack without files" if has_orders else "a pack without files",
-            outcome="refused: named" if verb in READS else "contained: only the journal is read",
-        )
-        assert not marker.exists(), verb
-        assert "Traceback" not in told, told
-        assert done.returncode == (1 if verb in READS else 0), (verb, told)
-        assert verb in LOOKS or named in told, (verb, told)
+    done = studbook(*verb, cwd=tmp_path, OPENAI_API_KEY="sk-secret-of-the-reader")
+    told = done.stdout + done.stderr
+    refused = verb in READS or (verb == MAYBE and done.returncode != 0)
+    attack_row(
+        suite="foreign",
+        name=f"git, studbook {' '.join(verb)}",
+        tried="a config full of commands, a pack without files",
+        outcome="refused: named" if refused else "contained: only the journal is read",
+    )
+    assert not marker.exists()
+    assert "Traceback" not in told
+    assert done.returncode == (1 if refused else 0), told
+    assert "lineage.git/config" in told or not refused, told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["papers", "runs"], "nothing half made is left"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", READS[:4], ids=" ".join)
+def test_files_that_are_missing_are_named_and_not_fetched(verb, run, tmp_path, attack_row):
+    with_orders(run, tmp_path / "marker", config=False)
+    done = studbook(*verb, cwd=tmp_path)
+    attack_row(
+        suite="foreign",
+        name=f"git, studbook {' '.join(verb)}",
+        tried="a pack without files",
+        outcome="refused: named",
+    )
+    assert done.returncode == 1, done.stderr
+    assert "not there" in done.stderr
+    assert "the copy of the run is incomplete" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"], "nothing half made is left"
 
 
 def test_the_library_does_not_obey_a_repository(run, tmp_path, attack_row):
