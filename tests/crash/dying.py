@@ -20,7 +20,14 @@ READ_ONLY = (
     "SELECT",
     *(
         f"PRAGMA {name}"
-        for name in ("APPLICATION_ID", "USER_VERSION", "TRUSTED_SCHEMA", "CELL_SIZE_CHECK", "MMAP_SIZE")
+        for name in (
+            "APPLICATION_ID",
+            "USER_VERSION",
+            "TRUSTED_SCHEMA",
+            "CELL_SIZE_CHECK",
+            "MMAP_SIZE",
+            "QUERY_ONLY",
+        )
     ),
 )
 
