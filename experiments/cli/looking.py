@@ -268,7 +268,10 @@ def _forecast(run: OpenedRun) -> "Forecast | None":
 
 
 def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) -> int:
-    """Every trajectory of this harness on the paper, in journal order."""
+    """Every trajectory of this harness on the paper, in journal order.
+
+    Indented, so that no line of a harness's or a model's text can pass for one of ours.
+    """
     from studbook.evaluate.trajectories import (  # imported here because
         TrajectoryStore,  # the other commands do not need the evaluator
         render_confirmation,
@@ -286,7 +289,7 @@ def _show_paper(run: OpenedRun, harness_id: str, text: str, terminal: Terminal) 
         title = f"{event.purpose}, iteration {event.iteration}, replicate {result.replicate}: "
         terminal.result([line((title, "bold"), clean_line(f"{result.verdict.value}, {result.reason}", 300))])
         trajectory = store.get(result.key)
-        terminal.verbatim(clean_block(render_for_analyzer(trajectory)).splitlines())
-        terminal.verbatim(clean_block("\n".join(render_confirmation(trajectory))).splitlines())
+        told = "\n".join([render_for_analyzer(trajectory), *render_confirmation(trajectory)])
+        terminal.verbatim(f"  {each}" for each in clean_block(told).splitlines())
         terminal.result([""])
     return 0
