@@ -1,9 +1,10 @@
 """Finds and opens the files of a folder of papers, and reads nothing that lies outside of it.
 
 A folder may come from elsewhere, and what is read is sent to endpoints. So a link is followed only to what is
-inside the folder, and a hard link is read only if all names of its file are inside. Pipes, devices and files
-that the kernel makes up (`/proc`) are never read. Whatever is not read is named with a reason; only hidden
-files and folders are ignored without a word. Knows no formats.
+inside the folder, and a hard link is read only if all names of its file are inside (those of our own package
+in any case: installers link files to their cache). Pipes, devices and files that the kernel makes up
+(`/proc`) are never read. Whatever is not read is named with a reason; only hidden files and folders are
+ignored without a word. Knows no formats.
 """
 
 import os
@@ -21,6 +22,7 @@ KINDS = {
     stat.S_IFDIR: "a folder",
 }
 COPY = "copy it to have it read"
+BUNDLED = Path(os.path.realpath(__file__)).parents[1] / "experiments"
 LEAVES = f"a link that leaves the folder ({COPY})"
 
 FileId = tuple[int, int]
@@ -144,7 +146,9 @@ class _Walk:
 
 
 def _names_of(place: Path) -> int:
-    """How many names a plain file has; 0 for anything else, which `read_file` refuses."""
+    """How many names a plain file has, 1 for our own; 0 for anything else, which `read_file` refuses."""
+    if place.is_relative_to(BUNDLED):
+        return 1
     try:
         status = place.lstat()
     except OSError:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from studbook.errors import CorpusError
-from studbook.evaluate.paper_files import COPY, LEAVES, Skipped, UnreadableFile, find_files, read_file
+from studbook.evaluate.paper_files import (
+    COPY,
+    LEAVES,
+    FoundFile,
+    Skipped,
+    UnreadableFile,
+    find_files,
+    read_file,
+)
 from studbook.evaluate.papers import read_corpus
 
 LONG = "A sentence about sailing ships and the wind that moves them. " * 50
@@ -57,6 +65,16 @@ LINKS_OUT = {
 def test_a_link_that_leaves_the_folder_is_not_read_and_told(folder, outside, kind):
     LINKS_OUT[kind](outside, folder / "notes.md")
     assert ("notes.md", LEAVES) in skipped(folder)
+
+
+def test_bundled_papers_are_read_also_where_an_installer_linked_them_to_its_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("studbook.evaluate.paper_files.BUNDLED", tmp_path / "experiments")
+    papers = tmp_path / "experiments" / "papers"
+    papers.mkdir(parents=True)
+    (tmp_path / "cache.md").write_text("A paper.")
+    (papers / "archive.md").hardlink_to(tmp_path / "cache.md")
+    assert [found.source for found in find_files(papers)] == ["archive.md"]
+    assert isinstance(find_files(papers)[0], FoundFile)
 
 
 def test_a_hard_link_to_a_file_outside_is_not_read_and_told(folder, outside):
