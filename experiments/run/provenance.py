@@ -27,13 +27,20 @@ from pathlib import Path
 from studbook.errors import IntegrityError
 from studbook.identity import hash_bytes
 from studbook.populations.journal import GENESIS
-from studbook.populations.storage import RunFolder, atomic_write, read_plain, storage_errors, write_all
+from studbook.populations.storage import (
+    RunFolder,
+    atomic_write,
+    open_plain,
+    read_plain,
+    storage_errors,
+    write_all,
+)
 
 SECRET = "provenance.key"
 SECRET_TEXT = re.compile(r"[0-9a-f]{64}")
 HEADING = re.compile(r"studbook provenance 1 ([0-9a-f]{32})")
-MOST_BYTES = 64 * 1024 * 1024
-"""Signatures of about a million appends: more is not read."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Signatures of more than 100,000 appends: a longer file is not read."""
 MOST_SPEC_BYTES = 1024 * 1024
 UNSIGNED = (
     "this run cannot be marked as yours, because no state folder can be written: `resume` and `replay` will "
@@ -72,10 +79,10 @@ def provenance_of(folder: RunFolder, head: str) -> Provenance:
     Compares only: reading the whole journal is what shows that `head` is really its hash.
     """
     try:
-        text = _read_regular(folder.provenance, MOST_BYTES)
+        text = _read(folder.provenance, MOST_BYTES)
     except FileNotFoundError:
         return Provenance(is_own=False, reason=UNMARKED)
-    except OSError:
+    except (OSError, IntegrityError):
         return Provenance(is_own=False, reason=OF_OTHERS)
     heading, *lines = text.splitlines() or [""]
     match = HEADING.fullmatch(heading)
@@ -130,7 +137,7 @@ class Witness:
         """Begins to sign if the run, with its journal ending in `head`, is the user's own."""
         if not provenance_of(self._folder, head).is_own:
             return
-        heading, *lines = _read_regular(self._folder.provenance, MOST_BYTES).splitlines()
+        heading, *lines = _read(self._folder.provenance, MOST_BYTES).splitlines()
         nonce = heading.rpartition(" ")[2]
         signers = [Signer(secret=secret, nonce=nonce) for secret in _secrets(os.environ)]
         signed = set(lines)
@@ -178,8 +185,8 @@ def _read_secret(folder: Path) -> bytes | None:
     try:
         place = folder.lstat()
         is_ours = stat.S_ISDIR(place.st_mode) and place.st_uid == os.geteuid() and not place.st_mode & 0o022
-        text = _read_regular(folder / SECRET, 128, is_private=True) if is_ours else ""
-    except OSError:
+        text = _read(folder / SECRET, 128, is_private=True) if is_ours else ""
+    except (OSError, IntegrityError):
         return None
     return bytes.fromhex(text) if SECRET_TEXT.fullmatch(text) else None
 
@@ -199,13 +206,10 @@ def _read_or_make_secret(folder: Path) -> bytes | None:
     return _read_secret(folder)
 
 
-def _read_regular(path: Path, most: int, *, is_private: bool = False) -> str:
-    """Raises OSError for anything but a file of at most `most` bytes (of this user alone if `is_private`)."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
-            raise OSError(f"{path} is not what it should be")
+def _read(path: Path, most_bytes: int, *, is_private: bool = False) -> str:
+    """Raises what `open_plain` raises, and PermissionError for a file that is to be private and is not."""
+    with open_plain(path, most_bytes) as file:
+        found = os.fstat(file.fileno())
         if is_private and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
             raise PermissionError(f"{path} is not private")
-        return file.read(most).decode("ascii", "replace")
+        return file.read(found.st_size).decode("ascii", "replace")

@@ -182,6 +182,15 @@ def test_a_link_or_a_pipe_in_its_place_is_no_mark_and_no_wait(tmp_path):
     assert not provenance_of(run, head).is_own
 
 
+def test_a_pipe_in_place_of_the_spec_is_no_spec_and_no_wait(tmp_path):
+    run = made(tmp_path)
+    mark_as_own(run)
+    head = append(run)
+    run.spec.unlink()
+    os.mkfifo(run.spec)
+    assert not provenance_of(run, head).is_own
+
+
 def test_the_secret_is_private_and_made_once(state, tmp_path):
     mark_as_own(made(tmp_path, "one"))
     secret = state / "studbook" / SECRET
