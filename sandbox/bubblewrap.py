@@ -91,7 +91,7 @@ class PythonCopy:
             if self._root is None:
                 try:
                     folder = Path(tempfile.mkdtemp(prefix=COPY_PREFIX, dir=place_for_copy()))
-                    self._remover = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+                    self._remover = weakref.finalize(self, remove_copy, folder, os.getpid())
                     labels = labels_of(this_process(), COPY_SECONDS, time.time())
                     write_labels(folder, labels)
                     copy_to(folder / "root")
@@ -112,6 +112,13 @@ class PythonCopy:
             self._remover = None
 
 
+def remove_copy(folder: Path, owner: int) -> None:
+    """The owner's note goes last, or a copy half removed would stay. A forked child removes nothing."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder / "root", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def place_for_copy() -> Path:
     """In memory, if there is room."""
     with contextlib.suppress(OSError):
@@ -128,6 +135,6 @@ def reap_copies(now: float | None = None) -> list[str]:
     for place in (MEMORY, Path(tempfile.gettempdir())):
         for folder in place.glob(f"{COPY_PREFIX}*"):
             if (labels := labels_on(folder)) and is_stale(labels, moment):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_copy(folder, os.getpid())
                 removed.append(folder.name)
     return removed

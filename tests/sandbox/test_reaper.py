@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from support.boxes import job_of
 
+from studbook.sandbox.bubblewrap import reap_copies, remove_copy
 from studbook.sandbox.docker_box import DockerSandbox, reap_containers
-from studbook.sandbox.owner import OWNER_FILE, OWNER_LABEL
+from studbook.sandbox.owner import OWNER_FILE, OWNER_LABEL, boot_id
 from studbook.sandbox.process_box import ProcessSandbox, marked, reap_processes
 
 HOST = """
@@ -107,6 +108,20 @@ def test_a_process_box_of_a_living_owner_is_spared(tmp_path: Path):
 
     ProcessSandbox(None, folder=tmp_path).run(job_of("def main(box): box.log('')"), reap)
     assert reaped == [[]]
+
+
+def test_a_copy_of_python_whose_owner_is_gone_is_removed_and_its_note_goes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("studbook.sandbox.bubblewrap.MEMORY", tmp_path)
+    copy = tmp_path / "studbook-python-left"
+    (copy / "root" / "usr").mkdir(parents=True)
+    gone = json.dumps({OWNER_LABEL: f"1/0/{boot_id()}", "studbook.deadline": "1"})
+    (copy / OWNER_FILE).write_text(gone)
+    remove_copy(copy, owner=0)
+    assert (copy / OWNER_FILE).exists(), "a forked child removed it"
+    assert reap_copies() == ["studbook-python-left"]
+    assert not copy.exists()
 
 
 def test_folders_of_others_and_links_are_left_alone(tmp_path: Path):
