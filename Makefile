@@ -51,7 +51,7 @@ test-fast: $(VENV)/.dev ## run the tests that need neither Docker nor much time,
 attack: $(VENV)/.dev ## run only the attacks and print their table: outcome and time of each (needs Docker)
 	STUDBOOK_REQUIRE_DOCKER=1 $(BIN)/python -m pytest tests/attacks -n $(JOBS) --dist load
 
-durability: $(VENV)/.dev ## kill and disturb runs at every step and print what was lost (20 minutes; needs Docker)
+durability: $(VENV)/.dev ## kill and disturb runs at every step and print what was lost (30 minutes; needs Docker)
 	PYTHONPATH=.:tests $(BIN)/python -m crash.durability --jobs 2
 
 check: lint types imports test ## run everything that CI checks

@@ -253,7 +253,7 @@ class ModelClient:
             raise
 
     def _check_records(self) -> None:
-        """Raises the StorageError of the first record that could not be written: no more is paid for."""
+        """Raises the StorageError of a record that could not be written: no more is paid for."""
         if self._unrecorded is not None:
             raise StorageError(str(self._unrecorded)) from self._unrecorded
 
@@ -307,7 +307,8 @@ class RetryingCall:
 
     `on_send` is called before every attempt, once it has a slot; it may raise an exception to stop the call.
     `on_answer` is called with the outcome and `on_waste` for every unusable reply that was paid for, before
-    another call gets the slot: no more replies are paid for and unrecorded than the endpoint has slots.
+    another call gets the slot: no more replies are paid for and unrecorded than the endpoint has slots. (A
+    reply that was cut short, and is the best there is after several attempts, is recorded a moment later.)
     """
 
     def __init__(

@@ -23,6 +23,7 @@ MAY_DIFFER = frozenset(
         "environment.json: check",
         "environment.json: commit",
         "spec.resolved.yaml: workers",
+        "spec.resolved.yaml: speculation",
         "notices.jsonl",
         "report.html",
         "calls.sqlite: more calls",

@@ -92,6 +92,7 @@ def test_a_resolved_spec_names_a_bundled_harness_and_no_path_of_this_machine(giv
         assert resolved["harness"] == "agentic_self_instruct"
 
 
+@pytest.mark.slow
 def test_the_command_line_finds_them_from_an_empty_folder(tmp_path):
     done = studbook("run", "quickstart", "--dry-run", "-s", "sandbox=process", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -194,6 +194,7 @@ def test_evaluate_leaves_out_the_same_papers_as_a_run(tmp_path, folder):
     assert f"3 papers left out: the models have room for {LIMIT:,} tokens of a paper" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_and_a_run_show_the_papers_that_do_not_fit_and_a_resume_has_the_same(tmp_path, folder):
     text = (
         "version: 1\nname: fits\nsandbox: process\nevaluator: {max_rounds: 3}\nsearch: {iterations: 0}\n"

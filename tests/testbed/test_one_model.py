@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from support.studbook_cli import studbook
 
 from studbook.llm.contracts import CONTROL_QUESTION, ChatReply, ChatRequest
@@ -29,6 +30,7 @@ class Watched:
 ROLES = ("challenger", "verifier", "weak", "strong", "judge", "final_verifier", "analyzer", "implementer")
 
 
+@pytest.mark.slow
 def test_every_role_of_a_run_is_recognized(tmp_path: Path) -> None:
     watched = Watched()
     names = {role: PREFIX + role.replace("_", "-") for role in ROLES}

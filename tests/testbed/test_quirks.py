@@ -30,6 +30,7 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_with(None, tmp_path_factory.mktemp("plain") / "run")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", EVALUATED, ids=lambda quirk: quirk.name)
 def test_an_evaluation_comes_to_what_the_table_says(quirk: Quirk, plain: Observed, tmp_path) -> None:
     seen = observe(quirk, tmp_path)
@@ -57,6 +58,7 @@ def assert_outcome(quirk: Quirk, seen: Observed, plain: Observed) -> None:
         assert seen.outcomes[FLAGGED_PAPER][0] not in JUDGED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", RUN, ids=lambda quirk: quirk.name)
 def test_a_run_comes_to_what_the_table_says(quirk: Quirk, plain_run: Run, tmp_path) -> None:
     if quirk.outcome is Outcome.STOPPED:
