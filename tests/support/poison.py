@@ -7,10 +7,11 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import yaml
 from support import tampering as t
 
-from studbook.errors import IntegrityError, StudbookError
-from studbook.experiments.spec.loading import read_resolved, write_resolved
+from studbook.errors import IntegrityError
+from studbook.experiments.spec.loading import read_resolved
 from studbook.identity import canonical_json
 from studbook.populations.events import from_json
 from studbook.populations.storage import RunFolder
@@ -106,25 +107,9 @@ def poison_trajectories(run: RunFolder) -> None:
 
 
 def poison_spec(run: RunFolder) -> None:
-    """Every text of the spec that is not one of a few words."""
-
-    def holds(values: Any) -> bool:
-        try:
-            write_spec(values)
-        except StudbookError:
-            return False
-        return True
-
-    def write_spec(values: Any) -> None:
-        run.spec.write_text(json.dumps(values), encoding="utf-8")
-        read_resolved(run.spec)
-
+    """Every text of the spec. No such spec is taken, so what refuses it quotes it."""
     values = read_resolved(run.spec).model_dump(mode="json")
-    kept = values["name"], values["sandbox"]["kind"]
-    poisoned_texts(values, holds)
-    values["name"], values["sandbox"]["kind"] = kept
-    write_spec(values)
-    run.spec.write_text(write_resolved(read_resolved(run.spec)), encoding="utf-8")
+    run.spec.write_text(yaml.safe_dump(poisoned_texts(values, lambda _: True)), encoding="utf-8")
 
 
 def poison_rest(run: RunFolder) -> None:
@@ -132,7 +117,7 @@ def poison_rest(run: RunFolder) -> None:
     line = {"v": 1, "time": POISON, "kind": f"retry{POISON}", "text": POISON}
     run.notices.write_text(json.dumps(line) + "\n", encoding="utf-8")
     run.journal.with_name("journal.jsonl.lock").write_text(f"somebody{POISON}", encoding="utf-8")
-    (run.root / f"notes{POISON.replace('/', '')[:40]}").write_text("x", encoding="utf-8")
+    (run.root / f"notes {POISON.replace('/', '')[-60:]}").write_text("x", encoding="utf-8")
     (run.trajectories / f"x{SEQUENCES['a color']}\n{FORGED}").write_text("x", encoding="utf-8")
 
 
@@ -146,8 +131,10 @@ POISONERS: dict[str, Callable[[RunFolder], object]] = {
 
 
 def poison_everything(run: RunFolder) -> None:
+    """But the spec, with which every command would end."""
     for poison in POISONERS.values():
-        poison(run)
+        if poison is not poison_spec:
+            poison(run)
 
 
 def renamed(run: RunFolder) -> RunFolder:
@@ -157,9 +144,14 @@ def renamed(run: RunFolder) -> RunFolder:
 
 
 def unfit_for_a_terminal(text: str, *, styled: bool = False) -> list[str]:
-    """The characters that must not be there, and forged lines. `styled`: our own colors are allowed."""
+    """The characters that must not be there, and forged lines.
+
+    `styled`: our own colors are allowed, and how a line of progress is hidden, redrawn and removed.
+    """
     if styled:
-        text = re.sub(r"\x1b\[(?:[0-9]{1,2}(?:;[0-9]{1,2})?)?m", "", text)
+        text = re.sub(
+            r"\x1b\[(?:[0-9]{1,2}(?:;[0-9]{1,2})?)?m|\r?\x1b\[(?:1A\x1b\[)?2K|\x1b\[\?25[lh]", "", text
+        )
     bad = {
         each
         for each in text
