@@ -264,9 +264,16 @@ def describe_failure(address: EngineAddress, error: Exception) -> str:
     """One line: the address, what happened, and what to do unless that is obvious."""
     what = f"Docker, looking for an engine at {address}: {one_line(str(error))}"
     what = BEFORE_AT.sub("****@", what)  # also covers an address without a scheme
-    advice = find_stale(os.environ, OF_ENGINES) if address.scheme == "tcp" else ""
+    advice = find_stale(os.environ, OF_ENGINES) if _may_need_certificates(address) else ""
     advice = advice or next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
     return f"{what}; {advice}" if advice else what
+
+
+def _may_need_certificates(address: EngineAddress) -> bool:
+    try:
+        return address.scheme == "tcp"
+    except DockerException:  # no address at all
+        return False
 
 
 def without_credentials(text: str) -> str:

@@ -25,7 +25,7 @@ BATCHES = 10
 TESTS = 4
 CALLS = 30
 UNCOVERED = {"report.html", "notices.jsonl", "journal.jsonl.lock", "provenance"}
-"""Not records of the run. `provenance` says whose it is: changed, the run is nobody's, or still its maker's."""
+"""No records of the run. `provenance` says whose it is: changed, the run is nobody's or still its maker's."""
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.evaluation import PAPER, Rig, facts, harness
 
+from studbook.errors import IntegrityError
 from studbook.evaluate.settings import Frozen
 from studbook.evaluate.trajectories import Trajectory, TrajectoryStore, read_trajectory, trajectory_body
 from studbook.evaluate.trajectory_audit import Recheck, TrajectoryAudit
@@ -189,7 +190,6 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "calls": (lambda v: v["calls_by_role"].update(weak=1), "its call records are of other roles"),
     "truncations": (lambda v: v["truncated_by_role"].update(weak=1), "its truncated replies are not"),
     "tokens": (lambda v: v["result"]["usage"].update(prompt_tokens=1), "its tokens are not those"),
-    "nonsense": (lambda v: event(v, "report").update(weak=7), "its events cannot be parsed"),
 }
 
 
@@ -198,6 +198,11 @@ def test_no_word_of_it_can_be_changed(name, rig, trajectory):
     change, problem = CHANGES[name]
     faults = audit(rig, changed(trajectory, change))
     assert any(problem in fault for fault in faults), faults
+
+
+def test_nonsense_is_no_trajectory(trajectory):
+    with pytest.raises(IntegrityError, match="weak: Input should be a valid list"):
+        changed(trajectory, lambda value: event(value, "report").update(weak=7))
 
 
 def test_a_rewritten_file_that_says_the_same_has_no_fault(rig, trajectory):
