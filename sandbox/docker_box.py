@@ -304,9 +304,10 @@ class DockerSandbox:
         with self._refusals():
             container, engine_warnings = self.engine.create(config)
         try:
-            with Heartbeat(self.engine.is_silent) as heartbeat:
+            with self.engine.heartbeat as heartbeat:
+                lost_before = heartbeat.lost_seconds
                 end = self._attend(container, job, handler, lines, look, heartbeat)
-                refuse_after_standstill(end, heartbeat.lost_seconds)
+                refuse_after_standstill(end, heartbeat.lost_seconds - lost_before)
         finally:
             self.engine.discard(container)
         return Outcome(

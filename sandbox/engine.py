@@ -40,6 +40,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from studbook.certificates import OF_ENGINES, find_stale
 from studbook.errors import BoxRefused, SandboxError
 from studbook.sandbox.frames import one_line
+from studbook.sandbox.heartbeat import Heartbeat
 
 NOTHING = {"type": ["plugin"], "event": ["none"]}
 PAUSE_SECONDS = 0.2
@@ -334,6 +335,7 @@ class Engine:
         self._client: Any = client  # the SDK is not annotated
         self.gate = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
         self.watch = EngineWatch(client.events)
+        self.heartbeat = Heartbeat(self.is_silent)
         self._left: deque[str] = deque()
 
     @staticmethod

@@ -31,8 +31,9 @@ def never_silent(_: float) -> bool:
 
 
 class Heartbeat:
-    """A clock that stands still when this process or the carrier of a box does. Thread-safe.
+    """A clock that stands still when this process or the carrier of its boxes does. Thread-safe.
 
+    Shared by all boxes of a carrier, each of which enters and leaves it; it beats while any is inside.
     `is_silent` is called from the beating thread. `busy` counts this process's seconds of CPU time.
     """
 
@@ -47,24 +48,33 @@ class Heartbeat:
         self._seen, self._worked = clock(), busy()
         self._lost = 0.0
         self._asked = self._answered = 0  # beats: numbers of the last one wanted, and the last one made
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._beat, name="box-heartbeat", daemon=True)
+        self._inside = 0
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Heartbeat":
-        self._thread.start()
+        with self._changed:
+            self._inside += 1
+            if self._thread is None:
+                self._seen, self._worked = self._clock(), self._busy()
+                self._thread = threading.Thread(target=self._beat, name="box-heartbeat", daemon=True)
+                self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._changed:
-            self._is_closed = True
+            self._inside -= 1
+            if self._inside:
+                return
+            thread, self._thread = self._thread, None
             self._changed.notify_all()
-        self._thread.join()
+        if thread is not None:
+            thread.join()
 
     @property
     def lost_seconds(self) -> float:
-        """How long everything stood still so far."""
+        """How long everything stood still so far, since the first box."""
         with self._changed:
             self._look()
             return self._lost
@@ -99,8 +109,8 @@ class Heartbeat:
     def _beat(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._is_closed or self._asked > self._answered, BEAT_SECONDS)
-                if self._is_closed:
+                self._changed.wait_for(lambda: self._is_over() or self._asked > self._answered, BEAT_SECONDS)
+                if self._is_over():
                     return
                 self._look()
                 began, lost, asked = self._clock(), self._lost, self._asked
@@ -112,3 +122,7 @@ class Heartbeat:
                 else:
                     self._answered = asked
                     self._changed.notify_all()
+
+    def _is_over(self) -> bool:
+        """Has the last box left since this thread began to beat?"""
+        return self._thread is not threading.current_thread()

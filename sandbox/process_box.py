@@ -289,6 +289,7 @@ class ProcessSandbox:
         self.copy = copy or PythonCopy()
         self._python = [str(python), "-I"] if python else [str(executable_path()), *ISOLATED]
         self._clock, self._wall_clock = clock, wall_clock
+        self._heartbeat = Heartbeat()
 
     @staticmethod
     def open() -> "ProcessSandbox":
@@ -307,9 +308,10 @@ class ProcessSandbox:
             except Ended as refusal:
                 status, detail = refusal.args
                 return Outcome(status=status, detail=detail, stderr_tail="", seconds=0.0)
-            with Heartbeat() as heartbeat:
+            with self._heartbeat as heartbeat:
+                lost_before = heartbeat.lost_seconds
                 end = self._attend(home, job, handler, lines, heartbeat)
-                refuse_after_standstill(end, heartbeat.lost_seconds)
+                refuse_after_standstill(end, heartbeat.lost_seconds - lost_before)
         return Outcome(
             status=end.status,
             detail=home.hide_in(end.detail),

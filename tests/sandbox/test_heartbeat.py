@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
@@ -72,6 +73,35 @@ def test_time_in_which_the_carrier_is_silent_is_not_counted_and_is_waited_for():
         assert heart.settled() - began < 0.5
         assert time.monotonic() - clock > 0.9
         assert heart.lost_seconds > 0.5
+
+
+def test_boxes_of_a_carrier_share_its_beats():
+    threads: set[str] = set()
+
+    def is_silent(_: float) -> bool:
+        threads.add(str(threading.get_ident()))
+        return False
+
+    heart = Heartbeat(is_silent)
+    with ExitStack() as boxes:
+        for _ in range(20):
+            boxes.enter_context(heart)
+        with heart:
+            heart.settled()
+        heart.settled()
+        assert len(threads) == 1
+        assert [each.name for each in threading.enumerate()].count("box-heartbeat") == 1
+    assert "box-heartbeat" not in {each.name for each in threading.enumerate()}
+
+
+def test_time_between_two_boxes_is_no_standstill():
+    hands = Hands()
+    heart = hands.heartbeat()
+    with heart:
+        pass
+    hands.move(100.0)
+    with heart:
+        assert heart.lost_seconds == 0.0
 
 
 def test_a_carrier_that_stays_silent_is_told(monkeypatch: pytest.MonkeyPatch):
