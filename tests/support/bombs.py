@@ -164,7 +164,8 @@ def instead(name: str, make: Callable[[Path], object]) -> Bomb:
 
 def a_socket(path: Path) -> None:
     short = f"/proc/self/fd/{os.open(path.parent, os.O_RDONLY)}/{path.name}"  # a path of at most 108 bytes
-    socket.socket(socket.AF_UNIX).bind(short)
+    with socket.socket(socket.AF_UNIX) as unnamed:
+        unnamed.bind(short)
 
 
 def nested_folders(run: RunFolder) -> None:

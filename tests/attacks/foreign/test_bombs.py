@@ -6,8 +6,10 @@ traceback: it refuses the run, or shows what is sound. Nothing is written outsid
 
 import gzip
 import io
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.slow
 MOST_SECONDS = 15.0
 """Of the processor; importing Studbook takes one."""
 MOST_BYTES = 640 * 1024 * 1024
+UNPACK = "unpack evil.tar.gz --runs-dir victim"
 READERS = ("verify evil", "show evil", "show evil:seed", "report evil", "ls")
 BOMBS = {
     **{f"calls.sqlite: {name}": bomb for name, bomb in bombs.DATABASES.items()},
@@ -60,31 +63,58 @@ class Ended:
         return f"{self.size_bytes >> 20} MB" if self.size_bytes > MOST_BYTES else ""
 
 
-def run(*arguments: str, cwd: Path) -> Ended:
-    """With the processor's seconds and the most memory of that process alone."""
-    out = cwd / "out"
-    with out.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "studbook", *arguments],
-            cwd=cwd,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-        )
+COMMANDS = """
+import importlib, json, os, pkgutil, sys, time, studbook.experiments.cli as cli
+
+for module in pkgutil.iter_modules(cli.__path__):
+    importlib.import_module(f"{cli.__name__}.{module.name}")
+ends = []
+for number, words in enumerate(json.loads(sys.argv[1])):
+    child = os.fork()
+    if child == 0:
+        out = os.open(f"out.{number}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.argv = ["studbook", *words]
+        sys.exit(cli.main.main())
     deadline = time.monotonic() + 300
-    while (found := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+    while (found := os.wait4(child, os.WNOHANG))[0] == 0:
         if time.monotonic() > deadline:
-            process.kill()
-        time.sleep(0.05)
-    process.returncode = os.waitstatus_to_exitcode(found[1])
+            os.kill(child, 9)
+        time.sleep(0.02)
     used = found[2]
-    return Ended(
-        code=process.returncode,
-        text=out.read_text("utf-8", "replace"),
-        seconds=used.ru_utime + used.ru_stime,
-        size_bytes=used.ru_maxrss * 1024,
+    ends.append([os.waitstatus_to_exitcode(found[1]), used.ru_utime + used.ru_stime, used.ru_maxrss])
+print(json.dumps(ends))
+"""
+"""Imports once and forks for each command line: an import takes longer than most of them."""
+
+
+def run_each(*commands: str, cwd: Path) -> dict[str, Ended]:
+    """With the seconds of the processor and the most memory of each process alone."""
+    words = json.dumps([shlex.split(command) for command in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, words],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
     )
+    return {
+        command: Ended(
+            code=code,
+            text=(cwd / f"out.{number}").read_text("utf-8", "replace"),
+            seconds=seconds,
+            size_bytes=kilobytes * 1024,
+        )
+        for number, (command, (code, seconds, kilobytes)) in enumerate(
+            zip(commands, json.loads(done.stdout), strict=True)
+        )
+    }
+
+
+def run(command: str, cwd: Path) -> Ended:
+    return run_each(command, cwd=cwd)[command]
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +153,9 @@ def tell(ended: dict[str, Ended], name: str, attack_row, *, refused_by: tuple[st
 def test_no_file_of_a_run_keeps_its_reader_busy(name, evil, attack_row):
     BOMBS[name](evil)
     home = evil.root.parents[1]
-    ended = {words: run(*words.split(), cwd=home) for words in READERS}
-    packed = home / "evil.tar.gz"
-    pack(evil, packed)
-    ended["unpack"] = run("unpack", str(packed), "--runs-dir", "victim", cwd=home)
-    tell(ended, name, attack_row, refused_by=("verify evil", "unpack"))
+    pack(evil, home / "evil.tar.gz")
+    ended = run_each(*READERS, UNPACK, cwd=home)
+    tell(ended, name, attack_row, refused_by=("verify evil", UNPACK))
     assert [path for path in (home / "victim").rglob("*") if path.is_file()] == []
 
 
@@ -144,8 +172,7 @@ def test_nothing_but_plain_files_is_opened(name, evil, attack_row):
     outside = evil.root.parents[2] / "outside"
     bombs.instead(place, bombs.THINGS[thing])(evil)
     home = evil.root.parents[1]
-    words = [*READERS, "stop evil", "pack evil"]
-    ended = {each: run(*each.split(), cwd=home) for each in words}
+    ended = run_each(*READERS, "stop evil", "pack evil", cwd=home)
     tell(
         ended, name, attack_row, refused_by=() if place in {"STOP", "calls.sqlite-wal"} else ("verify evil",)
     )
@@ -163,7 +190,7 @@ def test_no_link_of_a_run_leads_to_a_file_of_the_users(place, evil, attack_row):
     for target in (precious, home / "not there yet"):
         bombs.instead(place, lambda path, target=target: path.symlink_to(target))(evil)
         for words in ("resume evil -s search.iterations=4", "report evil", "stop evil", "ls"):
-            ended = run(*words.split(), cwd=home)
+            ended = run(words, home)
             assert "Traceback" not in ended.text
     attack_row(
         suite="foreign",
@@ -180,7 +207,7 @@ def test_folders_nested_deeper_than_a_path_are_a_fault(evil, attack_row):
     bombs.nested_folders(evil)
     home = evil.root.parents[1]
     try:
-        ended = {each: run(*each.split(), cwd=home) for each in (*READERS, "pack evil")}
+        ended = run_each(*READERS, "pack evil", cwd=home)
     finally:
         bombs.remove_nested(evil)
     tell(ended, "3000 folders in each other", attack_row, refused_by=("verify evil", "pack evil"))
@@ -267,11 +294,11 @@ ARCHIVES: dict[str, Archive] = {
 def test_no_archive_fills_the_disk_or_leads_out(name, tmp_path, attack_row):
     file = tmp_path / "evil.tar.gz"
     ARCHIVES[name](file)
-    ended = {"unpack": run("unpack", file.name, cwd=tmp_path)}
+    ended = {"unpack": run(f"unpack {file.name}", tmp_path)}
     tell(ended, f"a pack with {name}", attack_row, refused_by=("unpack",))
     assert not Path("/tmp/outside").exists()
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["evil.tar.gz", "out"]
+    assert left == ["evil.tar.gz", "out.0"]
     assert not re.search(r"[\x1b\x07]", ended["unpack"].text)
 
 
@@ -316,7 +343,7 @@ def test_a_run_whose_trajectories_are_gone_is_not_resumed(how, evil, attack_row)
         path.mkdir()
     before = evil.journal.read_bytes()
     command = "resume evil -s search.iterations=4 --sandbox process"
-    ended = run(*command.split(), cwd=evil.root.parents[1])
+    ended = run(command, evil.root.parents[1])
     is_refused = ended.code == 1 and "1 of the " in ended.text and evil.journal.read_bytes() == before
     attack_row(
         suite="foreign",
