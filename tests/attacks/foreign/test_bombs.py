@@ -6,22 +6,20 @@ traceback: it refuses the run, or shows what is sound. Nothing is written outsid
 
 import gzip
 import io
-import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import bombs
+from support.forked_commands import Ended, ForkedCommands, RunEach
 from support.made_runs import copy_run, shared_run
 from support.studbook_cli import TINY, environment
 
@@ -44,77 +42,21 @@ BOMBS = {
 KINDS = {f"{thing} in the place of {name}": (name, thing) for thing in bombs.THINGS for name in bombs.NAMES}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    code: int
-    text: str
-    seconds: float
-    size_bytes: int
-
-    @property
-    def complaint(self) -> str:
-        """ "" if this is how a reader should end."""
-        if self.code not in {0, 1, 2}:
-            return f"exit {self.code}"
-        if "Traceback" in self.text or "bug in Studbook" in self.text:
-            return "traceback"
-        if self.seconds > MOST_SECONDS:
-            return f"{self.seconds:.0f} s"
-        return f"{self.size_bytes >> 20} MB" if self.size_bytes > MOST_BYTES else ""
+def complaint(ended: Ended) -> str:
+    """ "" if this is how a reader should end."""
+    if ended.code not in {0, 1, 2}:
+        return f"exit {ended.code}"
+    if "Traceback" in ended.text or "bug in Studbook" in ended.text:
+        return "traceback"
+    if ended.seconds > MOST_SECONDS:
+        return f"{ended.seconds:.0f} s"
+    return f"{ended.size_bytes >> 20} MB" if ended.size_bytes > MOST_BYTES else ""
 
 
-COMMANDS = """
-import importlib, json, os, pkgutil, sys, time, studbook.experiments.cli as cli
-
-for module in pkgutil.iter_modules(cli.__path__):
-    importlib.import_module(f"{cli.__name__}.{module.name}")
-ends = []
-for number, words in enumerate(json.loads(sys.argv[1])):
-    child = os.fork()
-    if child == 0:
-        out = os.open(f"out.{number}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        sys.argv = ["studbook", *words]
-        sys.exit(cli.main.main())
-    deadline = time.monotonic() + 300
-    while (found := os.wait4(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:
-            os.kill(child, 9)
-        time.sleep(0.02)
-    used = found[2]
-    ends.append([os.waitstatus_to_exitcode(found[1]), used.ru_utime + used.ru_stime, used.ru_maxrss])
-print(json.dumps(ends))
-"""
-"""Imports once and forks for each command line: an import takes longer than most of them."""
-
-
-def run_each(*commands: str, cwd: Path) -> dict[str, Ended]:
-    """With the seconds of the processor and the most memory of each process alone."""
-    words = json.dumps([shlex.split(command) for command in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, words],
-        cwd=cwd,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return {
-        command: Ended(
-            code=code,
-            text=(cwd / f"out.{number}").read_text("utf-8", "replace"),
-            seconds=seconds,
-            size_bytes=kilobytes * 1024,
-        )
-        for number, (command, (code, seconds, kilobytes)) in enumerate(
-            zip(commands, json.loads(done.stdout), strict=True)
-        )
-    }
-
-
-def run(command: str, cwd: Path) -> Ended:
-    return run_each(command, cwd=cwd)[command]
+@pytest.fixture(scope="module")
+def run_each(made: RunFolder) -> Iterator[RunEach]:
+    with ForkedCommands(f"verify {made.root}") as commands:
+        yield commands.run_each
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +71,7 @@ def evil(made: RunFolder, tmp_path: Path) -> RunFolder:
 
 
 def tell(ended: dict[str, Ended], name: str, attack_row, *, refused_by: tuple[str, ...]) -> None:
-    through = {words: each.complaint for words, each in ended.items() if each.complaint}
+    through = {words: found for words, each in ended.items() if (found := complaint(each))}
     through |= {
         words: "not refused" for words in refused_by if not ended[words].code and words not in through
     }
@@ -150,7 +92,7 @@ def tell(ended: dict[str, Ended], name: str, attack_row, *, refused_by: tuple[st
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_no_file_of_a_run_keeps_its_reader_busy(name, evil, attack_row):
+def test_no_file_of_a_run_keeps_its_reader_busy(name, evil, run_each, attack_row):
     BOMBS[name](evil)
     home = evil.root.parents[1]
     pack(evil, home / "evil.tar.gz")
@@ -167,7 +109,7 @@ def pack(evil: RunFolder, file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_nothing_but_plain_files_is_opened(name, evil, attack_row):
+def test_nothing_but_plain_files_is_opened(name, evil, run_each, attack_row):
     place, thing = KINDS[name]
     outside = evil.root.parents[2] / "outside"
     bombs.instead(place, bombs.THINGS[thing])(evil)
@@ -182,16 +124,15 @@ def test_nothing_but_plain_files_is_opened(name, evil, attack_row):
 @pytest.mark.parametrize(
     "place", ["journal.jsonl.lock", "notices.jsonl", "report.html", "STOP", "calls.sqlite-wal"]
 )
-def test_no_link_of_a_run_leads_to_a_file_of_the_users(place, evil, attack_row):
+def test_no_link_of_a_run_leads_to_a_file_of_the_users(place, evil, run_each, attack_row):
     """Each of these is written or emptied when a run goes on."""
     home = evil.root.parents[1]
     precious = home / "precious"
     precious.write_text("years of work")
     for target in (precious, home / "not there yet"):
         bombs.instead(place, lambda path, target=target: path.symlink_to(target))(evil)
-        for words in ("resume evil -s search.iterations=4", "report evil", "stop evil", "ls"):
-            ended = run(words, home)
-            assert "Traceback" not in ended.text
+        ended = run_each("resume evil -s search.iterations=4", "report evil", "stop evil", "ls", cwd=home)
+        assert not any("Traceback" in each.text for each in ended.values())
     attack_row(
         suite="foreign",
         name=f"a link to a file of the user's in the place of {place}",
@@ -203,7 +144,7 @@ def test_no_link_of_a_run_leads_to_a_file_of_the_users(place, evil, attack_row):
     assert not (home / "not there yet").exists()
 
 
-def test_folders_nested_deeper_than_a_path_are_a_fault(evil, attack_row):
+def test_folders_nested_deeper_than_a_path_are_a_fault(evil, run_each, attack_row):
     bombs.nested_folders(evil)
     home = evil.root.parents[1]
     try:
@@ -291,15 +232,15 @@ ARCHIVES: dict[str, Archive] = {
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_no_archive_fills_the_disk_or_leads_out(name, tmp_path, attack_row):
+def test_no_archive_fills_the_disk_or_leads_out(name, tmp_path, run_each, attack_row):
     file = tmp_path / "evil.tar.gz"
     ARCHIVES[name](file)
-    ended = {"unpack": run(f"unpack {file.name}", tmp_path)}
-    tell(ended, f"a pack with {name}", attack_row, refused_by=("unpack",))
+    ended = run_each("unpack evil.tar.gz", cwd=tmp_path)
+    tell(ended, f"a pack with {name}", attack_row, refused_by=tuple(ended))
     assert not Path("/tmp/outside").exists()
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["evil.tar.gz", "out.0"]
-    assert not re.search(r"[\x1b\x07]", ended["unpack"].text)
+    assert not re.search(r"[\x1b\x07]", ended["unpack evil.tar.gz"].text)
 
 
 def test_a_killed_pack_leaves_nothing_for_good(made, tmp_path, attack_row):
@@ -333,7 +274,7 @@ LOST = {"deleted": Path.unlink, "emptied": lambda path: path.write_bytes(b""), "
 
 
 @pytest.mark.parametrize("how", LOST)
-def test_a_run_whose_trajectories_are_gone_is_not_resumed(how, evil, attack_row):
+def test_a_run_whose_trajectories_are_gone_is_not_resumed(how, evil, run_each, attack_row):
     """It would go on as if they were there, and could never be verified or replayed."""
     path = sorted(evil.trajectories.rglob("*.zst"))[0]
     if (change := LOST[how]) is not None:
@@ -343,7 +284,7 @@ def test_a_run_whose_trajectories_are_gone_is_not_resumed(how, evil, attack_row)
         path.mkdir()
     before = evil.journal.read_bytes()
     command = "resume evil -s search.iterations=4 --sandbox process"
-    ended = run(command, evil.root.parents[1])
+    ended = run_each(command, cwd=evil.root.parents[1])[command]
     is_refused = ended.code == 1 and "1 of the " in ended.text and evil.journal.read_bytes() == before
     attack_row(
         suite="foreign",
