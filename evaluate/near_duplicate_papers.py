@@ -12,6 +12,7 @@ of the words changed, 46; of first quarters, 41. Not found are translations and 
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -31,8 +32,11 @@ MOST_COMPARED = 20_000
 SEED = 1
 BATCH = 64
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
-"""Scripts without spaces have a word per character."""
+_WORD = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+"
+)
+"""Scripts without spaces (Thai, Lao, Burmese, Khmer, Chinese, Japanese) have a word per character."""
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
 def find_near_duplicates(papers: Iterable[Paper]) -> tuple[tuple[Paper, ...], ...]:
@@ -63,8 +67,8 @@ def find_near_duplicates(papers: Iterable[Paper]) -> tuple[tuple[Paper, ...], ..
 
 
 def word_runs(text: str) -> frozenset[str]:
-    """Every RUN words in a row, without case and punctuation; a shorter text is one run."""
-    words = _WORD.findall(text.casefold())
+    """Every RUN words in a row, without case, punctuation and what extraction does; a shorter text is one."""
+    words = _WORD.findall(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold())
     rows = (words[start:] for start in range(RUN))
     return frozenset(map(" ".join, zip(*rows, strict=False))) or frozenset({" ".join(words)})
 

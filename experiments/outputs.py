@@ -76,8 +76,8 @@ def _into(stream: int, path: Path) -> Iterator[int]:
 
 def _open_stream(path: Path, told: str) -> int | None:
     """A descriptor of what is no plain file, and of a file that is open already; None for a file."""
-    number = _descriptor(path)
     try:
+        number = _descriptor(path)
         if number is not None:
             if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
                 raise UsageError(f"{told}: it is open for reading only")
@@ -89,7 +89,7 @@ def _open_stream(path: Path, told: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if error.errno == errno.ENXIO:
+        if error.errno == errno.ENXIO and path.is_fifo():
             raise UsageError(f"{told}: nothing reads from this pipe\n  start its reader first") from error
         raise UsageError(f"{told}: it cannot be written: {error.strerror}") from error
 

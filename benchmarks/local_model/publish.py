@@ -9,7 +9,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "real-models.md"
 BEGIN, END = "<!-- report -->", "<!-- end of the report -->"
-TITLE = "# Conformance report\n"
+TITLE = "# Studbook conformance report\n"
 
 
 def with_report(page: str, report: str) -> str:

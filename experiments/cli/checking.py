@@ -4,6 +4,7 @@ Text from a run's files is untrusted and is cleaned before it is printed.
 """
 
 import re
+import shlex
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -336,4 +337,4 @@ def _limits(done: Verified) -> Iterator[Text]:
         "    a consistently rewritten folder cannot be detected from inside: publish the head hash; "
         "readers then run"
     )
-    yield line(f"      studbook verify {done.run} --expect {done.head or 'HEAD_HASH'}")
+    yield line(f"      studbook verify {shlex.quote(done.run)} --expect {done.head or 'HEAD_HASH'}")

@@ -23,7 +23,7 @@ from studbook.rate import Rate
 
 WITHHELD = "(endpoint)"
 LONGEST_LIST = 8
-PAGE_TITLE = "# Conformance report"
+PAGE_TITLE = "# Studbook conformance report"
 HEAD = (
     "role",
     "replies",

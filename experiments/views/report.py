@@ -52,8 +52,8 @@ from studbook.rate import Rate
 
 DIFF_LIMIT = 60_000
 
-BEGINNING = b'<!doctype html><html lang="en">'
-"""Of every report."""
+BEGINNING = b'<!doctype html><html lang="en"><head><meta name="generator" content="Studbook report">'
+"""Of every report, and of nothing else: a file that begins so may be replaced."""
 
 
 def safe(text: str, limit: int = 400) -> str:
@@ -295,7 +295,7 @@ def report_html(view: ReportView) -> str:
         _section("Model usage and cost by role", costs_html(view.costs)),
     ]
     return (
-        f'{BEGINNING.decode()}<head><meta charset="utf-8">'
+        f'{BEGINNING.decode()}<meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{safe(view.run)} – Studbook</title><style>{style}</style></head><body>"

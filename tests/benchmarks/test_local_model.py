@@ -107,7 +107,7 @@ def test_the_steps_of_the_demo_are_commands_that_exist(is_local: bool) -> None:
 
 def test_a_report_replaces_the_one_in_the_page() -> None:
     page = f"# Page\n\n## Now\n\n{BEGIN}\n\nold\n\n{END}\n\nThe end.\n"
-    report = "# Conformance report\n\n- **run**: one\n\n## Roles\n\n| role |\n| --- |\n"
+    report = "# Studbook conformance report\n\n- **run**: one\n\n## Roles\n\n| role |\n| --- |\n"
     once = with_report(page, report)
     assert "old" not in once
     assert f"{BEGIN}\n\n- **run**: one\n\n### Roles\n\n| role |\n| --- |\n\n{END}\n\nThe end.\n" in once

@@ -26,6 +26,7 @@ MAY_DIFFER = frozenset(
         "spec.resolved.yaml: speculation",
         "notices.jsonl",
         "report.html",
+        "provenance",
         "calls.sqlite: more calls",
         "trajectories: more papers",
     }

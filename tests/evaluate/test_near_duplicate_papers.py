@@ -1,6 +1,8 @@
 """Versions of one paper are found, and different papers on one subject are not."""
 
 import random
+import re
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -36,14 +38,26 @@ VERSIONS = {
     "half of it": lambda text: text[: len(text) // 2],
     "twice as long": lambda text: text + "\n\n" + " ".join(f"word{n}" for n in range(len(text) // 6)),
     "other line breaks and case": lambda text: "\n".join(text.upper().split()),
+    "soft hyphens": lambda text: re.sub(r"(\w{4})(\w{3})", "\\1\u00ad\\2", text) + " New.",
+    "letters of two code points": lambda text: unicodedata.normalize("NFD", text.replace("e", "é")) + " New.",
+    "ligatures": lambda text: text.replace("fi", "ﬁ").replace("fl", "ﬂ"),
     "other markup": lambda text: text.replace("#", "=").replace(" ", " *", 40),
 }
 
 
 @pytest.mark.parametrize("name", VERSIONS)
 def test_a_version_of_a_paper_is_found(name):
+    first, *others = PAPERS
+    if name == "letters of two code points":
+        first = make_paper(TEXT.replace("e", "é"), first.source)
     version = make_paper(VERSIONS[name](TEXT), "version.md")
-    assert sources([*PAPERS, version]) == [sorted([PAPERS[0].source, "version.md"])]
+    assert sources([first, *others, version]) == [sorted([first.source, "version.md"])]
+
+
+def test_scripts_without_spaces_are_read_by_the_character():
+    text = "".join(map(chr, random.Random(1).choices(range(0x0E01, 0x0E2F), k=3000)))
+    changed = make_paper(f"{text[:1500]}\u0e50{text[1500:]}", "new.md")
+    assert sources([*PAPERS, make_paper(text, "old.md"), changed]) == [["new.md", "old.md"]]
 
 
 def test_different_papers_are_no_near_duplicates():

@@ -70,6 +70,7 @@ def test_links_are_followed_and_own_files_may_be_replaced(tmp_path):
         ("/dev/stdin", "open for reading only"),
         ("/dev/fd/77", "cannot be written: Bad file descriptor"),
         ("/proc/x", "no file can be created"),
+        ("x" * 300, "cannot be written: File name too long"),
     ],
 )
 def test_everything_else_is_refused_before_anything_is_done(tmp_path, name, words):
