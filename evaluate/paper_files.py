@@ -3,15 +3,17 @@
 A folder may come from elsewhere, and what is read is sent to endpoints. So a link is followed only to what is
 inside the folder, and a hard link is read only if all names of its file are inside (those of our own package
 in any case: installers link files to their cache). Pipes, devices and files that the kernel makes up
-(`/proc`) are never read. Whatever is not read is named with a reason; only hidden files and folders are
-ignored without a word. Knows no formats.
+(`/proc`) are never read, nor is a file that was replaced after it was found, nor one reached through a folder
+that has become a link. Whatever is not read is named with a reason; only hidden files and folders are ignored
+without a word. Knows no formats.
 """
 
 import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 KINDS = {
@@ -20,6 +22,7 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
 }
 COPY = "copy it to have it read"
 BUNDLED = Path(os.path.realpath(__file__)).parents[1] / "experiments"
@@ -39,10 +42,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
-    """`source` is its name for display, relative to the folder; `place` has no links left."""
+    """`source` is its name for display, relative to the folder; `place` has no links left.
+
+    `root`: the folder of papers, without links too; None for a file that the user named, whose links count.
+    """
 
     source: str
     place: Path
+    root: Path | None = None
+    file_id: FileId | None = None
 
 
 class UnreadableFile(Exception):
@@ -58,25 +66,31 @@ def find_files(path: Path) -> list[FoundFile | Skipped]:
     inside: Counter[FileId] | None = None
     checked: list[FoundFile | Skipped] = []
     for each in found:
-        if isinstance(each, FoundFile) and (names := _names_of(each.place)) > 1:
-            inside = _count_names(root) if inside is None else inside
-            if names > inside[_file_id(each.place.lstat())]:
-                each = Skipped(
-                    source=each.source, reason=f"a hard link to a file outside the folder ({COPY})"
-                )
+        if isinstance(each, FoundFile):
+            try:
+                status = each.place.lstat()
+            except OSError as error:
+                checked.append(_unreadable(each.source, error))
+                continue
+            each = replace(each, root=root, file_id=_file_id(status))
+            if _may_be_outside(each.place, status):
+                inside = _count_names(root) if inside is None else inside
+                if status.st_nlink > inside[_file_id(status)]:
+                    each = Skipped(
+                        source=each.source, reason=f"a hard link to a file outside the folder ({COPY})"
+                    )
         checked.append(each)
     return checked
 
 
-def read_file(place: Path, max_bytes: int) -> bytes:
+def read_file(found: FoundFile, max_bytes: int) -> bytes:
     """The content of a plain file; raises UnreadableFile for anything else, or more than `max_bytes`."""
     try:
-        kind = stat.S_IFMT(place.stat().st_mode)
-        if kind != stat.S_IFREG:
-            raise UnreadableFile(f"{KINDS.get(kind, 'something')}, not a plain file")
-        handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            size = os.fstat(handle).st_size
+        with os.fdopen(_open(found), "rb") as file:
+            status = os.fstat(file.fileno())
+            if found.file_id not in (None, _file_id(status)):
+                raise UnreadableFile("replaced while the folder was being read")
+            size = status.st_size
             data = b"" if size > max_bytes else file.read(max_bytes + 1)
     except OSError as error:
         raise UnreadableFile(f"cannot be read: {error.strerror}") from error
@@ -85,6 +99,31 @@ def read_file(place: Path, max_bytes: int) -> bytes:
     if data and not size:
         raise UnreadableFile("made up by the kernel (as in /proc), not a plain file")
     return data
+
+
+def _open(found: FoundFile) -> int:
+    """Opens a plain file; below `root` no link is followed, whatever was put there since it was found."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    if found.root is None:
+        _check_is_plain(found.place.stat())
+        return os.open(found.place, flags)
+    *folders, name = found.place.relative_to(found.root).parts
+    handle = os.open(found.root, flags | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            inner = os.open(folder, flags | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            os.close(handle)
+            handle = inner
+        _check_is_plain(os.stat(name, dir_fd=handle, follow_symlinks=False))
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=handle)
+    finally:
+        os.close(handle)
+
+
+def _check_is_plain(status: os.stat_result) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        raise UnreadableFile(f"{KINDS.get(kind, 'something')}, not a plain file")
 
 
 class _Walk:
@@ -99,7 +138,11 @@ class _Walk:
         yield from self._tree(self._root, "")
         while self._linked:
             link = self._linked.pop(0)
-            seen = self._seen.get(_file_id(link.place.stat()))
+            try:
+                seen = self._seen.get(_file_id(link.place.stat()))
+            except OSError as error:
+                yield _unreadable(link.source, error)
+                continue
             if seen is None:
                 yield from self._tree(link.place, f"{link.source}/")
             else:
@@ -115,7 +158,7 @@ class _Walk:
                 with os.scandir(folder) as scan:
                     entries = sorted(scan, key=lambda entry: entry.name)
             except OSError as error:
-                yield Skipped(source=source or ".", reason=f"cannot be read: {error.strerror}")
+                yield _unreadable(source or ".", error)
                 continue
             folders: list[tuple[Path, str]] = []
             for entry in entries:
@@ -145,21 +188,23 @@ class _Walk:
             yield FoundFile(source=name, place=target)
 
 
-def _names_of(place: Path) -> int:
-    """How many names a plain file has, 1 for our own; 0 for anything else, which `read_file` refuses."""
-    if place.is_relative_to(BUNDLED):
-        return 1
-    try:
-        status = place.lstat()
-    except OSError:
-        return 0
-    return status.st_nlink if stat.S_ISREG(status.st_mode) else 0
+def _may_be_outside(place: Path, status: os.stat_result) -> bool:
+    """Whether a plain file that is not our own has several names; anything else `read_file` refuses."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and not place.is_relative_to(BUNDLED)
 
 
 def _count_names(root: Path) -> Counter[FileId]:
     """How many names every file has under `root`, hidden ones included."""
-    places = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
-    return Counter(_file_id(place.lstat()) for place in places)
+    counts: Counter[FileId] = Counter()
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with suppress(OSError):  # it has vanished meanwhile, or its path is too long
+                counts[_file_id(Path(folder, name).lstat())] += 1
+    return counts
+
+
+def _unreadable(source: str, error: OSError) -> Skipped:
+    return Skipped(source=source, reason=f"cannot be read: {error.strerror}")
 
 
 def _file_id(status: os.stat_result) -> FileId:

@@ -89,7 +89,7 @@ def _read(found: FoundFile, readers: Sequence[PaperReader]) -> Paper | Skipped:
         suffix = PurePosixPath(name).suffix or "(none)"
         return Skipped(source=source, reason=f"unsupported format {suffix} (read: {_formats(readers)})")
     try:
-        data = read_file(found.place, MAX_FILE_BYTES)
+        data = read_file(found, MAX_FILE_BYTES)
     except UnreadableFile as error:
         return Skipped(source=source, reason=str(error))
     if not data.strip():

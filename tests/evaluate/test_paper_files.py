@@ -160,7 +160,7 @@ def test_a_device_is_told_and_not_read(folder):
 @pytest.mark.parametrize("place", ["/dev/zero", "/proc/self/environ", "/proc/self/maps"])
 def test_what_the_kernel_makes_up_is_no_file(place):
     with pytest.raises(UnreadableFile):
-        read_file(Path(place), 1_000_000)
+        read_file(FoundFile(source=place, place=Path(place)), 1_000_000)
 
 
 def test_a_file_that_is_given_by_name_is_followed_but_must_be_plain(folder, tmp_path):
@@ -199,3 +199,93 @@ def test_very_deep_folders_are_read(tmp_path):
     assert [each.reason for each in found if isinstance(each, Skipped)] == [
         "cannot be read: File name too long"
     ]
+
+
+@pytest.fixture
+def crowded(folder) -> Path:
+    """A file whose path is too long to be looked at, which fails as one does that has vanished."""
+    long = folder
+    while len(os.fsencode(long)) < 3_890:
+        long /= "d" * min(200, 3_890 - len(os.fsencode(long)))
+    long.mkdir(parents=True)
+    handle = os.open(long, os.O_RDONLY)
+    os.close(os.open("x" * 210 + ".md", os.O_WRONLY | os.O_CREAT, dir_fd=handle))
+    os.close(handle)
+    return folder
+
+
+def test_a_file_that_cannot_be_looked_at_is_told(crowded):
+    os.link(crowded / "a.md", crowded / "sub" / "again.md")  # so that names are counted
+    reasons = [reason for _, reason in skipped(crowded)]
+    assert reasons == ["cannot be read: File name too long", "the same content as a.md"]
+
+
+class Listing(contextlib.AbstractContextManager["Listing"]):
+    """What `os.scandir` gave, kept while the disk changes."""
+
+    def __init__(self, entries) -> None:
+        self.entries = iter(list(entries))
+
+    def __iter__(self):
+        return self.entries
+
+    def __next__(self):
+        return next(self.entries)
+
+    def __exit__(self, *_) -> None:
+        pass
+
+
+def test_what_vanishes_after_it_was_listed_is_told(folder, monkeypatch):
+    (folder / ".store").mkdir()
+    (folder / "linked").symlink_to(".store")
+    (folder / "sub" / "c.md").write_text(LONG + "c")
+    (folder / "sub" / "deep").mkdir()
+    scandir = os.scandir
+
+    def scan(place):
+        listing = Listing(scandir(place))
+        if Path(place).name == "sub":
+            (folder / ".store").rmdir()
+            (folder / "sub" / "c.md").unlink()
+            (folder / "sub" / "deep").rmdir()
+        return listing
+
+    monkeypatch.setattr(os, "scandir", scan)
+    gone = "cannot be read: No such file or directory"
+    assert skipped(folder) == [("sub/c.md", gone), ("sub/deep/", gone), ("linked", gone)]
+
+
+def replaced(place: Path) -> Path:
+    place.rename(place.with_name(".before"))
+    return place
+
+
+SWAPS = {
+    "by a link": (
+        lambda sub, outside: replaced(sub / "key.txt").symlink_to(outside / "key.txt"),
+        "a link, not a plain file",
+    ),
+    "by a hard link": (
+        lambda sub, outside: replaced(sub / "key.txt").hardlink_to(outside / "key.txt"),
+        "replaced while the folder was being read",
+    ),
+    "with its folder, by a link": (
+        lambda sub, outside: replaced(sub).symlink_to(outside),
+        "cannot be read: Not a directory",
+    ),
+    "by a pipe": (lambda sub, _: os.mkfifo(replaced(sub / "key.txt")), "a named pipe, not a plain file"),
+}
+
+
+@pytest.mark.parametrize("kind", SWAPS)
+def test_a_file_that_is_replaced_between_finding_and_reading_is_not_read(folder, outside, kind):
+    swap, reason = SWAPS[kind]
+    (folder / "sub" / "key.txt").write_text(LONG)
+    (found,) = (each for each in find_files(folder) if each.source == "sub/key.txt")
+    assert isinstance(found, FoundFile)
+    assert read_file(found, 1_000_000) == LONG.encode()
+    swap(folder / "sub", outside)
+    with pytest.raises(UnreadableFile) as refusal:
+        read_file(found, 1_000_000)
+    assert str(refusal.value) == reason
