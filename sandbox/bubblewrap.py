@@ -19,6 +19,7 @@ from pathlib import Path
 from studbook.errors import SandboxError
 from studbook.sandbox.host_python import LIBRARIES, copy_to, executable_path
 from studbook.sandbox.owner import is_stale, labels_of, labels_on, this_process, write_labels
+from studbook.scratch import temporary_base
 
 FIRST_USER = 1 << 30  # start of a range that no machine assigns to users or services
 FOLDER = "/tmp"  # inside the box, a tmpfs
@@ -125,14 +126,14 @@ def place_for_copy() -> Path:
         found = os.statvfs(MEMORY)
         if found.f_bavail * found.f_frsize >= COPY_BYTES and os.access(MEMORY, os.W_OK):
             return MEMORY
-    return Path(tempfile.gettempdir())
+    return temporary_base()
 
 
 def reap_copies(now: float | None = None) -> list[str]:
     """Remove copies left behind by a crash, whose owner process is gone; returns their names."""
     moment = time.time() if now is None else now
     removed = []
-    for place in (MEMORY, Path(tempfile.gettempdir())):
+    for place in (MEMORY, temporary_base()):
         for folder in place.glob(f"{COPY_PREFIX}*"):
             if (labels := labels_on(folder)) and is_stale(labels, moment):
                 remove_copy(folder, os.getpid())

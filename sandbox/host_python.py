@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import SandboxError
+from studbook.scratch import temporary_base
 
 LEFT_OUT = {
     "__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo",
@@ -43,7 +44,7 @@ def write_tar(path: Path) -> None:
     """All files as a tar; about 70 MB, takes one to three seconds. Raises SandboxError."""
     with (
         tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar,
-        tempfile.TemporaryDirectory() as scratch,
+        tempfile.TemporaryDirectory(dir=temporary_base()) as scratch,
     ):
         folders: set[str] = set()
         for name in FOLDERS:
@@ -84,7 +85,7 @@ def copy_to(root: Path) -> None:
     """All files in a folder, which is created. Raises SandboxError, OSError."""
     for name in FOLDERS:
         (root / name).mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=temporary_base()) as scratch:
         for item in items(Path(scratch)):
             target = root / item.name
             target.parent.mkdir(parents=True, exist_ok=True)

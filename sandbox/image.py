@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from studbook.errors import SandboxError
 from studbook.identity import hash_json
 from studbook.sandbox.host_python import executable_path, library_files, write_tar
+from studbook.scratch import temporary_base
 
 REPOSITORY = "studbook-host-python"
 LAYOUT = 3  # increment when the contents of the image change
@@ -119,7 +120,7 @@ def pull(engine: ImageStore, reference: str) -> Image:
 
 
 def import_host_python(engine: ImageStore, reference: str) -> Image:
-    with tempfile.TemporaryDirectory(prefix="studbook-image-") as folder:
+    with tempfile.TemporaryDirectory(prefix="studbook-image-", dir=temporary_base()) as folder:
         tar = Path(folder, "python.tar")
         write_tar(tar)
         engine.import_image(tar, reference, CHANGES)

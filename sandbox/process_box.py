@@ -47,6 +47,7 @@ from studbook.sandbox.session import (
     refuse_after_standstill,
 )
 from studbook.sandbox.shim import shim_hash, shim_source
+from studbook.scratch import temporary_base
 
 MARKER = "STUDBOOK_BOX"
 ROUNDS = 200
@@ -188,7 +189,7 @@ class Home:
 def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
     """A new folder with a note naming its owner; it is removed afterwards with everything in it."""
     try:
-        home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)))
+        home = Home(root=Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder or temporary_base())))
         write_labels(home.root, labels)
         home.work.mkdir()
     except OSError as error:
@@ -201,7 +202,7 @@ def open_home(folder: Path | None, labels: Mapping[str, str]) -> Iterator[Home]:
 
 def box_folders(folder: Path | None) -> list[Path]:
     """Folders that may be boxes, whatever process owns them."""
-    return list((folder or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"))
+    return list((folder or temporary_base()).glob(f"{PREFIX}*"))
 
 
 def reap_processes(folder: Path | None = None, now: float | None = None) -> list[str]:
@@ -363,7 +364,7 @@ class ProcessSandbox:
                     start_new_session=True,
                 )
         except OSError as error:
-            step = f"\n{remedy(error)}" if error.errno in OF_THE_MACHINE else ""
+            step = f"\n{remedy(error, starts_process=True)}" if error.errno in OF_THE_MACHINE else ""
             raise SandboxError(f"a box did not start: {error}{step}") from error
 
     def _place(self, home: Home, limits: Limits) -> Place:

@@ -162,7 +162,7 @@ OF_THE_MACHINE = frozenset(
 """What a system call reports when the machine is full, broken or closed to us, wherever that happens."""
 
 
-def remedy(error: OSError) -> str:
+def remedy(error: OSError, *, starts_process: bool = False) -> str:
     """What to do about a failure of the machine, as the beginning of a sentence."""
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return "Allow more open files (`ulimit -n 4096`) or use fewer workers (-s workers=1)"
@@ -170,6 +170,8 @@ def remedy(error: OSError) -> str:
         return "Move it out of the way"
     if error.errno == errno.ENOMEM:
         return "Free some memory"
+    if error.errno == errno.EAGAIN and not starts_process:
+        return "Write to a file, or to a pipe whose reader keeps up"
     if error.errno == errno.EAGAIN:
         return "Allow more processes (`ulimit -u`) or use fewer workers (-s workers=1)"
     return "Free some space or fix the permissions"

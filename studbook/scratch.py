@@ -14,15 +14,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from studbook.errors import StorageError
+
 PREFIX = "studbook-scratch-"
 YOUNG_SECONDS = 60.0
 """A younger one may not be locked yet."""
 
 
+def temporary_base() -> Path:
+    """The folder for temporary files. Raises StorageError if none can be written."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise StorageError(
+            "no folder for temporary files can be written\n"
+            "set TMPDIR to one that you can write, or free some space"
+        ) from error
+
+
 @contextmanager
 def scratch_folder(purpose: str) -> Iterator[Path]:
-    """An empty folder of this user alone, removed after the block. Raises OSError."""
-    base = Path(tempfile.gettempdir())
+    """An empty folder of this user alone, removed after the block. Raises OSError and StorageError."""
+    base = temporary_base()
     remove_abandoned(base.glob(f"{PREFIX}*"))
     path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-", dir=base))
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

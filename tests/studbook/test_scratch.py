@@ -1,6 +1,7 @@
 """Temporary folders: gone after use, and gone for good even if their owner was killed."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.children import child_environment
 
+from studbook.errors import StorageError
 from studbook.scratch import PREFIX, hold, remove_abandoned, scratch_folder
 
 
@@ -51,6 +53,20 @@ def test_what_a_killed_owner_left_is_removed_by_the_next_and_what_a_living_one_h
         owner.kill()
     with scratch_folder("test"):
         assert not left.exists()
+
+
+def test_without_a_folder_for_temporary_files_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # nothing can be written anywhere
+    try:
+        with (
+            pytest.raises(StorageError, match="set TMPDIR to one that you can write"),
+            scratch_folder("test"),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_young_ones_links_and_other_names_are_left_alone(base, tmp_path_factory):
