@@ -69,9 +69,14 @@ def opened_output(path: Path, beginning: bytes | None, option: str = "--out") ->
 
 @contextmanager
 def _into(stream: int, path: Path) -> Iterator[int]:
+    """Other programs may have the stream too, so it gets its mode back."""
     with storage_errors(path, "write to"):
+        is_blocking = os.get_blocking(stream)
         os.set_blocking(stream, True)
-        yield stream
+        try:
+            yield stream
+        finally:
+            os.set_blocking(stream, is_blocking)
 
 
 def _open_stream(path: Path, told: str) -> int | None:

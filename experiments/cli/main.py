@@ -154,12 +154,23 @@ def _add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _answer(argv)
+    _open_closed_streams()
     # we own the process: SIGTERM reports and cleans up, as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     atexit.register(_ignore_late_signals)
     code = _answer(sys.argv[1:])
     signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all work is done: exit now with our status
     return code
+
+
+def _open_closed_streams() -> None:
+    """After `>&-` a file of ours would get the number 1, and print would write into it."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - open to the end
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - open to the end
 
 
 def _ignore_late_signals() -> None:

@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.births import run_started
+from support.runs_on_disk import write_run
 from support.studbook_cli import environment, studbook
 
 from studbook.errors import StorageError, UsageError
@@ -166,6 +168,29 @@ def test_standard_output_may_be_a_pipe(tmp_path):
         [sys.executable, "-c", WRITES, "/dev/stdout"], capture_output=True, check=True, env=environment()
     )
     assert done.stdout == b"contentsummary\n"
+
+
+def test_a_stream_that_others_share_gets_its_mode_back(tmp_path):
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    try:
+        write(Path(f"/dev/fd/{theirs}"))
+        assert os.read(ours, 100) == NEW
+        assert not os.get_blocking(theirs)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_with_standard_streams_closed_a_file_is_written_all_the_same(tmp_path, closed):
+    write_run(tmp_path / "trial", [run_started()])
+    command = f"{sys.executable} -m studbook report trial --runs-dir . --out report.html {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "report.html").read_text().endswith("</html>\n")
 
 
 def test_an_evaluation_looks_at_the_place_before_it_measures(tmp_path, monkeypatch, capsys):
