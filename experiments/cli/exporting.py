@@ -47,10 +47,19 @@ def export(options: Namespace, terminal: Terminal) -> int:
         terminal.json({"schema": 1, "harness": harness_id, "folder": options.folder})
     else:
         terminal.result([f"exported {target.run.folder.name}:{harness_id} to {options.folder}"])
-        if not target.run.provenance.is_own:
-            terminal.progress("the run is not yours: evaluate its code only where Docker contains it")
-        terminal.progress(f"evaluate it: studbook evaluate {options.folder} --papers PAPERS")
+        folder = shlex.quote(options.folder)
+        contained = "" if target.run.provenance.is_own else " --sandbox docker"
+        terminal.progress(f"evaluate it: studbook evaluate {folder} --papers PAPERS{contained}")
+    _warn_of_foreign_code(target, terminal)
     return 0
+
+
+def _warn_of_foreign_code(target: Target, terminal: Terminal) -> None:
+    if not target.run.provenance.is_own:
+        terminal.progress(
+            "note: the run is not yours, so the exported folder holds somebody else's code; only the run "
+            "says so, not the folder: always evaluate it with --sandbox docker, which contains it"
+        )
 
 
 def _export_repository(target: Target, folder: Path, terminal: Terminal) -> int:
@@ -66,6 +75,7 @@ def _export_repository(target: Target, folder: Path, terminal: Terminal) -> int:
     else:
         terminal.result([f"exported {count(number, 'harness', 'harnesses')} of {name} to {folder}"])
         terminal.progress(f"look at them: git -C {shlex.quote(str(folder))} log --graph --oneline --all")
+    _warn_of_foreign_code(target, terminal)
     return 0
 
 

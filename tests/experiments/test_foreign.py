@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.births import run_started
+from support.births import run_started, small_run
 from support.runs_on_disk import write_run
 
 from studbook.errors import PluginError, SpecError, UsageError
@@ -14,7 +14,7 @@ from studbook.experiments.cli.main import main
 from studbook.experiments.run.foreign import Consent, wishes_of
 from studbook.experiments.run.opening import open_run
 from studbook.experiments.run.plugins import distrusting, find_plugin, plugging
-from studbook.experiments.run.provenance import OWN, Provenance
+from studbook.experiments.run.provenance import OWN, Provenance, mark_as_own
 from studbook.experiments.spec.loading import load_spec
 from studbook.experiments.spec.model import Choice, SandboxSpec, Spec
 
@@ -217,6 +217,20 @@ def test_what_a_named_module_has_only_imported_is_not_called(tmp_path, monkeypat
 
 def test_built_in_policies_of_a_foreign_run_are_used():
     consent().check_code(load_spec(None))
+
+
+# -- exporting
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_the_export_of_a_foreign_run_says_how_its_code_is_contained(tmp_path, capsys, is_own):
+    run = write_run(tmp_path / "trial", small_run())
+    if is_own:
+        mark_as_own(run, open_run("trial", tmp_path).head)
+    assert main(["export", "trial:m0001", str(tmp_path / "out"), "--runs-dir", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert (f"studbook evaluate {tmp_path}/out --papers PAPERS --sandbox docker" in said) is not is_own
+    assert ("somebody else's code" in said) is not is_own
 
 
 # -- adopting
