@@ -5,6 +5,7 @@ module ends the threads it started.
 """
 
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -19,7 +20,8 @@ from support.engines import engine_answers
 from studbook.sandbox.bubblewrap import PythonCopy, find_bubblewrap
 
 # The secret that marks runs as this user's: one for all test processes, and not the user's real one.
-os.environ["XDG_STATE_HOME"] = f"{tempfile.gettempdir()}/studbook-tests-{os.geteuid()}"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="studbook-tests-")
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
 
@@ -33,6 +35,11 @@ settings.load_profile("no-deadline")
 
 THREAD_SECONDS = 5.0
 """How long a thread that has been told to end may take."""
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -203,7 +203,8 @@ def test_most_disguises_that_screening_was_not_made_for_are_missed(attack_row):
         outcome=f"unattractive: {len(orders) - len(noticed)} of {len(orders)} missed; nothing rests on it",
         weaker=True,
     )
-    assert len(orders) == 38 and "base32" not in noticed
+    assert len(orders) == 38  # the documents say that 35 of 38 are missed
+    assert noticed == ["words backwards", "words in reverse order", "emoji between words"]
 
 
 def is_noticed(order: str) -> bool:
