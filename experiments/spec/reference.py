@@ -49,7 +49,7 @@ MEANINGS = {
     "corpus.test": "Sealed test papers.",
     "corpus.longest_tokens": "The longest paper, in estimated tokens (one for every digit and every three other bytes); null: what the models that read whole papers have room for, if their context is known. A run stores it.",
     "corpus.too_long": "What happens to longer papers: `exclude` leaves them out, `shorten` keeps their beginning (whole paragraphs), `refuse` starts no run. They are shown before the run.",
-    "corpus.near_duplicates": "Versions of one paper (about half of their runs of five words are the same): `together` keeps them in one split and refuses splits of your own that have them apart, `anywhere` draws them like other papers. They are told and recorded either way.",
+    "corpus.near_duplicates": "Versions of one paper (about half of their runs of five words are the same): `together` keeps them in one split and refuses splits of your own that separate them; `anywhere` draws them like other papers. Groups are listed and recorded either way.",
     "corpus.readers": "Readers of papers; the first one that accepts a file's name reads it.",
     "corpus.synthetic.count": "How many papers to generate when no path is given; null: as many as the splits need.",
     "corpus.synthetic.seed": "Random seed of the generated papers.",
