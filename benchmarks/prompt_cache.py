@@ -24,6 +24,7 @@ from threading import Lock
 from benchmarks.iterations import say
 from studbook.experiments.library.working import run as run_spec
 from studbook.experiments.replay.recorded import replay_whole
+from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.models import role_models
 from studbook.experiments.run.opening import open_run
 from studbook.experiments.spec.loading import read_resolved
@@ -137,7 +138,13 @@ def recorded_prompts(folder: Path, papers: Path | None) -> list[Prompt]:
         heard.append(Listening(chat_on=chat, models=role_models(read_resolved(run.folder.spec))))
         return heard[-1]
 
-    replay_whole(run, papers, SilentDisplay(), listen)
+    consent = Consent(
+        run=run.folder.name,
+        provenance=run.provenance,
+        command="",
+        adopting=f"studbook adopt {run.folder.name}",
+    )
+    replay_whole(run, papers, SilentDisplay(), listen, open_sandbox=consent.open_for_replay)
     with CallRecords.read_only(run.folder.calls) as records:
         keys = [call.key for call in records.stored()]
     return [heard[0].prompts[key] for key in keys if key in heard[0].prompts]

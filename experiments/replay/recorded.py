@@ -32,7 +32,7 @@ from studbook.experiments.replay.scope import (
     prepare_part,
     trees_of,
 )
-from studbook.experiments.run.bench import Bench, open_bench, open_recorded_sandbox
+from studbook.experiments.run.bench import Bench, open_bench
 from studbook.experiments.run.environment import now
 from studbook.experiments.run.execute import (
     OpenSandbox,
@@ -234,7 +234,7 @@ def _replay_piece(replay: PartReplay, piece: Piece) -> int:
 
 
 def replay_part(
-    part: Part, papers: Path | None, display: Display, open_sandbox: OpenSandbox = open_recorded_sandbox
+    part: Part, papers: Path | None, display: Display, open_sandbox: OpenSandbox
 ) -> Replayed | None:
     """Raises ReplayDifference at the first difference; None if the user interrupted it."""
     pieces = pieces_of(part)
@@ -283,7 +283,7 @@ def replay_whole(
     display: Display,
     through: Callable[[Chat], Chat] = unchanged,
     *,
-    open_sandbox: OpenSandbox = open_recorded_sandbox,
+    open_sandbox: OpenSandbox,
 ) -> Replayed | None:
     """Raises ReplayDifference at the first difference; None if the user interrupted it.
 
