@@ -21,6 +21,7 @@ from studbook.experiments.cli.terminal import EXIT_DONE, EXIT_FAILED, EXIT_INTER
 from studbook.experiments.library.working import FoundHarness, evaluation_store, find_harness
 from studbook.experiments.outputs import Output, opened_output
 from studbook.experiments.run.corpus import near_duplicates_note, skipped_note
+from studbook.experiments.run.dotenv import source_of
 from studbook.experiments.run.environment import read_user_environment
 from studbook.experiments.run.lengths import fit_corpus, fit_spec
 from studbook.experiments.run.measuring import (
@@ -218,8 +219,9 @@ def _write_examples(measured: Measured, out: Output | None, store: Path) -> tupl
 
 
 def _open_sandbox(found: FoundHarness, spec: Spec, options: Namespace) -> StatedSandbox:
-    """With `-s sandbox=…` or --sandbox the user has chosen it for this harness; a spec file has not."""
-    chosen = any(parse_override(text).path[0] == "sandbox" for text in options.overrides)
+    """With `-s sandbox=…` or --sandbox the user has chosen its kind for this harness; a spec has not."""
+    given = [parse_override(text) for text in options.overrides]
+    chosen = source_of(("sandbox", "kind"), given) is not None
     kind = spec.sandbox.kind if chosen and spec.sandbox.kind != "auto" else checked_sandbox(options.sandbox)
     if found.run is None:
         return found.open_sandbox(spec.sandbox, named=kind)

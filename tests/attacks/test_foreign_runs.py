@@ -198,6 +198,14 @@ def test_without_a_container_its_code_does_not_run(way, how, made, reader, attac
     assert "--sandbox process" in said
 
 
+def test_a_limit_in_a_flag_does_not_name_the_sandbox(made, reader):
+    unpacked(made, reader)
+    words = [*USES["evaluate of a harness"], "-s", "sandbox.limits.memory_megabytes=600"]
+    code, said = use(made, reader, words, STUDBOOK_SPEC_SANDBOX="process", **NO_ENGINE)
+    assert (code, made.marker.exists()) == (2, False), said
+    assert "--sandbox process" in said
+
+
 @pytest.mark.usefixtures("docker_engine")
 @pytest.mark.parametrize("how", ["replay recorded", "replay recorded of a harness", "evaluate of a harness"])
 def test_with_docker_its_code_runs_in_containers(how, made, reader, attack_row):
