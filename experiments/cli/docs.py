@@ -33,8 +33,9 @@ file, the default. What `.env` sets is shown. It may have come with the folder, 
 sandbox, name code, or send a key of the environment to an address of its own.
 
 A run that you did not make here (unpacked, copied from elsewhere, made before runs were marked) is run in
-Docker or not at all, and its addresses, key variables, code and places of papers are refused until you name
-them: `--sandbox`, `-s models.endpoints…`, `--plugins`, `--papers`. `studbook adopt` makes it your own.
+Docker unless you say otherwise, and its addresses, key variables, code and places of papers are refused until
+you name them: `--sandbox`, `-s models.endpoints…`, `--plugins`, `--papers`. `studbook adopt` makes it your
+own.
 
 ## JSON
 

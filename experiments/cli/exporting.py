@@ -176,8 +176,8 @@ def unpack(options: Namespace, terminal: Terminal) -> int:
     for note in done.notes:
         terminal.progress(f"note: {clean_line(note, 300)}")
     terminal.progress(
-        "it is not your run: its code runs in Docker or not at all, and no address, key or code that it "
-        "names is used before you name it"
+        "it is not your run: its code runs in Docker unless you say otherwise, and no address, key or code "
+        "that it names is used before you name it"
     )
     terminal.progress(
         f"re-run everything from recorded model calls: studbook replay {done.run} --level recorded"
