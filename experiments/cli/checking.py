@@ -164,7 +164,7 @@ def _replay_live(options: Namespace, target: Target, consent: Consent, terminal:
     resumed = user.resume(recorded, options.overrides)
     spec = resumed.spec
     consent.check_code(spec)
-    consent.check_endpoints(recorded, resumed.named)
+    consent.check_endpoints(resumed.spec, resumed.named)
     consent.check_papers(recorded, resumed.named, options.papers)
     with open_endpoints(spec, user.variables, lambda text: None):
         pass  # report a missing key before any work starts

@@ -120,7 +120,7 @@ def resume(options: Namespace, terminal: Terminal) -> int:
         recorded = read_resolved(folder.spec)
         resumed = user.resume(recorded, options.overrides, options.papers)
         consent.check_code(resumed.spec)
-        consent.check_endpoints(recorded, resumed.named)
+        consent.check_endpoints(resumed.spec, resumed.named)
         consent.check_papers(recorded, resumed.named)
         start = find_start(folder)
         if start is not None:  # what cannot be resumed at all asks for no agreement

@@ -2,7 +2,7 @@
 
 It may hold keys, for its own addresses and for the user's, and any setting; whatever it changes is shown. It
 may not send a key from the environment to an address of its own, choose a sandbox that contains less, or name
-code to import: each refusal says how the user says so themselves.
+code to import; nor both papers and where they are sent. Each refusal says how the user says so themselves.
 """
 
 import shlex
@@ -13,13 +13,14 @@ from studbook.errors import SpecError
 from studbook.experiments.run.plugins import chosen
 from studbook.experiments.spec.loading import DOTENV, Override
 from studbook.experiments.spec.model import KEY_OF_OPENAI, SHORTHANDS, TESTBED, Spec
+from studbook.experiments.spec.resuming import PAPERS
 from studbook.experiments.views.text import clean_line
 
 ADDRESS_OF_OPENAI = "OPENAI_BASE_URL"
 CONTAINMENT = {"docker": 2, "auto": 1}
 """More contains more; every other kind counts 0."""
-LOOSENING = frozenset({"limits", "params", "runtime"})
-"""Keys of `sandbox` by which the same kind of sandbox may contain less."""
+LOOSENING = frozenset({"image", "limits", "params", "runtime"})
+"""Keys of `sandbox` by which the same kind of sandbox may contain less, or other code."""
 
 
 def merged(environment: Mapping[str, str], dotenv: Mapping[str, str]) -> dict[str, str]:
@@ -39,7 +40,7 @@ def dotenv_lines(overrides: Sequence[Override]) -> Iterator[str]:
 
 def check_dotenv(spec: Spec, without: Spec | None, overrides: Sequence[Override]) -> None:
     """`without`: the spec as it is without the `.env`, None if it is none. Raises SpecError."""
-    override = _source(("sandbox", "kind"), overrides)
+    override = source_of(("sandbox", "kind"), overrides)
     if override is not None and override.is_from_dotenv:
         kind, before = spec.sandbox.kind, "auto" if without is None else without.sandbox.kind
         if kind != before and CONTAINMENT.get(kind, 0) < max(1, CONTAINMENT.get(before, 0)):
@@ -47,6 +48,11 @@ def check_dotenv(spec: Spec, without: Spec | None, overrides: Sequence[Override]
     for override in _effective(overrides):
         for key in sorted(_keys_of_sandbox(override) & LOOSENING):
             raise _refused(override, f"set sandbox.{key}", override.key, str(override.value))
+    for override in _effective(overrides) if _addresses(spec, overrides) else ():
+        for key in PAPERS:
+            if source_of(("corpus", key), [override]) is not None:
+                doing = f"say which papers are read, beside the address that they are sent to (corpus.{key})"
+                raise _refused(override, doing, override.key, str(override.value))
     code = {choice.name: door.name for door, choice in chosen(spec).values() if ":" in choice.name}
     if ":" in spec.display.name:
         code[spec.display.name] = "display"
@@ -68,10 +74,17 @@ def check_key_sources(
             continue  # it is the `.env`'s own key
         for key, value in (("base_url", endpoint.base_url), ("api_key_env", variable)):
             path = ("models", "endpoints", name, key)
-            override = _source(path, overrides)
+            override = source_of(path, overrides)
             if override is not None and override.is_from_dotenv:
                 doing = f"send the key in {variable}, which is in your environment, to {endpoint.base_url}"
                 raise _refused(override, doing, ".".join(path), str(value))
+
+
+def _addresses(spec: Spec, overrides: Sequence[Override]) -> list[str]:
+    """Of the endpoints in use, those that `.env` sets."""
+    used = {role.endpoint for role in spec.models.roles.values()}
+    found = {name: source_of(("models", "endpoints", name, "base_url"), overrides) for name in used}
+    return [name for name, override in found.items() if override is not None and override.is_from_dotenv]
 
 
 def _keys_of_sandbox(override: Override) -> set[str]:
@@ -96,7 +109,7 @@ def _effective(overrides: Sequence[Override]) -> Iterator[Override]:
             yield override
 
 
-def _source(path: tuple[str, ...], overrides: Sequence[Override]) -> Override | None:
+def source_of(path: tuple[str, ...], overrides: Sequence[Override]) -> Override | None:
     """What set the key at `path` last."""
     for override in reversed(overrides):
         place = _place(override)

@@ -56,7 +56,7 @@ class UserEnvironment:
         overrides = all_overrides(given, self.environment, self.dotenv)
         check_dotenv(spec, self._without_dotenv(file, given), overrides)
         check_key_sources(spec, overrides, self.variables, self.dotenv)
-        check_credentials(spec, {each.key for each in overrides if not each.is_from_dotenv})
+        check_credentials(spec, overrides, self.variables, self.dotenv)
         for line in dotenv_lines(overrides):
             tell(line)
         return spec

@@ -1,8 +1,8 @@
 """What a run that somebody else made may decide here: nothing, until this user has said so.
 
-Its harness code runs in a container or not at all. No address, key variable or code that it names is used
-before this user names it again. Each refusal says which command would do it. A run of the user's own
-(`experiments/run/provenance.py`) is opened as it was made.
+Its harness code runs in a container unless this user names another sandbox. No address, key variable or code
+that it names is used before this user names it again. Each refusal says which command would do it. A run of
+the user's own (`experiments/run/provenance.py`) is opened as it was made.
 """
 
 import shlex
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from studbook.errors import SandboxError, SpecError, UsageError
 from studbook.experiments.run.bench import open_clean_sandbox, open_recorded_sandbox
+from studbook.experiments.run.credentials import reaching_out
 from studbook.experiments.run.plugins import check_named_code, chosen
 from studbook.experiments.run.provenance import Provenance
-from studbook.experiments.spec.model import KEY_OF_OPENAI, OPENAI, TESTBED, LimitsSpec, SandboxSpec, Spec
+from studbook.experiments.spec.model import KEY_OF_OPENAI, OPENAI, LimitsSpec, SandboxSpec, Spec
 from studbook.experiments.spec.resuming import PAPERS
 from studbook.sandbox.contract import StatedSandbox
 from studbook.sandbox.engine import Engine
@@ -127,9 +128,9 @@ class Consent:
             check_named_code(spec)
 
     def check_endpoints(self, spec: Spec, named: Collection[str]) -> None:
-        """`spec` is the run's own, `named` are the keys of it that this user has set.
+        """`spec` is the run's with what is changed of it, `named` are the keys that this user has set.
 
-        Raises SpecError for an address or a key's variable that only the run names.
+        Raises SpecError for an address or a key's variable that only the run or a `.env` names.
         """
         if self.provenance.is_own:
             return
@@ -168,21 +169,6 @@ class Consent:
 def named_sandbox(spec: SandboxSpec, kind: str) -> SandboxSpec:
     """The same limits and image in a sandbox of another kind."""
     return spec if kind == spec.kind else spec.model_copy(update={"kind": kind, "params": {}})
-
-
-def reaching_out(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Keys and values of the spec that say where calls go, and which variable goes with them.
-
-    OPENAI_API_KEY at OpenAI's own address is what everybody has.
-    """
-    for name in sorted({role.endpoint for role in spec.models.roles.values()}):
-        endpoint = spec.models.endpoints[name]
-        if endpoint.kind == TESTBED:
-            continue
-        if endpoint.base_url is not None:
-            yield f"models.endpoints.{name}.base_url", endpoint.base_url
-        if endpoint.api_key_env is not None and (name, endpoint.api_key_env) != (OPENAI, KEY_OF_OPENAI):
-            yield f"models.endpoints.{name}.api_key_env", endpoint.api_key_env
 
 
 def wishes_of(spec: Spec) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from studbook.errors import SpecError
+from studbook.experiments.run.credentials import is_at_its_service, is_on_this_machine
 from studbook.experiments.run.plugins import find_plugin
 from studbook.experiments.spec.model import (
     FROZEN_TEMPERATURES,
@@ -124,11 +125,13 @@ def _place(spec: Spec, role: RoleSpec) -> str:
     """The address, and the variable whose key goes there if it is not the one that everybody expects."""
     endpoint = spec.models.endpoints[role.endpoint]
     place = endpoint.base_url or OPENAI_HOST
-    is_usual = endpoint.api_key_env is None or (role.endpoint, endpoint.api_key_env) == (
-        OPENAI,
-        KEY_OF_OPENAI,
+    is_default = (role.endpoint, endpoint.api_key_env) == (OPENAI, KEY_OF_OPENAI)
+    is_expected = is_at_its_service(endpoint) or (is_default and is_on_this_machine(endpoint))
+    return (
+        place
+        if endpoint.api_key_env is None or is_expected
+        else f"{place} with the key in {endpoint.api_key_env}"
     )
-    return place if is_usual else f"{place} with the key in {endpoint.api_key_env}"
 
 
 @runtime_checkable

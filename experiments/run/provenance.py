@@ -99,8 +99,8 @@ def provenance_of(folder: RunFolder, head: str) -> Provenance:
 
 def mark_as_own(folder: RunFolder, head: str = GENESIS) -> bool:
     """Signs the run as it is, whoever made it. False if this user has no secret and none can be written."""
-    folders = state_folders(os.environ)
-    secret = next((found for folder in folders if (found := _read_or_make_secret(folder))), None)
+    folder_of_state = private_folder()
+    secret = None if folder_of_state is None else _read_secret(folder_of_state)
     if secret is None:
         return False
     signer = Signer(secret=secret, nonce=secrets.token_hex(16))
@@ -180,15 +180,24 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[bytes]:
             yield secret
 
 
-def _read_secret(folder: Path) -> bytes | None:
-    """None unless only this user can have written it, and read it."""
+def private_folder() -> Path | None:
+    """The state folder in which this user's secret is; made if there is none and one can be made."""
+    return next((each for each in state_folders(os.environ) if _read_or_make_secret(each)), None)
+
+
+def read_private(folder: Path, name: str, most_bytes: int) -> str | None:
+    """The text of a file in a state folder; None unless only this user can have written it, and read it."""
     try:
         place = folder.lstat()
         is_ours = stat.S_ISDIR(place.st_mode) and place.st_uid == os.geteuid() and not place.st_mode & 0o022
-        text = _read(folder / SECRET, 128, is_private=True) if is_ours else ""
+        return _read(folder / name, most_bytes, is_private=True) if is_ours else None
     except (OSError, IntegrityError):
         return None
-    return bytes.fromhex(text) if SECRET_TEXT.fullmatch(text) else None
+
+
+def _read_secret(folder: Path) -> bytes | None:
+    text = read_private(folder, SECRET, 128)
+    return bytes.fromhex(text) if text is not None and SECRET_TEXT.fullmatch(text) else None
 
 
 def _read_or_make_secret(folder: Path) -> bytes | None:

@@ -115,6 +115,7 @@ def _names(kind: str, names: Iterable[str]) -> str:
 
 
 DOTENV = ".env"
+FLAG = "-s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +223,7 @@ RESOLVED_HEADER = (
 )
 
 
-def parse_override(text: str, origin: str = "-s") -> Override:
+def parse_override(text: str, origin: str = FLAG) -> Override:
     """Parses `a.b=value`; the value is YAML."""
     key, equals, value = text.partition("=")
     path = tuple(key.strip().split("."))

@@ -87,7 +87,7 @@ def spec_hash(spec: Spec) -> str:
 class Resumed:
     """The spec of a resumed run. `changes` has one line per key that differs from before.
 
-    `overrides`: what this user has set, later ones overriding earlier ones.
+    `overrides`: what flags, environment and `.env` set, later ones overriding earlier ones.
     """
 
     spec: Spec
@@ -96,8 +96,8 @@ class Resumed:
 
     @property
     def named(self) -> frozenset[str]:
-        """The keys that this user has set."""
-        return frozenset(each.key for each in self.overrides)
+        """The keys that this user has set; a `.env` may have come with the folder."""
+        return frozenset(each.key for each in self.overrides if not each.is_from_dotenv)
 
 
 def resume_spec(

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -226,7 +227,7 @@ class OpenAIBackend:
                 "fix base_url, or the environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             )
         self._client = client
-        self._headers: dict[str, Any] = {} if name == OWN_OF_THE_SDK else _kept_from_others(api_key)
+        self._headers: dict[str, Any] = {} if _is_openais(base_url) else _kept_from_others(api_key)
         if api_key_header is not None:
             self._headers |= {api_key_header: api_key.reveal() or NO_KEY, "Authorization": openai.Omit()}
         weakref.finalize(self, self._client.close)  # a dropped backend leaves no connection open
@@ -451,8 +452,11 @@ class OpenAIBackend:
         return f"endpoint {self._name!r} at {url}" + (f", model {model!r}" if model else "")
 
 
-OWN_OF_THE_SDK = "openai"
-"""The endpoint that the variables OPENAI_… are meant for."""
+def _is_openais(base_url: str | None) -> bool:
+    """Whether the SDK's variables OPENAI_… are meant for this address."""
+    parts = urlsplit(base_url or DEFAULT_URL)
+    is_own = parts.scheme == "https" and f".{parts.hostname}".endswith(".api.openai.com")
+    return is_own or base_url == os.environ.get("OPENAI_BASE_URL")
 
 
 def _kept_from_others(api_key: Secret) -> dict[str, Any]:

@@ -6,7 +6,9 @@ import pytest
 
 from studbook.errors import SpecError
 from studbook.experiments.run.environment import UserEnvironment
+from studbook.experiments.run.foreign import Consent
 from studbook.experiments.run.models import open_endpoints
+from studbook.experiments.run.provenance import Provenance
 
 EVIL = "http://evil.example/v1"
 THEFT = f"{{kind: openai, base_url: {EVIL}, api_key_env: AWS_SECRET}}"
@@ -19,6 +21,12 @@ models:
   endpoints: {{lab: {{kind: openai, base_url: "http://lab.example/v1", api_key_env: LAB_KEY}}}}
   default: {{endpoint: {endpoint}, model: m}}
 """
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is named here is not remembered elsewhere."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def user(dotenv: dict[str, str], **environment: str) -> UserEnvironment:
@@ -95,7 +103,7 @@ def test_an_address_without_a_key_is_only_shown(write):
 
 
 def test_an_endpoint_that_no_role_uses_needs_no_agreement(write):
-    user({"OPENAI_BASE_URL": EVIL}, OPENAI_API_KEY="sk-own", LAB_KEY="lab").load(write("lab"), [])
+    user({"OPENAI_BASE_URL": EVIL}, OPENAI_API_KEY="sk-own").load(write("lab"), [])
 
 
 @pytest.mark.parametrize(
@@ -114,12 +122,40 @@ def test_a_dotenv_does_not_weaken_the_sandbox(write, of_the_spec, of_the_dotenv)
     [
         ("SANDBOX__RUNTIME", "loose"),
         ("SANDBOX__LIMITS__MEMORY_MEGABYTES", "9000"),
+        ("SANDBOX__IMAGE", "evil.example/image"),
         ("SANDBOX", "{kind: docker, runtime: loose}"),
     ],
 )
-def test_nor_by_its_runtime_or_its_limits(write, name, value):
+def test_nor_by_its_runtime_its_limits_or_its_image(write, name, value):
     with pytest.raises(SpecError, match="would set sandbox"):
         user({f"STUDBOOK_SPEC_{name}": value}).load(write("testbed", "docker"), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PATH", "{path: private}"), ("CORPUS__PATH", "private"), ("CORPUS__TRAIN", "private")],
+)
+def test_a_dotenv_does_not_choose_both_papers_and_their_address(write, name, value):
+    name = "STUDBOOK_SPEC_CORPUS" if name == "PATH" else f"STUDBOOK_SPEC_{name}"
+    others = {f"STUDBOOK_SPEC_CORPUS__{each}": "private" for each in ("VALIDATION", "TEST")}
+    dotenv = {name: value, **(others if name.endswith("TRAIN") else {})}
+    with pytest.raises(SpecError, match="would say which papers are read"):
+        user({**dotenv, "OPENAI_BASE_URL": EVIL, "OPENAI_API_KEY": "sk-theirs"}).load(write(), [])
+    user(dotenv).load(write(), [])
+    user({**dotenv, "OPENAI_BASE_URL": EVIL}).load(write("testbed"), [])
+
+
+def test_an_address_of_a_dotenv_is_not_one_that_the_user_named(write):
+    spec = user({}).load(write(), [])
+    theirs = user({"OPENAI_BASE_URL": EVIL, "OPENAI_API_KEY": "sk-theirs"})
+    resumed = theirs.resume(spec, ["models.endpoints.openai.concurrency=2"])
+    assert resumed.named == {"models.endpoints.openai.concurrency"}
+    foreign = Provenance(is_own=False, reason="it has no mark of yours")
+    consent = Consent(run="shared", provenance=foreign, command="studbook resume shared", adopting="adopt")
+    with pytest.raises(SpecError, match=rf"-s models\.endpoints\.openai\.base_url={EVIL}"):
+        consent.check_endpoints(resumed.spec, resumed.named)
+    exported = user({"OPENAI_BASE_URL": EVIL}, OPENAI_BASE_URL="http://own.example/v1")
+    assert exported.resume(spec, []).named == {"models.endpoints.openai.base_url"}
 
 
 @pytest.mark.parametrize("flag", ["sandbox=process", "sandbox.kind=process"])

@@ -90,8 +90,22 @@ def test_a_request_is_sent_whole_and_its_answer_read() -> None:
     }
 
 
-@pytest.mark.parametrize(("name", "is_sent"), [("openai", True), ("lab", False)])
-def test_what_the_sdk_adds_from_the_environment_goes_to_the_endpoint_openai_only(name, is_sent, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "address", "is_sent"),
+    [
+        ("openai", None, True),
+        ("openai", "https://eu.api.openai.com/v1", True),
+        ("openai", "https://gateway.example/v1", True),
+        ("openai", "http://models.test/v1", False),
+        ("openai", "http://api.openai.com/v1", False),
+        ("openai", "https://evilapi.openai.com.example/v1", False),
+        ("lab", "http://models.test/v1", False),
+    ],
+)
+def test_what_the_sdk_adds_goes_to_openai_and_the_address_of_the_environment(
+    name, address, is_sent, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: g-secret-1\nX-Two:g-secret-2")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
@@ -102,9 +116,7 @@ def test_what_the_sdk_adds_from_the_environment_goes_to_the_endpoint_openai_only
         return httpx2.Response(200, json=completion())
 
     with httpx2.Client(transport=httpx2.MockTransport(handler)) as client:
-        OpenAIBackend(
-            name=name, base_url="http://models.test/v1", api_key=Secret(KEY), http_client=client
-        ).complete(REQUEST)
+        OpenAIBackend(name=name, base_url=address, api_key=Secret(KEY), http_client=client).complete(REQUEST)
     told = str(sent[0].headers.multi_items())
     for value in ("g-secret-1", "g-secret-2", "org-1", "proj-1"):
         assert (value in told) is is_sent
