@@ -14,9 +14,11 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 from studbook.errors import SandboxError
+from studbook.sandbox.frames import one_line
 from studbook.sandbox.host_python import LIBRARIES, copy_to, executable_path
 from studbook.sandbox.owner import is_stale, labels_of, labels_on, this_process, write_labels
 from studbook.scratch import temporary_base
@@ -36,16 +38,22 @@ def find_bubblewrap() -> str | None:
     program = shutil.which("bwrap")
     if program is None or sys.platform != "linux":
         return None
+    around = [*_namespaces(program), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--"]
+    return None if _obstacle([*around, str(executable_path())]) else program
+
+
+def _obstacle(python: list[str]) -> str:
+    """Why Python does not run in namespaces; "" if it does."""
     trial = "import json, ctypes, os"
     if os.geteuid() == 0:
         trial += f"; os.setgroups([]); os.setgid({FIRST_USER}); os.setuid({FIRST_USER})"
-    around = [*_namespaces(program), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--"]
-    command = [*around, str(executable_path()), "-I", "-S", "-c", trial]
+    command = [*python, "-I", "-S", "-c", trial]
     try:
         run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
     except subprocess.TimeoutExpired:
-        return None
-    return program if run.returncode == 0 else None
+        return f"no answer within {TRIAL_SECONDS} s"
+    said = one_line(run.stderr.decode("utf-8", "replace")) or f"exit status {run.returncode}"
+    return said if run.returncode else ""
 
 
 def new_user() -> int:
@@ -79,9 +87,13 @@ COPY_SECONDS = 24 * 3600.0  # after which another machine's reaper may take it f
 
 
 class PythonCopy:
-    """Made with the first `root`; removed by `close`, or when this object or process ends. Thread-safe."""
+    """Made with the first `root`; removed by `close`, or when this object or process ends. Thread-safe.
 
-    def __init__(self) -> None:
+    With `bubblewrap`, the path of bwrap, it lies where a trial run in it went well.
+    """
+
+    def __init__(self, bubblewrap: str | None = None) -> None:
+        self._bubblewrap = bubblewrap
         self._lock = threading.Lock()
         self._root: Path | None = None
         self._remover: weakref.finalize | None = None  # type: ignore[type-arg]  # not generic when it runs
@@ -90,17 +102,29 @@ class PythonCopy:
         """The folder that is a box's root. Raises SandboxError."""
         with self._lock:
             if self._root is None:
-                try:
-                    folder = Path(tempfile.mkdtemp(prefix=COPY_PREFIX, dir=place_for_copy()))
-                    self._remover = weakref.finalize(self, remove_copy, folder, os.getpid())
-                    labels = labels_of(this_process(), COPY_SECONDS, time.time())
-                    write_labels(folder, labels)
-                    copy_to(folder / "root")
-                except (OSError, SandboxError, subprocess.SubprocessError) as error:
-                    self._remove()
-                    raise SandboxError(f"no copy of Python for the boxes: {error}") from error
-                self._root = folder / "root"
+                self._root = self._make()
             return self._root
+
+    def _make(self) -> Path:
+        failures = []
+        for place in places_for_copy():
+            try:
+                return self._make_in(place)
+            except (OSError, SandboxError, subprocess.SubprocessError) as error:
+                self._remove()
+                failures.append(f"{place}: {one_line(str(error))}")
+        told = "; ".join(failures) or "no folder allows programs to run; set TMPDIR to one that does"
+        raise SandboxError(f"no copy of Python for the boxes: {told}")
+
+    def _make_in(self, place: Path) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix=COPY_PREFIX, dir=place))
+        self._remover = weakref.finalize(self, remove_copy, folder, os.getpid())
+        write_labels(folder, labels_of(this_process(), COPY_SECONDS, time.time()))
+        root = folder / "root"
+        copy_to(root)
+        if self._bubblewrap and (obstacle := _obstacle(wrapped(self._bubblewrap, root, SHARED_BYTES))):
+            raise SandboxError(obstacle)
+        return root
 
     def close(self) -> None:
         with self._lock:
@@ -120,13 +144,22 @@ def remove_copy(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def place_for_copy() -> Path:
-    """In memory, if there is room."""
+def places_for_copy() -> Iterator[Path]:
+    """In memory, if there is room, and then on a disk; never where no program may be run."""
     with contextlib.suppress(OSError):
-        found = os.statvfs(MEMORY)
-        if found.f_bavail * found.f_frsize >= COPY_BYTES and os.access(MEMORY, os.W_OK):
-            return MEMORY
-    return temporary_base()
+        if _may_run_programs(MEMORY) and os.access(MEMORY, os.W_OK) and _free_bytes(MEMORY) >= COPY_BYTES:
+            yield MEMORY
+    if _may_run_programs(on_disk := temporary_base()):
+        yield on_disk
+
+
+def _may_run_programs(place: Path) -> bool:
+    return not os.statvfs(place).f_flag & os.ST_NOEXEC
+
+
+def _free_bytes(place: Path) -> int:
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
 
 
 def reap_copies(now: float | None = None) -> list[str]:

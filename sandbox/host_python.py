@@ -26,6 +26,7 @@ LEFT_OUT = {
     "ensurepip", "lib2to3", "pydoc_data", "config",
 }  # fmt: skip
 LIBRARIES = "/usr/local/lib"
+LDD_SECONDS = 60
 FOLDERS = ("tmp", "proc", "dev", "sys", "etc", "usr/local/bin", "usr/local/lib")
 GROUP = b"root:x:0:\nnobody:x:65534:\n"  # without it Podman mounts one
 PASSWD = b"root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/tmp:/bin/false\n"
@@ -144,9 +145,11 @@ def library_files() -> Iterator[tuple[str, Path]]:
 
 def closure(binaries: set[Path]) -> set[Path]:
     """The shared libraries that the binaries are linked to, and the program loader."""
-    run = subprocess.run(
-        ["ldd", *map(str, sorted(binaries))], capture_output=True, text=True, check=False, timeout=60
-    )
+    command = ["ldd", *map(str, sorted(binaries))]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LDD_SECONDS)
+    except subprocess.TimeoutExpired as error:  # its own words repeat the command
+        raise SandboxError(f"ldd gave no answer within {LDD_SECONDS} s") from error
     words = (word for line in run.stdout.splitlines() if not line.endswith(":") for word in line.split())
     found = {Path(word) for word in words if word.startswith("/")}
     if not found and run.returncode != 0 and "not a dynamic executable" not in run.stderr:

@@ -262,7 +262,8 @@ class ProcessSandbox:
 
     `python` is an interpreter, with its packages, for boxes without bubblewrap. The default is this one
     without its packages: a harness must not rely on packages that would be missing in a container. `copy`:
-    the root of boxes behind bubblewrap, which `close` removes; by default one of its own.
+    the root of boxes behind bubblewrap, which `close` removes; by default one of its own. `why_not`: what
+    keeps a bubblewrap that is there from being used.
     """
 
     def __init__(
@@ -273,6 +274,7 @@ class ProcessSandbox:
         wall_clock: Callable[[], float] = time.time,
         python: Path | None = None,
         copy: PythonCopy | None = None,
+        why_not: str = "",
     ) -> None:
         self.name = "process"
         self.isolates_untrusted_code = False
@@ -283,6 +285,7 @@ class ProcessSandbox:
             "shim": shim_hash(),
         }
         walls = "bubblewrap" if bubblewrap else "no isolation from this machine's files and network"
+        walls += f" (bubblewrap cannot be used: {why_not})" if why_not else ""
         around = "bubblewrap" if bubblewrap else "plain"
         self.fingerprint = f"process, {around}, Python {self.identity['python']}"
         self.statement = f"child processes with limits, {walls}: {CONTAINS}"
@@ -294,8 +297,16 @@ class ProcessSandbox:
 
     @staticmethod
     def open() -> "ProcessSandbox":
-        """With bubblewrap if a trial run shows that it works here."""
-        return ProcessSandbox(find_bubblewrap())
+        """With bubblewrap if a trial run in the root of the boxes shows that it works here."""
+        bubblewrap = find_bubblewrap()
+        if bubblewrap is None:
+            return ProcessSandbox(None)
+        copy = PythonCopy(bubblewrap)
+        try:
+            copy.root()
+        except SandboxError as error:
+            return ProcessSandbox(None, why_not=str(error))
+        return ProcessSandbox(bubblewrap, copy=copy)
 
     def close(self) -> None:
         self.copy.close()
