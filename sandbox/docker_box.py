@@ -146,7 +146,7 @@ def _ulimit(name: str, value: int) -> dict[str, Any]:
     return {"Name": name, "Soft": value, "Hard": value}
 
 
-AGAIN_SECONDS = 0.5  # between two failures that are not one and the same
+FAULTS, FAULT_SECONDS = 3, 5.0  # failures that are a refusal, and the time from the first to the last
 NUMBERS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")  # ids, among others
 KEEPER_LIMITS = Limits(memory_bytes=MOST_BYTES + (256 << 20), processes=16, tmpfs_bytes=4096, tmpfs_inodes=8)
 KEEPER_SECONDS = 24 * 3600.0  # after which another machine's reaper may end it; it is then opened again
@@ -226,7 +226,7 @@ class DockerSandbox:
         self.engine = engine
         self.keeper = Keeper(self.open_keeper)
         self._has_started = False  # any box
-        self._faults: dict[str, float] = {}  # of an engine that has started none: words and time
+        self._faults: dict[str, list[float]] = {}  # times of the engine's failures, by their words
         self._clock, self._wall_clock = clock, wall_clock
 
     @staticmethod
@@ -254,7 +254,7 @@ class DockerSandbox:
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
-        """An engine that never started a box and fails in the same words again refuses it, whatever it says.
+        """An engine that never started a box and keeps failing in the same words refuses it.
 
         Some engines answer with a server error to what they do not know.
         """
@@ -262,7 +262,10 @@ class DockerSandbox:
             yield
         except EngineFault as fault:
             words, now = NUMBERS.sub("", str(fault)), self._clock()
-            if not self._has_started and now - self._faults.setdefault(words, now) >= AGAIN_SECONDS:
+            faults = self._faults.setdefault(words, [])
+            faults.append(now)
+            is_refusal = len(faults) >= FAULTS and now - faults[0] >= FAULT_SECONDS
+            if is_refusal and not self._has_started:
                 raise refusal(str(fault)) from fault
             raise
 

@@ -302,7 +302,8 @@ NO_IMAGE = 404  # when a box is created; later it means that somebody removed th
 def refusal(told: str) -> BoxRefused:
     return BoxRefused(
         f"{told}\nThe engine refuses such a box, so trying again cannot help: change the engine's settings, "
-        "use another engine (DOCKER_HOST),\nor continue without isolating untrusted code: -s sandbox=process"
+        "use another engine (DOCKER_HOST),\nor continue without isolating untrusted code: -s sandbox=process "
+        "(resume and replay: --sandbox process)"
     )
 
 
@@ -326,6 +327,18 @@ def be_patient(api: Any, seconds: int) -> None:
     """Set a read timeout for every request of this client; without one, the SDK never ends a pull."""
     request = api.request
     api.request = lambda *arguments, **options: request(*arguments, **{**options, "timeout": seconds})
+
+
+def imported(said: str, reference: str) -> str:
+    """The image's id, in the last line of an import's answer. Raises SandboxError."""
+    lines = said.strip().splitlines()
+    try:
+        found = json.loads(lines[-1])["status"]
+    except (IndexError, KeyError, TypeError, ValueError):
+        found = None
+    if isinstance(found, str) and found:
+        return found
+    raise SandboxError(f"Docker, importing {reference}: {one_line(said) or 'the engine answered nothing'}")
 
 
 class Engine:
@@ -418,7 +431,7 @@ class Engine:
         repository, tag = parse_repository_tag(reference)
         with engine_errors(f"importing {reference}"):
             said = self._client.import_image(src=str(tar), repository=repository, tag=tag, changes=changes)
-            self._client.tag(json.loads(said.strip().splitlines()[-1])["status"], repository, tag)
+            self._client.tag(imported(said, reference), repository, tag)
 
     def create(self, config: dict[str, Any]) -> tuple[str, list[str]]:
         """(container id, the engine's warnings). First removes boxes left from when the engine was away."""

@@ -218,3 +218,44 @@ def test_where_nobody_tells_nothing_is_known(watch, events):
 def test_one_that_never_looked_needs_no_thread_and_closes(events):
     EngineWatch(events).close()
     assert events.asked == 0
+
+
+class Importer:
+    """An SDK's client that answers an import with `said`."""
+
+    def __init__(self, said: str) -> None:
+        self.said, self.tags = said, list[str]()
+
+    def events(self, filters: object) -> Iterator[object]:
+        return iter(())
+
+    def import_image(self, **_: object) -> str:
+        return self.said
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        self.tags.append(f"{image} {repository}:{tag}")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('{"error": "no space left on device"}', "no space left on device"),
+        ('{"status": "Importing"}\n{"error": "bad tar"}\n', "bad tar"),
+        ('{"status": null}', '{"status": null}'),
+        ("<html>proxy</html>", "<html>proxy</html>"),
+        ("[]", "[]"),
+        (" \n", "the engine answered nothing"),
+    ],
+)
+def test_an_import_that_gives_no_image_says_what_the_engine_answered(said: str, told: str):
+    client = Importer(said)
+    with pytest.raises(SandboxError, match="Docker, importing mine:1: ") as caught:
+        Engine(client).import_image(Path("tar"), "mine:1", [])
+    assert told in str(caught.value)
+    assert client.tags == []
+
+
+def test_an_imported_image_gets_its_name():
+    client = Importer('{"status": "Downloading"}\n{"status": "sha256:d"}\n')
+    Engine(client).import_image(Path("tar"), "mine:1", [])
+    assert client.tags == ["sha256:d mine:1"]

@@ -25,6 +25,7 @@ def test_a_box_that_an_engine_does_not_take_is_refused_at_once_with_its_words(do
         with pytest.raises(BoxRefused, match=r"(?i)unknown.* runtime.* nonsense") as refused:
             sandbox.run(job_of(BRIEF), Recorder({}))
         assert "trying again cannot help" in str(refused.value)
+        assert "-s sandbox=process (resume and replay: --sandbox process)" in str(refused.value)
         assert "runtime nonsense" in sandbox.statement
         assert "runtime nonsense" in sandbox.fingerprint
 
@@ -52,14 +53,15 @@ def engine(docker_engine: None) -> Iterator[FailingEngine]:
     engine.close()
 
 
-def ends(engine: FailingEngine, *says: str) -> list[type[SandboxError] | BoxStatus]:
-    """How so many boxes end one after the other, a second apart; "" is a start that goes well."""
-    seconds = iter(range(10_000))
-    sandbox = DockerSandbox(engine, choose_image(engine, None), clock=lambda: float(next(seconds)))
+def ends(engine: FailingEngine, *says: str, seconds: float = 1.0) -> list[type[SandboxError] | BoxStatus]:
+    """How so many boxes end one after the other, `seconds` apart; "" is a start that goes well."""
+    began: list[None] = []
+    sandbox = DockerSandbox(engine, choose_image(engine, None), clock=lambda: len(began) * seconds)
     sandbox.keeper.hold()
     engine.says = [*says]
     found: list[type[SandboxError] | BoxStatus] = []
     for _ in says:
+        began.append(None)
         try:
             found.append(sandbox.run(job_of(BRIEF), Recorder({})).status)
         except SandboxError as error:
@@ -68,14 +70,22 @@ def ends(engine: FailingEngine, *says: str) -> list[type[SandboxError] | BoxStat
     return found
 
 
-def test_the_same_server_error_again_is_a_refusal_if_no_box_ever_started(engine: FailingEngine):
-    first, again = "container 4f1a09c2: no such option", "container 77b0d1ee: no such option"
-    assert ends(engine, first, again) == [SandboxError, BoxRefused]
+NO_OPTION = ["container 4f1a09c2: no such option", "container 77b0d1ee: no such option"] * 2
+
+
+def test_the_same_server_error_for_five_seconds_is_a_refusal_if_no_box_ever_started(engine: FailingEngine):
+    assert ends(engine, *NO_OPTION, seconds=3.0) == [SandboxError, SandboxError, BoxRefused, BoxRefused]
+
+
+def test_the_same_server_error_of_boxes_that_began_together_may_pass(engine: FailingEngine):
+    expected = [SandboxError, SandboxError, SandboxError, SandboxError, BoxStatus.FINISHED]
+    assert ends(engine, *NO_OPTION, "", seconds=1.0) == expected
 
 
 def test_a_server_error_of_an_engine_that_has_started_boxes_may_pass(engine: FailingEngine):
     words = "cannot allocate memory"
-    assert ends(engine, "", words, words) == [BoxStatus.FINISHED, SandboxError, SandboxError]
+    told = ends(engine, "", *[words] * 3, seconds=3.0)
+    assert told == [BoxStatus.FINISHED, SandboxError, SandboxError, SandboxError]
 
 
 def test_server_errors_in_other_words_are_no_refusal(engine: FailingEngine):
