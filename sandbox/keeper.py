@@ -22,6 +22,9 @@ MOST_BYTES = 1 << 30
 """Files of larger images are not held: the machine may need its memory for something else."""
 START_SECONDS = 60.0
 REPORT_BYTES = 4096
+OPENINGS = 2
+"""In a row that may fail; then none is tried for AGAIN_SECONDS. One that lasts so long has not failed."""
+AGAIN_SECONDS = 60.0
 
 
 def keep_source() -> str:
@@ -39,24 +42,46 @@ class OpenKeeper(Protocol):
 class Keeper:
     """Opened with the first box, and again when it has ended (an engine may have restarted). Thread-safe."""
 
-    def __init__(self, open_keeper: Callable[[], OpenKeeper]) -> None:
-        self._open_keeper = open_keeper
+    def __init__(
+        self, open_keeper: Callable[[], OpenKeeper], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._open_keeper, self._clock = open_keeper, clock
         self._lock = threading.Lock()
         self._open: OpenKeeper | None = None
+        self._opened, self._failed = 0.0, 0  # time of the last opening, and failures up to now
         self._warning = ""
 
     def hold(self) -> str:
         """Make sure that the files are held; returns a warning, or "" when all are."""
         with self._lock:
             if self._open is not None and self._open.channel.receive() is not None:
-                self._close()
-            if self._open is None:
-                try:
-                    self._open = self._open_keeper()
-                except SandboxError as error:  # whether a box can be had, the box itself will show
-                    return warning_of(Report(failure=one_line(str(error))))
-                self._warning = warning_of(read_report(self._open.channel))
+                if self._clock() - self._opened >= AGAIN_SECONDS:
+                    self._failed = 0
+                self._fail("the keeper ended")
+            if self._open is None and self._may_open():
+                self._start()
             return self._warning
+
+    def _may_open(self) -> bool:
+        return self._failed < OPENINGS or self._clock() - self._opened >= AGAIN_SECONDS
+
+    def _start(self) -> None:
+        self._opened = self._clock()
+        try:
+            self._open = self._open_keeper()
+        except SandboxError as error:  # whether a box can be had, the box itself will show
+            self._fail(one_line(str(error)))
+            return
+        report = read_report(self._open.channel)
+        if report.failure:
+            self._fail(report.failure)
+        else:
+            self._warning = warning_of(report)
+
+    def _fail(self, why: str) -> None:
+        self._close()
+        self._failed += 1
+        self._warning = warning_of(Report(failure=why))
 
     def close(self) -> None:
         with self._lock:
@@ -97,11 +122,13 @@ def read_report(channel: Channel) -> Report:
 
 
 def warning_of(report: Report) -> str:
-    """ "" for files that are held; whether they are locked as well depends on this user's limits."""
+    """ "" for files that are held and locked."""
     consequence = "a box may find out which of them an earlier box read"
     if report.failure:
         return f"the files of the boxes are not kept in memory ({report.failure}): {consequence}"
     if report.missed:
         held = f"{report.files} of {report.files + report.missed}"
         return f"only {held} files of the boxes are kept in memory: {consequence}"
+    if not report.is_locked:
+        return f"the files of the boxes are not locked in memory: when memory is short, {consequence}"
     return ""

@@ -20,26 +20,38 @@ SKIPPED = ("/proc", "/sys", "/dev", "/tmp")
 PROT_READ, MAP_SHARED, MAP_POPULATE, MCL_CURRENT = 1, 1, 0x8000, 1
 
 
-def hold(most_bytes: int) -> dict[str, int | bool]:
-    """Map every file that can be read; returns what is held."""
+def hold(most_bytes: int, top: str = "/") -> dict[str, int | bool]:
+    """Map every file that can be read; returns what is held. What no box can read either is not missed."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-    files = size = missed = 0
-    for folder, folders, names in os.walk("/"):
+    files = size = 0
+    missed: list[OSError] = []
+    for folder, folders, names in os.walk(top, onerror=missed.append):
         folders[:] = [name for name in folders if os.path.join(folder, name) not in SKIPPED]
         for name in names:
             try:
-                found = os.lstat(os.path.join(folder, name))
-                if not stat.S_ISREG(found.st_mode) or not found.st_size:
-                    continue
-                handle = os.open(os.path.join(folder, name), os.O_RDONLY)
-            except PermissionError:
-                continue  # a box cannot read it either
-            is_held = size + found.st_size <= most_bytes and map_file(libc, handle, found.st_size)
-            os.close(handle)
-            files, size, missed = files + is_held, size + is_held * found.st_size, missed + (not is_held)
-    return {"files": files, "bytes": size, "missed": missed, "locked": libc.mlockall(MCL_CURRENT) == 0}
+                held = hold_file(libc, os.path.join(folder, name), most_bytes - size)
+            except OSError as error:
+                missed.append(error)
+            else:
+                files, size = files + (held > 0), size + held
+    lost = sum(not isinstance(error, PermissionError) for error in missed)
+    return {"files": files, "bytes": size, "missed": lost, "locked": libc.mlockall(MCL_CURRENT) == 0}
+
+
+def hold_file(libc: ctypes.CDLL, path: str, most_bytes: int) -> int:
+    """The number of bytes that are held, 0 if there are none. Raises OSError."""
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        return 0
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        if found.st_size > most_bytes or not map_file(libc, handle, found.st_size):
+            raise OSError(f"not held: {path}")
+    finally:
+        os.close(handle)
+    return found.st_size
 
 
 def map_file(libc: ctypes.CDLL, handle: int, size: int) -> bool:

@@ -1,19 +1,30 @@
 """The keeper: opened once, opened again when it has ended, and what it could not hold is told."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from support.boxes import Recorder, job_of
 
+from studbook.errors import SandboxError
 from studbook.sandbox.contract import BoxStatus
 from studbook.sandbox.docker_box import DockerSandbox, reap_containers
-from studbook.sandbox.keeper import Keeper, Report, read_report, warning_of
+from studbook.sandbox.keeper import AGAIN_SECONDS, OPENINGS, Keeper, Report, read_report, warning_of
 from studbook.sandbox.owner import KEEPER_LABEL, this_process
 from studbook.sandbox.process_box import ProcessChannel
 
 HELD = b'{"files": 3, "bytes": 100, "missed": 0, "locked": true}\n'
+HOLD = """
+import json, sys
+from studbook.sandbox.shim.keep import hold
+print(json.dumps(hold(50, sys.argv[1])))
+"""
 BRIEF = "def main(box): box.log('here')"
 
 
@@ -47,6 +58,48 @@ def test_a_keeper_is_opened_once_and_again_when_it_has_ended():
     assert opened[1].is_closed
 
 
+class Failing:
+    """Opens keepers that say `said` and then end, or an engine's refusal without `said`."""
+
+    def __init__(self, said: bytes | None) -> None:
+        self.said, self.openings, self.time = said, 0, 100.0
+        self.keeper = Keeper(self.open, clock=lambda: self.time)
+
+    def open(self) -> Pair:
+        self.openings += 1
+        if self.said is None:
+            raise SandboxError("no memory for it")
+        pair = Pair(self.said)
+        pair.theirs.close()
+        return pair
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [(None, "no memory for it"), (b"no", "no"), (HELD, "the keeper ended")]
+)
+def test_a_keeper_that_does_not_last_is_not_opened_for_every_box_and_the_warning_stays(
+    said: bytes | None, told: str
+):
+    failing = Failing(said)
+    warnings = [failing.keeper.hold() for _ in range(6)]
+    assert failing.openings == OPENINGS
+    assert {*warnings[2:]} == {warning_of(Report(failure=told))}
+    failing.time += AGAIN_SECONDS
+    failing.said = HELD
+    failing.keeper.hold()
+    failing.keeper.close()
+    assert failing.openings == OPENINGS + 1
+
+
+def test_a_keeper_that_lasts_is_opened_again_however_often_an_engine_restarts():
+    failing = Failing(HELD)
+    for _ in range(5):
+        assert failing.keeper.hold() == ""
+        failing.time += AGAIN_SECONDS
+    failing.keeper.close()
+    assert failing.openings == 5
+
+
 @pytest.mark.parametrize(
     ("said", "report"),
     [
@@ -75,7 +128,28 @@ def test_a_keeper_that_ends_without_a_word_is_told():
 
 def test_files_that_are_not_held_are_told():
     assert warning_of(Report(files=3, missed=2)).startswith("only 3 of 5 files of the boxes are kept")
-    assert warning_of(Report(files=3)) == ""
+    assert warning_of(Report(files=3)) == (
+        "the files of the boxes are not locked in memory: when memory is short, "
+        "a box may find out which of them an earlier box read"
+    )
+    assert warning_of(Report(files=3, is_locked=True)) == ""
+
+
+def test_what_cannot_be_opened_is_missed_unless_no_box_may_open_it(tmp_path: Path):
+    (tmp_path / "held").write_bytes(b"x" * 10)
+    (tmp_path / "too large").write_bytes(b"x" * 100)
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    handle = os.open(deep, os.O_RDONLY)
+    for _ in range(17):  # 17 names of 250 letters are no path
+        os.mkdir("d" * 250, dir_fd=handle)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]  # it locks the memory of its process
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert (found["files"], found["bytes"], found["missed"]) == (1, 10, 2)
 
 
 @pytest.fixture
