@@ -5,20 +5,23 @@ box while clocks go on. Such a standstill is nobody's time. A thread beats twice
 and the time in which the carrier was silent are subtracted from the clock. Whether a clock goes on during a
 suspension does not matter.
 
-A harness cannot make a standstill: a gap in which this process was busy is not one, and no box can reach the
-engine that is asked for a sign of life. Knows neither boxes nor engines.
+A harness cannot make a standstill: a gap in which this process was busy or waited for a core is not one, and
+no box can reach the engine that is asked for a sign of life. Where the system does not say how long a thread
+waited for a core, gaps under three seconds are counted. Knows neither boxes nor engines.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from studbook.errors import SandboxError
 
 BEAT_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0  # for a sign of life: a busy engine answers a ping in milliseconds
-GAP_SECONDS = PATIENCE_SECONDS + 1.0  # between two beats; threads that share an interpreter wait far less
+GAP_SECONDS = PATIENCE_SECONDS + 1.0  # between two looks; threads that share an interpreter wait far less
+SHORT_GAP_SECONDS = 1.0  # of the beating thread, which knows whether it waited for a core
 SILENCE_SECONDS = 120.0  # an engine that gives no sign of life for so long has failed
 
 Silence = Callable[[float], bool]
@@ -30,11 +33,24 @@ def never_silent(_: float) -> bool:
     return False
 
 
+def waited_for_a_core() -> float:
+    """Seconds in which the calling thread was ready to run and did not; a stopped thread is not ready.
+
+    Where the system does not count them it may have waited all the time.
+    """
+    try:
+        ran, waited = Path("/proc/thread-self/schedstat").read_bytes().split()[:2]
+    except (OSError, ValueError):
+        return time.monotonic()
+    return int(waited) / 1e9 if int(ran) else time.monotonic()
+
+
 class Heartbeat:
     """A clock that stands still when this process or the carrier of its boxes does. Thread-safe.
 
     Shared by all boxes of a carrier, each of which enters and leaves it; it beats while any is inside.
-    `is_silent` is called from the beating thread. `busy` counts this process's seconds of CPU time.
+    `is_silent` and `waited` are called from the beating thread. `busy` counts this process's seconds of CPU
+    time.
     """
 
     def __init__(
@@ -42,8 +58,9 @@ class Heartbeat:
         is_silent: Silence = never_silent,
         clock: Callable[[], float] = time.monotonic,
         busy: Callable[[], float] = time.process_time,
+        waited: Callable[[], float] = waited_for_a_core,
     ) -> None:
-        self._is_silent, self._clock, self._busy = is_silent, clock, busy
+        self._is_silent, self._clock, self._busy, self._waited = is_silent, clock, busy, waited
         self._changed = threading.Condition()
         self._seen, self._worked = clock(), busy()
         self._lost = 0.0
@@ -107,12 +124,14 @@ class Heartbeat:
         self._seen, self._worked = now, worked
 
     def _beat(self) -> None:
+        before = self._readings()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_over() or self._asked > self._answered, BEAT_SECONDS)
                 if self._is_over():
                     return
                 self._look()
+                self._look_closely(before)
                 began, lost, asked = self._clock(), self._lost, self._asked
             is_silent = self._is_silent(PATIENCE_SECONDS)
             with self._changed:
@@ -122,6 +141,16 @@ class Heartbeat:
                 else:
                     self._answered = asked
                     self._changed.notify_all()
+                before = self._readings()
+
+    def _readings(self) -> tuple[float, float, float, float]:
+        return self._clock(), self._busy(), self._waited(), self._lost
+
+    def _look_closely(self, before: tuple[float, float, float, float]) -> None:
+        """Count a gap in which the beating thread neither ran nor waited for a core."""
+        gap, worked, waited, lost = (now - then for now, then in zip(self._readings(), before, strict=True))
+        if gap > SHORT_GAP_SECONDS and max(worked, waited) < gap / 2:
+            self._lost += max(0.0, gap - BEAT_SECONDS - lost)
 
     def _is_over(self) -> bool:
         """Has the last box left since this thread began to beat?"""

@@ -1,5 +1,7 @@
 """Time in which this process or the engine stood still is no box's time, and no harness can make any."""
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -17,14 +19,15 @@ class Hands:
     """A clock and a count of CPU time that the test moves."""
 
     def __init__(self) -> None:
-        self.time = self.worked = 100.0
+        self.time = self.worked = self.waited = 100.0
 
     def heartbeat(self) -> Heartbeat:
-        return Heartbeat(clock=lambda: self.time, busy=lambda: self.worked)
+        return Heartbeat(clock=lambda: self.time, busy=lambda: self.worked, waited=lambda: self.waited)
 
-    def move(self, seconds: float, worked: float = 0.0) -> None:
-        self.time += seconds
+    def move(self, seconds: float, worked: float = 0.0, waited: float = 0.0) -> None:
         self.worked += worked
+        self.waited += waited
+        self.time += seconds
 
 
 def test_a_gap_in_which_nothing_of_this_process_ran_is_not_counted():
@@ -59,6 +62,48 @@ def test_a_gap_in_which_this_process_was_busy_is_counted_in_full():
     before = heart.now()
     hands.move(30.0, worked=20.0)
     assert heart.now() - before == 30.0
+
+
+@pytest.mark.parametrize("seconds", [1.1, 2.9, 10.0])
+def test_several_gaps_are_subtracted_however_short(seconds: float):
+    hands = Hands()
+    with hands.heartbeat() as heart:
+        heart.settled()
+        for stops in range(1, 5):
+            hands.move(seconds)
+            heart.settled()
+            assert heart.lost_seconds == pytest.approx(stops * (seconds - BEAT_SECONDS))
+
+
+@pytest.mark.parametrize("kept", [{"waited": 2.0}, {"worked": 2.0}])
+def test_a_short_gap_in_which_the_beat_waited_for_a_core_is_counted_in_full(kept: dict[str, float]):
+    """Boxes may keep all cores busy, so that the beat comes late; they must not win time by it."""
+    hands = Hands()
+    with hands.heartbeat() as heart:
+        heart.settled()
+        for _ in range(4):
+            hands.move(2.9, **kept)
+            heart.settled()
+        assert heart.lost_seconds == 0.0
+
+
+STOPPED = """
+import os, signal, subprocess, time
+from studbook.sandbox.heartbeat import Heartbeat
+with Heartbeat() as heart:
+    heart.settled()
+    wakes = subprocess.Popen(["sh", "-c", f"sleep 1.4; kill -CONT {os.getpid()}"])
+    os.kill(os.getpid(), signal.SIGSTOP)
+    heart.settled()
+    print(heart.lost_seconds)
+    wakes.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts how long a thread waited for a core")
+def test_a_process_that_is_really_stopped_for_a_second_loses_it():
+    run = subprocess.run([sys.executable, "-c", STOPPED], capture_output=True, text=True, check=True)
+    assert float(run.stdout) > 0.5
 
 
 def test_time_in_which_the_carrier_is_silent_is_not_counted_and_is_waited_for():
