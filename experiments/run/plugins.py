@@ -26,6 +26,7 @@ from studbook.sandbox.kinds import SANDBOX
 
 T = TypeVar("T")
 
+# Workers have neither: who opens a run finds and builds its plug-ins in its own thread, and hands them on.
 _FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
 _DISTRUSTS: ContextVar[bool] = ContextVar("distrusts", default=False)
 

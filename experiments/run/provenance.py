@@ -58,7 +58,10 @@ class Provenance:
 
 OWN = Provenance(is_own=True)
 UNMARKED = "it has no mark of yours (it was unpacked, or made by an earlier version of Studbook)"
-OF_OTHERS = "its mark was not made by you on this machine"
+UNREADABLE = "its mark cannot be read"
+OF_OTHERS = (
+    "the secret that its mark was made with is not on this machine: it is somebody else's, or it was removed"
+)
 CHANGED = "its journal or its spec was changed since you made it"
 
 
@@ -78,23 +81,29 @@ def provenance_of(folder: RunFolder, head: str) -> Provenance:
 
     Compares only: reading the whole journal is what shows that `head` is really its hash.
     """
+    signer, reason = _find_signer(folder, head)
+    return OWN if signer is not None else Provenance(is_own=False, reason=reason)
+
+
+def _find_signer(folder: RunFolder, head: str) -> tuple["Signer | None", str]:
+    """Who signed the run as it is, or None and the reason why it is not the user's own."""
     try:
         text = _read(folder.provenance, MOST_BYTES)
     except FileNotFoundError:
-        return Provenance(is_own=False, reason=UNMARKED)
+        return None, UNMARKED
     except (OSError, IntegrityError):
-        return Provenance(is_own=False, reason=OF_OTHERS)
+        return None, UNREADABLE
     heading, *lines = text.splitlines() or [""]
     match = HEADING.fullmatch(heading)
     if match is None:
-        return Provenance(is_own=False, reason=OF_OTHERS)
+        return None, UNREADABLE
     signed, is_known = set(lines), False
     for secret in _secrets(os.environ):
         signer = Signer(secret=secret, nonce=match[1])
         is_known = is_known or signer.sign("made", "") in signed
         if signer.sign("spec", _spec_hash(folder)) in signed and signer.sign("journal", head) in signed:
-            return OWN
-    return Provenance(is_own=False, reason=CHANGED if is_known else OF_OTHERS)
+            return signer, ""
+    return None, CHANGED if is_known else OF_OTHERS
 
 
 def mark_as_own(folder: RunFolder, head: str = GENESIS) -> bool:
@@ -135,13 +144,7 @@ class Witness:
 
     def recognize(self, head: str) -> None:
         """Begins to sign if the run, with its journal ending in `head`, is the user's own."""
-        if not provenance_of(self._folder, head).is_own:
-            return
-        heading, *lines = _read(self._folder.provenance, MOST_BYTES).splitlines()
-        nonce = heading.rpartition(" ")[2]
-        signers = [Signer(secret=secret, nonce=nonce) for secret in _secrets(os.environ)]
-        signed = set(lines)
-        self._signer = next(each for each in signers if each.sign("journal", head) in signed)
+        self._signer, _ = _find_signer(self._folder, head)
 
     def spec(self, text: bytes) -> None:
         self._append("spec", hash_bytes(text))

@@ -156,7 +156,30 @@ def test_a_mark_made_with_another_secret_is_somebody_elses(tmp_path):
     lines = [theirs.sign(kind, text) for kind, text in (("made", ""), ("journal", head))]
     run.provenance.write_text("\n".join(["studbook provenance 1 " + theirs.nonce, *lines]))
     found = provenance_of(run, head)
-    assert (found.is_own, found.reason) == (False, "its mark was not made by you on this machine")
+    assert not found.is_own
+    assert "somebody else's, or it was removed" in found.reason
+
+
+def test_a_mark_whose_secret_was_removed_accuses_nobody(tmp_path, only_here):
+    run = made(tmp_path)
+    mark_as_own(run)
+    head = append(run)
+    (only_here / SECRET).unlink()
+    found = provenance_of(run, head)
+    assert not found.is_own
+    assert "or it was removed" in found.reason
+    run.provenance.write_text("torn")
+    assert provenance_of(run, head).reason == "its mark cannot be read"
+
+
+def test_a_witness_of_a_run_that_is_not_the_users_own_signs_nothing(tmp_path):
+    run = made(tmp_path)
+    mark_as_own(run)
+    witness = Witness(run)
+    witness.recognize("1" * 64)
+    assert not witness.is_signing
+    witness.recognize(GENESIS)
+    assert witness.is_signing
 
 
 def test_the_mark_of_one_run_says_nothing_about_another(tmp_path):
