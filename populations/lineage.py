@@ -17,7 +17,6 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -46,6 +45,7 @@ from studbook.populations.git_store import read_loose, store
 from studbook.populations.population import Population
 from studbook.populations.storage import atomic_write, storage_errors
 from studbook.populations.tree_paths import check_tree_paths
+from studbook.scratch import scratch_folder
 
 _SUBJECT_LENGTH = 100
 _VALUE_LENGTH = 1000
@@ -314,8 +314,8 @@ def rebuild(source: Lineage, population: Population, target: Path) -> None:
     with storage_errors(target, "create"):
         target = target.resolve()  # a link to an empty folder is followed
         target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".lineage-", dir=target.parent) as draft:
-            with Lineage(Path(draft) / "lineage.git") as made:
+        with scratch_folder("lineage", within=target.parent) as draft:
+            with Lineage(draft / "lineage.git") as made:
                 _add_all(source, population, made)
             made.path.rename(target)
 

@@ -13,13 +13,12 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from studbook.errors import SandboxError
-from studbook.scratch import temporary_base
+from studbook.scratch import scratch_folder
 
 LEFT_OUT = {
     "__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo",
@@ -45,12 +44,12 @@ def write_tar(path: Path) -> None:
     """All files as a tar; about 70 MB, takes one to three seconds. Raises SandboxError."""
     with (
         tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar,
-        tempfile.TemporaryDirectory(dir=temporary_base()) as scratch,
+        scratch_folder("python") as scratch,
     ):
         folders: set[str] = set()
         for name in FOLDERS:
             add_folder(tar, name, folders)
-        for item in items(Path(scratch)):
+        for item in items(scratch):
             add_folder(tar, item.name.rpartition("/")[0], folders)
             add_item(tar, item)
         entry = tarfile.TarInfo("usr/local/bin/python3")
@@ -86,8 +85,8 @@ def copy_to(root: Path) -> None:
     """All files in a folder, which is created. Raises SandboxError, OSError."""
     for name in FOLDERS:
         (root / name).mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=temporary_base()) as scratch:
-        for item in items(Path(scratch)):
+    with scratch_folder("python") as scratch:
+        for item in items(scratch):
             target = root / item.name
             target.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(item.content, bytes):

@@ -10,7 +10,6 @@ made once; `host_python.py` says what is in it.
 
 import platform
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 from studbook.errors import SandboxError
 from studbook.identity import hash_json
 from studbook.sandbox.host_python import executable_path, library_files, write_tar
-from studbook.scratch import temporary_base
+from studbook.scratch import scratch_folder
 
 REPOSITORY = "studbook-host-python"
 LAYOUT = 3  # increment when the contents of the image change
@@ -120,8 +119,8 @@ def pull(engine: ImageStore, reference: str) -> Image:
 
 
 def import_host_python(engine: ImageStore, reference: str) -> Image:
-    with tempfile.TemporaryDirectory(prefix="studbook-image-", dir=temporary_base()) as folder:
-        tar = Path(folder, "python.tar")
+    with scratch_folder("image") as folder:
+        tar = folder / "python.tar"
         write_tar(tar)
         engine.import_image(tar, reference, CHANGES)
     return image_of(reference, get_image(engine, reference), "host python")

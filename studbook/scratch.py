@@ -33,11 +33,14 @@ def temporary_base() -> Path:
 
 
 @contextmanager
-def scratch_folder(purpose: str) -> Iterator[Path]:
-    """An empty folder of this user alone, removed after the block. Raises OSError and StorageError."""
-    base = temporary_base()
-    remove_abandoned(base.glob(f"{PREFIX}*"))
-    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{purpose}-", dir=base))
+def scratch_folder(purpose: str, *, within: Path | None = None) -> Iterator[Path]:
+    """An empty folder of this user alone, removed after the block. Raises OSError and StorageError.
+
+    `within`: a folder to hide it in, for what is moved from there in the same file system.
+    """
+    base, prefix = (temporary_base(), PREFIX) if within is None else (within, f".{PREFIX}")
+    remove_abandoned(base.glob(f"{prefix}*"))
+    path = Path(tempfile.mkdtemp(prefix=f"{prefix}{purpose}-", dir=base))
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         hold(handle)

@@ -69,6 +69,17 @@ def test_without_a_folder_for_temporary_files_the_error_says_what_to_do(monkeypa
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def test_one_beside_a_file_is_hidden_and_removes_what_was_left_there(base, tmp_path_factory):
+    place = tmp_path_factory.mktemp("place")
+    left = place / f".{PREFIX}test-left"
+    left.mkdir()
+    age(left)
+    with scratch_folder("test", within=place) as folder:
+        assert (folder.parent, folder.name[0]) == (place, ".")
+        assert list(place.iterdir()) == [folder]
+    assert list(place.iterdir()) == []
+
+
 def test_young_ones_links_and_other_names_are_left_alone(base, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "x").write_text("x")
