@@ -49,13 +49,13 @@ from studbook.populations.lineage_audit import NAME as LINEAGE
 from studbook.populations.lineage_audit import Expected, LineageFiles, audit_lineage
 from studbook.populations.population import Population, fold
 from studbook.populations.records import PaperResult
-from studbook.populations.storage import RunFolder, kind_words, read_plain
+from studbook.populations.storage import LOCK, RunFolder, is_stray, kind_words, read_plain
 
 MAX_TEXT_BYTES = 1024 * 1024
 """Of the spec, or of environment.json."""
 NOT_CHECKED: Mapping[str, str] = MappingProxyType(
     {
-        "journal.jsonl.lock": "it only names the writing process, for messages",
+        LOCK: "it only names the writing process, for messages",
         "report.html": "it is derived: rewrite it with `studbook report`",
         "provenance": "it says only to the user who made the run that it is theirs",
         "notices.jsonl": "retries, outages and skipped files, which are part of no result",
@@ -63,7 +63,7 @@ NOT_CHECKED: Mapping[str, str] = MappingProxyType(
         "budget, workers and paths of the spec; environment.json": "the same",
     }
 )
-EXTRA_FILES = frozenset({"report.html", "notices.jsonl", "journal.jsonl.lock", "provenance", STOP_FILE})
+EXTRA_FILES = frozenset({"report.html", "notices.jsonl", LOCK, "provenance", STOP_FILE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,6 +389,8 @@ def list_trajectories(root: Path, findings: Findings) -> dict[str, Path]:
             found[key] = path
         elif path == root / path.stem[:2] / f"{path.stem}{REDRAWS}":
             findings.note(f"{root.name}: a paper will be judged again with new random seeds")
+        elif is_stray(path.name):
+            findings.note(f"{root.name}: {path.name} is no file of a run; you can delete it")
         elif path.name.startswith(".") and path.name.endswith(".part"):
             findings.note(f"{root.name}: {path.name} is an unfinished write")
         else:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from studbook.errors import IntegrityError
-from studbook.populations.storage import read_plain
+from studbook.populations.storage import is_stray, read_plain
 
 BEST_BRANCH = "best"
 CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
@@ -21,7 +21,7 @@ FOLDERS = ("objects/info", "objects/pack", "refs/heads", "refs/tags", "refs/muta
 
 LOOSE = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{38})\Z")
 PACK = re.compile(r"objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx|rev|bitmap|mtimes)\Z")
-LEFTOVER = re.compile(
+_UNFINISHED = re.compile(
     r"(?:objects/[0-9a-f]{2}/tmp_obj_[^/]+|objects/pack/tmp_(?:pack|idx|rev)_[^/]+"
     r"|\.[^/]+\.part|gc\.pid(?:\.lock)?|gc\.log|packed-refs\.(?:lock|new))\Z"
 )
@@ -53,7 +53,17 @@ WHAT_TO_DO = (
 
 def is_expected(name: str) -> bool:
     """Whether a file with this name in the repository belongs there; refs need a check of their own."""
-    return name in _NAMED or any(kind.match(name) for kind in (LOOSE, PACK, LEFTOVER, DERIVED))
+    return name in _NAMED or is_leftover(name) or any(kind.match(name) for kind in (LOOSE, PACK, DERIVED))
+
+
+def is_leftover(name: str) -> bool:
+    """Whether it was left by an interrupted write, a file manager or a network file system.
+
+    Git passes over the stray files of the last two, but for what it takes for the index of a pack.
+    """
+    folder, _, last = name.rpartition("/")
+    is_index = folder == "objects/pack" and last.endswith(".idx")
+    return bool(_UNFINISHED.match(name)) or (is_stray(last) and not is_index)
 
 
 def check_repository(path: Path) -> None:
@@ -144,7 +154,10 @@ def _parse_packed_refs(path: Path) -> dict[str, str]:
     """The first line is a comment of git's; refs of a run are commits, so none has a peeled line."""
     refs = {}
     text = (read_plain(path, _PACKED_REFS_BYTES) or b"").decode("utf-8", "replace")
-    for number, line in enumerate(text.splitlines(), start=1):
+    *lines, rest = text.split("\n")
+    if rest:
+        raise IntegrityError(f"{path}, line {len(lines) + 1}: it is cut short\n{WHAT_TO_DO}")
+    for number, line in enumerate(lines, start=1):
         if match := _PACKED_REF.match(line):
             refs[match[2]] = match[1]
         elif not line.startswith("# pack-refs with:"):

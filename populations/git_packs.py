@@ -14,6 +14,7 @@ import zlib
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,19 +133,25 @@ class _Pack:
         self.path = path
         self._cache: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
         self._cached = 0
-        self._data = _mapped(path)
-        try:
-            self._index = _mapped(path.with_suffix(".idx"))
-        except FileNotFoundError as error:
-            raise IntegrityError(f"{path} has no index") from error
-        self._count = self._read_count()
+        with ExitStack() as opened:
+            self._data = opened.enter_context(_mapped(path))
+            try:
+                self._index = opened.enter_context(_mapped(path.with_suffix(".idx")))
+            except FileNotFoundError as error:
+                raise IntegrityError(f"{path} has no index") from error
+            self._count = self._read_count()
+            self._opened = opened.pop_all()
 
     def _read_count(self) -> int:
+        """Raises IntegrityError unless the index has all the bytes that its count needs."""
+        path = self.path.with_suffix(".idx")
         if self._index[:_FAN] != b"\xfftOc" + struct.pack(">I", 2):
-            raise IntegrityError(f"{self.path.with_suffix('.idx')} is not an index of version 2")
+            raise IntegrityError(f"{path} is not an index of version 2")
+        if len(self._index) < _IDS + 2 * _SHA_BYTES:
+            raise IntegrityError(f"{path} is damaged: it is cut short")
         fan = struct.unpack_from(">256I", self._index, _FAN)
         if len(self._index) < _IDS + fan[-1] * 28 + 2 * _SHA_BYTES or list(fan) != sorted(fan):
-            raise IntegrityError(f"{self.path.with_suffix('.idx')} is damaged")
+            raise IntegrityError(f"{path} is damaged: it is cut short, or counts wrong")
         if fan[-1] > MAX_OBJECTS:
             raise IntegrityError(f"{self.path} has more than {MAX_OBJECTS:,} objects")
         return int(fan[-1])
@@ -256,8 +263,7 @@ class _Pack:
         return found
 
     def close(self) -> None:
-        self._data.close()
-        self._index.close()
+        self._opened.close()
 
 
 def _mapped(path: Path) -> mmap.mmap:

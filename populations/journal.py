@@ -41,6 +41,7 @@ from studbook.populations.events import (
     to_json,
 )
 from studbook.populations.storage import (
+    RunFolder,
     WriterLock,
     check_kind,
     open_plain,
@@ -276,7 +277,7 @@ class Journal:
         self._clock = clock
         self._announce = announce
         self._is_intact = True
-        self._lock = WriterLock(path.with_name(path.name + ".lock"), holder)
+        self._lock = WriterLock(RunFolder(path.parent).lock, holder)
         try:
             self._handle = _open_durably(path)
         except (StorageError, IntegrityError):
@@ -368,7 +369,8 @@ def _open_durably(path: Path) -> int:
     check_kind(path, stat.S_ISREG)
     with storage_errors(path, "open"):
         existed = path.exists()
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        handle = os.open(path, flags, 0o644)
         if not existed:
             sync_folder(path.parent)
     return handle

@@ -6,6 +6,7 @@ difference is reported. No `git` runs, so nothing planted in the repository is e
 bounded, because whoever made the repository chose its sizes.
 """
 
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ from studbook.populations.git_layout import (
     CONFIG,
     FOREIGN,
     HEAD_CONTENT,
-    LEFTOVER,
     LOOSE,
     REF,
     PackedRefs,
     files_below,
     find_ref,
     is_expected,
+    is_leftover,
 )
 from studbook.populations.git_objects import MAX_OBJECT_BYTES, GitObject, commit_parts, read_files
 from studbook.populations.git_packs import Packs
@@ -64,7 +65,7 @@ class LineageFiles:
         for name in sorted(files_below(self._path)):
             if match := LOOSE.match(name):
                 self._read_loose(name, match[1] + match[2])
-            elif REF.match(name):
+            elif REF.match(name) and not is_leftover(name):
                 self._read_ref(name)
             else:
                 self._read_other(name)
@@ -117,12 +118,14 @@ class LineageFiles:
             self._findings.fault(self._place(name), "the ref names no commit", found=self._told(error))
 
     def _read_other(self, name: str) -> None:
-        if LEFTOVER.match(name):
-            self._findings.note(
-                f"{self._place(name)} is left over from an interrupted write; you can delete it"
-            )
-        elif not is_expected(name) or (self._path / name).is_symlink():
+        try:
+            is_plain = stat.S_ISREG((self._path / name).lstat().st_mode)
+        except FileNotFoundError:
+            return  # an unfinished write of a run that goes on
+        if not is_expected(name) or not is_plain:
             self._findings.fault(self._place(name), FOREIGN)
+        elif is_leftover(name):
+            self._findings.note(f"{self._place(name)} was left by another write; you can delete it")
 
     def _same(self, name: str, expected: bytes, why: str) -> None:
         with self._reading(name):

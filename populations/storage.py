@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
@@ -22,6 +23,11 @@ from typing import BinaryIO
 
 from studbook.errors import IntegrityError, StorageError, remedy
 from studbook.scratch import hold
+
+_STRAY = re.compile(r"\.DS_Store|\._.+|\.nfs[0-9a-f]+", re.DOTALL)
+
+LOCK = "journal.jsonl.lock"
+"""In a run folder."""
 
 RUNS_DIR = "runs"
 """Default directory of runs."""
@@ -75,7 +81,7 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        return self.root / "journal.jsonl.lock"
+        return self.root / LOCK
 
     @property
     def exists(self) -> bool:
@@ -100,6 +106,11 @@ class RunFolder:
         with storage_errors(self.root, "create"):
             self.trajectories.mkdir(parents=True, exist_ok=True)
         return self
+
+
+def is_stray(name: str) -> bool:
+    """Whether a file with this name was left by a file manager (macOS) or a network file system."""
+    return _STRAY.fullmatch(name) is not None
 
 
 @contextmanager
@@ -132,8 +143,9 @@ def kind_words(mode: int) -> str:
         stat.S_ISDIR: "a folder",
         stat.S_ISREG: "a file",
         stat.S_ISFIFO: "a pipe",
+        stat.S_ISSOCK: "a socket",
     }
-    return next((words for is_kind, words in kinds.items() if is_kind(mode)), "a socket or device")
+    return next((words for is_kind, words in kinds.items() if is_kind(mode)), "a device")
 
 
 def open_plain(path: Path, most_bytes: int) -> BinaryIO:

@@ -25,7 +25,7 @@ from studbook.experiments.run.stopping import STOP_FILE
 from studbook.experiments.verifying import Verified, verify_run
 from studbook.llm.call_database import CallDatabase
 from studbook.populations.journal import JournalReader
-from studbook.populations.storage import RunFolder, storage_errors, write_all
+from studbook.populations.storage import LOCK, RunFolder, storage_errors, write_all
 from studbook.scratch import scratch_folder
 
 TOP = frozenset(
@@ -56,7 +56,7 @@ SUFFIX = ".studbook.tar.gz"
 LEVEL = 6
 PASSING = frozenset(
     {
-        "journal.jsonl.lock",
+        LOCK,
         "calls.sqlite-wal",
         "calls.sqlite-shm",
         "population.jsonl",

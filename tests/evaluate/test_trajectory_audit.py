@@ -216,4 +216,18 @@ def test_a_redraw_that_waits_for_a_resume_is_no_fault(tmp_path):
     assert list_trajectories(tmp_path, findings) == {}
     assert [fault.place.partition("/")[2] for fault in findings.faults] == ["ab/stray.redraws"]
     assert findings.notes == [f"{tmp_path.name}: a paper will be judged again with new random seeds"]
+
+
+def test_a_file_of_a_file_manager_among_trajectories_is_a_note(tmp_path):
+    (tmp_path / "ab").mkdir()
+    for name in (".DS_Store", "ab/._x", "ab/.nfs0b1"):
+        (tmp_path / name).write_bytes(b"x")
+    findings = Findings()
+    assert list_trajectories(tmp_path, findings) == {}
+    assert findings.faults == []
+    assert findings.notes[0] == f"{tmp_path.name}: .DS_Store is no file of a run; you can delete it"
+    assert len(findings.notes) == 3
+
+
+def test_redraws_are_packed():
     assert is_packed(f"trajectories/ab/{'ab' * 32}.redraws")

@@ -69,6 +69,43 @@ def test_leftovers_of_an_interruption_and_empty_folders_are_no_orders(repository
     assert len(findings.notes) == 4
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "._seed", ".nfs000000000b2c1f4e00000001"])
+def test_what_file_managers_and_nfs_leave_is_a_note(repository, name):
+    for folder in ("", "info/", "objects/", "objects/pack/", "refs/", "refs/heads/", "refs/mutants/"):
+        (repository / folder).mkdir(exist_ok=True)
+        (repository / folder / name).write_bytes(b"x")
+    check_repository(repository)
+    findings = Findings()
+    LineageFiles(repository, findings)
+    assert findings.faults == []
+    assert len(findings.notes) == 7
+    git(repository, "fsck", "--strict")
+    assert Lineage.existing(repository).read("m0001") == {"agent.py": b"1"}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_such_a_name_excuses_nothing_but_a_plain_file(repository, kind):
+    path = repository / ".DS_Store"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("config")
+    else:
+        path.mkdir()
+        (path / "x").write_bytes(b"x")
+    with pytest.raises(IntegrityError, match="DS_Store"):
+        check_repository(repository)
+    findings = Findings()
+    LineageFiles(repository, findings)
+    assert [fault.place.partition("/x")[0] for fault in findings.faults] == ["lineage.git/.DS_Store"]
+
+
+def test_an_index_of_a_pack_that_git_would_read_is_no_leftover(repository):
+    (repository / f"objects/pack/._pack-{'a' * 40}.idx").write_bytes(b"x")
+    with pytest.raises(IntegrityError, match="Studbook did not write this file"):
+        check_repository(repository)
+
+
 def test_a_missing_config_is_a_note(repository):
     (repository / "config").unlink()
     check_repository(repository)
@@ -103,6 +140,19 @@ def test_packed_refs_are_read_again_when_git_writes_them_anew(repository):
     assert set(before) == {"refs/heads/best", "refs/heads/seed", "refs/mutants/seed", "refs/mutants/m0001"}
     git(repository, "update-ref", "-d", "refs/mutants/m0001")
     assert set(before) - set(refs.read()) == {"refs/mutants/m0001"}
+
+
+def test_packed_refs_cut_at_any_length_are_refused_or_name_the_right_commits(repository):
+    git(repository, "pack-refs", "--all")
+    right = PackedRefs(repository).read()
+    path = repository / "packed-refs"
+    whole = path.read_bytes()
+    for length in {*range(0, len(whole), 11), len(whole) - 1}:
+        path.write_bytes(whole[:length])
+        try:
+            assert PackedRefs(repository).read().items() <= right.items()
+        except IntegrityError as error:
+            assert "packed-refs, line " in str(error)
 
 
 def test_only_plain_files_of_the_expected_size_are_read(tmp_path):

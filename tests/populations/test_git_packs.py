@@ -108,6 +108,38 @@ def test_a_changed_byte_is_refused_or_changes_nothing(tmp_path_factory, data):
         path.write_bytes(whole)
 
 
+@pytest.mark.parametrize("suffix", ["pack", "idx"])
+def test_a_file_cut_at_any_length_is_refused_or_read_right(repository, suffix):
+    ids = pack_blobs(repository, [b"a text of thirty-two characters." * 4, b"x"])
+    path = next((repository / "objects/pack").glob(f"*.{suffix}"))
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    for length in {*range(0, 40, 4), *range(40, len(whole), 19), len(whole) - 1}:
+        path.write_bytes(whole[:length])
+        packs = Packs(repository / "objects")
+        try:
+            for sha in ids:
+                assert packs.find(sha).sha == sha
+            assert any(isinstance(found, IntegrityError) for _, found in packs.read_all())
+        except IntegrityError as error:
+            assert str(path.with_suffix("")) in str(error)
+        finally:
+            packs.close()
+
+
+def test_a_refused_pack_leaves_no_file_open(repository):
+    pack_blobs(repository, [b"x"])
+    index = next((repository / "objects/pack").glob("*.idx"))
+    index.chmod(0o644)
+    index.write_bytes(b"\xfftOc\0\0\0\2")
+    packs = Packs(repository / "objects")
+    with pytest.raises(IntegrityError) as refused:
+        packs.find("0" * 40)
+    kept_alive = refused  # and with it the frames in which the pack was opened
+    assert str(repository) not in Path("/proc/self/maps").read_text()
+    assert "is damaged" in str(kept_alive.value)
+
+
 # -- packs that git never writes
 
 

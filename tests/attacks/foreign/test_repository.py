@@ -102,6 +102,18 @@ def gitfile(repository: Path) -> None:
     repository.write_text("gitdir: ../../other\n")
 
 
+def cut_index(length: int) -> Plant:
+    """A pack whose index ends after `length` bytes."""
+
+    def plant(repository: Path) -> None:
+        write_pack(repository / "objects", BOMBS["another object than the name says"])
+        index = next((repository / "objects/pack").glob("*.idx"))
+        index.write_bytes(index.read_bytes()[:length])
+        an_object(repository).unlink()
+
+    return plant
+
+
 def replace_packed_ref(repository: Path) -> None:
     subprocess.run(["git", "--git-dir", repository, "pack-refs", "--all"], check=True)
     sha = "a" * 40
@@ -172,6 +184,10 @@ PLANTED = (
     *(
         Planted(name=f"a pipe: {place}", place=f"lineage.git/{place}", plant=pipe(place))
         for place in ("config", "packed-refs", "refs/mutants/seed")
+    ),
+    *(
+        Planted(name=f"an index of {length} bytes", place="lineage.git/objects/pack", plant=cut_index(length))
+        for length in (4, 8, 100)
     ),
     Planted(name="a pipe: an object", place="lineage.git/objects/", plant=pipe_object),
 )
