@@ -16,14 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFLNK: "a link",
-}
+from studbook.populations.storage import kind_words
+
 COPY = "copy it to have it read"
 BUNDLED = Path(os.path.realpath(__file__)).parents[1] / "experiments"
 LEAVES = f"a link that leaves the folder ({COPY})"
@@ -121,9 +115,8 @@ def _open(found: FoundFile) -> int:
 
 
 def _check_is_plain(status: os.stat_result) -> None:
-    kind = stat.S_IFMT(status.st_mode)
-    if kind != stat.S_IFREG:
-        raise UnreadableFile(f"{KINDS.get(kind, 'something')}, not a plain file")
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableFile(f"{kind_words(status.st_mode)}, not a plain file")
 
 
 class _Walk:

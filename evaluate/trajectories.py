@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -28,7 +28,7 @@ from studbook.evaluate.contracts import Example, Paper, Report, Rollout
 from studbook.evaluate.examples import ReadExample, example_to_json
 from studbook.evaluate.rubric import average
 from studbook.identity import canonical_json, hash_bytes, hash_json
-from studbook.json_text import read_json
+from studbook.json_text import read_json, typed
 from studbook.llm.contracts import NO_EVIDENCE, ChatCall, ChatReply, Evidence
 from studbook.populations.events import decode, encode
 from studbook.populations.records import FailureCategory, PaperResult, ScoreText
@@ -323,12 +323,12 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
         result = decode(PaperResult, canonical_json(data["result"]))
         trajectory = Trajectory(
             result=replace(result, trajectory_hash=hash_bytes(body)),
-            tree_hash=_of(str, data["tree_hash"]),
-            evaluator_hash=_of(str, data["evaluator_hash"]),
+            tree_hash=typed(str, data["tree_hash"]),
+            evaluator_hash=typed(str, data["evaluator_hash"]),
             calls_by_role=_COUNTS.validate_python(data["calls_by_role"], strict=True),
             truncated_by_role=_COUNTS.validate_python(data["truncated_by_role"], strict=True),
             unreadable_by_role=_COUNTS.validate_python(data.get("unreadable_by_role", {}), strict=True),
-            redraws=_of(int, data.get("redraws", 0)),
+            redraws=typed(int, data.get("redraws", 0)),
             events=_events_of(data["events"]),
             evidence=decode(Evidence, canonical_json(data["rests"])),
         )
@@ -345,19 +345,10 @@ def read_trajectory(body: bytes, key: str, place: str) -> Trajectory:
     return trajectory
 
 
-T = TypeVar("T")
-
-
-def _of(kind: type[T], value: Any) -> T:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r:.40} stands where a {kind.__name__} belongs")
-    return value
-
-
 def _events_of(events: Any) -> tuple[Event, ...]:
     """As they are, once their parts are known to be of the types that are read and rendered."""
-    for event in _of(list, events):
-        kind = _of(str, _of(dict, event)["kind"])
+    for event in typed(list, events):
+        kind = typed(str, typed(dict, event)["kind"])
         _SHAPES[kind].model_validate(event)
     return tuple(events)
 

@@ -6,9 +6,11 @@ schema is the caller's business.
 """
 
 import json
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from studbook.errors import IntegrityError
+
+T = TypeVar("T")
 
 MAX_DEPTH = 200
 MAX_CONTAINERS = 500_000
@@ -29,6 +31,13 @@ def read_json(data: bytes, place: str) -> Any:
         raise IntegrityError(f"{place} is not JSON: {error!s:.100}") from error
     if _is_deeper(value, MAX_DEPTH):
         raise IntegrityError(f"{place} is nested deeper than {MAX_DEPTH}")
+    return value
+
+
+def typed(kind: type[T], value: Any) -> T:
+    """`value`, if it is just of this type: a bool is no int. Raises ValueError."""
+    if type(value) is not kind:
+        raise ValueError(f"{value!r:.40} stands where a {kind.__name__} belongs")
     return value
 
 

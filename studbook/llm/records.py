@@ -15,12 +15,12 @@ from math import isfinite
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from studbook.compression import Expansion, compress, decompress
 from studbook.errors import IntegrityError, RequestFailed, StorageError
 from studbook.identity import canonical_json, hash_json
-from studbook.json_text import read_json
+from studbook.json_text import read_json, typed
 from studbook.llm.call_database import (
     MAX_VALUE_BYTES,
     OLD_VERSION,
@@ -46,7 +46,6 @@ from studbook.llm.meter import Totals
 
 KEY_VERSION = 1
 ROWS_AT_ONCE = 64
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +83,16 @@ def unpack(key: str, data: bytes, place: str, expansion: Expansion | None = None
     value = read_json(decompress(data, max_bytes=MAX_VALUE_BYTES, place=place, expansion=expansion), place)
     try:
         call = StoredCall(
-            key=_of(str, value["key"]),
-            role=_of(str, value["role"]),
+            key=typed(str, value["key"]),
+            role=typed(str, value["role"]),
             reply=ChatReply(
-                text=_of(str, value["text"]),
+                text=typed(str, value["text"]),
                 usage=_usage_of(*value["usage"]),
-                finish_reason=_of(str, value["finish_reason"]),
-                model=_of(str, value["model"]),
-                thoughts=_of(str, value.get("thoughts", "")),
+                finish_reason=typed(str, value["finish_reason"]),
+                model=typed(str, value["model"]),
+                thoughts=typed(str, value.get("thoughts", "")),
                 tool_calls=tuple(
-                    ToolCall(name=_of(str, name), arguments=_of(str, arguments))
+                    ToolCall(name=typed(str, name), arguments=typed(str, arguments))
                     for name, arguments in value.get("tool_calls", ())
                 ),
                 recorded=True,
@@ -107,15 +106,8 @@ def unpack(key: str, data: bytes, place: str, expansion: Expansion | None = None
     return call
 
 
-def _of(kind: type[T], value: Any) -> T:
-    """A value of a file that somebody else may have written."""
-    if type(value) is not kind:
-        raise ValueError(f"{value!r:.40} stands where a {kind.__name__} belongs")
-    return value
-
-
 def _dollars(value: Any) -> float:
-    amount: float = value if type(value) is int else _of(float, value)
+    amount: float = value if type(value) is int else typed(float, value)
     if not isfinite(amount):
         raise ValueError(f"{amount} dollars")
     return amount
@@ -123,9 +115,9 @@ def _dollars(value: Any) -> float:
 
 def _usage_of(prompt: Any, completion: Any, cached: Any = 0) -> Usage:
     return Usage(
-        prompt_tokens=_of(int, prompt),
-        completion_tokens=_of(int, completion),
-        cached_tokens=_of(int, cached),
+        prompt_tokens=typed(int, prompt),
+        completion_tokens=typed(int, completion),
+        cached_tokens=typed(int, cached),
     )
 
 
@@ -224,7 +216,7 @@ class CallRecords:
                 "SELECT kind, message FROM failures WHERE key = ?", (bytes.fromhex(key),)
             ).fetchone()
         with self._typed():
-            return None if row is None else RequestFailed(_of(str, row[0]), _of(str, row[1]), key=key)
+            return None if row is None else RequestFailed(typed(str, row[0]), typed(str, row[1]), key=key)
 
     def put_failure(self, key: str, *, role: str, failure: RequestFailed) -> None:
         """Commits before it returns. The first record of a key stays."""
@@ -252,7 +244,7 @@ class CallRecords:
         found: dict[str, dict[str, int]] = {}
         with self._typed():
             for role, kind, count in rows:
-                found.setdefault(_of(str, role), {})[_of(str, kind)] = count
+                found.setdefault(typed(str, role), {})[typed(str, kind)] = count
         return found
 
     def put_wasted(self, *, role: str, usage: Usage, dollars: float) -> None:
@@ -298,8 +290,10 @@ class CallRecords:
         cached = dict(self._connection.execute("SELECT role, tokens FROM cached")) if has_cached else {}
         with self._typed():
             return {
-                _of(str, role): Totals(
-                    calls=n, usage=_usage_of(p, c, cached.get(role, 0)), dollars=_of(int, cost) / PICODOLLARS
+                typed(str, role): Totals(
+                    calls=n,
+                    usage=_usage_of(p, c, cached.get(role, 0)),
+                    dollars=typed(int, cost) / PICODOLLARS,
                 )
                 for role, n, p, c, cost in self._connection.execute(query)
             }
@@ -331,7 +325,7 @@ class CallRecords:
                     raise IntegrityError(f"{self._place} is damaged: its rows are out of order")
                 last = rowid
                 with self._typed():
-                    name = _of(bytes, key).hex()
+                    name = typed(bytes, key).hex()
                 yield unpack(name, reply, self._place_of(name))
             if len(rows) < ROWS_AT_ONCE:
                 return

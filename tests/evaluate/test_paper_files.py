@@ -143,7 +143,7 @@ def test_pipes_and_sockets_are_told_and_not_waited_for(folder):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.fspath(folder / "socket.md"))
         assert skipped(folder) == [
-            ("pipe.md", "a named pipe, not a plain file"),
+            ("pipe.md", "a pipe, not a plain file"),
             ("socket.md", "a socket, not a plain file"),
         ]
 
@@ -167,7 +167,7 @@ def test_a_file_that_is_given_by_name_is_followed_but_must_be_plain(folder, tmp_
     (tmp_path / "named.md").symlink_to(folder / "a.md")
     assert [paper.title for paper in read_corpus(tmp_path / "named.md").papers] == ["Ships"]
     os.mkfifo(tmp_path / "pipe.md")
-    with pytest.raises(CorpusError, match=r"pipe\.md: a named pipe, not a plain file"):
+    with pytest.raises(CorpusError, match=r"pipe\.md: a pipe, not a plain file"):
         read_corpus(tmp_path / "pipe.md")
 
 
@@ -274,7 +274,7 @@ SWAPS = {
         lambda sub, outside: replaced(sub).symlink_to(outside),
         "cannot be read: Not a directory",
     ),
-    "by a pipe": (lambda sub, _: os.mkfifo(replaced(sub / "key.txt")), "a named pipe, not a plain file"),
+    "by a pipe": (lambda sub, _: os.mkfifo(replaced(sub / "key.txt")), "a pipe, not a plain file"),
 }
 
 
