@@ -251,7 +251,7 @@ Announce = Callable[[str], object]
 """Called with the hash of an append's last line before the append is written."""
 
 
-def announce_to_nobody(_: str) -> None:
+def ignore_announcement(_: str) -> None:
     """Most readers and tests need not know an append before it is made."""
 
 
@@ -271,7 +271,7 @@ class Journal:
         clock: Clock,
         holder: str,
         visit: Callable[[Entry], None] | None = None,
-        announce: Announce = announce_to_nobody,
+        announce: Announce = ignore_announcement,
     ) -> None:
         self.path = path
         self._clock = clock

@@ -126,7 +126,7 @@ def _replay_records(
             return replay_whole(target.run, papers, display, open_sandbox=opening.open)
         return replay_part(part, papers, display, opening.open)
     except ReplayDifference as error:
-        raise ReplayDifference(f"{error}{opening.doubt(target.run)}") from error
+        raise ReplayDifference(f"{error}{opening.possible_causes(target.run)}") from error
     finally:
         display.close()
 
@@ -144,7 +144,7 @@ class _Opening:
         self._terminal.progress(labelled("sandbox", clean_line(self._sandbox.statement, 300)))
         return self._sandbox
 
-    def doubt(self, run: OpenedRun) -> str:
+    def possible_causes(self, run: OpenedRun) -> str:
         """Lines for a difference, if the run was made with another Python or other contents of its boxes."""
         python = python_difference(run.folder.environment)
         told = f"\n  {python}" if python else ""

@@ -20,8 +20,8 @@ from studbook.experiments.outputs import Output, opened_output
 from studbook.experiments.run.environment import (
     Tell,
     UserEnvironment,
+    ignore_message,
     read_user_environment,
-    tell_nobody,
 )
 from studbook.experiments.run.execute import ActiveRun, begin_run, prepare
 from studbook.experiments.run.opening import create_run, open_run
@@ -135,7 +135,7 @@ def trial_spec(
     target: str | None,
     model: str | None,
     overrides: Iterable[str],
-    tell: Tell = tell_nobody,
+    tell: Tell = ignore_message,
 ) -> Spec:
     """The bundled trial with the models of `target`: a spec, an address, or None for OPENAI_BASE_URL.
 

@@ -13,7 +13,7 @@ from studbook.experiments.pack.packing import SUFFIX, pack_run
 from studbook.experiments.pack.secret_scan import SecretScan, known_secrets
 from studbook.experiments.pack.unpacking import unpack_run
 from studbook.experiments.run.environment import read_user_environment
-from studbook.experiments.run.foreign import wishes_of
+from studbook.experiments.run.foreign import decisions_of
 from studbook.experiments.run.opening import Target, find_run, open_run, open_target
 from studbook.experiments.run.provenance import mark_as_own
 from studbook.experiments.spec.loading import read_resolved
@@ -196,7 +196,7 @@ def adopt(options: Namespace, terminal: Terminal) -> int:
             "no state folder can be written, so nothing can be marked as yours\n"
             "  set XDG_STATE_HOME to a folder that only you can write"
         )
-    wishes = dict(wishes_of(spec))
+    wishes = dict(decisions_of(spec))
     if terminal.wants_json:
         terminal.json({"schema": 1, "run": run.folder.name, "was_own": was_own, "wishes": wishes})
         return 0

@@ -71,7 +71,7 @@ def check_credentials(
         if address is not None and address.is_from_dotenv and variables[variable] == dotenv.get(variable):
             continue  # the `.env`'s own key goes to its own address
         lacking, given = [], []
-        for key, value in _reaching_out(name, endpoint):
+        for key, value in _settings_of_endpoint(name, endpoint):
             source = source_of((*place, key), overrides)
             if source is None or source.is_from_dotenv:
                 lacking += ["-s", f"{'.'.join((*place, key))}={value}"]
@@ -95,17 +95,17 @@ def used_endpoints(spec: Spec) -> Iterator[tuple[str, EndpointSpec]]:
             yield name, endpoint
 
 
-def reaching_out(spec: Spec) -> Iterator[tuple[str, str]]:
+def endpoint_settings(spec: Spec) -> Iterator[tuple[str, str]]:
     """Keys and values of the spec that say where calls go, and which variable goes with them.
 
     OPENAI_API_KEY at OpenAI's own address is what everybody has.
     """
     for name, endpoint in used_endpoints(spec):
-        for key, value in _reaching_out(name, endpoint):
+        for key, value in _settings_of_endpoint(name, endpoint):
             yield f"models.endpoints.{name}.{key}", value
 
 
-def _reaching_out(name: str, endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:
+def _settings_of_endpoint(name: str, endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:
     if endpoint.base_url is not None:
         yield "base_url", endpoint.base_url
     if endpoint.api_key_env is not None and (name, endpoint.api_key_env) != (OPENAI, KEY_OF_OPENAI):

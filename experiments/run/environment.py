@@ -31,7 +31,7 @@ from studbook.version import __version__
 Tell = Callable[[str], object]
 
 
-def tell_nobody(_: str) -> None:
+def ignore_message(_: str) -> None:
     """A library shows nothing."""
 
 
@@ -46,7 +46,7 @@ class UserEnvironment:
     def variables(self) -> dict[str, str]:
         return merged(self.environment, self.dotenv)
 
-    def load(self, path: str | None, flags: Iterable[str], tell: Tell = tell_nobody) -> Spec:
+    def load(self, path: str | None, flags: Iterable[str], tell: Tell = ignore_message) -> Spec:
         """`path` None: the default spec, with the overrides of the flags. `tell`: what `.env` changes.
 
         Raises SpecError, also for what a `.env` may not change.

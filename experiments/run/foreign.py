@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from studbook.errors import SandboxError, SpecError, UsageError
 from studbook.experiments.run.bench import open_clean_sandbox, open_recorded_sandbox
-from studbook.experiments.run.credentials import reaching_out
+from studbook.experiments.run.credentials import endpoint_settings
 from studbook.experiments.run.plugins import check_named_code, chosen
 from studbook.experiments.run.provenance import Provenance
 from studbook.experiments.spec.model import KEY_OF_OPENAI, OPENAI, LimitsSpec, SandboxSpec, Spec
@@ -134,7 +134,7 @@ class Consent:
         """
         if self.provenance.is_own:
             return
-        lacking = [pair for pair in reaching_out(spec) if pair[0] not in named]
+        lacking = [pair for pair in endpoint_settings(spec) if pair[0] not in named]
         if not lacking:
             return
         flags = [part for key, value in lacking for part in ("-s", f"{key}={value}")]
@@ -171,10 +171,10 @@ def named_sandbox(spec: SandboxSpec, kind: str) -> SandboxSpec:
     return spec if kind == spec.kind else spec.model_copy(update={"kind": kind, "params": {}})
 
 
-def wishes_of(spec: Spec) -> Iterator[tuple[str, str]]:
+def decisions_of(spec: Spec) -> Iterator[tuple[str, str]]:
     """What a run decides once it is this user's own: its sandbox, code to import, addresses and keys."""
     yield "sandbox", spec.sandbox.kind
     for place, (door, choice) in chosen(spec).items():
         if choice.name not in door.names():
             yield place, choice.name
-    yield from reaching_out(spec)
+    yield from endpoint_settings(spec)

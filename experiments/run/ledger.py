@@ -23,8 +23,8 @@ from studbook.populations.journal import (
     Clock,
     Journal,
     JournalReader,
-    announce_to_nobody,
     entries_with,
+    ignore_announcement,
 )
 from studbook.populations.lineage import Lineage
 from studbook.populations.population import EMPTY, Population
@@ -152,7 +152,7 @@ def opened_ledger(
     clock: Clock,
     holder: str,
     kind: type[L],
-    announce: Announce = announce_to_nobody,
+    announce: Announce = ignore_announcement,
 ) -> Iterator[L]:
     """The run in `folder`, new or existing, with its lock held."""
     builder = EMPTY.builder()

@@ -11,7 +11,7 @@ from support.runs_on_disk import write_run
 from studbook.errors import PluginError, SpecError, UsageError
 from studbook.evaluate.predicates import PREDICATE
 from studbook.experiments.cli.main import main
-from studbook.experiments.run.foreign import Consent, wishes_of
+from studbook.experiments.run.foreign import Consent, decisions_of
 from studbook.experiments.run.opening import open_run
 from studbook.experiments.run.plugins import distrusting, find_plugin, plugging
 from studbook.experiments.run.provenance import OWN, Provenance, mark_as_own
@@ -105,7 +105,7 @@ def test_a_run_of_ones_own_is_not_asked_about():
 
 def test_what_a_run_wishes_is_listed_before_it_is_adopted():
     spec = spec_with("models.roles.weak.endpoint=lab", "search.selection=my:Own", "sandbox=process")
-    assert list(wishes_of(spec)) == [
+    assert list(decisions_of(spec)) == [
         ("sandbox", "process"),
         ("selection", "my:Own"),
         (BASE, "http://evil.example/v1"),
