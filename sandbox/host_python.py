@@ -8,6 +8,7 @@ import importlib.util
 import io
 import os
 import py_compile
+import re
 import shutil
 import subprocess
 import sys
@@ -107,15 +108,15 @@ def items(scratch: Path) -> Iterator[Item]:
     yield Item("etc/group", GROUP)
     executable, name = executable_path(), python_name()
     yield Item(f"usr/local/bin/{name}", executable, 0o755)
-    libraries = {executable}
+    modules = set()
     for relative, path in library_files():
         place = f"{LIBRARIES.lstrip('/')}/{name}/{relative}"
         yield Item(place, path)
         if path.suffix == ".py":
             yield from bytecode(place, path, scratch)
         elif path.suffix == ".so":
-            libraries.add(path)
-    for path in sorted(closure(libraries)):
+            modules.add(path)
+    for path in sorted(closure(executable, modules)):
         yield Item(f"{library_folder(path)}/{path.name}", path, 0o755)
 
 
@@ -142,20 +143,54 @@ def library_files() -> Iterator[tuple[str, Path]]:
                 yield path.relative_to(root).as_posix(), path
 
 
-def closure(binaries: set[Path]) -> set[Path]:
-    """The shared libraries that the binaries are linked to, and the program loader."""
-    command = ["ldd", *map(str, sorted(binaries))]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LDD_SECONDS)
-    except subprocess.TimeoutExpired as error:  # its own words repeat the command
-        raise SandboxError(f"ldd gave no answer within {LDD_SECONDS} s") from error
-    words = (word for line in run.stdout.splitlines() if not line.endswith(":") for word in line.split())
-    found = {Path(word) for word in words if word.startswith("/")}
+def closure(executable: Path, modules: set[Path]) -> set[Path]:
+    """The shared libraries that an executable and its modules are linked to, and the program loader.
+
+    The loader of glibc lists them all at once; `ldd` would start it twice for each. Raises SandboxError.
+    """
+    found = _listed_by_loader(executable, modules) or _listed_by_ldd([executable, *sorted(modules)])
+    return {path for path in found if path.is_file()} - modules - {executable}
+
+
+def _listed_by_loader(executable: Path, modules: set[Path]) -> set[Path]:
+    """Nothing where the loader is another one, where a module does not load, or a path cannot be named."""
+    preloaded = [str(path) for path in sorted(modules)]
+    if any(re.search(r"[\s:]", path) for path in preloaded):
+        return set()
+    tracing = {"LD_TRACE_LOADED_OBJECTS": "1", "LD_PRELOAD": " ".join(preloaded)}
+    # a loader that does not know these variables runs the program
+    run = _listing([str(executable), "-I", "-c", ""], {**os.environ, **tracing})
+    return set() if run.returncode or run.stderr else _paths_in(run.stdout)
+
+
+def _listed_by_ldd(binaries: list[Path]) -> set[Path]:
+    run = _listing(["ldd", *map(str, binaries)], None)
+    found = _paths_in(run.stdout)
     if not found and run.returncode != 0 and "not a dynamic executable" not in run.stderr:
         raise SandboxError(
             f"ldd could not list the libraries that {executable_path()} needs: {run.stderr.strip()[:200]}"
         )
-    return {path for path in found if path.is_file()}
+    return found
+
+
+def _listing(command: list[str], environment: dict[str, str] | None) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LDD_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:  # its own words repeat the command
+        raise SandboxError(f"{Path(command[0]).name} gave no answer within {LDD_SECONDS} s") from error
+
+
+def _paths_in(listing: str) -> set[Path]:
+    words = (word for line in listing.splitlines() if not line.endswith(":") for word in line.split())
+    return {Path(word) for word in words if word.startswith("/")}
 
 
 def library_folder(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studbook.sandbox.host_python import closure, copy_to, executable_path, write_tar
+from studbook.sandbox.host_python import closure, copy_to, executable_path, library_files, write_tar
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's own Python runs in containers")
 
@@ -31,9 +31,19 @@ def test_the_hosts_python_is_a_small_readable_tree_without_the_hosts_paths(tmp_p
 
 @LINUX
 def test_the_closure_holds_the_loader_and_the_c_library():
-    names = {path.name for path in closure({executable_path()})}
+    names = {path.name for path in closure(executable_path(), set())}
     assert any(name.startswith(("ld-", "ld.")) for name in names)
     assert any(name.startswith(("libc.", "libc-")) for name in names)
+
+
+@LINUX
+def test_ldd_finds_the_same_where_the_loader_cannot_be_asked(tmp_path: Path):
+    modules = {path for _, path in library_files() if path.suffix == ".so"}
+    with_space = tmp_path / "a module.so"
+    with_space.write_bytes(min(modules).read_bytes())
+    asked = closure(executable_path(), {min(modules)})
+    assert closure(executable_path(), {with_space}) == asked
+    assert closure(executable_path(), modules) >= asked
 
 
 @LINUX

@@ -1,7 +1,6 @@
 """The root of boxes behind bubblewrap: made where programs run; what prevents it is told at opening."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,34 +64,34 @@ exit 1
 """
 
 
-def break_walls(programs: Path) -> str:
-    """Each fault returns the PATH in which it is met."""
+def break_walls(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (programs / "bwrap").write_text(FAILS_IN_THE_COPY)
     (programs / "bwrap").chmod(0o755)
-    return f"{programs}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
 
-def take_away_ldd(programs: Path) -> str:
-    for name in ("bwrap", "rm"):
-        (programs / name).symlink_to(str(shutil.which(name)))
-    return str(programs)
+def hang_the_loader(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studbook.sandbox.host_python.LDD_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize(
     ("fault", "told"),
-    [(break_walls, "execvp /usr/local/bin/python3: Permission denied"), (take_away_ldd, "'ldd'")],
+    [
+        (break_walls, "execvp /usr/local/bin/python3: Permission denied"),
+        (hang_the_loader, "gave no answer within 0"),
+    ],
 )
 def test_what_keeps_boxes_out_of_bubblewrap_is_told_at_opening_and_they_run_without(
     bubblewrap: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    fault: Callable[[Path], str],
+    fault: Callable[[Path, pytest.MonkeyPatch], None],
     told: str,
 ):
     programs, place = tmp_path / "bin", tmp_path / "place"
     programs.mkdir()
     place.mkdir()
-    monkeypatch.setenv("PATH", fault(programs))
+    fault(programs, monkeypatch)
     monkeypatch.setattr("studbook.sandbox.bubblewrap.MEMORY", tmp_path / "none")
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     with closing(ProcessSandbox.open()) as sandbox:
