@@ -20,8 +20,9 @@ from support.engines import engine_answers
 from studbook.sandbox.bubblewrap import PythonCopy, find_bubblewrap
 
 # The secret that marks runs as this user's: one for all test processes, and not the user's real one.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="studbook-tests-")
+STATE = "" if "PYTEST_XDIST_WORKER" in os.environ else tempfile.mkdtemp(prefix="studbook-tests-")
+"""Empty in test processes, and in a pytest that a test starts: they use what the first one made."""
+os.environ["XDG_STATE_HOME"] = STATE or os.environ["XDG_STATE_HOME"]
 
 pytest_plugins = ["support.attack_plugin"]  # here, because with test processes only this file is always read
 
@@ -38,8 +39,8 @@ THREAD_SECONDS = 5.0
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
+    if STATE:
+        shutil.rmtree(STATE, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,14 +226,20 @@ def test_a_file_named_stop_ends_a_run_in_order_and_it_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_is_named_and_the_run_goes_on_when_there_is_room(tmp_path):
-    """A file size limit stands for the full disk: both fail in the same write."""
+    """A file size limit stands for the full disk: both fail in the same write.
+
+    Without bubblewrap: the limit would cut the copy of Python for its boxes as well.
+    """
     write_tiny(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rm").symlink_to(str(shutil.which("rm")))
+    programs = {"PATH": str(tmp_path / "bin")}
     command = 'ulimit -f 40; exec "$@"'
     arguments = ["studbook", "run", "tiny.yaml", "--name", "trial"]
     limited = subprocess.run(
-        ["bash", "-c", command, "bash", sys.executable, "-m", *arguments],
+        [str(shutil.which("bash")), "-c", command, "bash", sys.executable, "-m", *arguments],
         cwd=tmp_path,
-        env=environment(PYTHONDONTWRITEBYTECODE="1"),  # the limit would cut byte code as well
+        env=environment(PYTHONDONTWRITEBYTECODE="1", **programs),  # the limit would cut byte code as well
         capture_output=True,
         text=True,
         timeout=240,
@@ -241,6 +248,6 @@ def test_a_disk_that_is_full_is_named_and_the_run_goes_on_when_there_is_room(tmp
     assert "Traceback" not in limited.stderr
     assert str(Path("runs/trial")) in limited.stderr
     assert "studbook resume trial" in limited.stderr
-    resumed = studbook("resume", "trial", cwd=tmp_path)
+    resumed = studbook("resume", "trial", cwd=tmp_path, **programs)
     assert resumed.returncode == 0, resumed.stderr
-    assert studbook("replay", "trial", cwd=tmp_path).returncode == 0
+    assert studbook("replay", "trial", cwd=tmp_path, **programs).returncode == 0
