@@ -13,6 +13,7 @@ waited for a core, gaps under three seconds are counted. Knows neither boxes nor
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -21,8 +22,10 @@ from studbook.errors import SandboxError
 BEAT_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0  # for a sign of life: a busy engine answers a ping in milliseconds
 GAP_SECONDS = PATIENCE_SECONDS + 1.0  # between two looks; threads that share an interpreter wait far less
-SHORT_GAP_SECONDS = 1.0  # of the beating thread, which knows whether it waited for a core
+SHORT_GAP_SECONDS = 1.0  # between two looks of the beating thread
 SILENCE_SECONDS = 120.0  # an engine that gives no sign of life for so long has failed
+
+TASKS = Path("/proc/self/task")
 
 Silence = Callable[[float], bool]
 """(seconds to wait) -> whether whatever carries the box took a question and did not answer in that time."""
@@ -34,23 +37,24 @@ def never_silent(_: float) -> bool:
 
 
 def waited_for_a_core() -> float:
-    """Seconds in which the calling thread was ready to run and did not; a stopped thread is not ready.
+    """Seconds in which threads of this process were ready to run and did not; a stopped one is not ready.
 
-    Where the system does not count them it may have waited all the time.
+    Of all threads, because one that waits for the interpreter waits for another one that waits for a core.
+    Where the system does not count them they may have waited all the time.
     """
-    try:
-        ran, waited = Path("/proc/thread-self/schedstat").read_bytes().split()[:2]
-    except (OSError, ValueError):
-        return time.monotonic()
-    return int(waited) / 1e9 if int(ran) else time.monotonic()
+    total = 0
+    for path in TASKS.glob("*/schedstat"):
+        with suppress(OSError, ValueError):  # the thread has ended
+            total += int(path.read_bytes().split()[1])
+    return total / 1e9 if total else time.monotonic()
 
 
 class Heartbeat:
     """A clock that stands still when this process or the carrier of its boxes does. Thread-safe.
 
     Shared by all boxes of a carrier, each of which enters and leaves it; it beats while any is inside.
-    `is_silent` and `waited` are called from the beating thread. `busy` counts this process's seconds of CPU
-    time.
+    `is_silent` is called from the beating thread. `busy` counts this process's seconds of CPU time, `waited`
+    those in which it wanted a core and had none.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Heartbeat:
     ) -> None:
         self._is_silent, self._clock, self._busy, self._waited = is_silent, clock, busy, waited
         self._changed = threading.Condition()
-        self._seen, self._worked = clock(), busy()
+        self._seen, self._worked, self._starved = clock(), busy(), waited()
         self._lost = 0.0
         self._asked = self._answered = 0  # beats: numbers of the last one wanted, and the last one made
         self._inside = 0
@@ -72,7 +76,7 @@ class Heartbeat:
         with self._changed:
             self._inside += 1
             if self._thread is None:
-                self._seen, self._worked = self._clock(), self._busy()
+                self._seen, self._worked, self._starved = self._clock(), self._busy(), self._waited()
                 self._thread = threading.Thread(target=self._beat, name="box-heartbeat", daemon=True)
                 self._thread.start()
         return self
@@ -116,10 +120,10 @@ class Heartbeat:
         return self.now()
 
     def _look(self) -> None:
-        """Count a gap in which no thread of this process ran: a busy process was not stopped."""
+        """Count a gap in which no thread of this process ran, or wanted to."""
         now, worked = self._clock(), self._busy()
         gap = now - self._seen
-        if gap > GAP_SECONDS and worked - self._worked < gap / 2:
+        if gap > GAP_SECONDS and max(worked - self._worked, self._waited() - self._starved) < gap / 2:
             self._lost += gap - BEAT_SECONDS
         self._seen, self._worked = now, worked
 
@@ -142,15 +146,19 @@ class Heartbeat:
                     self._answered = asked
                     self._changed.notify_all()
                 before = self._readings()
+                self._starved = before[2]
 
     def _readings(self) -> tuple[float, float, float, float]:
         return self._clock(), self._busy(), self._waited(), self._lost
 
     def _look_closely(self, before: tuple[float, float, float, float]) -> None:
-        """Count a gap in which the beating thread neither ran nor waited for a core."""
-        gap, worked, waited, lost = (now - then for now, then in zip(self._readings(), before, strict=True))
-        if gap > SHORT_GAP_SECONDS and max(worked, waited) < gap / 2:
-            self._lost += max(0.0, gap - BEAT_SECONDS - lost)
+        """Count a shorter gap, seen by the beating thread alone, in which nothing ran or wanted to."""
+        if self._clock() - before[0] > SHORT_GAP_SECONDS:
+            gap, worked, waited, lost = (
+                now - then for now, then in zip(self._readings(), before, strict=True)
+            )
+            if max(worked, waited) < gap / 2:
+                self._lost += max(0.0, gap - BEAT_SECONDS - lost)
 
     def _is_over(self) -> bool:
         """Has the last box left since this thread began to beat?"""
