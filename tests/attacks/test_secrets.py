@@ -46,10 +46,10 @@ champion: {{candidates: 1, confirm_replicates: 1, test_replicates: 1}}
 sandbox: {sandbox}
 workers: 2
 models:
-  retries: 3
+  retries: 6
   endpoints:
-    openai: {{timeout_seconds: 2.0}}
-    second: {{kind: openai, base_url: "{second}", api_key_env: SECOND_KEY, timeout_seconds: 2.0}}
+    openai: {{timeout_seconds: 5.0}}
+    second: {{kind: openai, base_url: "{second}", api_key_env: SECOND_KEY, timeout_seconds: 5.0}}
   roles: {{{roles}}}
 """
 
