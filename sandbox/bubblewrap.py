@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from studbook.errors import SandboxError
-from studbook.sandbox.frames import one_line
+from studbook.sandbox.frames import short_line
 from studbook.sandbox.host_python import LIBRARIES, copy_to, executable_path
 from studbook.sandbox.owner import is_stale, labels_of, labels_on, this_process, write_labels
 from studbook.scratch import temporary_base
@@ -52,7 +52,7 @@ def _obstacle(python: list[str]) -> str:
         run = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL_SECONDS, env={})
     except subprocess.TimeoutExpired:
         return f"no answer within {TRIAL_SECONDS} s"
-    said = one_line(run.stderr.decode("utf-8", "replace")) or f"exit status {run.returncode}"
+    said = short_line(run.stderr.decode("utf-8", "replace")) or f"exit status {run.returncode}"
     return said if run.returncode else ""
 
 
@@ -112,7 +112,7 @@ class PythonCopy:
                 return self._make_in(place)
             except (OSError, SandboxError, subprocess.SubprocessError) as error:
                 self._remove()
-                failures.append(f"{place}: {one_line(str(error))}")
+                failures.append(f"{place}: {short_line(str(error))}")
         told = "; ".join(failures) or "no folder allows programs to run; set TMPDIR to one that does"
         raise SandboxError(f"no copy of Python for the boxes: {told}")
 

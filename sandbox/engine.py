@@ -39,7 +39,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from studbook.certificates import OF_ENGINES, find_stale
 from studbook.errors import BoxRefused, SandboxError
-from studbook.sandbox.frames import one_line
+from studbook.sandbox.frames import short_line
 from studbook.sandbox.heartbeat import Heartbeat
 
 NOTHING = {"type": ["plugin"], "event": ["none"]}
@@ -245,7 +245,7 @@ def _context(name: str) -> Any:
         return ContextAPI.get_context(name)
     except Exception as error:  # (the SDK raises Exception itself for a damaged context)
         raise SandboxError(
-            f"Docker, looking for an engine: context {name!r}: {one_line(str(error))}"
+            f"Docker, looking for an engine: context {name!r}: {short_line(str(error))}"
         ) from error
 
 
@@ -263,7 +263,7 @@ def knock(address: EngineAddress) -> None:
 
 def describe_failure(address: EngineAddress, error: Exception) -> str:
     """One line: the address, what happened, and what to do unless that is obvious."""
-    what = f"Docker, looking for an engine at {address}: {one_line(str(error))}"
+    what = f"Docker, looking for an engine at {address}: {short_line(str(error))}"
     what = BEFORE_AT.sub("****@", what)  # also covers an address without a scheme
     advice = find_stale(os.environ, OF_ENGINES) if _may_need_certificates(address) else ""
     advice = advice or next((step for scheme, step in ADVICE.items() if address.url.startswith(scheme)), "")
@@ -317,7 +317,7 @@ def engine_errors(doing: str, refusals: Collection[int] = ()) -> Iterator[None]:
         yield
     except (DockerException, HTTPError, OSError) as error:
         said = getattr(error, "explanation", None) or error  # the rest of an APIError is a long URL
-        told = f"Docker, {doing}: {without_credentials(one_line(str(said)))}"
+        told = f"Docker, {doing}: {without_credentials(short_line(str(said)))}"
         if not isinstance(error, APIError):
             raise SandboxError(told) from error
         raise (refusal(told) if error.status_code in refusals else EngineFault(told)) from error
@@ -338,7 +338,7 @@ def imported(said: str, reference: str) -> str:
         found = None
     if isinstance(found, str) and found:
         return found
-    raise SandboxError(f"Docker, importing {reference}: {one_line(said) or 'the engine answered nothing'}")
+    raise SandboxError(f"Docker, importing {reference}: {short_line(said) or 'the engine answered nothing'}")
 
 
 class Engine:
@@ -419,7 +419,7 @@ class Engine:
                 lines = [*client.api.pull(repository, tag or "latest", stream=True, decode=True)]
                 failures = [line["error"] for line in lines if "error" in line]
                 if failures:  # reported only after reading everything, or the connection stays open
-                    raise SandboxError(f"Docker, pulling {reference}: {one_line(str(failures[0]))}")
+                    raise SandboxError(f"Docker, pulling {reference}: {short_line(str(failures[0]))}")
             except (requests.Timeout, ReadTimeoutError) as error:
                 silence = f"no progress from the registry for {patience_seconds} seconds"
                 raise SandboxError(f"Docker, pulling {reference}: {silence}") from error

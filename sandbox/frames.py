@@ -182,6 +182,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def one_line(text: str, limit: int = 300) -> str:
+def short_line(text: str, limit: int = 300) -> str:
     line = " ".join(printable(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -67,8 +67,8 @@ class ImageStore(Protocol):
 class Image:
     """`way`: "local", "pulled" or "host python"; `digest` is the registry's, or "" when there is none.
 
-    `contents` is a digest of the layers, independent of where they came from; `note` says, for display, why a
-    better way was not available.
+    `contents` is a digest of what a box gets from it, the layers and the variables, independent of where they
+    came from; `note` says, for display, why a better way was not available.
     """
 
     reference: str
@@ -135,14 +135,15 @@ def get_image(engine: ImageStore, reference: str) -> dict[str, Any]:
 
 def image_of(reference: str, found: dict[str, Any], way: str) -> Image:
     digests = found.get("RepoDigests") or [""]
-    volumes = (found.get("Config") or {}).get("Volumes") or {}
+    config = found.get("Config") or {}
+    layers = (found.get("RootFS") or {}).get("Layers") or [found["Id"]]
     return Image(
         reference=reference,
         image_id=found["Id"],
         digest=digests[0].rpartition("@")[2],
         way=way,
-        contents=hash_json((found.get("RootFS") or {}).get("Layers") or [found["Id"]])[:32],
-        volumes=tuple(sorted(volumes)),
+        contents=hash_json([layers, sorted(config.get("Env") or [])])[:32],
+        volumes=tuple(sorted(config.get("Volumes") or {})),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from studbook.errors import SandboxError
-from studbook.sandbox.frames import one_line
+from studbook.sandbox.frames import short_line
 from studbook.sandbox.session import Channel
 from studbook.sandbox.shim import PACKAGE, read_source
 
@@ -70,7 +70,7 @@ class Keeper:
         try:
             self._open = self._open_keeper()
         except SandboxError as error:  # whether a box can be had, the box itself will show
-            self._fail(one_line(str(error)))
+            self._fail(short_line(str(error)))
             return
         report = read_report(self._open.channel)
         if report.failure:
@@ -109,7 +109,7 @@ def read_report(channel: Channel) -> Report:
     while b"\n" not in data and len(data) < REPORT_BYTES:
         got = channel.receive()
         if got == b"":
-            return Report(failure=one_line(data.decode("utf-8", "replace")) or "it ended without a word")
+            return Report(failure=short_line(data.decode("utf-8", "replace")) or "it ended without a word")
         data += got or b""
         left = until - time.monotonic()
         if got is None and (left <= 0 or not select.select([channel.fileno()], [], [], left)[0]):
@@ -118,7 +118,7 @@ def read_report(channel: Channel) -> Report:
         told: dict[str, Any] = json.loads(data)
         return Report(files=told["files"], missed=told["missed"], is_locked=told["locked"])
     except (ValueError, KeyError, TypeError):
-        return Report(failure=one_line(data[:200].decode("utf-8", "replace")))
+        return Report(failure=short_line(data[:200].decode("utf-8", "replace")))
 
 
 def warning_of(report: Report) -> str:

@@ -27,8 +27,8 @@ from studbook.sandbox.frames import (
     Ready,
     Request,
     encode_frame,
-    one_line,
     read_frame,
+    short_line,
 )
 from studbook.sandbox.heartbeat import Heartbeat
 from studbook.sandbox.shim import kit_sources
@@ -193,10 +193,10 @@ class Session:
             while True:
                 self._turn()
         except FrameError as error:
-            return self._end(BoxStatus.PROTOCOL_ERROR, one_line(str(error)))
+            return self._end(BoxStatus.PROTOCOL_ERROR, short_line(str(error)))
         except Ended as end:
             status, detail, *flags = end.args
-            return self._end(status, one_line(detail), *flags)
+            return self._end(status, short_line(detail), *flags)
 
     def close(self) -> None:
         """Wait for running handlers and free all resources; call after the box is gone."""
@@ -297,7 +297,7 @@ class Session:
             raise FrameError(f"unexpected {frame.kind} frame")
         if isinstance(frame, Ready):
             self._is_ready = True
-            self._warnings.extend(one_line(text) for text in frame.warnings)
+            self._warnings.extend(short_line(text) for text in frame.warnings)
             self._clock = BoxClock(self._limits.wall_seconds, self._now())
         elif isinstance(frame, Request):
             self._dispatch(frame)

@@ -27,7 +27,7 @@ from studbook.experiments.views.lines import (
     summary_lines,
     tree_lines,
 )
-from studbook.experiments.views.text import clean_block, clean_line, count, one_line
+from studbook.experiments.views.text import clean_block, clean_inline, clean_line, count
 from studbook.experiments.views.views import (
     RunSummary,
     failure_counts,
@@ -90,7 +90,7 @@ def _diff_line(text: str) -> Text:
         if text[:1] == "@"
         else ""
     )
-    return line((one_line(text), style))
+    return line((clean_inline(text), style))
 
 
 def _paper_lines(papers: Sequence[PaperDiff]) -> list[Text]:

@@ -10,14 +10,13 @@ Knows nothing about files or splits.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from studbook.errors import CorpusError, SpecError
 from studbook.evaluate.contracts import Paper
 from studbook.evaluate.papers import MIN_CHARACTERS, Corpus, make_paper
 from studbook.evolve.prompting import answer_room
 from studbook.experiments.run.models import ask_contexts, is_testbed_role, role_models
-from studbook.experiments.spec.model import CorpusSpec, Spec
+from studbook.experiments.spec.model import CorpusSpec, Spec, TooLong
 from studbook.experiments.views.text import count
 from studbook.llm.contracts import Endpoint
 
@@ -27,8 +26,6 @@ BESIDE_PAPER_TOKENS = 3_000
 """Room for what a prompt holds beside the paper: instructions, an example, feedback on earlier ones."""
 SHORTEST_TOKENS = MIN_CHARACTERS // BYTES_PER_TOKEN
 """A context with less room than this holds no paper at all."""
-
-TooLong = Literal["exclude", "shorten", "refuse"]
 
 
 def estimate_tokens(text: str) -> int:
@@ -102,6 +99,8 @@ def fit_corpus(corpus: Corpus, spec: CorpusSpec) -> tuple[Corpus, str]:
     note = length_note(fitted.long, spec.longest_tokens, spec.too_long)
     if fitted.long and spec.too_long == "refuse":
         raise CorpusError(f"{note}\n  {INSTEAD_OF_REFUSING}")
+    if not corpus.papers:
+        raise CorpusError("there are no papers: give at least one")
     if not fitted.papers:
         raise CorpusError(f"no paper is left: {note}\n  take shorter papers, or models with a larger context")
     return Corpus(papers=fitted.papers, skipped=corpus.skipped), note

@@ -85,6 +85,7 @@ RoleName = Literal[
     "analyzer",
     "implementer",
 ]
+TooLong = Literal["exclude", "shorten", "refuse"]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveNumber = Annotated[float, Field(gt=0)]
@@ -136,7 +137,7 @@ class CorpusSpec(Section):
     validation: str | None = None
     test: str | None = None
     longest_tokens: Positive | None = None
-    too_long: Literal["exclude", "shorten", "refuse"] = "exclude"
+    too_long: TooLong = "exclude"
     near_duplicates: Literal["together", "anywhere"] = "together"
     readers: list[Annotated[Choice, named_by(READER)]] = [Choice(name="text")]
     synthetic: SyntheticSpec = SyntheticSpec()

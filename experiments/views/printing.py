@@ -13,7 +13,7 @@ from typing import IO, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from studbook.experiments.views.text import clean_line, one_line
+from studbook.experiments.views.text import clean_inline, clean_line
 
 DEEPEST_INDENT = 24
 
@@ -44,14 +44,14 @@ def print_lines(console: Console, lines: Iterable[Text | str], *, is_verbatim: b
 
 def write_plain(stream: IO[str], lines: Iterable[Text | str]) -> None:
     """Without styles and wrapping, also on a terminal."""
-    stream.write("".join(f"{one_line(str(line))}\n" for line in lines))
+    stream.write("".join(f"{clean_inline(str(line))}\n" for line in lines))
     stream.flush()  # the reader of a pipe may be waiting for these
 
 
 def fit(line: Text | str) -> Text:
     """A line that cannot control a terminal. Text that has to be changed loses its styles within the line."""
     plain = str(line)
-    fitting = one_line(plain)
+    fitting = clean_inline(plain)
     if isinstance(line, Text):
         return line if fitting == plain else Text(fitting, style=line.style)
     return Text(fitting)

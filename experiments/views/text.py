@@ -27,7 +27,7 @@ def clean_block(text: str) -> str:
     return "".join(letter for letter in bare if letter in KEPT or _is_visible(letter))
 
 
-def one_line(text: str) -> str:
+def clean_inline(text: str) -> str:
     """`clean_block`, with a space in place of every line break, so that no text can add lines of its own."""
     return clean_block(text if text.isprintable() else LINE_BREAKS.sub(" ", text))
 
@@ -38,7 +38,7 @@ def _is_visible(letter: str) -> bool:
 
 def clean_line(text: str, limit: int = 120) -> str:
     """One line of at most `limit` characters, ending in … if it was cut."""
-    line = " ".join(one_line(text).split())
+    line = " ".join(clean_inline(text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

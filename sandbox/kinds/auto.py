@@ -4,7 +4,7 @@ from studbook.errors import SandboxError
 from studbook.sandbox.contract import WHY_NOT_DOCKER, StatedSandbox
 from studbook.sandbox.docker_box import DockerSandbox
 from studbook.sandbox.engine import Engine
-from studbook.sandbox.frames import one_line
+from studbook.sandbox.frames import short_line
 from studbook.sandbox.kinds import docker
 from studbook.sandbox.process_box import ProcessSandbox
 
@@ -19,7 +19,7 @@ def plugin(image: str | None = None, runtime: str | None = None) -> StatedSandbo
     try:
         engine = Engine.connect()
     except SandboxError as error:
-        reason = one_line(str(error).splitlines()[0])
+        reason = short_line(str(error).splitlines()[0])
         sandbox = ProcessSandbox.open()
         sandbox.identity[WHY_NOT_DOCKER] = reason
         sandbox.statement += f" (no Docker: {reason})"

@@ -36,7 +36,7 @@ from studbook.errors import (
 )
 from studbook.identity import derive_seed
 from studbook.llm.answers import FILTERED, LENGTH, STOP, is_cut
-from studbook.llm.complaints import is_too_large
+from studbook.llm.complaints import FLAGGED_STEP, SERVER_ERROR, is_too_large
 from studbook.llm.contracts import (
     ChatCall,
     ChatReply,
@@ -420,11 +420,12 @@ class RetryingCall:
             )
         if reply.finish_reason == FILTERED:
             self._on_waste(reply)
-            raise RequestRefused(_sentence("a content filter withheld the answer", self._call, reply))
+            what = "a content filter withheld the answer"
+            raise RequestRefused(_sentence(what, self._call, reply, FLAGGED_STEP))
         if reply.finish_reason not in {STOP, LENGTH}:
             self._on_waste(reply)
             what = f"the answer broke off (finish_reason {reply.finish_reason!r})"
-            raise ModelUnavailable(_sentence(what, self._call, reply))
+            raise ModelUnavailable(_sentence(what, self._call, reply, SERVER_ERROR))
         text, thoughts = split_thoughts(reply.text)
         if thoughts:
             reply = replace(reply, text=text, thoughts="\n".join(filter(None, [reply.thoughts, thoughts])))
@@ -538,9 +539,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _sentence(what: str, call: ResolvedCall, reply: ChatReply) -> str:
+MORE_TOKENS = "raise max_tokens for this role (reasoning may have used them up), or take another model"
+
+
+def _sentence(what: str, call: ResolvedCall, reply: ChatReply, next_step: str = MORE_TOKENS) -> str:
     used = f"{reply.usage.completion_tokens} of {call.request.max_tokens} tokens used"
-    return (
-        f"{what}\nendpoint {call.to.endpoint!r}, model {call.to.model!r}, {used}\n"
-        "raise max_tokens for this role (reasoning may have used them up), or take another model"
-    )
+    return f"{what}\nendpoint {call.to.endpoint!r}, model {call.to.model!r}, {used}\n{next_step}"

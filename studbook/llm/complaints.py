@@ -55,8 +55,7 @@ _LIMIT_FIRST = re.compile(
     re.IGNORECASE,
 )
 _LIMIT_LAST = re.compile(
-    rf"{_WANTS}([\d,]+)\D{{1,40}}?\b(?:exceeds?|over|above|more than)\D{{1,40}}?"
-    r"limit\W{1,3}(?:of |is )?([\d,]+)",
+    rf"{_WANTS}([\d,]+)\D{{1,80}}?(?<!remaining )\blimit\W{{1,3}}(?:of |is )?([\d,]+)",
     re.IGNORECASE,
 )
 """More requested at once than the limit allows can never succeed, whatever else was used."""
@@ -65,7 +64,8 @@ FLAGGED = re.compile(
     r"content[ _-]?(filter|policy|management|moderation|safety)|responsible ?ai|jailbreak|moderation"
     r"|\bflagged\b|safety (system|polic|filter|setting|reason)|usage polic|inappropriate content"
     r"|data_?inspection|block_?reason|blocked by [^.]{0,30}(filter|safety|content)|prohibited[_ ]content"
-    r"|sensitive (content|words?)"
+    r"|sensitive (content|words?)|\b(prompt|input|response) (was |is |has been )?blocked\b"
+    r"|\b(PII|personal (data|information)) (was |were )?detected"
     r"|guardrail|high risk|risk_control|violat\w* [^.]{0,40}polic",
     re.IGNORECASE,
 )

@@ -204,22 +204,24 @@ class EndpointPool:
         """One attempt: what `use` makes of the reply. Raises ModelUnavailable, RequestRefused, ModelRejected.
 
         `begin` is called once a slot is free, with the seconds that the endpoint asked for silence, by its
-        last Retry-After: it should wait so long. The slot is held until `use` returns.
+        last Retry-After: it should wait so long. The slot is held until `use` returns. A reply that `use`
+        finds broken off is no answer: an endpoint that gives nothing else is silent.
         """
         slots = self._slots[call.to.endpoint]
         with slots.hold() as slowdowns:
             begin(slots.pause_seconds)
             try:
                 reply = self._complete(call, request, slots, slowdowns)
+                slots.answered()
+                used = use(self._checked(call, reply))
             except RequestRefused:
                 self._answered(call)
                 raise
-            slots.answered()
-            return use(self._checked(call, reply))
+            self._answered(call)
+            return used
 
     def _checked(self, call: ResolvedCall, reply: ChatReply) -> ChatReply:
         self._check_model(call, reply)
-        self._answered(call)
         calls = tuple(
             ToolCall(name=valid_text(call.name), arguments=valid_text(call.arguments))
             for call in reply.tool_calls

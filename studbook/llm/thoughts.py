@@ -38,7 +38,7 @@ _TOKEN = re.compile(
     rf"|(?P<closing></(?P<closed>{_NAMES})\s{{0,20}}>|{_DETAILS}|{_any_of(_OPENING_OF)})",
     re.IGNORECASE | re.MULTILINE,
 )
-_HINTS = re.compile(r"[<\[◁]|(?:```|~~~)[ \t]*(?:think|thought|reasoning)")
+_HINTS = re.compile(r"[<\[◁]|(?:```|~~~)[ \t]*(?:think|thought|reasoning)|assistantfinal")
 _LINE_ENDS = re.compile(r"[ \t\r]*(?:\n|\Z)")
 _TEXT_ENDS = re.compile(r"\s*\Z")
 _GLUED = re.compile(r"[^\W_]|[{\[<#*$\\]")
@@ -273,6 +273,9 @@ _CHANNEL = re.compile(
 )
 _BEGINS_IN_CHANNEL = re.compile(rf"\s*(?:<\|start\|>assistant\s*)?<\|channel\|>\s*{_HEAD}")
 _BEGINS_AFTER_MARK = re.compile(rf"\s*{_HEAD}")
+_WITHOUT_MARKS = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\W\d_]|\n)")
+_FINAL_WITHOUT_MARKS = "assistantfinal"
+"""What is left of the marks where a server drops special tokens: `analysisWe need…assistantfinalIt is…`."""
 
 
 def _split_channels(reply: str) -> tuple[str, str] | None:
@@ -281,7 +284,11 @@ def _split_channels(reply: str) -> tuple[str, str] | None:
     None if the reply is not written in it, even if it mentions it.
     """
     if "<|message|>" not in reply:
-        return None
+        begun = _WITHOUT_MARKS.match(reply)
+        if begun is None or _FINAL_WITHOUT_MARKS not in reply:
+            return None
+        thoughts, _, answer = reply[begun.end() :].rpartition(_FINAL_WITHOUT_MARKS)
+        return answer.strip(), thoughts.strip()
     if _BEGINS_AFTER_MARK.match(reply):  # the server dropped the first mark
         reply = "<|channel|>" + reply.lstrip()
     elif _BEGINS_IN_CHANNEL.match(reply) is None:

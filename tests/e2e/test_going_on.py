@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from support.studbook_cli import TINY, environment, studbook, write_tiny
 
 from studbook.experiments.cli.main import main
 from studbook.experiments.cli.terminal import EXIT_UNMEASURED
-from studbook.populations.journal import Journal
+from studbook.populations.events import RunStarted
+from studbook.populations.journal import Journal, JournalReader
 from studbook.populations.storage import this_process
 
 
@@ -103,6 +105,25 @@ def test_a_spec_that_was_rewritten_to_another_sandbox_is_refused_with_both_names
             "run trial began with the sandbox process, and its spec now says docker"
             in capsys.readouterr().err
         )
+
+
+def test_boxes_from_another_image_of_the_same_name_are_refused_with_both_and_nothing_is_written(done, capsys):
+    """As if the run had been begun before the image (or Python) behind the name was replaced."""
+    path = Path("runs/trial/journal.jsonl")
+    events = [entry.event for entry in JournalReader(path)]
+    path.unlink()
+    with Journal(path, clock=clock, holder=this_process()) as journal:
+        for event in events:
+            if isinstance(event, RunStarted):
+                event = replace(event, sandbox_fingerprint="process, plain, Python 3.9.1")
+            journal.append((event,))
+    before = path.read_bytes()
+    assert main(["adopt", "trial"]) == 0  # a changed journal is nobody's
+    assert main(["resume", "trial", "-s", "search.iterations=1"]) == 2
+    told = capsys.readouterr().err
+    assert "its boxes were built from process, plain, Python 3.9.1, these are built from process, " in told
+    assert "the image or the Python changed, perhaps under the same name" in told
+    assert path.read_bytes() == before
 
 
 def test_a_run_without_its_spec_or_lineage_says_what_is_missing(done, capsys):

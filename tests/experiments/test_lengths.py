@@ -175,6 +175,8 @@ def test_a_corpus_of_which_nothing_fits_is_refused(tmp_path):
         fit_corpus(corpus, spec)
     kept, note = fit_corpus(corpus, spec.model_copy(update={"longest_tokens": None}))
     assert (kept, note) == (corpus, "")
+    with pytest.raises(CorpusError, match="there are no papers"):
+        fit_corpus(Corpus(papers=(), skipped=()), spec)
 
 
 def test_a_model_whose_context_is_unknown_is_named_unless_it_is_a_program(tmp_path):

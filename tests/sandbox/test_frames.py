@@ -13,10 +13,10 @@ from studbook.sandbox.frames import (
     LineSplitter,
     Request,
     encode_frame,
-    one_line,
     printable,
     read_frame,
     read_json,
+    short_line,
 )
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -147,4 +147,4 @@ def test_other_line_ends_do_not_split():
 
 def test_control_characters_are_not_shown():
     assert printable("a\x1b[2J\u202eb\n\tc\x00") == "a\ufffd[2J\ufffdb\n\tc\ufffd"
-    assert one_line("a\n  b" + "c" * 400, 10) == "a bcccccc…"
+    assert short_line("a\n  b" + "c" * 400, 10) == "a bcccccc…"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from studbook.errors import SandboxError
-from studbook.sandbox.image import DEFAULT, PINNED, choose_image, host_reference
+from studbook.sandbox.image import DEFAULT, PINNED, choose_image, host_reference, image_of
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's own Python runs in containers")
 
@@ -90,3 +90,23 @@ def test_when_no_way_is_left_the_error_names_them_all():
         choose_image(engine, None)
     for word in (DEFAULT, PINNED, "toomanyrequests", "riscv128", "docker load", "-s sandbox.image=NAME"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_other"),
+    [
+        ({"Id": "another id", "RepoDigests": ["python@sha256:e"]}, False),
+        ({"Config": {"Env": ["LANG=C", "PATH=/usr/bin"], "Labels": {"made": "today"}}}, False),
+        ({"RootFS": {"Layers": ["a", "c"]}}, True),
+        ({"Config": {"Env": ["PATH=/opt/other/bin:/usr/bin", "LANG=C"]}}, True),
+    ],
+)
+def test_what_a_box_gets_from_an_image_is_its_contents_and_where_it_came_from_is_not(change, is_other):
+    found = {
+        "Id": "an id",
+        "RepoDigests": ["python@sha256:d"],
+        "RootFS": {"Layers": ["a", "b"]},
+        "Config": {"Env": ["PATH=/usr/bin", "LANG=C"]},
+    }
+    before, after = (image_of("mine:1", each, "local").contents for each in (found, {**found, **change}))
+    assert (before != after) is is_other

@@ -47,6 +47,7 @@ def error_of(status: int, words: str, code: str = "") -> Exception:
         "Please try again in 32s.",
         "Tokens requested (9000) exceed limit (8000) per minute",
         "TPM limit: 8000; this request needs 12,000 tokens",
+        "Rate limit reached: requested 9000 tokens, limit 8000 per minute",
     ],
 )
 def test_too_large_is_about_the_request_whatever_its_status(status: int, words: str) -> None:
@@ -78,6 +79,8 @@ def test_too_large_is_about_the_request_whatever_its_status(status: int, words: 
         ("Rate limit reached (TPM): Limit 6000, Used 5500, Requested 1200. Try again in 7s.", 7.0),
         ("Rate limit reached for omni-moderation-latest on requests per min: Limit 30, Requested 1.", None),
         ("Your request was blocked by the rate limit of our content policy service", None),
+        ("Rate limit reached: requested 3000 tokens, limit 8000 per minute", None),
+        ("Rate limit reached: requested 3000 tokens, remaining limit 2000", None),
     ],
 )
 def test_an_ordinary_rate_limit_is_waited_for_as_long_as_it_says(words: str, seconds: float | None) -> None:
@@ -100,6 +103,8 @@ def test_an_ordinary_rate_limit_is_waited_for_as_long_as_it_says(words: str, sec
         ("Output data may contain inappropriate content.", "data_inspection_failed"),
         ("jailbreak detected", ""),
         ("Content Exists Risk: your prompt was blocked by the safety system", ""),
+        ("Prompt blocked due to security configurations", ""),
+        ("Blocked by policy: PII detected in prompt", ""),
     ],
 )
 def test_one_flagged_request_costs_that_request_only(status: int, words: str, code: str) -> None:

@@ -337,6 +337,25 @@ def test_a_filtered_answer_is_a_refusal_even_when_half_of_it_came(world: World) 
     with pytest.raises(RequestFailed, match="content filter") as caught:
         world.client(backend).chat(CALL)
     assert caught.value.kind == "refused"
+    told = str(caught.value)
+    assert "other requests are not affected" in told
+    assert "max_tokens" not in told, "no limit ended it"
+
+
+def test_an_endpoint_that_only_breaks_off_is_silent_and_is_not_paid_for_ever(world: World) -> None:
+    half = ChatReply(text="bec", usage=Usage(), finish_reason="abort", model="small")
+    asked: list[ChatRequest] = []
+
+    def breaks_off(request: ChatRequest) -> ChatReply:
+        asked.append(request)
+        assert len(asked) < 100, "it never ends"
+        return half
+
+    with pytest.raises(Outage, match=r"for 10 min.*broke off"):
+        world.client(Moody(breaks_off)).chat(CALL)
+    (told,) = set(world.told(NoticeKind.RETRY))
+    assert "the server failed on its own side" in told
+    assert "max_tokens" not in told, "no limit ended it"
 
 
 def test_what_was_paid_for_nothing_is_in_the_costs(world: World) -> None:

@@ -34,6 +34,12 @@ DRAFT = 'Maybe {"marks": [true]}?\n```write prompts/refine.md\nno\n```\nNo.'
             "42",
             "hm",
         ),
+        ("analysisWe need {}. Hm.assistantfinal42", "42", "We need {}. Hm."),
+        (
+            "assistantanalysisFirst.assistantcommentarySecond.assistantfinal42",
+            "42",
+            "First.assistantcommentarySecond.",
+        ),
     ],
 )
 def test_thoughts_are_apart_however_a_model_marks_them(reply, answer, thoughts):
@@ -49,6 +55,8 @@ def test_thoughts_are_apart_however_a_model_marks_them(reply, answer, thoughts):
         '{"context": "line\\n<think>x</think>"}',
         "The tag `</think>` ends a thought.",
         'Print "</think>" at the end.',
+        "analysis: where special tokens are dropped, assistantfinal is what is left of the marks",
+        "It leaves analysisWe need…assistantfinal42 in the text.",
         "",
     ],
 )
