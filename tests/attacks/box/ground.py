@@ -108,7 +108,8 @@ class Ground:
 class Desk:
     """Hands requests to the relay; notes when the first one came, as the box's time had just begun then.
 
-    `begun`: the line that is logged right before the attack was handed in. `answering_seconds` is how long a request was being answered: the clock of the box stands still then.
+    `begun`: the line that is logged right before the attack was handed in. `answering_seconds` is how long a
+    request was being answered: the clock of the box stands still then.
     """
 
     handle: Callable[[str, Frame], Frame]
