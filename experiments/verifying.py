@@ -40,6 +40,7 @@ from studbook.experiments.spec.loading import read_resolved, write_resolved
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.spec.resuming import spec_hash
 from studbook.findings import Findings
+from studbook.holes import has_holes
 from studbook.json_text import read_json
 from studbook.llm.contracts import Evidence
 from studbook.llm.records_audit import RecordedCalls, opened_for_audit
@@ -319,6 +320,8 @@ class _Verification:
                 self._findings.fault(entry.name, f"it is {kind_words(mode)}, and not what Studbook wrote")
             elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 self._findings.fault(entry.name, f"it is {kind_words(mode)}, and whoever reads it may wait")
+            elif stat.S_ISREG(mode) and entry.name in EXTRA_FILES and has_holes(Path(entry.path)):
+                self._findings.fault(entry.name, "it is mostly holes, and not what Studbook wrote")
             elif entry.name not in known | EXTRA_FILES:
                 self._findings.note(f"{entry.name} is not a Studbook file and was not checked")
 

@@ -44,6 +44,8 @@ _PACKED_REF = re.compile(rf"([0-9a-f]{{40}}) ({REF.pattern})")
 _REF_BYTES = 64
 _CONFIG_BYTES = 64 * 1024
 _PACKED_REFS_BYTES = 64 * 1024 * 1024
+_MAX_DEPTH = 8
+"""No folder of a repository is deeper."""
 FOREIGN = "Studbook did not write this file, and git may act on it"
 WHAT_TO_DO = (
     "  Nothing in the repository was obeyed. If you put it there, move it out of the run;\n"
@@ -103,11 +105,25 @@ def _find_foreign(name: str, entry: "os.DirEntry[str]") -> str | None:
 
 
 def files_below(root: Path) -> Iterator[str]:
-    """Their names from `root` on. Includes links but does not follow them."""
-    for folder, folders, files in os.walk(root):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in [*files, *links]:
-            yield (Path(folder) / name).relative_to(root).as_posix()
+    """Their names from `root` on. Includes links but does not follow them.
+
+    A folder that cannot be listed, or lies deeper than any of a repository, stands for what is in it.
+    """
+    waiting = [""]
+    while waiting:  # no recursion: somebody else may have nested folders without end
+        folder = waiting.pop()
+        try:
+            entries = _entries(root / folder)
+        except OSError:
+            if folder:
+                yield folder
+            continue
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False) and name.count("/") < _MAX_DEPTH:
+                waiting.append(name)
+            else:
+                yield name
 
 
 def _shown(name: str) -> str:

@@ -119,10 +119,12 @@ class LineageFiles:
 
     def _read_other(self, name: str) -> None:
         try:
-            is_plain = stat.S_ISREG((self._path / name).lstat().st_mode)
+            mode = (self._path / name).lstat().st_mode
         except FileNotFoundError:
             return  # an unfinished write of a run that goes on
-        if not is_expected(name) or not is_plain:
+        if stat.S_ISDIR(mode):
+            self._findings.fault(self._place(name), "the folder cannot be listed, or is too deep for a run")
+        elif not is_expected(name) or not stat.S_ISREG(mode):
             self._findings.fault(self._place(name), FOREIGN)
         elif is_leftover(name):
             self._findings.note(f"{self._place(name)} was left by another write; you can delete it")

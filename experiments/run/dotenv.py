@@ -38,6 +38,14 @@ def dotenv_lines(overrides: Sequence[Override]) -> Iterator[str]:
         yield clean_line(f"{override.origin} sets {override.key}: {override.value}", 200)
 
 
+def dotenv_keys(spec: Spec, variables: Mapping[str, str], dotenv: Mapping[str, str]) -> Iterator[str]:
+    """A line for every variable of which an endpoint in use gets the value in `.env`."""
+    used = [spec.models.endpoints[role.endpoint] for role in spec.models.roles.values()]
+    for name in sorted({each.api_key_env for each in used if each.kind != TESTBED and each.api_key_env}):
+        if dotenv.get(name, "").strip() and variables[name].strip() == dotenv[name].strip():
+            yield f"{DOTENV} gives the key in {name}"
+
+
 def check_dotenv(spec: Spec, without: Spec | None, overrides: Sequence[Override]) -> None:
     """`without`: the spec as it is without the `.env`, None if it is none. Raises SpecError."""
     override = source_of(("sandbox", "kind"), overrides)
@@ -76,7 +84,8 @@ def check_key_sources(
             path = ("models", "endpoints", name, key)
             override = source_of(path, overrides)
             if override is not None and override.is_from_dotenv:
-                doing = f"send the key in {variable}, which is in your environment, to {endpoint.base_url}"
+                address = endpoint.base_url or "OpenAI"
+                doing = f"send the key in {variable}, which is in your environment, to {address}"
                 raise _refused(override, doing, ".".join(path), str(value))
 
 

@@ -18,7 +18,13 @@ from pathlib import Path
 
 from studbook.errors import IntegrityError, SpecError
 from studbook.experiments.run.credentials import check_credentials
-from studbook.experiments.run.dotenv import check_dotenv, check_key_sources, dotenv_lines, merged
+from studbook.experiments.run.dotenv import (
+    check_dotenv,
+    check_key_sources,
+    dotenv_keys,
+    dotenv_lines,
+    merged,
+)
 from studbook.experiments.spec.loading import DOTENV, all_overrides, load_spec
 from studbook.experiments.spec.model import Spec
 from studbook.experiments.spec.resuming import Resumed, resume_spec
@@ -57,7 +63,7 @@ class UserEnvironment:
         check_dotenv(spec, self._without_dotenv(file, given), overrides)
         check_key_sources(spec, overrides, self.variables, self.dotenv)
         check_credentials(spec, overrides, self.variables, self.dotenv)
-        for line in dotenv_lines(overrides):
+        for line in (*dotenv_lines(overrides), *dotenv_keys(spec, self.variables, self.dotenv)):
             tell(line)
         return spec
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from studbook.errors import IntegrityError, StorageError
+from studbook.holes import has_holes
 
 SCHEMA_VERSION = 3
 """3 has the table `cached`. Files of version 2 are read as they are, and get it when they are written to."""
@@ -220,7 +221,7 @@ def _close_doors(connection: sqlite3.Connection) -> None:
 
 
 def check_files(path: Path) -> None:
-    """Raises IntegrityError for files beside `path` that SQLite would follow or obey, and for a link."""
+    """Raises IntegrityError for files beside `path` that SQLite would follow or obey; for links and holes."""
     for end in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + end)
         try:
@@ -229,6 +230,11 @@ def check_files(path: Path) -> None:
             continue
         if not stat.S_ISREG(mode):
             raise IntegrityError(f"{file} is not a plain file\nremove it, then resume the run")
+        if has_holes(file):
+            raise IntegrityError(
+                f"{file} is mostly holes: it claims a size that it does not have, to keep its reader busy\n"
+                "restore it from a backup of the run"
+            )
         if end == "-journal":
             with file.open("rb") as content:
                 content.seek(max(0, file.stat().st_size - len(SUPER_JOURNAL)))

@@ -236,8 +236,13 @@ def _connected(path: Path, *, is_running: bool) -> Iterator[CallDatabase]:
         elif log.is_file() and log.stat().st_size:
             scratch = stack.enter_context(scratch_folder("verify"))
             file = scratch / path.name
-            shutil.copyfile(path, file)
-            shutil.copyfile(log, scratch / log.name)
+            try:
+                shutil.copyfile(path, file)
+                shutil.copyfile(log, scratch / log.name)
+            except OSError as error:
+                raise StorageError(
+                    f"cannot copy it to {scratch.parent} with its log: {error.strerror}"
+                ) from error
             uri = f"{file.as_uri()}?mode=rw"
         else:
             uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"

@@ -66,6 +66,7 @@ def write(tmp_path: Path):
             "openai",
         ),
         ({"OPENAI_BASE_URL": EVIL, "OPENAI_API_KEY": " "}, "openai"),
+        ({"STUDBOOK_SPEC_MODELS__ENDPOINTS__OPENAI__API_KEY_ENV": "AWS_SECRET"}, "openai"),
     ],
 )
 def test_no_key_of_the_environment_goes_where_only_a_dotenv_says(write, dotenv, endpoint):
@@ -74,6 +75,7 @@ def test_no_key_of_the_environment_goes_where_only_a_dotenv_says(write, dotenv, 
         user(dotenv, **own).load(write(endpoint), [])
     assert "own" not in str(caught.value).replace("own.yaml", "")
     assert "say so: -s" in str(caught.value)
+    assert "to None" not in str(caught.value)
 
 
 def test_an_address_given_by_flag_or_environment_beats_the_dotenv_and_takes_the_users_key(write):
@@ -199,7 +201,17 @@ def test_what_a_dotenv_changes_is_shown_and_nothing_else(write):
         "OTHER": "x",
     }
     user(dotenv, STUDBOOK_SPEC_SEED="5").load(write(), [], said.append)
-    assert said == [".env STUDBOOK_SPEC_WORKERS sets workers: 3"]
+    key = ".env gives the key in OPENAI_API_KEY"
+    assert said == [".env STUDBOOK_SPEC_WORKERS sets workers: 3", key]
+    assert shown_keys(write("lab"), dotenv) == []  # no model of the spec uses it
+    assert shown_keys(write(), dotenv, OPENAI_API_KEY="sk-own") == []
+    assert shown_keys(write(), {**dotenv, "OPENAI_BASE_URL": EVIL}, OPENAI_API_KEY="sk-own") == [key]
+
+
+def shown_keys(spec: str, dotenv: dict[str, str], **environment: str) -> list[str]:
+    said: list[str] = []
+    user(dotenv, **environment).load(spec, [], said.append)
+    return [line for line in said if "key" in line]
 
 
 def test_a_control_character_in_a_dotenv_does_not_reach_the_terminal(write):

@@ -78,6 +78,23 @@ def _inner_page(size: int, child: int, cells: int = 200) -> bytes:
     return bytes(page)
 
 
+def holes(name: str, size: int = 1 << 40) -> Bomb:
+    """A terabyte that takes nothing on the disk, behind what is there."""
+
+    def change(run: RunFolder) -> None:
+        with (run.root / name).open("ab") as file:
+            file.write(b"x")
+            file.truncate(size)
+
+    return change
+
+
+def endless_pages_and_holes(run: RunFolder) -> None:
+    """Limits that follow from the size of the file are never reached."""
+    shared_pages(run)
+    holes("calls.sqlite")(run)
+
+
 def huge_row(run: RunFolder) -> None:
     t.execute(run, "UPDATE calls SET reply = zeroblob(200000000) WHERE rowid = 1")
 
@@ -168,9 +185,9 @@ def a_socket(path: Path) -> None:
         unnamed.bind(short)
 
 
-def nested_folders(run: RunFolder) -> None:
+def nested_folders(top: Path) -> None:
     """Deeper than a path can be long."""
-    here = os.open(run.trajectories, os.O_RDONLY)
+    here = os.open(top, os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("a" * 8, dir_fd=here)
         below = os.open("a" * 8, os.O_RDONLY, dir_fd=here)
@@ -179,9 +196,9 @@ def nested_folders(run: RunFolder) -> None:
     os.close(here)
 
 
-def remove_nested(run: RunFolder) -> None:
+def remove_nested(top: Path) -> None:
     """What `shutil.rmtree` cannot remove, because it calls itself once a level."""
-    path, parking = run.trajectories / ("a" * 8), run.root / "parking"
+    path, parking = top / ("a" * 8), top / "parking"
     while path.exists():
         inner = path / ("a" * 8)
         if inner.exists():
@@ -228,6 +245,13 @@ DATABASES: dict[str, Bomb] = {
     "endless tokens": lambda run: t.execute(run, "UPDATE calls SET prompt_tokens = 9223372036854775807"),
     "a text that is not UTF-8": lambda run: t.execute(run, "UPDATE calls SET role = CAST(x'ff' AS TEXT)"),
 }
+
+HOLES: dict[str, Bomb] = {
+    "pages that share their children, and holes": endless_pages_and_holes,
+    "a write-ahead log of holes": holes("calls.sqlite-wal"),
+    "a report of holes": holes("report.html"),
+}
+"""Not to be packed as they are: that would take hours."""
 
 DEEP = b'{"v":2,"result":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 

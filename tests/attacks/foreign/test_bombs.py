@@ -144,14 +144,25 @@ def test_no_link_of_a_run_leads_to_a_file_of_the_users(place, evil, run_each, at
     assert not (home / "not there yet").exists()
 
 
-def test_folders_nested_deeper_than_a_path_are_a_fault(evil, run_each, attack_row):
-    bombs.nested_folders(evil)
+@pytest.mark.parametrize("place", ["trajectories", "lineage.git/refs/heads", "lineage.git/hooks"])
+def test_folders_nested_deeper_than_a_path_are_a_fault(place, evil, run_each, attack_row):
+    top = evil.root / place
+    top.mkdir(exist_ok=True)
+    bombs.nested_folders(top)
     home = evil.root.parents[1]
     try:
         ended = run_each(*READERS, "pack evil", cwd=home)
     finally:
-        bombs.remove_nested(evil)
-    tell(ended, "3000 folders in each other", attack_row, refused_by=("verify evil", "pack evil"))
+        bombs.remove_nested(top)
+    name = f"3000 folders in each other in {place}"
+    tell(ended, name, attack_row, refused_by=("verify evil", "pack evil"))
+
+
+@pytest.mark.parametrize("name", bombs.HOLES)
+def test_no_file_of_holes_keeps_its_reader_busy(name, evil, run_each, attack_row):
+    bombs.HOLES[name](evil)
+    ended = run_each("pack evil", *READERS, cwd=evil.root.parents[1])  # `report` writes a new report
+    tell(ended, name, attack_row, refused_by=("verify evil", "pack evil"))
 
 
 # -- archives
