@@ -96,13 +96,22 @@ def used_endpoints(spec: Spec) -> Iterator[tuple[str, EndpointSpec]]:
 
 
 def endpoint_settings(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Keys and values of the spec that say where calls go, and which variable goes with them.
+    """Keys and values of the spec that say where calls go, which variable goes with them, and what else.
 
-    OPENAI_API_KEY at OpenAI's own address is what everybody has.
+    OPENAI_API_KEY at OpenAI's own address is what everybody has. Fields that Studbook does not know may have
+    the service keep or search for what it is sent.
     """
-    for name, endpoint in used_endpoints(spec):
+    used = dict(used_endpoints(spec))
+    for name, endpoint in used.items():
         for key, value in _settings_of_endpoint(name, endpoint):
             yield f"models.endpoints.{name}.{key}", value
+        if endpoint.query:
+            yield f"models.endpoints.{name}.query", json.dumps(endpoint.query)
+        if endpoint.api_key_header is not None:
+            yield f"models.endpoints.{name}.api_key_header", endpoint.api_key_header
+    for role, settings in sorted(spec.models.roles.items()):
+        if settings.extra_body and settings.endpoint in used:
+            yield f"models.roles.{role}.extra_body", json.dumps(settings.extra_body)
 
 
 def _settings_of_endpoint(name: str, endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:

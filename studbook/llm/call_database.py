@@ -7,8 +7,10 @@ only as many steps as a file of its size can need. Between the steps Python runs
 `studbook/llm/records.py` says what the rows mean.
 """
 
+import os
 import sqlite3
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -74,6 +76,9 @@ STEPS_BETWEEN = 10_000
 """Less than a millisecond."""
 SUPER_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 """Ends a rollback journal that names another file, which SQLite would delete."""
+ROLLBACK_BYTES = 1 << 16
+"""Records use a write-ahead log: only a crash while a file is new leaves a rollback journal."""
+_ROLLBACK_HEADER = struct.Struct(">16xIII")  # pages of the database before, bytes of a sector, of a page
 
 DISK_ERRORS = {
     sqlite3.SQLITE_FULL,
@@ -235,13 +240,24 @@ def check_files(path: Path) -> None:
                 f"{file} is mostly holes: it claims a size that it does not have, to keep its reader busy\n"
                 "restore it from a backup of the run"
             )
-        if end == "-journal":
-            with file.open("rb") as content:
-                content.seek(max(0, file.stat().st_size - len(SUPER_JOURNAL)))
-                if content.read() == SUPER_JOURNAL:
-                    raise IntegrityError(
-                        f"{file} would make SQLite delete another file: Studbook did not write it\nremove it"
-                    )
+        if end == "-journal" and (what := _planted(file)):
+            raise IntegrityError(f"{file} would make SQLite {what}: Studbook did not write it\nremove it")
+
+
+def _planted(rollback: Path) -> str | None:
+    """What SQLite would do with a rollback journal that is none of ours."""
+    with rollback.open("rb") as content:
+        header = content.read(_ROLLBACK_HEADER.size)
+        size_bytes = content.seek(0, os.SEEK_END)
+        content.seek(max(0, size_bytes - len(SUPER_JOURNAL)))
+        if content.read() == SUPER_JOURNAL:
+            return "delete another file"
+    if len(header) < _ROLLBACK_HEADER.size:
+        return None
+    pages, _, page_bytes = _ROLLBACK_HEADER.unpack(header)
+    if max(size_bytes, pages * page_bytes) > ROLLBACK_BYTES:
+        return "write a database of another size"
+    return None
 
 
 def _size(path: Path) -> int:

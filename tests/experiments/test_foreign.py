@@ -1,6 +1,8 @@
 """A run that somebody else made decides nothing here before this user has said so."""
 
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -68,6 +70,25 @@ def test_naming_one_of_the_two_is_not_enough(named):
 
 def test_named_again_they_are_used():
     consent().check_endpoints(spec_with("models.roles.weak.endpoint=lab"), [BASE, KEY])
+
+
+@pytest.mark.parametrize(
+    ("flag", "named"),
+    [
+        ("models.endpoints.openai.query={store: 'yes'}", "models.endpoints.openai.query"),
+        ("models.endpoints.openai.api_key_header=X-Other", "models.endpoints.openai.api_key_header"),
+        ("models.roles.weak.extra_body={web_search_options: {}}", "models.roles.weak.extra_body"),
+    ],
+)
+def test_what_else_goes_to_a_service_is_asked_about(flag, named):
+    """At OpenAI's own address, with its own key: the service may be told to keep the papers, or to search."""
+    spec = spec_with("models.default.endpoint=openai", flag)
+    with pytest.raises(SpecError, match=re.escape(named)) as caught:
+        consent().check_endpoints(spec, [])
+    told = shlex.split(next(line for line in str(caught.value).splitlines() if " -s " in line))
+    again = told[told.index("-s") + 1]
+    assert spec_with("models.default.endpoint=openai", again).models == spec.models
+    consent().check_endpoints(spec, [named])
 
 
 def test_an_endpoint_that_no_role_uses_is_not_asked_about():

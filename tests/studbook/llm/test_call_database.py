@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -125,6 +126,16 @@ def test_a_journal_that_names_another_file_is_refused(path, tmp_path):
     assert precious.read_text() == "years of work"
     journal.write_bytes(bytes(512))
     check_files(path)
+
+
+def test_a_rollback_journal_that_would_make_another_database_of_it_is_refused(path):
+    magic = bytes.fromhex("d9d505f920a163d7")
+    journal = path.with_name("calls.sqlite-journal")
+    journal.write_bytes(struct.pack(">8sIIIII", magic, 0, 0, 2**28, 512, 4096).ljust(512, b"\0"))
+    with pytest.raises(IntegrityError, match="another size: Studbook did not write it"):
+        check_files(path)
+    journal.write_bytes(struct.pack(">8sIIIII", magic, 0, 0, 1, 512, 4096).ljust(512, b"\0"))
+    check_files(path)  # as a crash leaves it in a new file
 
 
 @pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
